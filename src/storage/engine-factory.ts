@@ -1,0 +1,43 @@
+import { resolve } from 'node:path';
+import { StartError } from '../errors.js';
+import { LmdbEngine, type OnFailure } from './lmdb/lmdb.engine.js';
+import { MemoryEngine } from './memory.engine.js';
+import type { StorageEngine } from './storage-engine.js';
+
+/** What an engine needs to know beside its URL. */
+export interface EngineSettings {
+  /** Milliseconds after which a long read is broken off, see StorageEngine.scan. */
+  readonly maxSnapshotAge: number;
+  /** Called when the engine can take no more writes and the process should end. */
+  readonly onFailure: OnFailure;
+}
+
+type Factory = (rest: string, settings: EngineSettings) => StorageEngine;
+
+/** Every engine by the scheme of its URL. A new engine is one line here and one in the contract tests. */
+const ENGINES: Record<string, Factory> = {
+  lmdb: (folder, { maxSnapshotAge, onFailure }) => new LmdbEngine(resolve(folder), onFailure, maxSnapshotAge),
+  memory: () => new MemoryEngine(),
+};
+
+/** The accepted forms of DATABASE_URL, for error messages. */
+export const DATABASE_URL_FORMS = 'lmdb:<folder> or memory:';
+
+/** Whether `url` names an engine this version has. */
+export function isDatabaseUrl(url: string): boolean {
+  const { scheme, rest } = split(url);
+  return Object.hasOwn(ENGINES, scheme) && (scheme === 'lmdb') === (rest !== '');
+}
+
+/** Makes the engine that `url` names; it is not open yet. @throws StartError */
+export function createEngine(url: string, settings: EngineSettings): StorageEngine {
+  const { scheme, rest } = split(url);
+  const make = ENGINES[scheme];
+  if (!make) throw new StartError(`DATABASE_URL must be ${DATABASE_URL_FORMS}.`);
+  return make(rest, settings);
+}
+
+function split(url: string): { scheme: string; rest: string } {
+  const colon = url.indexOf(':');
+  return { scheme: url.slice(0, Math.max(0, colon)), rest: url.slice(colon + 1) };
+}

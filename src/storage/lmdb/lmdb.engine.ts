@@ -1,0 +1,247 @@
+import type { RangeOptions } from 'lmdb';
+import { chmod, rename, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import type { DatabaseError } from '../../errors.js';
+import { Clock } from '../clock.js';
+import type { Entry } from '../entry.js';
+import { groupOf, prefixEnd } from '../key-range.js';
+import type { Operation, Outcome } from '../operation.js';
+import {
+  StorageEngine,
+  type EngineStats,
+  type RangePage,
+  type RangeQuery,
+  type ScanRange,
+} from '../storage-engine.js';
+import { openDataFolder, sync } from './data-folder.js';
+import { DiskRoom } from './disk-room.js';
+import { GroupCommit } from './group-commit.js';
+import { firstAfter, splitExpiryKey } from './keys.js';
+import { decode, type StoredEntry } from './record.js';
+import { Scans } from './scans.js';
+import type { Store } from './store.js';
+import { Writer } from './writer.js';
+
+const SWEEP_EVERY_MS = 500;
+const COUNT_AT_ONCE = 20_000;
+
+/** What the process does when the store can take no more writes. */
+export type OnFailure = (error: Error) => void;
+
+/**
+ * The embedded engine: an LMDB store in a folder, memory-mapped and copy-on-write.
+ *
+ * Reads go straight to the map. Writes go through GroupCommit, are decided against the store inside its one
+ * transaction, and are answered once that is on the disk. The rest of this folder: store.ts opens LMDB, data-folder.ts
+ * guards it, record.ts and keys.ts are the bytes, disk-room.ts the reserve, scans.ts the long readers.
+ */
+export class LmdbEngine extends StorageEngine {
+  readonly capabilities = {
+    durable: true,
+    orderedTags: true,
+    snapshots: true,
+    atomicAcrossKeys: true,
+    backup: true,
+  };
+
+  private store!: Store;
+  private commits!: GroupCommit;
+  private room!: DiskRoom;
+  private writer!: Writer;
+  private scans!: Scans;
+  private sweeper: NodeJS.Timeout | undefined;
+  private closing: Promise<void> | undefined;
+
+  constructor(
+    private readonly folder: string,
+    private readonly onFailure: OnFailure,
+    private readonly maxSnapshotAge: number,
+    private readonly clock = new Clock(),
+  ) {
+    super();
+  }
+
+  async open(): Promise<void> {
+    this.store = await openDataFolder(this.folder);
+    this.clock.raise(this.store.readHead().now);
+    this.room = new DiskRoom(this.store);
+    this.scans = new Scans(this.store, this.clock, this.room, this.maxSnapshotAge);
+    this.writer = new Writer(this.store, this.clock, this.room);
+    this.commits = new GroupCommit({
+      transaction: (work) => this.store.transaction(work),
+      isFull: () => this.room.isFull(),
+      begin: () => this.writer.begin(),
+      end: () => this.writer.end(),
+      fail: this.onFailure,
+    });
+    this.sweeper = setInterval(() => this.sweep(), SWEEP_EVERY_MS).unref();
+  }
+
+  close(): Promise<void> {
+    this.closing ??= this.shutDown();
+    return this.closing;
+  }
+
+  private async shutDown(): Promise<void> {
+    clearInterval(this.sweeper);
+    await this.commits?.settle();
+    this.scans?.close();
+    await this.store?.close();
+  }
+
+  now(): number {
+    return this.clock.now();
+  }
+
+  get(key: string): Entry | undefined {
+    const record = this.store.entries.getBinary(key);
+    return record && this.live(decode(key, record));
+  }
+
+  write(operation: Operation): Promise<Outcome> {
+    return this.commits.submit(sizeOf(operation), () => this.writer.perform(operation));
+  }
+
+  batch(operations: readonly Operation[], atomic: boolean): Promise<(Outcome | DatabaseError)[]> {
+    const bytes = operations.reduce((sum, operation) => sum + sizeOf(operation), 0);
+    return this.commits.submit(bytes, () =>
+      atomic ? this.writer.performAll(operations) : this.writer.performEach(operations),
+    );
+  }
+
+  range(query: RangeQuery): RangePage {
+    const { prefix, after, limit, delimiter, reverse = false, values = false, maxBytes = Infinity } = query;
+    const items: Entry[] = [];
+    const groups: string[] = [];
+    let last: string | undefined;
+    let bytes = 0;
+    let from = after === undefined ? undefined : this.past(after, prefix, delimiter, reverse);
+    // A group ends one walk and the next begins behind it, so that its keys are never visited.
+    for (let walking = true; walking;) {
+      walking = false;
+      for (const { key, value } of this.store.entries.getRange(walk(prefix, from, reverse))) {
+        const entry = this.live(decode(key as string, value, values));
+        if (!entry) continue;
+        if (items.length + groups.length === limit || bytes >= maxBytes) return { items, groups, next: last };
+        const group = delimiter ? groupOf(entry.key, prefix, delimiter) : undefined;
+        last = group ?? entry.key;
+        if (group !== undefined) {
+          groups.push(group);
+          from = this.past(group, prefix, delimiter, reverse);
+          walking = true;
+          break;
+        }
+        items.push(entry);
+        if (values) bytes += entry.size;
+      }
+    }
+    return { items, groups, next: undefined };
+  }
+
+  scan(range: ScanRange): AsyncIterable<readonly Entry[]> {
+    return this.scans.scan(range);
+  }
+
+  async count(prefix: string): Promise<number> {
+    const end = prefixEnd(prefix);
+    let count = -this.countExpired(prefix);
+    if (prefix === '') return count + this.store.entryCount();
+    // In steps, so that counting millions does not hold up other requests.
+    for (let start: string | Buffer | undefined = prefix; start !== undefined;) {
+      const options = { start, end, limit: COUNT_AT_ONCE, values: false };
+      let last: string | undefined;
+      let step = 0;
+      for (const key of this.store.entries.getKeys(options)) {
+        last = key as string;
+        step++;
+      }
+      count += step;
+      start = step === COUNT_AT_ONCE ? `${last}\0` : undefined;
+      if (start !== undefined) await new Promise((resolve) => setImmediate(resolve));
+    }
+    return count;
+  }
+
+  stats(): EngineStats {
+    return {
+      entries: this.store.entryCount() - this.countExpired(''),
+      storedBytes: this.store.size().file,
+      roomBytes: this.room.available(),
+    };
+  }
+
+  async backup(target: string): Promise<void> {
+    const making = `${target}.making`;
+    await rm(making, { force: true });
+    try {
+      await this.store.copyTo(making);
+      await chmod(making, 0o600);
+      await sync(making);
+      await rename(making, target);
+      await sync(dirname(target));
+    } finally {
+      await rm(making, { force: true });
+    }
+  }
+
+  readonly system = {
+    get: (name: string) => this.store.system.getBinary(name),
+    put: (name: string, value: Buffer) =>
+      this.commits.submit(value.length, () => {
+        this.room.claim(value.length);
+        void this.store.system.put(name, Buffer.from(value));
+      }),
+    delete: (name: string) => this.commits.submit(0, () => void this.store.system.remove(name)),
+    list: (prefix: string) =>
+      [...this.store.system.getRange({ start: prefix || undefined, end: prefixEnd(prefix) })].map(
+        ({ key, value }) => ({ name: key as string, value }),
+      ),
+  };
+
+  private live(entry: StoredEntry): StoredEntry | undefined {
+    return entry.expires !== 0 && entry.expires <= this.clock.now() ? undefined : entry;
+  }
+
+  /** Where a walk goes on behind `name`, which may be a key or a group. */
+  private past(
+    name: string,
+    prefix: string,
+    delimiter: string | undefined,
+    reverse: boolean,
+  ): string | Buffer {
+    if (reverse) return name;
+    const isGroup = delimiter !== undefined && groupOf(name, prefix, delimiter) === name;
+    return isGroup ? prefixEnd(name)! : `${name}\0`;
+  }
+
+  private countExpired(prefix: string): number {
+    let count = 0;
+    for (const bytes of this.store.expiry.getKeys({ start: undefined, end: firstAfter(this.clock.now()) })) {
+      if (splitExpiryKey(bytes).key.startsWith(prefix)) count++;
+    }
+    return count;
+  }
+
+  private sweep(): void {
+    const [first] = this.store.expiry.getKeys({
+      start: undefined,
+      end: firstAfter(this.clock.now()),
+      limit: 1,
+    });
+    if (!first) return;
+    this.commits
+      .submit(0, () => this.writer.removeExpired())
+      .then((more) => more && this.sweep())
+      .catch(() => undefined); // the next tick tries again
+  }
+}
+
+function walk(prefix: string, from: string | Buffer | undefined, reverse: boolean): RangeOptions {
+  const end = prefixEnd(prefix);
+  if (!reverse) return { start: from ?? (prefix || undefined), end };
+  return { start: from ?? end, end: prefix || undefined, reverse, exclusiveStart: true, inclusiveEnd: true };
+}
+
+function sizeOf(operation: Operation): number {
+  return operation.op === 'put' ? operation.value.length : 0;
+}

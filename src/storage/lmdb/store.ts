@@ -1,0 +1,161 @@
+import { open, type Database, type DatabaseOptions, type RootDatabase } from 'lmdb';
+import { StartError } from '../../errors.js';
+import { utf8Keys } from './keys.js';
+
+/** Raised by one when a server of before could not read what this one writes. */
+export const STORE_FORMAT = 1;
+
+/** The head of the store: the last revision taken, and the highest time seen (milliseconds since 1970). */
+export interface Head {
+  epoch: number;
+  sequence: number;
+  now: number;
+}
+
+const HEAD = 'head';
+const FORMAT = 'format';
+const NAMES = ['entries', 'expiry', 'meta', 'system'] as const;
+
+/**
+ * The LMDB environment and its named databases, opened with the only settings that keep the promise: with the library's
+ * default `overlappingSync`, reads show data before it is durable and a failed sync can be acknowledged.
+ */
+export class Store {
+  /** key → record (record.ts) */
+  readonly entries: Database<Buffer, string | Buffer>;
+  /** time and key → nothing (keys.ts) */
+  readonly expiry: Database<Buffer, Buffer>;
+  /** name → private record of the server */
+  readonly system: Database<Buffer, string | Buffer>;
+  private readonly meta: Database<Buffer, string>;
+  private readonly root: RootDatabase<Buffer, string>;
+
+  private constructor(
+    readonly folder: string,
+    root: RootDatabase<Buffer, string>,
+  ) {
+    this.root = root;
+    this.entries = root.openDB(textKeyed('entries'));
+    this.expiry = root.openDB({ name: 'expiry', encoding: 'binary', keyEncoding: 'binary' });
+    this.system = root.openDB(textKeyed('system'));
+    this.meta = root.openDB(textKeyed('meta'));
+  }
+
+  /** Opens the LMDB files in `folder`, which the caller has checked to be sound. @throws StartError if not ours */
+  static async open(folder: string, described: string): Promise<Store> {
+    const root = openRoot(folder);
+    const names = [...root.getKeys({ start: undefined })].map(String);
+    if (!NAMES.every((name) => names.includes(name))) {
+      await root.close();
+      throw new StartError(
+        `DATABASE_URL: ${described} holds an LMDB database that Pigeonhole did not make. ` +
+          'Name an empty or new folder; nothing was changed.',
+      );
+    }
+    const store = new Store(folder, root);
+    const format = store.meta.get(FORMAT)?.readUInt32LE(0);
+    if (format === STORE_FORMAT) return store;
+    await store.close();
+    throw new StartError(
+      `DATABASE_URL: ${described} has storage format ${format ?? 'unknown'}; this version of Pigeonhole reads ` +
+        `format ${STORE_FORMAT}. Start it with the version that wrote it; nothing was changed.`,
+    );
+  }
+
+  /** Makes an empty store in an empty `folder`. Nobody else may see the folder yet. */
+  static async create(folder: string): Promise<void> {
+    const store = new Store(folder, openRoot(folder));
+    const format = Buffer.alloc(4);
+    format.writeUInt32LE(STORE_FORMAT);
+    await store.transaction(() => store.meta.put(FORMAT, format));
+    await store.close();
+  }
+
+  /** Runs `work` in the one write transaction; resolves when it is durable. Nested writes happen at once. */
+  transaction<T>(work: () => T): Promise<T> {
+    return this.root.transaction(work);
+  }
+
+  /** The record under `key` in the library's own memory, which its next read overwrites. */
+  borrow(key: string): Buffer | undefined {
+    const bytes = this.entries.getBinaryFast(key);
+    return (
+      bytes &&
+      Buffer.from(bytes.buffer, bytes.byteOffset, (this.entries as unknown as { lastSize: number }).lastSize)
+    );
+  }
+
+  entryCount(): number {
+    return (this.entries.getStats() as TreeStats).entryCount;
+  }
+
+  readHead(): Head {
+    const bytes = this.meta.get(HEAD);
+    if (!bytes) return { epoch: 0, sequence: 0, now: 0 };
+    return { epoch: bytes.readUInt32LE(0), sequence: bytes.readDoubleLE(4), now: bytes.readDoubleLE(12) };
+  }
+
+  writeHead(head: Head): void {
+    const bytes = Buffer.allocUnsafe(20);
+    bytes.writeUInt32LE(head.epoch, 0);
+    bytes.writeDoubleLE(head.sequence, 4);
+    bytes.writeDoubleLE(head.now, 12);
+    void this.meta.put(HEAD, bytes);
+  }
+
+  /** Length of the data file, and how much of it no tree uses, bytes. What readers pin counts as free here. */
+  size(): { file: number; free: number } {
+    const all = this.meta.getStats() as TreeStats & {
+      root: TreeStats;
+      free: TreeStats;
+      lastPageNumber: number;
+    };
+    const trees = [
+      all,
+      all.root,
+      all.free,
+      ...[this.entries, this.expiry, this.system].map((db) => db.getStats()),
+    ];
+    const used = (trees as TreeStats[]).reduce(
+      (pages, tree) => pages + tree.treeBranchPageCount + tree.treeLeafPageCount + tree.overflowPages,
+      2,
+    );
+    const total = all.lastPageNumber + 1;
+    return { file: total * all.pageSize, free: Math.max(0, total - used) * all.pageSize };
+  }
+
+  copyTo(file: string): Promise<void> {
+    return this.root.backup(file, true);
+  }
+
+  close(): Promise<void> {
+    return this.root.close();
+  }
+}
+
+interface TreeStats {
+  pageSize: number;
+  entryCount: number;
+  treeBranchPageCount: number;
+  treeLeafPageCount: number;
+  overflowPages: number;
+}
+
+/** The library's types leave `keyEncoder` out. */
+function textKeyed(name: string): DatabaseOptions & { name: string } {
+  return { name, encoding: 'binary', keyEncoder: utf8Keys } as DatabaseOptions & { name: string };
+}
+
+function openRoot(folder: string): RootDatabase<Buffer, string> {
+  return open<Buffer, string>({
+    path: folder,
+    noSubdir: false,
+    encoding: 'binary',
+    overlappingSync: false,
+    cache: false,
+    compression: false,
+    maxReaders: 1024,
+    maxDbs: 8,
+    mapSize: 64 * 2 ** 30,
+  });
+}

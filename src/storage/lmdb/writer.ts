@@ -1,0 +1,185 @@
+import { DatabaseError } from '../../errors.js';
+import type { Clock } from '../clock.js';
+import { decide, type Operation, type Outcome } from '../operation.js';
+import { nextEpoch } from '../revision.js';
+import type { DiskRoom } from './disk-room.js';
+import { expiryKey, firstAfter, splitExpiryKey } from './keys.js';
+import { decode, encode, expiresOf, StoredEntry, unreadable } from './record.js';
+import type { Head, Store } from './store.js';
+
+const SWEEP_AT_ONCE = 1000;
+const INDEXED = Buffer.alloc(1);
+
+/** One key's step from what is stored to what will be. */
+interface Change {
+  readonly before: StoredEntry | undefined;
+  readonly after: StoredEntry | undefined;
+}
+
+/**
+ * What happens inside the write transaction. Operations are planned first, against the store and against what the plan
+ * has changed so far, and written only once the whole plan stands: the transaction is shared by many callers, so
+ * nothing in it can be rolled back.
+ */
+export class Writer {
+  private head: Head = { epoch: 0, sequence: 0, now: 0 };
+  private startSequence = 0;
+  /** This process's epoch, taken at its first write. */
+  private epoch = 0;
+
+  constructor(
+    private readonly store: Store,
+    private readonly clock: Clock,
+    private readonly room: DiskRoom,
+  ) {}
+
+  begin(): void {
+    this.head = this.store.readHead();
+    this.startSequence = this.head.sequence;
+    const now = this.clock.now();
+    this.epoch ||= nextEpoch(now, this.head.epoch);
+    this.head.epoch = Math.max(this.head.epoch, this.epoch);
+    this.head.now = Math.max(this.head.now, now);
+  }
+
+  end(): void {
+    if (this.head.sequence !== this.startSequence) this.store.writeHead(this.head);
+  }
+
+  /** @throws DatabaseError having written nothing */
+  perform(operation: Operation): Outcome {
+    const changes: Change[] = [];
+    const outcome = this.plan(operation, this.read(operation, needsValue(operation)), changes);
+    this.carryOut(changes);
+    return outcome;
+  }
+
+  /** Each for itself: what is refused stands in its place. */
+  performEach(operations: readonly Operation[]): (Outcome | DatabaseError)[] {
+    return operations.map((operation) => {
+      try {
+        return this.perform(operation);
+      } catch (error) {
+        if (error instanceof DatabaseError) return error;
+        throw error;
+      }
+    });
+  }
+
+  /** All or nothing. @throws DatabaseError of the first that is refused, with its index, having written nothing */
+  performAll(operations: readonly Operation[]): Outcome[] {
+    const planned = new Map<string, StoredEntry | undefined>();
+    const changes: Change[] = [];
+    const { sequence } = this.head;
+    const outcomes: Outcome[] = [];
+    for (const [index, operation] of operations.entries()) {
+      const { key } = operation;
+      const done = changes.length;
+      try {
+        outcomes.push(
+          this.plan(operation, planned.has(key) ? planned.get(key) : this.read(operation, true), changes),
+        );
+      } catch (error) {
+        this.head.sequence = sequence;
+        if (!(error instanceof DatabaseError)) throw error;
+        throw new DatabaseError(error.code, error.detail, { ...error.context, index });
+      }
+      if (changes.length > done) planned.set(key, changes.at(-1)!.after);
+    }
+    this.carryOut(changes);
+    return outcomes;
+  }
+
+  /** Removes what has expired, a bounded number at once. Answers whether there may be more. */
+  removeExpired(): boolean {
+    const due = [
+      ...this.store.expiry.getKeys({
+        start: undefined,
+        end: firstAfter(this.head.now),
+        limit: SWEEP_AT_ONCE,
+      }),
+    ];
+    for (const indexed of due) {
+      const { expires, key } = splitExpiryKey(indexed);
+      const record = this.store.entries.getBinary(key);
+      void this.store.expiry.remove(indexed);
+      if (!record || expiresOf(record) !== expires) continue;
+      this.head.sequence++;
+      void this.store.entries.remove(key);
+    }
+    return due.length === SWEEP_AT_ONCE;
+  }
+
+  /** Decides `operation` for the key as `stored`, live or expired, and appends what it changes. */
+  private plan(operation: Operation, stored: StoredEntry | undefined, changes: Change[]): Outcome {
+    const { now } = this.head;
+    const live = stored && (stored.expires === 0 || stored.expires > now) ? stored : undefined;
+    const effect = decide(operation, live, now);
+    if (stored && !live) {
+      this.head.sequence++;
+      changes.push({ before: stored, after: undefined });
+    }
+    switch (effect.kind) {
+      case 'none':
+        return effect.outcome;
+      case 'remove':
+        this.head.sequence++;
+        changes.push({ before: live, after: undefined });
+        return effect.outcome;
+      case 'write': {
+        const { value, type, created, expires } = effect;
+        this.room.claim(value.length + operation.key.length);
+        const { epoch } = this.head;
+        const sequence = ++this.head.sequence;
+        const after = new StoredEntry(
+          operation.key,
+          value,
+          type,
+          value.length,
+          created,
+          now,
+          expires,
+          epoch,
+          sequence,
+        );
+        changes.push({ before: live, after });
+        return { kind: live ? 'updated' : 'created', entry: after };
+      }
+    }
+  }
+
+  private carryOut(changes: readonly Change[]): void {
+    for (const { before, after } of changes) {
+      if (before && before.expires !== 0 && before.expires !== after?.expires) {
+        void this.store.expiry.remove(expiryKey(before.expires, before.key));
+      }
+      if (!after) {
+        void this.store.entries.remove(before!.key);
+        continue;
+      }
+      void this.store.entries.put(after.key, encode(after));
+      if (after.expires !== 0) void this.store.expiry.put(expiryKey(after.expires, after.key), INDEXED);
+    }
+  }
+
+  /** What is stored under the operation's key, expired or not. */
+  private read(operation: Operation, withValue: boolean): StoredEntry | undefined {
+    const { key } = operation;
+    const record = withValue ? this.store.entries.getBinary(key) : this.store.borrow(key);
+    if (!record) return undefined;
+    try {
+      return decode(key, record, withValue);
+    } catch (error) {
+      if (replacesBlindly(operation)) return unreadable(key, this.head.now);
+      throw error;
+    }
+  }
+}
+
+function needsValue(operation: Operation): boolean {
+  return operation.op !== 'put' && operation.op !== 'delete' && operation.op !== 'check';
+}
+
+function replacesBlindly(operation: Operation): boolean {
+  return (operation.op === 'put' || operation.op === 'delete') && operation.condition === undefined;
+}

@@ -1,0 +1,178 @@
+import { DatabaseError } from '../errors.js';
+import { Clock } from './clock.js';
+import type { Entry } from './entry.js';
+import { compareKeys, groupOf } from './key-range.js';
+import { decide, type Effect, type Operation, type Outcome } from './operation.js';
+import { formatTag, nextEpoch } from './revision.js';
+import {
+  StorageEngine,
+  type EngineStats,
+  type RangePage,
+  type RangeQuery,
+  type ScanRange,
+} from './storage-engine.js';
+
+const SCAN_CHUNK = 256;
+
+/**
+ * Keeps everything in a Map, for trying things out, and as the plain and obvious engine that the others are compared
+ * with. Ranges and scans sort what they need; nothing survives the process.
+ */
+export class MemoryEngine extends StorageEngine {
+  readonly capabilities = {
+    durable: false,
+    orderedTags: true,
+    snapshots: true,
+    atomicAcrossKeys: true,
+    backup: false,
+  };
+
+  private entries = new Map<string, Entry>();
+  private readonly secrets = new Map<string, Buffer>();
+  private readonly epoch: number;
+  private sequence = 0;
+  private sweeper: NodeJS.Timeout | undefined;
+
+  constructor(private readonly clock = new Clock()) {
+    super();
+    this.epoch = nextEpoch(clock.now(), lastEpoch);
+    lastEpoch = this.epoch;
+  }
+
+  async open(): Promise<void> {
+    this.sweeper = setInterval(() => this.sweep(), 500).unref();
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.sweeper);
+  }
+
+  now(): number {
+    return this.clock.now();
+  }
+
+  get(key: string): Entry | undefined {
+    return this.live(this.entries.get(key));
+  }
+
+  async write(operation: Operation): Promise<Outcome> {
+    return this.apply(operation);
+  }
+
+  async batch(operations: readonly Operation[], atomic: boolean): Promise<(Outcome | DatabaseError)[]> {
+    const before = atomic ? new Map(this.entries) : undefined;
+    const sequence = this.sequence;
+    return operations.map((operation, index) => {
+      try {
+        return this.apply(operation);
+      } catch (error) {
+        if (!(error instanceof DatabaseError)) throw error;
+        if (!before) return error;
+        this.entries = before;
+        this.sequence = sequence;
+        throw new DatabaseError(error.code, error.detail, { ...error.context, index });
+      }
+    });
+  }
+
+  range(query: RangeQuery): RangePage {
+    const { prefix, after, limit, delimiter, reverse = false, values = false, maxBytes = Infinity } = query;
+    const direction = reverse ? -1 : 1;
+    const items: Entry[] = [];
+    const groups: string[] = [];
+    let last: string | undefined;
+    let bytes = 0;
+    for (const entry of this.sorted(prefix, direction)) {
+      const group = delimiter ? groupOf(entry.key, prefix, delimiter) : undefined;
+      const name = group ?? entry.key;
+      if (name === last) continue;
+      if (after !== undefined && (name === after || compareKeys(name, after) * direction < 0)) continue;
+      if (items.length + groups.length === limit || bytes >= maxBytes) return { items, groups, next: last };
+      last = name;
+      if (group !== undefined) {
+        groups.push(group);
+      } else {
+        items.push(entry);
+        if (values) bytes += entry.size;
+      }
+    }
+    return { items, groups, next: undefined };
+  }
+
+  async *scan(range: ScanRange): AsyncIterable<readonly Entry[]> {
+    const snapshot = this.sorted(range.prefix, 1);
+    for (let i = 0; i < snapshot.length; i += SCAN_CHUNK) yield snapshot.slice(i, i + SCAN_CHUNK);
+  }
+
+  count(prefix: string): number {
+    return this.sorted(prefix, 1).length;
+  }
+
+  stats(): EngineStats {
+    let storedBytes = 0;
+    for (const entry of this.entries.values()) storedBytes += entry.size;
+    return { entries: this.count(''), storedBytes, roomBytes: undefined };
+  }
+
+  async backup(): Promise<void> {
+    throw new DatabaseError(
+      'not-supported',
+      'A memory: database cannot be backed up: it has no file to copy.',
+    );
+  }
+
+  readonly system = {
+    get: (name: string) => this.secrets.get(name),
+    put: async (name: string, value: Buffer) => void this.secrets.set(name, value),
+    delete: async (name: string) => void this.secrets.delete(name),
+    list: (prefix: string) =>
+      [...this.secrets]
+        .filter(([name]) => name.startsWith(prefix))
+        .sort(([a], [b]) => compareKeys(a, b))
+        .map(([name, value]) => ({ name, value })),
+  };
+
+  private live(entry: Entry | undefined): Entry | undefined {
+    return entry && entry.expires !== 0 && entry.expires <= this.now() ? undefined : entry;
+  }
+
+  private sorted(prefix: string, direction: 1 | -1): Entry[] {
+    return [...this.entries.values()]
+      .filter((entry) => entry.key.startsWith(prefix) && this.live(entry))
+      .sort((a, b) => compareKeys(a.key, b.key) * direction);
+  }
+
+  private apply(operation: Operation): Outcome {
+    const now = this.now();
+    const current = this.get(operation.key);
+    if (!current && this.entries.delete(operation.key)) this.sequence++;
+    const effect = decide(operation, current, now);
+    if (effect.kind === 'none') return effect.outcome;
+    this.sequence++;
+    if (effect.kind === 'remove') {
+      this.entries.delete(operation.key);
+      return effect.outcome;
+    }
+    const entry = this.store(operation.key, effect, now);
+    return { kind: current ? 'updated' : 'created', entry };
+  }
+
+  private store(key: string, effect: Extract<Effect, { kind: 'write' }>, now: number): Entry {
+    const { value, type, created, expires } = effect;
+    const etag = formatTag(this.epoch, this.sequence);
+    const entry = { key, value, type, size: value.length, etag, created, modified: now, expires };
+    this.entries.set(key, entry);
+    return entry;
+  }
+
+  private sweep(): void {
+    for (const entry of this.entries.values()) {
+      if (this.live(entry)) continue;
+      this.sequence++;
+      this.entries.delete(entry.key);
+    }
+  }
+}
+
+/** Two databases of one process made within a second must not share an epoch either. */
+let lastEpoch = 0;

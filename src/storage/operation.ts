@@ -1,0 +1,139 @@
+import { DatabaseError, MissingKeyError } from '../errors.js';
+import { evaluate, type Condition } from './condition.js';
+import { TEXT, type Entry, type EntryHeader } from './entry.js';
+
+/** When a written entry ends: never, as before, a time from now, or a point in time (milliseconds). */
+export type Expiry = 'never' | 'keep' | { readonly in: number } | { readonly at: number };
+
+/** One thing done to one key, as plain data: an engine may carry it to where the key lives. */
+export type Operation =
+  | { readonly op: 'get'; readonly key: string; readonly condition?: Condition }
+  | { readonly op: 'check'; readonly key: string; readonly condition: Condition }
+  | {
+      readonly op: 'put';
+      readonly key: string;
+      readonly value: Buffer;
+      readonly type: string;
+      readonly expiry: Expiry;
+      readonly condition?: Condition;
+    }
+  | { readonly op: 'delete'; readonly key: string; readonly condition?: Condition }
+  /** Adds `by` to a decimal integer, 64-bit signed and exact; an absent key counts from 0. `expiry` is of creation. */
+  | {
+      readonly op: 'incr';
+      readonly key: string;
+      readonly by: bigint;
+      readonly expiry: Expiry;
+      readonly condition?: Condition;
+    }
+  | { readonly op: 'touch'; readonly key: string; readonly expiry: Expiry; readonly condition?: Condition }
+  /** Replaces the value by `edit(entry)`, which may throw a DatabaseError and may be called more than once. */
+  | {
+      readonly op: 'edit';
+      readonly key: string;
+      readonly edit: (entry: Entry) => Buffer;
+      readonly condition?: Condition;
+    };
+
+/** What an operation came to, with the entry as it is now. */
+export type Outcome =
+  | { readonly kind: 'created' | 'updated' | 'found'; readonly entry: Entry }
+  | { readonly kind: 'deleted' | 'absent' | 'checked' };
+
+/** What an operation asks the engine to do to its key. */
+export type Effect =
+  | { readonly kind: 'none'; readonly outcome: Outcome }
+  | { readonly kind: 'remove'; readonly outcome: Outcome }
+  | {
+      readonly kind: 'write';
+      readonly value: Buffer;
+      readonly type: string;
+      readonly created: number;
+      readonly expires: number;
+    };
+
+const ABSENT: Effect = { kind: 'none', outcome: { kind: 'absent' } };
+const CHECKED: Effect = { kind: 'none', outcome: { kind: 'checked' } };
+const REMOVE: Effect = { kind: 'remove', outcome: { kind: 'deleted' } };
+
+/**
+ * What `operation` means for a key whose live entry is `current`, at `now`. Pure: the one definition of the semantics
+ * that the in-process engines share; what is stored, when and how durably is theirs.
+ *
+ * @throws DatabaseError when the operation must change nothing: a failed condition, a value that is no integer, …
+ */
+export function decide(operation: Operation, current: Entry | undefined, now: number): Effect {
+  // A condition counts only where the call without it would succeed (RFC 9110, 13.2.1).
+  if (!current && (operation.op === 'touch' || operation.op === 'edit'))
+    throw new MissingKeyError(operation.key);
+  if (!current && operation.op === 'get') return ABSENT;
+  if (operation.condition) assertHolds(operation.condition, operation.key, current);
+  switch (operation.op) {
+    case 'get':
+      return { kind: 'none', outcome: { kind: 'found', entry: current! } };
+    case 'check':
+      return CHECKED;
+    case 'delete':
+      return current ? REMOVE : ABSENT;
+    case 'put':
+      return write(operation.value, operation.type, current, operation.expiry, now);
+    case 'incr': {
+      const sum = Buffer.from(add(operation.key, current, operation.by).toString());
+      return current
+        ? write(sum, current.type, current, 'keep', now)
+        : write(sum, TEXT, current, operation.expiry, now);
+    }
+    case 'touch':
+      return write(current!.value, current!.type, current, operation.expiry, now);
+    case 'edit':
+      return write(operation.edit(current!), current!.type, current, 'keep', now);
+  }
+}
+
+function write(value: Buffer, type: string, current: Entry | undefined, expiry: Expiry, now: number): Effect {
+  const created = current ? current.created : now;
+  return { kind: 'write', value, type, created, expires: expiresAt(expiry, current, now) };
+}
+
+/** Milliseconds since 1970, or 0 for never. */
+function expiresAt(expiry: Expiry, current: EntryHeader | undefined, now: number): number {
+  if (expiry === 'never') return 0;
+  if (expiry === 'keep') return current ? current.expires : 0;
+  return 'in' in expiry ? now + expiry.in : expiry.at;
+}
+
+function assertHolds(condition: Condition, key: string, current: EntryHeader | undefined): void {
+  if (evaluate(condition, current) === 'holds') return;
+  const state = current ? `its tag is "${current.etag}"` : 'it does not exist';
+  throw new DatabaseError(
+    'precondition-failed',
+    `The condition does not hold for the key \`${key}\`: ${state}.`,
+    {
+      etag: current?.etag,
+    },
+  );
+}
+
+const INTEGER = /^-?(?:0|[1-9][0-9]{0,18})$/;
+const MAX_INT64 = 2n ** 63n - 1n;
+const MIN_INT64 = -(2n ** 63n);
+
+function add(key: string, current: Entry | undefined, by: bigint): bigint {
+  if (!current) return by;
+  const text = current.value.length <= 20 ? current.value.toString('latin1') : '';
+  const value = INTEGER.test(text) ? BigInt(text) : undefined;
+  if (value === undefined || value > MAX_INT64 || value < MIN_INT64) {
+    throw new DatabaseError(
+      'not-an-integer',
+      `The value of the key \`${key}\` is not a 64-bit decimal integer.`,
+    );
+  }
+  const sum = value + by;
+  if (sum > MAX_INT64 || sum < MIN_INT64) {
+    throw new DatabaseError(
+      'integer-overflow',
+      `Adding ${by} to the key \`${key}\` would leave the range of 64-bit integers.`,
+    );
+  }
+  return sum;
+}

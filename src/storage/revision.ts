@@ -1,0 +1,28 @@
+/**
+ * A point in the life of a database: every change takes the next one.
+ *
+ * `sequence` counts changes and goes on over restarts. `epoch` is the start time of the writing process in seconds,
+ * raised above the stored one before its first write. A data folder that was copied back, or a `memory:` database
+ * that began anew, repeats sequences but never an epoch, so the pair never repeats.
+ */
+export interface Revision {
+  readonly epoch: number;
+  readonly sequence: number;
+}
+
+const EPOCH_DIGITS = 8;
+const SEQUENCE_DIGITS = 13;
+
+/** The tag of a revision, `6745a1f0-0000000000042`: hexadecimal and of fixed width, so that byte order is age. */
+export function formatTag(epoch: number, sequence: number): string {
+  return (
+    epoch.toString(16).padStart(EPOCH_DIGITS, '0') +
+    '-' +
+    sequence.toString(16).padStart(SEQUENCE_DIGITS, '0')
+  );
+}
+
+/** The epoch for a process that starts writing at `now` (milliseconds) to a database last written in `stored`. */
+export function nextEpoch(now: number, stored: number): number {
+  return Math.max(Math.floor(now / 1000), stored + 1);
+}
