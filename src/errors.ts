@@ -15,6 +15,7 @@ export const ERRORS = {
   'malformed-request': 'Malformed Request',
   'headers-too-large': 'Headers Too Large',
   'request-timeout': 'Request Timeout',
+  'expectation-failed': 'Expectation Failed',
   'unsupported-encoding': 'Unsupported Encoding',
   'cross-site': 'Cross-Site Request Refused',
   'misdirected-host': 'Unknown Host',

@@ -1,0 +1,13 @@
+import { Module, type DynamicModule } from '@nestjs/common';
+import type { AppConfig } from './config/app-config.js';
+import { ConfigModule } from './config/config.module.js';
+import { KvModule } from './kv/kv.module.js';
+import { OpenApiModule } from './openapi/openapi.module.js';
+
+/** The composition root. */
+@Module({})
+export class AppModule {
+  static with(config: AppConfig): DynamicModule {
+    return { module: AppModule, imports: [ConfigModule.with(config), KvModule, OpenApiModule] };
+  }
+}

@@ -1,0 +1,35 @@
+import type { IncomingMessage } from 'node:http';
+
+/**
+ * Why a request that may change something is not the user's own doing, or undefined if it may be.
+ *
+ * Problem: every web page the user visits can make their browser send requests to this server, and `/set` writes on
+ * GET. Design: browsers say where a request comes from (Fetch Metadata, https://www.w3.org/TR/fetch-metadata/). Typed in
+ * the address bar (`none`), same-origin pages and programs that are no browser (no such header) pass. Another port of
+ * the same machine is another site to us.
+ */
+export function foreignOrigin(request: IncomingMessage): string | undefined {
+  const headers = request.headers;
+  const site = headers['sec-fetch-site'];
+  if (site !== undefined && site !== 'none' && site !== 'same-origin') {
+    return `the browser says that it comes from another site (Sec-Fetch-Site: ${printable(site)})`;
+  }
+  const purpose = headers['sec-purpose'] ?? headers['purpose'];
+  if (purpose !== undefined && /prefetch|prerender|preview/i.test(String(purpose))) {
+    return 'the browser only fetches it in advance';
+  }
+  const from = headers['origin'] ?? headers['referer'];
+  if (from !== undefined && authorityOf(from) !== headers.host?.toLowerCase()) {
+    return `it comes from another origin (${printable(from)})`;
+  }
+  return undefined;
+}
+
+/** host[:port] of a URL; the scheme is not compared, because TLS may end at a proxy. */
+function authorityOf(url: string): string | undefined {
+  return /^https?:\/\/([^/?#]*)/i.exec(url)?.[1]!.toLowerCase();
+}
+
+function printable(text: string | string[]): string {
+  return JSON.stringify(String(text).slice(0, 128));
+}

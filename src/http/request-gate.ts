@@ -1,0 +1,131 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { DatabaseError } from '../errors.js';
+import { answerError, closeAfter } from './answer.js';
+import { foreignOrigin } from './cross-site.js';
+import type { Hosts } from './hosts.js';
+
+const MAX_HEADERS = 200;
+const SAFE = new Set(['GET', 'HEAD', 'OPTIONS']);
+
+/** What the first look at the raw headers finds. `request.headers` is not touched: building it costs more than this. */
+interface Glance {
+  host: string | undefined;
+  hosts: number;
+  encoding: string | undefined;
+  hasBody: boolean;
+}
+
+/**
+ * The guards that every request passes before it is routed and before anything of it is parsed: not shutting down,
+ * headers whole, host ours, body not encoded, and no write that another site set off.
+ */
+export class RequestGate {
+  private draining = false;
+
+  constructor(private readonly hosts: Hosts) {}
+
+  /** From now on no request is taken any more; those inside finish. */
+  drain(): void {
+    this.draining = true;
+  }
+
+  /** Whether the request may go on; if not, it has been answered. */
+  admits(request: IncomingMessage, response: ServerResponse): boolean {
+    const glance = look(request.rawHeaders);
+    const error = this.refusal(request, glance);
+    // Nobody reads a body here, and one that is refused is not read either: it ends with the connection.
+    if (glance.hasBody && (error || SAFE.has(request.method!))) closeAfter(request, response);
+    if (!error) return true;
+    if (this.draining) response.shouldKeepAlive = false;
+    answerError(response, error);
+    return false;
+  }
+
+  private refusal(request: IncomingMessage, glance: Glance): DatabaseError | undefined {
+    if (this.draining)
+      return new DatabaseError('stopping', 'The server is shutting down. Nothing was applied.');
+    if (request.rawHeaders.length > MAX_HEADERS * 2) {
+      return new DatabaseError('headers-too-large', `A request may have ${MAX_HEADERS} headers.`, {
+        limit: MAX_HEADERS,
+      });
+    }
+    return this.hostRefusal(request, glance) ?? encodingRefusal(glance.encoding) ?? originRefusal(request);
+  }
+
+  private hostRefusal(request: IncomingMessage, { host, hosts }: Glance): DatabaseError | undefined {
+    if (hosts > 1) return new DatabaseError('malformed-request', 'A request has one Host header.');
+    const target =
+      request.url!.charCodeAt(0) === SLASH || request.url === '*' ? undefined : takeAuthority(request);
+    if (target === null)
+      return new DatabaseError('malformed-request', 'The request target is not a path or a URL.');
+    if (this.hosts.allows(target ?? host ?? '')) return undefined;
+    return new DatabaseError(
+      'misdirected-host',
+      'This server does not answer to the host name of the request. Use an IP address or localhost, or add the name to ' +
+        'ALLOWED_HOSTS.',
+      { setting: 'ALLOWED_HOSTS' },
+    );
+  }
+}
+
+const SLASH = 47;
+
+function look(raw: readonly string[]): Glance {
+  const glance: Glance = { host: undefined, hosts: 0, encoding: undefined, hasBody: false };
+  for (let i = 0; i < raw.length; i += 2) {
+    const name = raw[i]!;
+    // The length tells almost every other header apart without a comparison of text.
+    switch (name.length) {
+      case 4:
+        if (name.toLowerCase() === 'host' && glance.hosts++ === 0) glance.host = raw[i + 1];
+        break;
+      case 14:
+        if (name.toLowerCase() === 'content-length' && raw[i + 1] !== '0') glance.hasBody = true;
+        break;
+      case 16:
+        if (name.toLowerCase() === 'content-encoding')
+          glance.encoding = `${glance.encoding ?? ''}${raw[i + 1]}`;
+        break;
+      case 17:
+        if (name.toLowerCase() === 'transfer-encoding') glance.hasBody = true;
+        break;
+    }
+  }
+  return glance;
+}
+
+/**
+ * Turns an absolute-form target (RFC 9112, 3.2.2) into a path and answers its authority, which wins over `Host`; null if
+ * the target is neither. The rest of the target stays as it was sent.
+ */
+function takeAuthority(request: IncomingMessage): string | null {
+  const match = /^https?:\/\/([^/?#]*)(.*)$/is.exec(request.url!);
+  if (!match) return null;
+  const rest = match[2]!;
+  request.url = rest.startsWith('/') ? rest : `/${rest}`;
+  return match[1]!;
+}
+
+function encodingRefusal(encoding: string | undefined): DatabaseError | undefined {
+  if (encoding === undefined || encoding.toLowerCase() === 'identity') return undefined;
+  return new DatabaseError(
+    'unsupported-encoding',
+    'Bodies are taken as they are: send them without Content-Encoding.',
+  );
+}
+
+function originRefusal(request: IncomingMessage): DatabaseError | undefined {
+  if (SAFE.has(request.method!) && !writesOnGet(request.url!)) return undefined;
+  const why = foreignOrigin(request);
+  if (why === undefined) return undefined;
+  return new DatabaseError(
+    'cross-site',
+    `The request would write, but ${why}. Nothing was written. To do it on purpose, type the URL into the address bar ` +
+      'or use a program such as curl.',
+  );
+}
+
+/** `/set` is the one route that changes state on GET. */
+function writesOnGet(url: string): boolean {
+  return url.startsWith('/set') && (url.length === 4 || url[4] === '?');
+}

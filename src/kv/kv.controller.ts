@@ -1,0 +1,104 @@
+import { All, Controller, Get, Head, Req, Res, UseFilters } from '@nestjs/common';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { ApiExcludeEndpoint } from '@nestjs/swagger';
+import { answerJson, answerOptions, refuseMethod, startJson } from '../http/answer.js';
+import { writePaced } from '../http/paced-writer.js';
+import type { Entry } from '../storage/entry.js';
+import { DatabaseService } from './database.service.js';
+import { DescribeAll, DescribeGet, DescribeSet } from './kv.openapi.js';
+import { MissingKeyFilter } from './missing-key.filter.js';
+import { memberAsJson } from './plain-json.js';
+import { parseGetQuery, parseSetQuery } from './request-query.js';
+
+const VARY = ['Vary', 'Accept'];
+
+/**
+ * The original three routes. Handlers take the raw request and write their own answer: Nest's parameter pipes and
+ * serializers would cost as much again as the read itself.
+ */
+@Controller()
+@UseFilters(MissingKeyFilter)
+export class KvController {
+  constructor(private readonly database: DatabaseService) {}
+
+  /**
+   * Reads one key
+   * @throws {400} The key is not in the database, or the query is not `?key=…`.
+   * @throws {500} The stored record fails its checksum.
+   */
+  @Get('get')
+  @DescribeGet()
+  get(@Req() request: IncomingMessage, @Res() response: ServerResponse): void | Promise<void> {
+    const entry = this.database.get(parseGetQuery(request.url!));
+    return entry instanceof Promise ? entry.then((found) => show(response, found)) : show(response, entry);
+  }
+
+  /** Express would answer HEAD by the handler of GET, and write. */
+  @Head('set')
+  @ApiExcludeEndpoint()
+  headSet(@Req() request: IncomingMessage, @Res() response: ServerResponse): void {
+    refuseMethod(request, response, allowOf('/set'));
+  }
+
+  /**
+   * Stores one pair
+   * @remarks Durable when it is answered. It writes on GET, so pages of other sites are refused.
+   * @throws {400} The query is not one pair, or its escapes are malformed.
+   * @throws {403} Another site's page, or a prefetch, sent the request.
+   * @throws {413} The value is larger than MAX_VALUE_BYTES.
+   * @throws {504} The disk did not confirm the write; it may or may not have been applied.
+   * @throws {507} The disk is full; nothing was written.
+   */
+  @Get('set')
+  @DescribeSet()
+  async set(@Req() request: IncomingMessage, @Res() response: ServerResponse): Promise<void> {
+    const { key, value } = parseSetQuery(request.url!);
+    const outcome = await this.database.set(key, value);
+    answerJson(
+      response,
+      outcome === 'created' ? 201 : 200,
+      `{${JSON.stringify(key)}:${JSON.stringify(value)}}`,
+    );
+  }
+
+  /** HEAD does not read the store. */
+  @Head()
+  @ApiExcludeEndpoint()
+  headAll(@Res() response: ServerResponse): void {
+    startJson(response, VARY);
+    response.end();
+  }
+
+  /**
+   * Shows the whole database
+   * @remarks One JSON object in key order, streamed from one snapshot. It breaks off if it cannot be finished.
+   */
+  @Get()
+  @DescribeAll()
+  async showAll(@Res() response: ServerResponse): Promise<void> {
+    let before = '{';
+    for await (const entries of this.database.all()) {
+      if (before === '{') startJson(response, VARY);
+      await writePaced(response, before + entries.map(memberAsJson).join(','));
+      before = ',';
+    }
+    if (before === '{') startJson(response, VARY);
+    response.end(before === '{' ? '{}' : '}');
+  }
+
+  @All(['/', 'get', 'set'])
+  @ApiExcludeEndpoint()
+  otherMethod(@Req() request: IncomingMessage, @Res() response: ServerResponse): void {
+    const allow = allowOf(request.url!.split('?', 1)[0]!);
+    if (request.method === 'OPTIONS') answerOptions(response, allow);
+    else refuseMethod(request, response, allow);
+  }
+}
+
+function show(response: ServerResponse, entry: Entry): void {
+  answerJson(response, 200, `{${memberAsJson(entry)}}`);
+}
+
+function allowOf(path: string): string {
+  return path === '/set' ? 'GET, OPTIONS' : 'GET, HEAD, OPTIONS';
+}

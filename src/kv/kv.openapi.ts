@@ -1,0 +1,58 @@
+import { applyDecorators } from '@nestjs/common';
+import { ApiQuery, ApiResponse, ApiTags } from '@nestjs/swagger';
+
+/*
+ * What the doc comments of KvController cannot say: the shape of queries and answers, with examples that run. One
+ * decorator a handler.
+ */
+
+const VALUES = {
+  type: 'object',
+  description: 'Keys and their values: text, JSON as stored, or a `data:` URL for other bytes.',
+  additionalProperties: true,
+};
+
+function entries(status: number, description: string, example: object): MethodDecorator {
+  return ApiResponse({ status, description, content: { 'application/json': { schema: VALUES, example } } });
+}
+
+const TAG = ApiTags('The original routes');
+
+export function DescribeGet(): MethodDecorator {
+  return applyDecorators(
+    TAG,
+    ApiQuery({
+      name: 'key',
+      description: 'The key, form-encoded: a space is `+` or `%20`, a plus `%2B`, an ampersand `%26`.',
+      schema: { type: 'string', minLength: 1, maxLength: 1024 },
+      example: 'somekey',
+    }),
+    entries(200, 'The entry.', { somekey: 'somevalue' }),
+  );
+}
+
+export function DescribeSet(): MethodDecorator {
+  return applyDecorators(
+    TAG,
+    ApiQuery({
+      name: 'pair',
+      description: 'The key and its value as one pair, `?somekey=somevalue`; it splits at the first `=`.',
+      required: true,
+      style: 'form',
+      explode: true,
+      schema: {
+        type: 'object',
+        additionalProperties: { type: 'string' },
+        minProperties: 1,
+        maxProperties: 1,
+      },
+      example: { somekey: 'somevalue' },
+    }),
+    entries(201, 'The key is new; it is stored.', { somekey: 'somevalue' }),
+    entries(200, 'The key existed; its value is replaced.', { somekey: 'somevalue' }),
+  );
+}
+
+export function DescribeAll(): MethodDecorator {
+  return applyDecorators(TAG, entries(200, 'Every entry.', { otherkey: 'othervalue', somekey: 'somevalue' }));
+}

@@ -1,0 +1,62 @@
+import { DatabaseError } from '../errors.js';
+
+/*
+ * Keys and values as users write them in a query: the one place that reads them, from the raw URL. No query parser
+ * stands before it, because those make arrays and objects of names, drop some, and merge repeated ones.
+ */
+
+const GET_MISSING = 'Please provide a query listing the key (eg. `/get?key=somekey`).';
+const GET_FORMAT = 'Query must be in the format `/get?key=somekey`.';
+const SET_MISSING = 'Please provide a query listing the key (eg. `/set?somekey=somevalue`).';
+const SET_FORMAT = 'Query must be in the format `/set?somekey=somevalue`.';
+const AMPERSAND_HINT = ' An `&` in the key or the value is written `%26`.';
+
+/** The key of `/get?key=somekey`. @throws DatabaseError `missing-query`, `invalid-query` */
+export function parseGetQuery(url: string): string {
+  const query = queryOf(url);
+  if (query === '') throw new DatabaseError('missing-query', GET_MISSING);
+  if (!query.startsWith('key=') || query.length === 4 || query.includes('&')) {
+    throw new DatabaseError('invalid-query', GET_FORMAT);
+  }
+  return decodeForm(query.slice(4), GET_FORMAT);
+}
+
+/** The pair of `/set?somekey=somevalue`, split at the first `=`. @throws DatabaseError `missing-query`, `invalid-query` */
+export function parseSetQuery(url: string): { key: string; value: string } {
+  const query = queryOf(url);
+  if (query === '') throw new DatabaseError('missing-query', SET_MISSING);
+  const equals = query.indexOf('=');
+  if (query.includes('&')) throw new DatabaseError('invalid-query', SET_FORMAT + AMPERSAND_HINT);
+  if (equals < 1) throw new DatabaseError('invalid-query', SET_FORMAT);
+  return {
+    key: decodeForm(query.slice(0, equals), SET_FORMAT),
+    value: decodeForm(query.slice(equals + 1), SET_FORMAT),
+  };
+}
+
+function queryOf(url: string): string {
+  const mark = url.indexOf('?');
+  return mark < 0 ? '' : url.slice(mark + 1);
+}
+
+const PLAIN = /^[!-$&-*,-~]*$/;
+
+/**
+ * Decodes `application/x-www-form-urlencoded` text: `+` and `%20` are a space. Bytes above ASCII that came unescaped, as
+ * curl sends them, are taken for UTF-8 too. @throws DatabaseError `invalid-query` if escapes are malformed or not UTF-8
+ */
+function decodeForm(text: string, format: string): string {
+  if (PLAIN.test(text)) return text;
+  try {
+    return decodeURIComponent(text.replaceAll('+', ' ').replace(/[\x80-\xff]/g, escapeByte));
+  } catch {
+    throw new DatabaseError(
+      'invalid-query',
+      `${format} Escapes are \`%\` and two hex digits, of UTF-8 text.`,
+    );
+  }
+}
+
+function escapeByte(character: string): string {
+  return `%${character.charCodeAt(0).toString(16)}`;
+}

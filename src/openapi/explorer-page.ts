@@ -1,0 +1,22 @@
+/** The explorer: Swagger UI over /openapi.json. */
+export function explorerPage(nonce: string): string {
+  return `<!doctype html>
+<html lang="en">
+  <head>
+    <meta charset="utf-8">
+    <meta name="viewport" content="width=device-width, initial-scale=1">
+    <title>Pigeonhole API</title>
+    <link rel="icon" href="data:,">
+    <link rel="stylesheet" nonce="${nonce}" href="/docs/swagger-ui.css">
+    <style nonce="${nonce}">body { margin: 0; } .swagger-ui .topbar { display: none; }</style>
+  </head>
+  <body>
+    <div id="explorer"></div>
+    <script nonce="${nonce}" src="/docs/swagger-ui-bundle.js"></script>
+    <script nonce="${nonce}">
+      SwaggerUIBundle({ url: '/openapi.json', dom_id: '#explorer', deepLinking: true, tryItOutEnabled: true });
+    </script>
+  </body>
+</html>
+`;
+}

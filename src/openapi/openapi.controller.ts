@@ -1,0 +1,65 @@
+import { randomBytes } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { All, Controller, Get, NotFoundException, Req, Res } from '@nestjs/common';
+import { ApiExcludeController } from '@nestjs/swagger';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { answerJson, answerOptions, GUARD_HEADERS, refuseMethod } from '../http/answer.js';
+import { ApiDocument } from './api-document.js';
+import { explorerPage } from './explorer-page.js';
+
+const ASSETS: Record<string, string> = {
+  '/docs/swagger-ui-bundle.js': 'text/javascript; charset=utf-8',
+  '/docs/swagger-ui.css': 'text/css; charset=utf-8',
+};
+const ALLOW = 'GET, HEAD, OPTIONS';
+
+/** The OpenAPI document and its explorer, whose scripts and styles come from this server. */
+@Controller()
+@ApiExcludeController()
+export class OpenApiController {
+  constructor(private readonly document: ApiDocument) {}
+
+  @Get('openapi.json')
+  async openApi(@Res() response: ServerResponse): Promise<void> {
+    answerJson(response, 200, await this.document.json());
+  }
+
+  @Get('docs')
+  explorer(@Res() response: ServerResponse): void {
+    // Only scripts of this very page run: a stored value could be loaded from 'self' as a script.
+    const nonce = randomBytes(16).toString('base64');
+    const policy =
+      `default-src 'none'; script-src 'nonce-${nonce}'; style-src 'nonce-${nonce}' 'unsafe-inline'; ` +
+      "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+    response.writeHead(200, [
+      ...GUARD_HEADERS,
+      'Content-Security-Policy',
+      policy,
+      'Cache-Control',
+      'no-store',
+      'Content-Type',
+      'text/html; charset=utf-8',
+    ]);
+    response.end(explorerPage(nonce));
+  }
+
+  @Get(['docs/swagger-ui-bundle.js', 'docs/swagger-ui.css'])
+  async asset(@Req() request: IncomingMessage, @Res() response: ServerResponse): Promise<void> {
+    const path = request.url!.split('?', 1)[0]!;
+    const type = ASSETS[path];
+    if (type === undefined) throw new NotFoundException();
+    const folder = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'));
+    response.writeHead(200, [...GUARD_HEADERS, 'Cache-Control', 'max-age=86400', 'Content-Type', type]);
+    if (request.method === 'HEAD') response.end();
+    else await pipeline(createReadStream(join(folder, path.slice('/docs/'.length))), response);
+  }
+
+  @All(['openapi.json', 'docs', 'docs/swagger-ui-bundle.js', 'docs/swagger-ui.css'])
+  otherMethod(@Req() request: IncomingMessage, @Res() response: ServerResponse): void {
+    if (request.method === 'OPTIONS') answerOptions(response, ALLOW);
+    else refuseMethod(request, response, ALLOW);
+  }
+}

@@ -1,0 +1,39 @@
+import { Logger, Module, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
+import { AppConfig } from '../config/app-config.js';
+import { createEngine } from './engine-factory.js';
+import { StorageEngine } from './storage-engine.js';
+
+/** Long enough for the answers that are ready to leave. */
+const LAST_ANSWERS_MS = 250;
+
+/** The one engine that DATABASE_URL chooses: opened before the server listens, closed after the last request. */
+@Module({
+  providers: [
+    {
+      provide: StorageEngine,
+      inject: [AppConfig],
+      useFactory: ({ databaseUrl, maxSnapshotAge }: AppConfig) =>
+        createEngine(databaseUrl, { maxSnapshotAge, onFailure: endProcess }),
+    },
+  ],
+  exports: [StorageEngine],
+})
+export class StorageModule implements OnModuleInit, OnApplicationShutdown {
+  constructor(private readonly engine: StorageEngine) {}
+
+  onModuleInit(): Promise<void> {
+    return this.engine.open();
+  }
+
+  onApplicationShutdown(): Promise<void> {
+    return this.engine.close();
+  }
+}
+
+/** After a failed sync nobody knows what the disk holds; a supervisor's restart finds the last good commit. */
+function endProcess(error: Error): void {
+  new Logger('Storage').fatal(
+    `The database cannot be written any more, so the server ends: ${error.message}`,
+  );
+  setTimeout(() => process.exit(1), LAST_ANSWERS_MS);
+}
