@@ -58,6 +58,11 @@ function clientError(code: string | undefined): DatabaseError {
         'request-timeout',
         `The headers must arrive within ${HEADERS_TIMEOUT_MS / 1000} s.`,
       );
+    case 'HPE_INVALID_URL':
+      return new DatabaseError(
+        'malformed-request',
+        'In a URL, spaces and all but ASCII are written as escapes: a space is `%20`, an é is `%C3%A9`.',
+      );
     default:
       return new DatabaseError('malformed-request', 'What was sent is not an HTTP/1.1 request.');
   }
