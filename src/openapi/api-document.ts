@@ -74,7 +74,8 @@ function complete(item: PathItem): void {
   const get = item.get as Operation;
   for (const [status, description] of Object.entries(ANYWHERE)) get.responses[status] ??= { description };
   for (const [status, response] of Object.entries(get.responses)) {
-    if (Number(status) >= 400 && response && 'description' in response) response.content ??= errorContent(Number(status));
+    if (Number(status) >= 400 && response && 'description' in response)
+      response.content ??= errorContent(Number(status));
   }
   item.head ??= withoutBodies(get);
   item.options = {

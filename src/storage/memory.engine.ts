@@ -52,7 +52,8 @@ export class MemoryEngine extends StorageEngine {
   }
 
   get(key: string): Entry | undefined {
-    return this.live(this.entries.get(key));
+    const entry = this.live(this.entries.get(key));
+    return entry && copyOf(entry, true);
   }
 
   async write(operation: Operation): Promise<Outcome> {
@@ -86,13 +87,14 @@ export class MemoryEngine extends StorageEngine {
       const group = delimiter ? groupOf(entry.key, prefix, delimiter) : undefined;
       const name = group ?? entry.key;
       if (name === last) continue;
-      if (after !== undefined && (name === after || compareKeys(name, after) * direction < 0)) continue;
-      if (items.length + groups.length === limit || bytes >= maxBytes) return { items, groups, next: last };
+      if (after !== undefined && (name === after || compareKeys(entry.key, after) * direction <= 0)) continue;
+      const full = items.length + groups.length === limit || bytes >= maxBytes;
+      if (full && last !== undefined) return { items, groups, next: last };
       last = name;
       if (group !== undefined) {
         groups.push(group);
       } else {
-        items.push(entry);
+        items.push(copyOf(entry, values));
         if (values) bytes += entry.size;
       }
     }
@@ -101,7 +103,8 @@ export class MemoryEngine extends StorageEngine {
 
   async *scan(range: ScanRange): AsyncIterable<readonly Entry[]> {
     const snapshot = this.sorted(range.prefix, 1);
-    for (let i = 0; i < snapshot.length; i += SCAN_CHUNK) yield snapshot.slice(i, i + SCAN_CHUNK);
+    for (let i = 0; i < snapshot.length; i += SCAN_CHUNK)
+      yield snapshot.slice(i, i + SCAN_CHUNK).map((entry) => copyOf(entry, range.values));
   }
 
   count(prefix: string): number {
@@ -123,7 +126,7 @@ export class MemoryEngine extends StorageEngine {
 
   readonly system = {
     get: (name: string) => this.secrets.get(name),
-    put: async (name: string, value: Buffer) => void this.secrets.set(name, value),
+    put: async (name: string, value: Buffer) => void this.secrets.set(name, Buffer.from(value)),
     delete: async (name: string) => void this.secrets.delete(name),
     list: (prefix: string) =>
       [...this.secrets]
@@ -161,7 +164,7 @@ export class MemoryEngine extends StorageEngine {
     const { value, type, created, expires } = effect;
     const etag = formatTag(this.epoch, this.sequence);
     const entry = { key, value, type, size: value.length, etag, created, modified: now, expires };
-    this.entries.set(key, entry);
+    this.entries.set(key, copyOf(entry, true));
     return entry;
   }
 
@@ -172,6 +175,11 @@ export class MemoryEngine extends StorageEngine {
       this.entries.delete(entry.key);
     }
   }
+}
+
+/** Readers and writers own their buffers, so what is stored is never the same memory. */
+function copyOf(entry: Entry, withValue: boolean): Entry {
+  return { ...entry, value: Buffer.from(withValue ? entry.value : '') };
 }
 
 /** Two databases of one process made within a second must not share an epoch either. */

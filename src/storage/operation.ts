@@ -114,14 +114,17 @@ function assertHolds(condition: Condition, key: string, current: EntryHeader | u
   );
 }
 
-const INTEGER = /^-?(?:0|[1-9][0-9]{0,18})$/;
+const INTEGER = /^(?:0|-?[1-9][0-9]{0,18})$/;
 const MAX_INT64 = 2n ** 63n - 1n;
 const MIN_INT64 = -(2n ** 63n);
 
+function integerIn(value: Buffer): bigint | undefined {
+  const text = value.length <= 20 ? value.toString('latin1') : '';
+  return INTEGER.test(text) ? BigInt(text) : undefined;
+}
+
 function add(key: string, current: Entry | undefined, by: bigint): bigint {
-  if (!current) return by;
-  const text = current.value.length <= 20 ? current.value.toString('latin1') : '';
-  const value = INTEGER.test(text) ? BigInt(text) : undefined;
+  const value = current ? integerIn(current.value) : 0n;
   if (value === undefined || value > MAX_INT64 || value < MIN_INT64) {
     throw new DatabaseError(
       'not-an-integer',

@@ -1,5 +1,5 @@
 import type { RangeOptions } from 'lmdb';
-import { chmod, rename, rm } from 'node:fs/promises';
+import { chmod, mkdir, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { DatabaseError } from '../../errors.js';
 import { Clock } from '../clock.js';
@@ -120,9 +120,10 @@ export class LmdbEngine extends StorageEngine {
     for (let walking = true; walking;) {
       walking = false;
       for (const { key, value } of this.store.entries.getRange(walk(prefix, from, reverse))) {
-        const entry = this.live(decode(key as string, value, values));
+        const entry = this.live(decode(key as string, value));
         if (!entry) continue;
-        if (items.length + groups.length === limit || bytes >= maxBytes) return { items, groups, next: last };
+        const full = items.length + groups.length === limit || bytes >= maxBytes;
+        if (full && last !== undefined) return { items, groups, next: last };
         const group = delimiter ? groupOf(entry.key, prefix, delimiter) : undefined;
         last = group ?? entry.key;
         if (group !== undefined) {
@@ -171,16 +172,18 @@ export class LmdbEngine extends StorageEngine {
   }
 
   async backup(target: string): Promise<void> {
+    // The library makes a readable `data.mdb` in a folder: one that only the owner can enter.
     const making = `${target}.making`;
-    await rm(making, { force: true });
+    await rm(making, { recursive: true, force: true });
     try {
-      await this.store.copyTo(making);
-      await chmod(making, 0o600);
-      await sync(making);
-      await rename(making, target);
+      await mkdir(making, { mode: 0o700 });
+      const copy = await this.store.copyTo(making);
+      await chmod(copy, 0o600);
+      await sync(copy);
+      await rename(copy, target);
       await sync(dirname(target));
     } finally {
-      await rm(making, { force: true });
+      await rm(making, { recursive: true, force: true });
     }
   }
 
@@ -238,8 +241,18 @@ export class LmdbEngine extends StorageEngine {
 
 function walk(prefix: string, from: string | Buffer | undefined, reverse: boolean): RangeOptions {
   const end = prefixEnd(prefix);
-  if (!reverse) return { start: from ?? (prefix || undefined), end };
-  return { start: from ?? end, end: prefix || undefined, reverse, exclusiveStart: true, inclusiveEnd: true };
+  // A position outside the prefix must not lead out of it.
+  if (!reverse) {
+    const inside = from !== undefined && Buffer.compare(bytesOf(from), bytesOf(prefix)) > 0;
+    return { start: inside ? from : prefix || undefined, end };
+  }
+  const inside = from !== undefined && (!end || Buffer.compare(bytesOf(from), end) < 0);
+  const start = inside ? from : end;
+  return { start, end: prefix || undefined, reverse, exclusiveStart: true, inclusiveEnd: true };
+}
+
+function bytesOf(key: string | Buffer): Buffer {
+  return typeof key === 'string' ? Buffer.from(key) : key;
 }
 
 function sizeOf(operation: Operation): number {

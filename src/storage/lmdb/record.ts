@@ -28,22 +28,58 @@ const CRC_RESIDUE = 0x2144df1c;
 const KNOWN_TYPES = ['', TEXT, 'application/json', 'application/octet-stream'];
 const NO_VALUE = Buffer.alloc(0);
 
-/** An entry read from the store. Its tag is written out only when somebody asks. */
-export class StoredEntry implements Entry {
+/** An entry that is stored, or about to be, with the revision behind its tag. */
+export interface StoredEntry extends Entry {
+  readonly epoch: number;
+  readonly sequence: number;
+}
+
+/** An entry read from the store: a window on its record, whose fields are read only when somebody asks for them. */
+class RecordEntry implements StoredEntry {
   constructor(
     readonly key: string,
-    readonly value: Buffer,
-    readonly type: string,
-    readonly size: number,
-    readonly created: number,
-    readonly modified: number,
-    readonly expires: number,
-    readonly epoch: number,
-    readonly sequence: number,
+    private readonly record: Buffer,
   ) {}
+
+  get value(): Buffer {
+    return this.record.subarray(this.valueStart, this.record.length - CRC_BYTES);
+  }
+
+  get size(): number {
+    return this.record.length - CRC_BYTES - this.valueStart;
+  }
+
+  get type(): string {
+    const known = this.record[1]!;
+    return known === 0 ? this.record.toString('latin1', HEADER_BYTES, this.valueStart) : KNOWN_TYPES[known]!;
+  }
 
   get etag(): string {
     return formatTag(this.epoch, this.sequence);
+  }
+
+  get epoch(): number {
+    return this.record.readUInt32LE(4);
+  }
+
+  get sequence(): number {
+    return this.record.readDoubleLE(8);
+  }
+
+  get created(): number {
+    return this.record.readDoubleLE(16);
+  }
+
+  get modified(): number {
+    return this.record.readDoubleLE(24);
+  }
+
+  get expires(): number {
+    return this.record.readDoubleLE(32);
+  }
+
+  private get valueStart(): number {
+    return HEADER_BYTES + this.record.readUInt16LE(2);
   }
 }
 
@@ -69,28 +105,23 @@ export function encode(entry: StoredEntry): Buffer {
 }
 
 /**
- * The entry in `record`, whose value shares the record's memory.
- * @param withValue false leaves the value out, for callers that only look at the header of a borrowed record.
+ * The entry in `record`, which keeps the record's memory.
  * @throws DatabaseError `corrupt` if the checksum or the format does not fit
  */
-export function decode(key: string, record: Buffer, withValue = true): StoredEntry {
-  if (record.length < HEADER_BYTES + CRC_BYTES || crc32(record, crc32(key)) !== CRC_RESIDUE)
-    throw corrupt(key);
-  if (record[0] !== FORMAT) throw corrupt(key);
-  const known = record[1]!;
-  const start = HEADER_BYTES + record.readUInt16LE(2);
-  const end = record.length - CRC_BYTES;
-  return new StoredEntry(
-    key,
-    withValue ? record.subarray(start, end) : NO_VALUE,
-    known === 0 ? record.toString('latin1', HEADER_BYTES, start) : KNOWN_TYPES[known]!,
-    end - start,
-    record.readDoubleLE(16),
-    record.readDoubleLE(24),
-    record.readDoubleLE(32),
-    record.readUInt32LE(4),
-    record.readDoubleLE(8),
-  );
+export function decode(key: string, record: Buffer): StoredEntry {
+  const sound =
+    record.length >= HEADER_BYTES + CRC_BYTES &&
+    crc32(record, crc32(key)) === CRC_RESIDUE &&
+    record[0] === FORMAT &&
+    record[1]! < KNOWN_TYPES.length;
+  if (!sound) throw corrupt(key);
+  return new RecordEntry(key, record);
+}
+
+/** The same without its value, from memory that is only borrowed. @throws DatabaseError `corrupt` */
+export function decodeHeader(key: string, record: Buffer): StoredEntry {
+  const { size, type, etag, created, modified, expires, epoch, sequence } = decode(key, record);
+  return { key, value: NO_VALUE, size, type, etag, created, modified, expires, epoch, sequence };
 }
 
 /** When the record says it ends, whether or not it is sound. */
@@ -100,7 +131,8 @@ export function expiresOf(record: Buffer): number {
 
 /** Stands for a record that cannot be read, where it is about to be overwritten or deleted. */
 export function unreadable(key: string, now: number): StoredEntry {
-  return new StoredEntry(key, NO_VALUE, TEXT, 0, now, now, 0, 0, 0);
+  const entry = { key, value: NO_VALUE, type: TEXT, size: 0, created: now, modified: now, expires: 0 };
+  return { ...entry, epoch: 0, sequence: 0, etag: formatTag(0, 0) };
 }
 
 function corrupt(key: string): DatabaseError {

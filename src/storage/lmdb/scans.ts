@@ -4,7 +4,7 @@ import type { Entry } from '../entry.js';
 import { prefixEnd } from '../key-range.js';
 import type { ScanRange } from '../storage-engine.js';
 import type { DiskRoom } from './disk-room.js';
-import { decode } from './record.js';
+import { decode, decodeHeader } from './record.js';
 import type { Store } from './store.js';
 
 const AT_ONCE = 16;
@@ -82,7 +82,7 @@ export class Scans {
     let bytes = 0;
     let visited = 0;
     for (const { key, value } of this.store.entries.getRange({ start, end, transaction })) {
-      const entry = decode(key as string, value, values);
+      const entry = values ? decode(key as string, value) : decodeHeader(key as string, value);
       if (entry.expires === 0 || entry.expires > now) chunk.push(entry);
       bytes += value.length;
       if (++visited === CHUNK_ENTRIES || bytes >= CHUNK_BYTES) return `${entry.key}\0`;

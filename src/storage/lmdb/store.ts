@@ -1,4 +1,5 @@
 import { open, type Database, type DatabaseOptions, type RootDatabase } from 'lmdb';
+import { join } from 'node:path';
 import { StartError } from '../../errors.js';
 import { utf8Keys } from './keys.js';
 
@@ -124,8 +125,10 @@ export class Store {
     return { file: total * all.pageSize, free: Math.max(0, total - used) * all.pageSize };
   }
 
-  copyTo(file: string): Promise<void> {
-    return this.root.backup(file, true);
+  /** Copies one instant of the store into the empty `folder`; answers the name of the file. */
+  async copyTo(folder: string): Promise<string> {
+    await this.root.backup(folder, true);
+    return join(folder, 'data.mdb');
   }
 
   close(): Promise<void> {

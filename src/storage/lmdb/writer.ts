@@ -1,10 +1,10 @@
 import { DatabaseError } from '../../errors.js';
 import type { Clock } from '../clock.js';
 import { decide, type Operation, type Outcome } from '../operation.js';
-import { nextEpoch } from '../revision.js';
+import { formatTag, nextEpoch } from '../revision.js';
 import type { DiskRoom } from './disk-room.js';
 import { expiryKey, firstAfter, splitExpiryKey } from './keys.js';
-import { decode, encode, expiresOf, StoredEntry, unreadable } from './record.js';
+import { decode, decodeHeader, encode, expiresOf, unreadable, type StoredEntry } from './record.js';
 import type { Head, Store } from './store.js';
 
 const SWEEP_AT_ONCE = 1000;
@@ -131,17 +131,18 @@ export class Writer {
         this.room.claim(value.length + operation.key.length);
         const { epoch } = this.head;
         const sequence = ++this.head.sequence;
-        const after = new StoredEntry(
-          operation.key,
+        const after = {
+          key: operation.key,
           value,
           type,
-          value.length,
+          size: value.length,
           created,
-          now,
+          modified: now,
           expires,
           epoch,
           sequence,
-        );
+          etag: formatTag(epoch, sequence),
+        };
         changes.push({ before: live, after });
         return { kind: live ? 'updated' : 'created', entry: after };
       }
@@ -168,7 +169,7 @@ export class Writer {
     const record = withValue ? this.store.entries.getBinary(key) : this.store.borrow(key);
     if (!record) return undefined;
     try {
-      return decode(key, record, withValue);
+      return withValue ? decode(key, record) : decodeHeader(key, record);
     } catch (error) {
       if (replacesBlindly(operation)) return unreadable(key, this.head.now);
       throw error;
