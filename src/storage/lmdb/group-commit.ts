@@ -84,7 +84,7 @@ export class GroupCommit {
         for (const unit of taken) perform(unit);
         this.target.end();
       });
-      for (const unit of taken) unit.error ? unit.reject(unit.error) : unit.resolve(unit.value);
+      for (const unit of taken) answer(unit);
     } catch (error) {
       await this.refuse(taken, error as Error & { commitError?: Promise<never> });
     } finally {
@@ -135,6 +135,11 @@ function perform(unit: Unit): void {
     if (!(error instanceof DatabaseError)) throw error;
     unit.error = error;
   }
+}
+
+function answer({ error, value, resolve, reject }: Unit): void {
+  if (error) reject(error);
+  else resolve(value);
 }
 
 function rejectAll(units: readonly Unit[], error: DatabaseError): void {
