@@ -1,0 +1,142 @@
+import { expect } from '@jest/globals';
+import { readdirSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { codeOf, headerOf, incrOf, namesOf, put, putOf, scanned, textOf } from '../shorthand.js';
+import type { Rule } from '../rule.js';
+import { HARD_KEYS } from './keys.js';
+
+/** What is left after a restart, and what a backup holds. */
+export const durabilityRules: readonly Rule[] = [
+  {
+    rule: 'every entry is the same after a restart: value, type, times, expiry and tag',
+    needs: 'durable',
+    async run(world) {
+      for (const [i, key] of HARD_KEYS.entries())
+        await put(world.engine, key, `v${i}`, {
+          type: `x/${i}`,
+          expiry: i % 3 ? 'never' : { in: 90_000 + i },
+        });
+      await put(world.engine, 'big', Buffer.alloc(3 * 2 ** 20, 'b'));
+      const before = (await scanned(world.engine)).map((entry) => ({ ...headerOf(entry), v: entry.value }));
+      world.time.advance(1000);
+      await world.reopen();
+      const after = (await scanned(world.engine)).map((entry) => ({ ...headerOf(entry), v: entry.value }));
+      expect(after).toEqual(before);
+      expect(await world.engine.count('')).toBe(HARD_KEYS.length + 1);
+      world.time.advance(100_000);
+      expect(await world.engine.count('')).toBe(1 + HARD_KEYS.filter((_, i) => i % 3).length);
+    },
+  },
+  {
+    rule: 'deletions, counters and batches survive a restart, and work goes on from there',
+    needs: 'durable',
+    async run(world) {
+      await put(world.engine, 'gone', 'x');
+      await world.engine.write({ op: 'delete', key: 'gone' });
+      await world.engine.write(incrOf('n', 41n));
+      await world.engine.batch([putOf('a', '1'), putOf('b', '2')], true);
+      await codeOf(world.engine.batch([putOf('c', '3'), incrOf('gone', 2n ** 70n)], true));
+      for (let restart = 0; restart < 3; restart++) {
+        await world.reopen();
+        expect(await namesOf(world.engine)).toEqual(['a', 'b', 'n']);
+      }
+      await world.engine.write(incrOf('n', 1n));
+      expect(await textOf(world.engine, 'n')).toBe('42');
+    },
+  },
+  {
+    rule: 'closing settles the writes under way: all are answered, and kept where the engine is durable',
+    async run(world) {
+      const writes = Array.from({ length: 200 }, (_, i) => put(world.engine, `k${i}`, `${i}`));
+      const closed = world.engine.close();
+      const settled = await Promise.allSettled(writes);
+      await closed;
+      expect(settled.every(({ status }) => status === 'fulfilled')).toBe(true);
+      if (!world.engine.capabilities.durable) return;
+      await world.reopen();
+      expect(await world.engine.count('k')).toBe(200);
+    },
+  },
+  {
+    rule: 'closing a second time does nothing',
+    async run({ engine }) {
+      await put(engine, 'a', 'x');
+      await Promise.all([engine.close(), engine.close()]);
+      await engine.close();
+    },
+  },
+  {
+    rule: 'a backup opens as a database of its own, with every entry and private record',
+    needs: 'backup',
+    async run(world) {
+      const { engine, folder } = world;
+      for (const [i, key] of HARD_KEYS.entries()) await put(engine, key, `v${i}`);
+      await put(engine, 'big', Buffer.alloc(2 ** 20, 'b'), { expiry: { in: 60_000 } });
+      await engine.system.put('token', Buffer.from('secret'));
+      const before = (await scanned(engine)).map((entry) => ({ ...headerOf(entry), v: entry.value }));
+      await engine.backup(join(folder, 'copy'));
+      await put(engine, 'later', 'x');
+      const copy = await world.openBackup(join(folder, 'copy'));
+      const copied = (await scanned(copy)).map((entry) => ({ ...headerOf(entry), v: entry.value }));
+      expect(copied).toEqual(before);
+      expect((await copy.system.get('token'))?.toString()).toBe('secret');
+      await put(copy, 'only in the copy', 'x');
+      expect(await engine.get('only in the copy')).toBeUndefined();
+    },
+  },
+  {
+    rule: 'a backup is for its owner only, replaces an older one whole and leaves nothing beside it',
+    needs: 'backup',
+    async run({ engine, folder }) {
+      await put(engine, 'a', 'x');
+      const target = join(folder, 'copy');
+      writeFileSync(target, 'an older and shorter file', { mode: 0o644 });
+      const before = readdirSync(folder).toSorted();
+      await engine.backup(target);
+      expect(statSync(target).mode & 0o777).toBe(0o600);
+      expect(statSync(target).size).toBeGreaterThan(4096);
+      expect(readdirSync(folder).toSorted()).toEqual(before);
+    },
+  },
+  {
+    rule: 'a backup that cannot be written fails and leaves nothing behind',
+    needs: 'backup',
+    async run({ engine, folder }) {
+      await put(engine, 'a', 'x');
+      const before = readdirSync(folder).toSorted();
+      await expect(engine.backup(join(folder, 'no such folder', 'copy'))).rejects.toThrow();
+      expect(readdirSync(folder).toSorted()).toEqual(before);
+      expect(await textOf(engine, 'a')).toBe('x');
+      await put(engine, 'b', 'x');
+    },
+  },
+  {
+    rule: 'a backup made while others write shows one instant',
+    needs: 'backup',
+    async run(world) {
+      const { engine } = world;
+      const pair = (i: number) => [putOf('a', `${i}`), putOf('z', `${i}`)];
+      await engine.batch(
+        Array.from({ length: 1000 }, (_, i) => putOf(`m${i}`, 'x'.repeat(500))),
+        true,
+      );
+      await engine.batch(pair(0), true);
+      let busy = true;
+      const writer = (async () => {
+        for (let i = 1; busy && i < 10_000; i++) await engine.batch(pair(i), true);
+      })();
+      await engine.backup(join(world.folder, 'copy')).finally(() => (busy = false));
+      await writer;
+      const copy = await world.openBackup(join(world.folder, 'copy'));
+      expect(await textOf(copy, 'a')).toBe(await textOf(copy, 'z'));
+      expect(await copy.count('')).toBe(1002);
+    },
+  },
+  {
+    rule: 'an engine that cannot make backups says not-supported, and others never do',
+    async run({ engine, folder }) {
+      const code = await codeOf(engine.backup(join(folder, 'copy')));
+      expect(code).toBe(engine.capabilities.backup ? 'not refused' : 'not-supported');
+    },
+  },
+];

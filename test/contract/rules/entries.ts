@@ -1,0 +1,213 @@
+import { expect } from '@jest/globals';
+import { DatabaseError } from '../../../src/errors.js';
+import { codeOf, entryOf, headerOf, kindOf, put, putOf, scanned, textOf } from '../shorthand.js';
+import type { Rule } from '../rule.js';
+
+/** One entry: put, get, delete, check, touch, edit. */
+export const entryRules: readonly Rule[] = [
+  {
+    rule: 'an empty database answers every question with nothing',
+    async run({ engine }) {
+      expect(await engine.get('a')).toBeUndefined();
+      expect(await engine.range({ prefix: '', limit: 10 })).toEqual({
+        items: [],
+        groups: [],
+        next: undefined,
+      });
+      expect(await engine.count('')).toBe(0);
+      expect((await engine.stats()).entries).toBe(0);
+      expect(await engine.system.get('a')).toBeUndefined();
+      expect(await engine.system.list('')).toEqual([]);
+      for await (const chunk of engine.scan({ prefix: '', values: true })) expect(chunk).toBe('no chunk');
+    },
+  },
+  {
+    rule: 'put says created for a new key and updated for one that exists',
+    async run({ engine }) {
+      expect(kindOf(await engine.write(putOf('a', '1')))).toBe('created');
+      expect(kindOf(await engine.write(putOf('a', '1')))).toBe('updated');
+      expect(kindOf(await engine.write(putOf('b', '1')))).toBe('created');
+    },
+  },
+  {
+    rule: 'a read that starts after a write was answered sees it',
+    async run({ engine }) {
+      for (let i = 0; i < 50; i++) {
+        await put(engine, 'a', `${i}`);
+        expect(await textOf(engine, 'a')).toBe(`${i}`);
+        const [entry] = (await engine.range({ prefix: '', limit: 1, values: true })).items;
+        expect(entry?.value?.toString()).toBe(`${i}`);
+        expect((await scanned(engine))[0]?.value.toString()).toBe(`${i}`);
+      }
+      await engine.write({ op: 'delete', key: 'a' });
+      expect(await engine.get('a')).toBeUndefined();
+    },
+  },
+  {
+    rule: 'a put answers with the entry as every read then shows it',
+    async run({ engine, time }) {
+      const entry = await put(engine, 'a', 'häh', { type: 'text/x', expiry: { in: 5000 } });
+      const now = engine.now();
+      expect(headerOf(entry)).toEqual({
+        ...{ key: 'a', type: 'text/x', size: 4, etag: entry.etag },
+        ...{ created: now, modified: now, expires: now + 5000 },
+      });
+      expect(entry.value.toString()).toBe('häh');
+      time.advance(10);
+      const [listed] = (await engine.range({ prefix: '', limit: 1 })).items;
+      const [visited] = await scanned(engine);
+      const found = entryOf(await engine.write({ op: 'get', key: 'a' }));
+      const read = (await engine.get('a'))!;
+      for (const seen of [listed!, visited!, found, read]) expect(headerOf(seen)).toEqual(headerOf(entry));
+      expect(found.value.toString()).toBe('häh');
+    },
+  },
+  {
+    rule: 'put replaces value and type, keeps the time of creation and moves the time of modification',
+    async run({ engine, time }) {
+      const first = await put(engine, 'a', 'one', { type: 'text/one' });
+      time.advance(1234);
+      await put(engine, 'a', 'two!', { type: 'text/two' });
+      const second = (await engine.get('a'))!;
+      expect(second.value.toString()).toBe('two!');
+      expect(headerOf(second)).toMatchObject({ type: 'text/two', size: 4, created: first.created });
+      expect(second.modified).toBe(first.modified + 1234);
+    },
+  },
+  {
+    rule: 'put sets, keeps or clears the expiry as it is told',
+    async run({ engine }) {
+      const now = engine.now();
+      const expiryAfter = async (expiry: Parameters<typeof put>[3]) =>
+        (await put(engine, 'a', 'x', expiry)).expires;
+      expect(await expiryAfter({ expiry: 'keep' })).toBe(0);
+      expect(await expiryAfter({ expiry: { in: 1000 } })).toBe(now + 1000);
+      expect(await expiryAfter({ expiry: 'keep' })).toBe(now + 1000);
+      expect(await expiryAfter({ expiry: { at: now + 7000 } })).toBe(now + 7000);
+      expect(await expiryAfter({ expiry: 'never' })).toBe(0);
+      expect((await engine.get('a'))?.expires).toBe(0);
+    },
+  },
+  {
+    rule: 'get as an operation says found with the entry, or absent',
+    async run({ engine }) {
+      expect(await engine.write({ op: 'get', key: 'a' })).toEqual({ kind: 'absent' });
+      await put(engine, 'a', 'x');
+      expect(kindOf(await engine.write({ op: 'get', key: 'a' }))).toBe('found');
+    },
+  },
+  {
+    rule: 'delete says deleted and the key is gone from every read',
+    async run({ engine }) {
+      await put(engine, 'a', 'x', { expiry: { in: 60_000 } });
+      await put(engine, 'b', 'y');
+      expect(await engine.write({ op: 'delete', key: 'a' })).toEqual({ kind: 'deleted' });
+      expect(await engine.get('a')).toBeUndefined();
+      expect((await engine.range({ prefix: '', limit: 10 })).items.map(({ key }) => key)).toEqual(['b']);
+      expect((await scanned(engine)).map(({ key }) => key)).toEqual(['b']);
+      expect(await engine.count('')).toBe(1);
+      expect((await engine.stats()).entries).toBe(1);
+    },
+  },
+  {
+    rule: 'deleting an absent key succeeds, says absent and changes nothing',
+    async run({ engine }) {
+      const before = await put(engine, 'b', 'y');
+      for (let i = 0; i < 3; i++)
+        expect(await engine.write({ op: 'delete', key: 'a' })).toEqual({ kind: 'absent' });
+      expect(headerOf((await engine.get('b'))!)).toEqual(headerOf(before));
+      expect(await engine.count('')).toBe(1);
+    },
+  },
+  {
+    rule: 'a key put again after its deletion is created anew',
+    async run({ engine, time }) {
+      const first = await put(engine, 'a', 'x', { expiry: { in: 60_000 } });
+      await engine.write({ op: 'delete', key: 'a' });
+      time.advance(5);
+      const outcome = await engine.write(putOf('a', 'y', { expiry: 'keep' }));
+      expect(outcome.kind).toBe('created');
+      expect(headerOf(entryOf(outcome))).toMatchObject({ created: first.created + 5, expires: 0 });
+    },
+  },
+  {
+    rule: 'touch changes the expiry, the time of modification and nothing else',
+    async run({ engine, time }) {
+      const before = await put(engine, 'a', 'x', { type: 'text/x' });
+      time.advance(3);
+      const outcome = await engine.write({ op: 'touch', key: 'a', expiry: { in: 1000 } });
+      expect(outcome.kind).toBe('updated');
+      const after = (await engine.get('a'))!;
+      expect(after.value.toString()).toBe('x');
+      expect(headerOf(after)).toEqual({
+        ...headerOf(before),
+        ...{ etag: after.etag, modified: before.modified + 3, expires: before.created + 1003 },
+      });
+      const later = entryOf(await engine.write({ op: 'touch', key: 'a', expiry: { at: after.expires + 9 } }));
+      expect(later.expires).toBe(after.expires + 9);
+      expect(entryOf(await engine.write({ op: 'touch', key: 'a', expiry: 'never' })).expires).toBe(0);
+      expect(await textOf(engine, 'a')).toBe('x');
+    },
+  },
+  {
+    rule: 'touch and edit of an absent key are refused as missing-key and make none',
+    async run({ engine }) {
+      const edit = () => {
+        throw new Error('nothing to edit');
+      };
+      expect(await codeOf(engine.write({ op: 'touch', key: 'a', expiry: 'never' }))).toBe('missing-key');
+      expect(await codeOf(engine.write({ op: 'edit', key: 'a', edit }))).toBe('missing-key');
+      expect(await engine.get('a')).toBeUndefined();
+    },
+  },
+  {
+    rule: 'edit replaces the value from the present one and keeps type, expiry and creation',
+    async run({ engine, time }) {
+      const before = await put(engine, 'a', 'ab', { type: 'text/x', expiry: { in: 9000 } });
+      time.advance(3);
+      const outcome = await engine.write({
+        op: 'edit',
+        key: 'a',
+        edit: (entry) => Buffer.from(`${entry.value.toString()}${entry.type}${entry.etag === before.etag}`),
+      });
+      expect(outcome.kind).toBe('updated');
+      const after = (await engine.get('a'))!;
+      expect(after.value.toString()).toBe('abtext/xtrue');
+      expect(headerOf(after)).toEqual({
+        ...headerOf(before),
+        ...{ etag: after.etag, modified: before.modified + 3, size: 12 },
+      });
+    },
+  },
+  {
+    rule: 'an edit that refuses changes nothing, and its refusal is the answer',
+    async run({ engine }) {
+      const before = await put(engine, 'a', 'x');
+      const edit = () => {
+        throw new DatabaseError('value-too-large', 'No.', { limit: 7 });
+      };
+      expect(await codeOf(engine.write({ op: 'edit', key: 'a', edit }))).toBe('value-too-large');
+      expect(headerOf((await engine.get('a'))!)).toEqual(headerOf(before));
+      expect(await textOf(engine, 'a')).toBe('x');
+    },
+  },
+  {
+    rule: 'writes of many keys at once all happen',
+    async run({ engine }) {
+      const keys = Array.from({ length: 500 }, (_, i) => `k${i}`);
+      await Promise.all(keys.map((key) => put(engine, key, `value of ${key}`)));
+      for (const key of keys) expect(await textOf(engine, key)).toBe(`value of ${key}`);
+      expect(await engine.count('k')).toBe(500);
+    },
+  },
+  {
+    rule: 'edits of one key at once each see the one before',
+    async run({ engine }) {
+      await put(engine, 'a', '');
+      const append = () =>
+        engine.write({ op: 'edit', key: 'a', edit: ({ value }) => Buffer.from(`${value.toString()}x`) });
+      await Promise.all(Array.from({ length: 100 }, append));
+      expect(await textOf(engine, 'a')).toBe('x'.repeat(100));
+    },
+  },
+];

@@ -1,0 +1,136 @@
+import { expect } from '@jest/globals';
+import { inByteOrder, keysScanned, namesOf, put, textOf } from '../shorthand.js';
+import type { Rule } from '../rule.js';
+
+/** Keys that trip up stores which escape, normalise, compare or cut them. */
+export const HARD_KEYS: readonly string[] = [
+  ...['\0', '\0\0', 'a\0', 'a\0b', 'a', 'aa', 'a\u0001', 'A', '\u0001', '\u001b', '\u007f', '\u0080'],
+  ...[
+    '\r\n',
+    '\t',
+    ' ',
+    ' a',
+    'a ',
+    '.',
+    '..',
+    '../..',
+    '/',
+    '//',
+    'a/',
+    'a//b',
+    '/a',
+    '%2F',
+    '%',
+    '+',
+    '?',
+    '#',
+  ],
+  ...[
+    '__proto__',
+    'constructor',
+    'prototype',
+    'hasOwnProperty',
+    'toString',
+    'length',
+    '12',
+    '012',
+    '-1',
+    '1e3',
+  ],
+  ...['true', 'null', 'undefined', 'NaN', '[object Object]', '{"a":1}', 'head', 'format', 'entries', 'meta'],
+  ...['é', 'e\u0301', 'ß', '\u00ff', 'Ω', '\u2028', '\ufeff', '\ufeffa', '日本', '\u202e', '\u200d'],
+  ...[
+    '\ud7ff',
+    '\ue000',
+    '\ufffd',
+    '\ufffe',
+    '\uffff',
+    '\uffff\uffff',
+    '😀',
+    '😀a',
+    '\u{10000}',
+    '\u{10ffff}',
+  ],
+  ...['k'.repeat(1023), 'k'.repeat(1024), `${'k'.repeat(1023)}l`, 'é'.repeat(512), '😀'.repeat(256)],
+  ...['\0'.repeat(1024), '\u{10ffff}'.repeat(256), '\uffff'.repeat(341)],
+];
+
+/** Any well-formed text of 1 to 1024 bytes is a key, and only itself. */
+export const keyRules: readonly Rule[] = [
+  {
+    rule: 'every kind of key holds its own value',
+    async run({ engine }) {
+      for (const [i, key] of HARD_KEYS.entries()) await put(engine, key, `value ${i}`);
+      for (const [i, key] of HARD_KEYS.entries()) {
+        const entry = await engine.get(key);
+        expect([entry?.key, entry?.value.toString()]).toEqual([key, `value ${i}`]);
+      }
+      expect(await engine.count('')).toBe(HARD_KEYS.length);
+    },
+  },
+  {
+    rule: 'ranges and scans go by the UTF-8 bytes of the keys, both ways',
+    async run({ engine }) {
+      for (const key of HARD_KEYS) await put(engine, key, '');
+      const ordered = inByteOrder(HARD_KEYS);
+      expect(await namesOf(engine)).toEqual(ordered);
+      expect(await keysScanned(engine)).toEqual(ordered);
+      expect(await namesOf(engine, { reverse: true })).toEqual(ordered.toReversed());
+    },
+  },
+  {
+    rule: 'astral characters come after U+E000 to U+FFFF',
+    async run({ engine }) {
+      for (const key of ['😀', '\uffff', '\ue000', '\ud7ff']) await put(engine, key, '');
+      expect(await namesOf(engine)).toEqual(['\ud7ff', '\ue000', '\uffff', '😀']);
+    },
+  },
+  {
+    rule: 'every kind of key works as a prefix, literally',
+    async run({ engine }) {
+      for (const key of HARD_KEYS) await put(engine, key, '');
+      for (const prefix of HARD_KEYS) {
+        const expected = inByteOrder(HARD_KEYS.filter((key) => key.startsWith(prefix)));
+        expect(await namesOf(engine, { prefix })).toEqual(expected);
+        expect(await namesOf(engine, { prefix, reverse: true })).toEqual(expected.toReversed());
+        expect(await keysScanned(engine, prefix)).toEqual(expected);
+        expect(await engine.count(prefix)).toBe(expected.length);
+      }
+    },
+  },
+  {
+    rule: 'every kind of key works as the position of a page, there or not',
+    async run({ engine }) {
+      const present = HARD_KEYS.filter((_, i) => i % 2 === 0);
+      for (const key of present) await put(engine, key, '');
+      for (const after of HARD_KEYS) {
+        const order = inByteOrder([...new Set([...present, after])]);
+        const at = order.indexOf(after);
+        expect(await namesOf(engine, { after })).toEqual(order.slice(at + 1));
+        expect(await namesOf(engine, { after, reverse: true })).toEqual(order.slice(0, at).toReversed());
+      }
+    },
+  },
+  {
+    rule: 'deleting a key leaves its neighbours alone',
+    async run({ engine }) {
+      for (const key of HARD_KEYS) await put(engine, key, 'x');
+      const [gone, kept] = [HARD_KEYS.filter((_, i) => i % 2), HARD_KEYS.filter((_, i) => i % 2 === 0)];
+      for (const key of gone) expect(await engine.write({ op: 'delete', key })).toEqual({ kind: 'deleted' });
+      expect(await namesOf(engine)).toEqual(inByteOrder(kept));
+      for (const key of gone) expect(await engine.get(key)).toBeUndefined();
+      for (const key of kept) expect(await textOf(engine, key)).toBe('x');
+    },
+  },
+  {
+    rule: 'every kind of key can expire',
+    async run({ engine, time }) {
+      for (const key of HARD_KEYS) await put(engine, key, 'x', { expiry: { in: 1000 } });
+      time.advance(999);
+      expect(await engine.count('')).toBe(HARD_KEYS.length);
+      time.advance(1);
+      expect(await namesOf(engine)).toEqual([]);
+      for (const prefix of HARD_KEYS) expect(await engine.count(prefix)).toBe(0);
+    },
+  },
+];

@@ -1,0 +1,169 @@
+import { expect } from '@jest/globals';
+import { Random } from '../../support/random.js';
+import { inByteOrder, namesOf, pagesOf, put, putOf } from '../shorthand.js';
+import type { Rule } from '../rule.js';
+
+const ALPHABET = ['a', 'b', '/', '\0', 'é', '\uffff', '😀', '\u{10ffff}'];
+
+function randomKeys(random: Random, count: number): string[] {
+  return [...new Set(Array.from({ length: count }, () => random.text(ALPHABET, 5)))].filter(Boolean);
+}
+
+/** What a listing has to show, from the keys alone. */
+function expectedNames(keys: readonly string[], prefix: string, delimiter?: string): string[] {
+  const names = keys
+    .filter((key) => key.startsWith(prefix))
+    .map((key) => {
+      const at = delimiter ? key.indexOf(delimiter, prefix.length) : -1;
+      return at < 0 ? key : key.slice(0, at + delimiter!.length);
+    });
+  return inByteOrder([...new Set(names)]);
+}
+
+/** Pages: order, bounds, groups, and every key exactly once. */
+export const rangeRules: readonly Rule[] = [
+  {
+    rule: 'a page has at most limit names and says where the next begins, or that nothing follows',
+    async run({ engine }) {
+      for (const key of ['a', 'b', 'c']) await put(engine, key, '');
+      const page = async (limit: number, after?: string) => {
+        const { items, next } = await engine.range({ prefix: '', limit, after });
+        return [items.map(({ key }) => key).join(''), next];
+      };
+      expect(await page(2)).toEqual(['ab', 'b']);
+      expect(await page(2, 'b')).toEqual(['c', undefined]);
+      expect(await page(3)).toEqual(['abc', undefined]);
+      expect(await page(1, 'c')).toEqual(['', undefined]);
+    },
+  },
+  ...[1, 2, 3].map((seed): Rule => ({
+    rule: `following next shows every key exactly once, both ways, grouped or not (seed ${seed})`,
+    async run({ engine }) {
+      const random = new Random(seed);
+      const keys = randomKeys(random, 150);
+      await engine.batch(
+        keys.map((key) => putOf(key, 'x')),
+        true,
+      );
+      for (const prefix of ['', 'a', 'a/', 'b/a', 'é', '\uffff', '😀', '\u{10ffff}', 'absent']) {
+        for (const delimiter of [undefined, '/', 'a', '/b', '😀']) {
+          for (const reverse of [false, true]) {
+            const names = expectedNames(keys, prefix, delimiter);
+            if (reverse) names.reverse();
+            const limit = random.pick([1, 2, 3, 7, 1000]);
+            const pages = await pagesOf(engine, { prefix, delimiter, reverse, limit });
+            const shown = pages.flatMap(({ items, groups }) => [...items.map(({ key }) => key), ...groups]);
+            expect(inByteOrder(shown)).toEqual(inByteOrder(names));
+            for (const page of pages.slice(0, -1)) expect(page.items.length + page.groups.length).toBe(limit);
+            const lasts = pages.slice(0, -1).map(({ next }) => next);
+            expect(lasts).toEqual(lasts.map((_, i) => names[(i + 1) * limit - 1]));
+          }
+        }
+      }
+    },
+  })),
+  {
+    rule: 'a delimiter folds keys behind the prefix into groups named up to and with it',
+    async run({ engine }) {
+      for (const key of ['u', 'u/', 'u/a', 'u/a/1', 'u/a/2', 'u/b/1', 'u/c', 'v/1'])
+        await put(engine, key, '');
+      const { items, groups } = await engine.range({ prefix: 'u/', limit: 10, delimiter: '/' });
+      expect(items.map(({ key }) => key)).toEqual(['u/', 'u/a', 'u/c']);
+      expect(groups).toEqual(['u/a/', 'u/b/']);
+      expect(await namesOf(engine, { delimiter: '/' })).toEqual(['u', 'u/', 'v/']);
+      expect(await namesOf(engine, { delimiter: '/', reverse: true })).toEqual(['u', 'v/', 'u/']);
+      expect(await namesOf(engine, { delimiter: 'absent' })).toHaveLength(8);
+    },
+  },
+  {
+    rule: 'items and groups both count towards the limit',
+    async run({ engine }) {
+      for (const key of ['a/1', 'a/2', 'b', 'c/1', 'd']) await put(engine, key, '');
+      const first = await engine.range({ prefix: '', limit: 3, delimiter: '/' });
+      expect([first.items.map(({ key }) => key), first.groups, first.next]).toEqual([
+        ['b'],
+        ['a/', 'c/'],
+        'c/',
+      ]);
+      expect(await namesOf(engine, { delimiter: '/', after: 'c/' })).toEqual(['d']);
+    },
+  },
+  {
+    rule: 'after takes a group by its name and skips all of it; after a key within shows what of it is left',
+    async run({ engine }) {
+      for (const key of ['a', 'b/1', 'b/2', 'b/3', 'c']) await put(engine, key, '');
+      expect(await namesOf(engine, { delimiter: '/', after: 'b/' })).toEqual(['c']);
+      expect(await namesOf(engine, { delimiter: '/', after: 'b/', reverse: true })).toEqual(['a']);
+      expect(await namesOf(engine, { delimiter: '/', after: 'b/2' })).toEqual(['c', 'b/']);
+      expect(await namesOf(engine, { delimiter: '/', after: 'b/3' })).toEqual(['c']);
+      expect(await namesOf(engine, { delimiter: '/', after: 'b/2', reverse: true })).toEqual(['a', 'b/']);
+      expect(await namesOf(engine, { delimiter: '/', after: 'b/1', reverse: true })).toEqual(['a']);
+      expect(await namesOf(engine, { after: 'b/' })).toEqual(['b/1', 'b/2', 'b/3', 'c']);
+    },
+  },
+  {
+    rule: 'after never leads out of the prefix, wherever it points',
+    async run({ engine }) {
+      const keys = ['a', 'a/1', 'm', 'm/1', 'm/2', 'm0', 'z', 'z/1'];
+      for (const key of keys) await put(engine, key, '');
+      for (const after of [...keys, '\0', 'm/', 'm/15', '\u{10ffff}', 'zzz/']) {
+        for (const delimiter of [undefined, '/']) {
+          const within = ['m/1', 'm/2'];
+          expect(await namesOf(engine, { prefix: 'm/', after, delimiter })).toEqual(
+            within.filter((key) => key > after),
+          );
+          expect(await namesOf(engine, { prefix: 'm/', after, delimiter, reverse: true })).toEqual(
+            within.filter((key) => key < after).toReversed(),
+          );
+        }
+      }
+    },
+  },
+  {
+    rule: 'a page with values ends once it holds maxBytes of them, with at least one item in any case',
+    async run({ engine }) {
+      for (const [i, size] of [10, 10, 100, 0, 0, 5].entries())
+        await put(engine, `k${i}`, Buffer.alloc(size));
+      const sizes = async (maxBytes: number, values = true) =>
+        (await pagesOf(engine, { prefix: '', limit: 100, values, maxBytes })).map(
+          ({ items }) => items.length,
+        );
+      expect(await sizes(20)).toEqual([2, 1, 3]);
+      expect(await sizes(11)).toEqual([2, 1, 3]);
+      expect(await sizes(1000)).toEqual([6]);
+      expect(await sizes(1)).toEqual([1, 1, 1, 3]);
+      expect((await sizes(0)).reduce((sum, size) => sum + size)).toBe(6);
+      expect(await sizes(1, false)).toEqual([6]);
+    },
+  },
+  {
+    rule: 'count and stats tell how many live keys there are, below a prefix or in all',
+    async run({ engine }) {
+      const keys = randomKeys(new Random(7), 300);
+      await engine.batch(
+        keys.map((key) => putOf(key, 'x')),
+        true,
+      );
+      for (const prefix of ['', 'a', 'ab', '😀', '\uffff', '\0', 'absent'])
+        expect(await engine.count(prefix)).toBe(keys.filter((key) => key.startsWith(prefix)).length);
+      const stats = await engine.stats();
+      expect(stats.entries).toBe(keys.length);
+      expect(stats.storedBytes).toBeGreaterThanOrEqual(keys.length);
+      if (stats.roomBytes !== undefined) expect(stats.roomBytes).toBeGreaterThan(0);
+    },
+  },
+  {
+    rule: 'tens of thousands of keys are counted and listed to the last',
+    async run({ engine }) {
+      for (let block = 0; block < 25; block++) {
+        const puts = Array.from({ length: 1000 }, (_, i) => putOf(`n/${block * 1000 + i}`, ''));
+        await engine.batch(puts, true);
+      }
+      await put(engine, 'o', '');
+      expect(await engine.count('n/')).toBe(25_000);
+      expect(await engine.count('')).toBe(25_001);
+      const pages = await pagesOf(engine, { prefix: 'n/', limit: 1000 });
+      expect(new Set(pages.flatMap(({ items }) => items.map(({ key }) => key))).size).toBe(25_000);
+    },
+  },
+];

@@ -1,0 +1,63 @@
+import { expect } from '@jest/globals';
+import { keysScanned, namesOf, put, textOf } from '../shorthand.js';
+import type { Rule } from '../rule.js';
+
+/** The server's own records. */
+export const systemRules: readonly Rule[] = [
+  {
+    rule: 'a private record is kept byte for byte, replaced and deleted by its name',
+    async run({ engine: { system } }) {
+      const value = Buffer.from(Array.from({ length: 256 }, (_, i) => i));
+      await system.put('token/1', value);
+      expect((await system.get('token/1'))?.equals(value)).toBe(true);
+      await system.put('token/1', Buffer.alloc(0));
+      expect((await system.get('token/1'))?.length).toBe(0);
+      await system.delete('token/1');
+      expect(await system.get('token/1')).toBeUndefined();
+      await system.delete('token/1');
+    },
+  },
+  {
+    rule: 'private records are listed below a prefix in byte order, with their values',
+    async run({ engine: { system } }) {
+      for (const name of ['t/b', 't/a', 't', 't0', 's/z', 't/B', 'n'.repeat(256)])
+        await system.put(name, Buffer.from(`<${name}>`));
+      const listed = async (prefix: string) => (await system.list(prefix)).map(({ name }) => name);
+      expect(await listed('t/')).toEqual(['t/B', 't/a', 't/b']);
+      expect(await listed('')).toEqual(['n'.repeat(256), 's/z', 't', 't/B', 't/a', 't/b', 't0']);
+      expect(await listed('u')).toEqual([]);
+      for (const { name, value } of await system.list('')) expect(value.toString()).toBe(`<${name}>`);
+    },
+  },
+  {
+    rule: 'no read of user keys shows a private record, and no private listing shows a user key',
+    async run({ engine }) {
+      for (const name of ['a', 'b', 'head', 'format']) await engine.system.put(name, Buffer.from('secret'));
+      await put(engine, 'a', 'user');
+      expect(await textOf(engine, 'a')).toBe('user');
+      expect(await engine.get('b')).toBeUndefined();
+      expect(await namesOf(engine)).toEqual(['a']);
+      expect(await namesOf(engine, { reverse: true })).toEqual(['a']);
+      expect(await namesOf(engine, { delimiter: 'a' })).toEqual(['a']);
+      expect(await keysScanned(engine)).toEqual(['a']);
+      expect(await engine.count('')).toBe(1);
+      expect((await engine.stats()).entries).toBe(1);
+      expect((await engine.write({ op: 'get', key: 'b' })).kind).toBe('absent');
+      expect((await engine.system.list('')).map(({ name }) => name)).toEqual(['a', 'b', 'format', 'head']);
+      await engine.write({ op: 'delete', key: 'a' });
+      expect((await engine.system.get('a'))?.toString()).toBe('secret');
+    },
+  },
+  {
+    rule: 'private records survive a restart',
+    needs: 'durable',
+    async run(world) {
+      await world.engine.system.put('kept', Buffer.from('secret'));
+      await world.engine.system.put('gone', Buffer.from('secret'));
+      await world.engine.system.delete('gone');
+      await world.reopen();
+      expect((await world.engine.system.list('')).map(({ name }) => name)).toEqual(['kept']);
+      expect((await world.engine.system.get('kept'))?.toString()).toBe('secret');
+    },
+  },
+];

@@ -1,0 +1,98 @@
+import { expect } from '@jest/globals';
+import type { Operation } from '../../../src/storage/operation.js';
+import type { StorageEngine } from '../../../src/storage/storage-engine.js';
+import { entryOf, headerOf, incrOf, put, putOf, refusalOf } from '../shorthand.js';
+import type { Rule, World } from '../rule.js';
+
+/** Changes of every kind, again and again on the same two keys; every tag that was shown, in order. */
+async function tagsOfManyChanges(engine: StorageEngine): Promise<string[]> {
+  const tags: string[] = [];
+  const changes: readonly Operation[] = [
+    putOf('a', '1'),
+    putOf('a', '1'),
+    incrOf('a', 0n),
+    { op: 'touch', key: 'a', expiry: { in: 60_000 } },
+    { op: 'touch', key: 'a', expiry: { in: 60_000 } },
+    { op: 'edit', key: 'a', edit: ({ value }) => value },
+    putOf('b', '1'),
+  ];
+  for (let round = 0; round < 3; round++) {
+    for (const change of changes) tags.push(entryOf(await engine.write(change)).etag);
+    await engine.write({ op: 'delete', key: 'a' });
+  }
+  return tags;
+}
+
+async function tagsOverRestarts(world: World): Promise<string[]> {
+  const tags = await tagsOfManyChanges(world.engine);
+  await world.reopen();
+  tags.push(...(await tagsOfManyChanges(world.engine)));
+  world.time.setWall(world.time.wall - 86_400_000);
+  await world.reopen();
+  tags.push(...(await tagsOfManyChanges(world.engine)));
+  return tags;
+}
+
+/** Every change has a tag of its own. */
+export const tagRules: readonly Rule[] = [
+  {
+    rule: 'every change of value, type or expiry takes a tag that was never used before',
+    async run({ engine }) {
+      const tags = await tagsOfManyChanges(engine);
+      expect(new Set(tags).size).toBe(tags.length);
+    },
+  },
+  {
+    rule: 'no tag is used again after a restart, nor after one with the clock set back a day',
+    async run(world) {
+      const tags = await tagsOverRestarts(world);
+      expect(new Set(tags).size).toBe(tags.length);
+    },
+  },
+  {
+    rule: 'a tag from before a restart no longer matches an entry written after it',
+    async run(world) {
+      const { etag } = await put(world.engine, 'a', 'x');
+      await world.reopen();
+      await put(world.engine, 'a', 'x');
+      const stale = put(world.engine, 'a', 'y', { condition: { ifMatch: [etag] } });
+      expect((await refusalOf(stale)).code).toBe('precondition-failed');
+    },
+  },
+  {
+    rule: 'tags sort by age as strings',
+    needs: 'orderedTags',
+    async run({ engine }) {
+      const tags = await tagsOfManyChanges(engine);
+      expect(tags.toSorted()).toEqual(tags);
+    },
+  },
+  {
+    rule: 'tags sort by age over restarts, with the clock set back too',
+    needs: 'durable',
+    async run(world) {
+      if (!world.engine.capabilities.orderedTags) return;
+      const tags = await tagsOverRestarts(world);
+      expect(tags.toSorted()).toEqual(tags);
+    },
+  },
+  {
+    rule: 'a tag is plain text that fits between the quotes of a header',
+    async run({ engine }) {
+      for (const tag of await tagsOfManyChanges(engine)) expect(tag).toMatch(/^[\x21\x23-\x7e]{1,100}$/);
+    },
+  },
+  {
+    rule: 'what changes nothing takes no new tag: reads, checks, refusals, deletions of absent keys',
+    async run({ engine }) {
+      const before = await put(engine, 'a', 'x');
+      await engine.write({ op: 'get', key: 'a' });
+      await engine.write({ op: 'check', key: 'a', condition: { ifMatch: '*' } });
+      await engine.write({ op: 'delete', key: 'absent' });
+      await refusalOf(engine.write(incrOf('a', 1n)));
+      await refusalOf(put(engine, 'a', 'y', { condition: { ifNoneMatch: '*' } }));
+      await refusalOf(engine.batch([putOf('a', 'y'), incrOf('a', 1n)], true));
+      expect(headerOf((await engine.get('a'))!)).toEqual(headerOf(before));
+    },
+  },
+];
