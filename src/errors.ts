@@ -1,40 +1,83 @@
 /**
- * Everything that can go wrong, in one closed table.
+ * Everything that can go wrong, in one closed table: a title of a few words, and what it means.
  *
  * A code is stable: clients may switch on it, so it never changes; titles may. This file knows nothing of HTTP:
  * `http/status-of.ts` gives each code its status, and the compiler refuses a code without one.
  */
 export const ERRORS = {
-  'missing-query': 'Missing Query',
-  'invalid-query': 'Query Error',
-  'missing-key': 'Key Error',
-  'key-too-long': 'Key Too Long',
-  'value-too-large': 'Value Too Large',
-  'route-not-found': 'Resource not found',
-  'method-not-allowed': 'Method Not Allowed',
-  'malformed-request': 'Malformed Request',
-  'headers-too-large': 'Headers Too Large',
-  'request-timeout': 'Request Timeout',
-  'expectation-failed': 'Expectation Failed',
-  'unsupported-encoding': 'Unsupported Encoding',
-  'cross-site': 'Cross-Site Request Refused',
-  'misdirected-host': 'Unknown Host',
-  'precondition-failed': 'Precondition Failed',
-  'not-an-integer': 'Not An Integer',
-  'integer-overflow': 'Integer Overflow',
-  'cross-slot': 'Keys In Different Partitions',
-  'not-supported': 'Not Supported By This Engine',
-  busy: 'Too Busy',
-  stopping: 'Shutting Down',
-  unavailable: 'Storage Unavailable',
-  'outcome-unknown': 'Outcome Unknown',
-  'disk-full': 'Disk Full',
-  corrupt: 'Corrupt Record',
-  internal: 'Internal Error',
+  'missing-query': ['Missing Query', 'The route needs a query and there is none.'],
+  'invalid-query': [
+    'Query Error',
+    'The query is not of the form the route takes, or its escapes are malformed.',
+  ],
+  'invalid-parameter': ['Invalid Parameter', 'A parameter is unknown, repeated, empty or not of its form.'],
+  'invalid-key': ['Invalid Key', 'A key is 1 to 1024 bytes of well-formed UTF-8.'],
+  'invalid-type': ['Invalid Content-Type', 'The Content-Type is not one that can be stored and given back.'],
+  'invalid-json': [
+    'Invalid JSON',
+    'What should be JSON is not: RFC 8259 in UTF-8 without BOM, 128 levels at most.',
+  ],
+  'invalid-condition': [
+    'Invalid Condition',
+    'A conditional header is malformed; tags stand in double quotes.',
+  ],
+  'invalid-batch': ['Invalid Batch', 'The batch or one of its operations is malformed.'],
+  'confirmation-needed': ['Confirmation Needed', 'Deleting every key has to be confirmed.'],
+  truncated: [
+    'Truncated Import',
+    'The import ends in the middle, or its closing line does not fit what came before.',
+  ],
+  'missing-key': ['Key Error', 'The key is not in the database, or its time has run out.'],
+  'route-not-found': ['Resource not found', 'There is no such URL.'],
+  'method-not-allowed': [
+    'Method Not Allowed',
+    'The URL does not answer this method; Allow lists those it does.',
+  ],
+  'malformed-request': ['Malformed Request', 'What was sent is not a well-formed HTTP request.'],
+  'headers-too-large': [
+    'Headers Too Large',
+    'URL and headers take more than 64 KiB, or there are more than 200.',
+  ],
+  'request-timeout': ['Request Timeout', 'The request did not arrive in time.'],
+  'expectation-failed': ['Expectation Failed', 'The only expectation the server meets is 100-continue.'],
+  'value-too-large': ['Value Too Large', 'The value is larger than the server takes.'],
+  'body-too-large': ['Body Too Large', 'The body, or what it asks for, is larger than the limit.'],
+  'unsupported-type': ['Unsupported Content-Type', 'The route does not take this Content-Type.'],
+  'unsupported-encoding': ['Unsupported Encoding', 'Bodies are taken as they are, without Content-Encoding.'],
+  'range-not-satisfiable': [
+    'Range Not Satisfiable',
+    'The value has no byte in the range that was asked for.',
+  ],
+  'cross-site': [
+    'Cross-Site Request Refused',
+    'Another site, or a prefetch, set off a request that would write.',
+  ],
+  'misdirected-host': ['Unknown Host', 'The request names a host this server does not answer to.'],
+  'precondition-failed': ['Precondition Failed', 'The condition of the request does not hold.'],
+  'not-an-integer': ['Not An Integer', 'The value is not a 64-bit decimal integer.'],
+  'integer-overflow': ['Integer Overflow', 'The sum would leave the range of 64-bit integers.'],
+  'not-json': ['Not JSON', 'A merge patch applies to JSON values only, and this value is not.'],
+  'cross-slot': ['Keys In Different Partitions', 'An atomic batch on a cluster needs keys of one partition.'],
+  'not-supported': ['Not Supported By This Engine', 'The storage engine cannot do this.'],
+  busy: ['Too Busy', 'Too much is under way. Nothing was applied; repeat the request.'],
+  stopping: ['Shutting Down', 'The server is shutting down. Nothing was applied; repeat the request.'],
+  unavailable: [
+    'Storage Unavailable',
+    'The storage does not answer at present. Nothing was applied; repeat the request.',
+  ],
+  'outcome-unknown': [
+    'Outcome Unknown',
+    'The storage did not confirm the write, which may or may not have been applied.',
+  ],
+  'disk-full': ['Disk Full', 'The disk is full. Nothing was written; reads and deletes go on.'],
+  corrupt: ['Corrupt Record', 'The stored record fails its checksum and is not given out.'],
+  internal: ['Internal Error', 'The server failed; its log says how.'],
 } as const;
 
 /** A stable name of one thing that can go wrong. */
 export type ErrorCode = keyof typeof ERRORS;
+
+export const ERROR_CODES = Object.keys(ERRORS) as ErrorCode[];
 
 /** Members that help a client act on an error: the setting or limit behind it, the tag that is current, … */
 export interface ErrorContext {
@@ -48,6 +91,8 @@ export interface ErrorContext {
   readonly keys?: readonly string[];
   /** The position of the failing operation in its batch, from 0. */
   readonly index?: number;
+  /** What an import had done when it failed. */
+  readonly [progress: string]: unknown;
 }
 
 /** A failure the user is told about: a code of the table and one clear sentence. */
@@ -61,6 +106,11 @@ export class DatabaseError extends Error {
   ) {
     super(detail, options);
     this.name = 'DatabaseError';
+  }
+
+  /** The same error, knowing more. */
+  with(context: ErrorContext): DatabaseError {
+    return new DatabaseError(this.code, this.detail, { ...this.context, ...context }, { cause: this.cause });
   }
 }
 

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { DatabaseError, ERRORS } from '../errors.js';
-import { HEADERS_OF, STATUS_OF } from './status-of.js';
+import { headersOf, STATUS_OF } from './status-of.js';
 
 /*
  * Answers are written by the functions here and by nothing else, so that every one carries the same guards. They hand
@@ -18,49 +18,73 @@ export const GUARD_HEADERS: readonly string[] = [
 ];
 
 const CONTENT_SECURITY = ['Content-Security-Policy', "default-src 'none'; frame-ancestors 'none'"];
+/** For bytes that users stored: whatever they are, they get no script, no form and no origin. */
+const SANDBOX = ['Content-Security-Policy', "sandbox; default-src 'none'; frame-ancestors 'none'"];
 
 /** A stored answer is asked about again; the Back button does not write again. */
-export const REVALIDATE = ['Cache-Control', 'no-cache'];
+const REVALIDATE = ['Cache-Control', 'no-cache'];
 const NO_STORE = ['Cache-Control', 'no-store'];
 
-const DATA_HEADERS = [
-  ...GUARD_HEADERS,
-  ...CONTENT_SECURITY,
-  ...REVALIDATE,
-  'Content-Type',
-  'application/json',
-];
-const ERROR_HEADERS = [
-  ...GUARD_HEADERS,
-  ...CONTENT_SECURITY,
-  ...NO_STORE,
-  'Content-Type',
-  'application/json',
-];
+const BASE = [...GUARD_HEADERS, ...CONTENT_SECURITY];
+const DATA_HEADERS = [...BASE, ...REVALIDATE, 'Content-Type', 'application/json'];
+const VALUE_HEADERS = [...GUARD_HEADERS, ...SANDBOX, ...REVALIDATE];
+const NO_HEADERS: readonly string[] = [];
+
+/** The header of answers that depend on what the client accepts, and on its origin where others are let in. */
+export function vary(response: ServerResponse): readonly string[] {
+  return ['Vary', response.hasHeader('Access-Control-Allow-Origin') ? 'Accept, Origin' : 'Accept'];
+}
 
 /** Answers JSON text. */
-export function answerJson(response: ServerResponse, status: number, json: string): void {
-  response.writeHead(status, [...DATA_HEADERS, 'Content-Length', String(Buffer.byteLength(json))]);
+export function answerJson(
+  response: ServerResponse,
+  status: number,
+  json: string,
+  headers = NO_HEADERS,
+): void {
+  response.writeHead(status, [
+    ...DATA_HEADERS,
+    ...headers,
+    'Content-Length',
+    String(Buffer.byteLength(json)),
+  ]);
   response.end(json);
 }
 
-/** Starts an answer of JSON text that follows in pieces, or, for HEAD, not at all. */
-export function startJson(response: ServerResponse, headers: readonly string[] = []): void {
-  response.writeHead(200, [...DATA_HEADERS, ...headers]);
+/** Starts an answer whose text follows in pieces, or, for HEAD, not at all. */
+export function startText(response: ServerResponse, type: string, headers = NO_HEADERS): void {
+  response.writeHead(200, [...BASE, ...REVALIDATE, 'Content-Type', type, ...headers]);
 }
 
-/** Answers a request about a route: nothing but headers. */
-export function answerOptions(response: ServerResponse, allow: string): void {
-  response.writeHead(204, [...GUARD_HEADERS, ...CONTENT_SECURITY, ...NO_STORE, 'Allow', allow]);
+/** Answers a stored value, or a part of it. */
+export function answerValue(
+  response: ServerResponse,
+  status: number,
+  value: Buffer,
+  headers: readonly string[],
+): void {
+  response.writeHead(status, [...VALUE_HEADERS, ...headers, 'Content-Length', String(value.length)]);
+  response.end(value);
+}
+
+/** Answers with nothing but headers. */
+export function answerEmpty(response: ServerResponse, status: 204 | 304, headers = NO_HEADERS): void {
+  response.writeHead(status, [...BASE, ...REVALIDATE, ...headers]);
   response.end();
 }
 
-/** Answers an error of the table as `{title, detail}`. */
+/** Answers a request about a route: nothing but headers. */
+export function answerOptions(response: ServerResponse, allow: string, headers = NO_HEADERS): void {
+  response.writeHead(204, [...BASE, ...NO_STORE, 'Allow', allow, ...headers]);
+  response.end();
+}
+
+/** Answers an error of the table: a problem document (RFC 9457) or `{title, detail}`, as the path decides. */
 export function answerError(
   response: ServerResponse,
   error: DatabaseError,
   status = STATUS_OF[error.code],
-  headers: readonly string[] = [],
+  headers = NO_HEADERS,
 ): void {
   if (response.headersSent) {
     // Half an answer must never look like a whole one.
@@ -68,15 +92,31 @@ export function answerError(
     return;
   }
   if (hasBody(response.req)) closeAfter(response.req, response);
-  const body = errorBody(error);
+  const problem = speaksProblems(response.req.url!);
+  const body = problem ? JSON.stringify(problemOf(error)) : plainError(error);
   response.writeHead(status, [
-    ...ERROR_HEADERS,
-    ...(HEADERS_OF[status] ?? []),
+    ...BASE,
+    ...NO_STORE,
+    'Content-Type',
+    problem ? 'application/problem+json' : 'application/json',
+    ...headersOf(error.code),
     ...headers,
     'Content-Length',
     String(Buffer.byteLength(body)),
   ]);
   response.end(body);
+}
+
+/** The problem document of an error, as an object. */
+export function problemOf(error: DatabaseError): object {
+  const { code, detail, context } = error;
+  const [title] = ERRORS[code];
+  return { type: `/problems/${code}`, code, title, status: STATUS_OF[code], detail, ...context };
+}
+
+/** The original routes and everything around them keep `{title, detail}`. */
+function speaksProblems(url: string): boolean {
+  return /^\/(?:kv|batch|tokens|backup)(?:[/?]|$)/.test(url);
 }
 
 /** Answers a method that the path does not have. */
@@ -85,17 +125,17 @@ export function refuseMethod(request: IncomingMessage, response: ServerResponse,
   answerError(response, new DatabaseError('method-not-allowed', detail), undefined, ['Allow', allow]);
 }
 
-function errorBody(error: DatabaseError): string {
-  return JSON.stringify({ title: ERRORS[error.code], detail: error.detail });
+function plainError({ code, detail }: DatabaseError): string {
+  return JSON.stringify({ title: ERRORS[code][0], detail });
 }
 
 /** The whole answer, head and body, to bytes that are no request; the connection ends with it. */
 export function rawError(error: DatabaseError, reason: string): string {
   const status = STATUS_OF[error.code];
-  const body = errorBody(error);
+  const body = plainError(error);
+  const headers = [...BASE, ...NO_STORE, 'Content-Type', 'application/json'];
   let head = `HTTP/1.1 ${status} ${reason}\r\n`;
-  for (let i = 0; i < ERROR_HEADERS.length; i += 2)
-    head += `${ERROR_HEADERS[i]}: ${ERROR_HEADERS[i + 1]}\r\n`;
+  for (let i = 0; i < headers.length; i += 2) head += `${headers[i]}: ${headers[i + 1]}\r\n`;
   return `${head}Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`;
 }
 

@@ -4,21 +4,32 @@ import type { ErrorCode } from '../errors.js';
 export const STATUS_OF: Record<ErrorCode, number> = {
   'missing-query': 400,
   'invalid-query': 400,
+  'invalid-parameter': 400,
+  'invalid-key': 400,
+  'invalid-type': 400,
+  'invalid-json': 400,
+  'invalid-condition': 400,
+  'invalid-batch': 400,
+  'confirmation-needed': 400,
+  truncated: 400,
   'missing-key': 404,
-  'key-too-long': 400,
-  'value-too-large': 413,
   'route-not-found': 404,
   'method-not-allowed': 405,
   'malformed-request': 400,
   'headers-too-large': 431,
   'request-timeout': 408,
   'expectation-failed': 417,
+  'value-too-large': 413,
+  'body-too-large': 413,
+  'unsupported-type': 415,
   'unsupported-encoding': 415,
+  'range-not-satisfiable': 416,
   'cross-site': 403,
   'misdirected-host': 421,
   'precondition-failed': 412,
   'not-an-integer': 409,
   'integer-overflow': 409,
+  'not-json': 409,
   'cross-slot': 422,
   'not-supported': 501,
   busy: 503,
@@ -30,8 +41,8 @@ export const STATUS_OF: Record<ErrorCode, number> = {
   internal: 500,
 };
 
-/** Headers that belong to a status whatever the route: 503 always means that nothing was applied, so repeat it. */
-export const HEADERS_OF: Partial<Record<number, readonly string[]>> = {
-  415: ['Accept-Encoding', 'identity'],
-  503: ['Retry-After', '1'],
-};
+/** Headers that belong to an error whatever the route. 503 always means that nothing was applied, so repeat it. */
+export function headersOf(code: ErrorCode): readonly string[] {
+  if (code === 'unsupported-encoding') return ['Accept-Encoding', 'identity'];
+  return STATUS_OF[code] === 503 ? ['Retry-After', '1'] : [];
+}

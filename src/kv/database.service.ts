@@ -56,7 +56,7 @@ function checkKey(key: string): void {
   const bytes = Buffer.byteLength(key);
   if (bytes >= 1 && bytes <= MAX_KEY_BYTES) return;
   throw new DatabaseError(
-    'key-too-long',
+    'invalid-key',
     `A key has 1 to ${MAX_KEY_BYTES} bytes of UTF-8; this one has ${bytes}.`,
     {
       limit: MAX_KEY_BYTES,

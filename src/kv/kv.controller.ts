@@ -1,7 +1,7 @@
 import { All, Controller, Get, Head, Req, Res, UseFilters } from '@nestjs/common';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { ApiExcludeEndpoint } from '@nestjs/swagger';
-import { answerJson, answerOptions, refuseMethod, startJson } from '../http/answer.js';
+import { answerJson, answerOptions, refuseMethod, startText, vary } from '../http/answer.js';
 import { writePaced } from '../http/paced-writer.js';
 import type { Entry } from '../storage/entry.js';
 import { DatabaseService } from './database.service.js';
@@ -9,8 +9,6 @@ import { DescribeAll, DescribeGet, DescribeSet } from './kv.openapi.js';
 import { MissingKeyFilter } from './missing-key.filter.js';
 import { memberAsJson } from './plain-json.js';
 import { parseGetQuery, parseSetQuery } from './request-query.js';
-
-const VARY = ['Vary', 'Accept'];
 
 /**
  * The original three routes. Handlers take the raw request and write their own answer: Nest's parameter pipes and
@@ -65,7 +63,7 @@ export class KvController {
   @Head()
   @ApiExcludeEndpoint()
   headAll(@Res() response: ServerResponse): void {
-    startJson(response, VARY);
+    startJson(response);
     response.end();
   }
 
@@ -78,11 +76,11 @@ export class KvController {
   async showAll(@Res() response: ServerResponse): Promise<void> {
     let before = '{';
     for await (const entries of this.database.all()) {
-      if (before === '{') startJson(response, VARY);
+      if (before === '{') startJson(response);
       await writePaced(response, before + entries.map(memberAsJson).join(','));
       before = ',';
     }
-    if (before === '{') startJson(response, VARY);
+    if (before === '{') startJson(response);
     response.end(before === '{' ? '{}' : '}');
   }
 
@@ -101,4 +99,8 @@ function show(response: ServerResponse, entry: Entry): void {
 
 function allowOf(path: string): string {
   return path === '/set' ? 'GET, OPTIONS' : 'GET, HEAD, OPTIONS';
+}
+
+function startJson(response: ServerResponse): void {
+  startText(response, 'application/json', vary(response));
 }

@@ -91,7 +91,7 @@ function errorContent(status: number) {
   return {
     'application/json': {
       schema: { $ref: '#/components/schemas/Error' },
-      example: { title: ERRORS[code as ErrorCode], detail: 'What went wrong, in one sentence.' },
+      example: { title: ERRORS[code as ErrorCode][0], detail: 'What went wrong, in one sentence.' },
     },
   };
 }

@@ -62,16 +62,15 @@ export class MemoryEngine extends StorageEngine {
 
   async batch(operations: readonly Operation[], atomic: boolean): Promise<(Outcome | DatabaseError)[]> {
     const before = atomic ? new Map(this.entries) : undefined;
-    const sequence = this.sequence;
     return operations.map((operation, index) => {
       try {
         return this.apply(operation);
       } catch (error) {
         if (!(error instanceof DatabaseError)) throw error;
         if (!before) return error;
+        // The sequence goes on: the refusal may name a tag of what is taken back here.
         this.entries = before;
-        this.sequence = sequence;
-        throw new DatabaseError(error.code, error.detail, { ...error.context, index });
+        throw error.with({ index });
       }
     });
   }

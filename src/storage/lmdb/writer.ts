@@ -70,7 +70,6 @@ export class Writer {
   performAll(operations: readonly Operation[]): Outcome[] {
     const planned = new Map<string, StoredEntry | undefined>();
     const changes: Change[] = [];
-    const { sequence } = this.head;
     const outcomes: Outcome[] = [];
     for (const [index, operation] of operations.entries()) {
       const { key } = operation;
@@ -80,9 +79,9 @@ export class Writer {
           this.plan(operation, planned.has(key) ? planned.get(key) : this.read(operation, true), changes),
         );
       } catch (error) {
-        this.head.sequence = sequence;
+        // The sequence goes on: the refusal may name a tag that was planned.
         if (!(error instanceof DatabaseError)) throw error;
-        throw new DatabaseError(error.code, error.detail, { ...error.context, index });
+        throw error.with({ index });
       }
       if (changes.length > done) planned.set(key, changes.at(-1)!.after);
     }
