@@ -188,7 +188,7 @@ class Author {
     const { random } = this;
     const query = {
       prefix: random.chance(0.5) ? '' : random.text(UNITS, 2),
-      after: random.chance(0.5) ? undefined : random.text(UNITS, 3),
+      after: random.chance(0.5) ? undefined : random.text(UNITS, 3) || 'b',
       limit: 1 + random.below(12),
       delimiter: random.chance(0.5) ? undefined : random.pick(['/', 'a', '\0', '😀']),
       reverse: random.chance(0.5),

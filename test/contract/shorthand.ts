@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { DatabaseError, type ErrorContext } from '../../src/errors.js';
 import type { Condition } from '../../src/storage/condition.js';
 import { TEXT, type Entry, type EntryHeader } from '../../src/storage/entry.js';
@@ -98,10 +99,18 @@ export function inByteOrder(keys: readonly string[]): string[] {
 
 /** Waits for what an engine does in the background, by real time. */
 export async function eventually(holds: () => boolean): Promise<boolean> {
-  for (let tries = 0; tries < 200 && !holds(); tries++) await pause(50);
+  for (let tries = 0; tries < 100 && !holds(); tries++) await pause(50);
   return holds();
 }
 
 export function pause(milliseconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}
+
+/** Everything about entries as small plain data: a digest stands for each value. */
+export function portraitsOf(entries: readonly Entry[]): (EntryHeader & { sha256: string })[] {
+  return entries.map((entry) => ({
+    ...headerOf(entry),
+    sha256: createHash('sha256').update(entry.value).digest('hex'),
+  }));
 }

@@ -1,7 +1,7 @@
 import { expect } from '@jest/globals';
 import { readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { codeOf, headerOf, incrOf, namesOf, put, putOf, scanned, textOf } from '../shorthand.js';
+import { codeOf, incrOf, namesOf, portraitsOf, put, putOf, scanned, textOf } from '../shorthand.js';
 import type { Rule } from '../rule.js';
 import { HARD_KEYS } from './keys.js';
 
@@ -17,10 +17,10 @@ export const durabilityRules: readonly Rule[] = [
           expiry: i % 3 ? 'never' : { in: 90_000 + i },
         });
       await put(world.engine, 'big', Buffer.alloc(3 * 2 ** 20, 'b'));
-      const before = (await scanned(world.engine)).map((entry) => ({ ...headerOf(entry), v: entry.value }));
+      const before = portraitsOf(await scanned(world.engine));
       world.time.advance(1000);
       await world.reopen();
-      const after = (await scanned(world.engine)).map((entry) => ({ ...headerOf(entry), v: entry.value }));
+      const after = portraitsOf(await scanned(world.engine));
       expect(after).toEqual(before);
       expect(await world.engine.count('')).toBe(HARD_KEYS.length + 1);
       world.time.advance(100_000);
@@ -73,11 +73,11 @@ export const durabilityRules: readonly Rule[] = [
       for (const [i, key] of HARD_KEYS.entries()) await put(engine, key, `v${i}`);
       await put(engine, 'big', Buffer.alloc(2 ** 20, 'b'), { expiry: { in: 60_000 } });
       await engine.system.put('token', Buffer.from('secret'));
-      const before = (await scanned(engine)).map((entry) => ({ ...headerOf(entry), v: entry.value }));
+      const before = portraitsOf(await scanned(engine));
       await engine.backup(join(folder, 'copy'));
       await put(engine, 'later', 'x');
       const copy = await world.openBackup(join(folder, 'copy'));
-      const copied = (await scanned(copy)).map((entry) => ({ ...headerOf(entry), v: entry.value }));
+      const copied = portraitsOf(await scanned(copy));
       expect(copied).toEqual(before);
       expect((await copy.system.get('token'))?.toString()).toBe('secret');
       await put(copy, 'only in the copy', 'x');

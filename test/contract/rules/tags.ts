@@ -83,6 +83,19 @@ export const tagRules: readonly Rule[] = [
     },
   },
   {
+    rule: 'a tag that the refusal of a batch names is never that of another state',
+    async run({ engine }) {
+      const planned: Operation[] = [putOf('a', 'x'), { op: 'check', key: 'a', condition: { ifMatch: [] } }];
+      const shown = [
+        await refusalOf(engine.batch(planned, true)),
+        await refusalOf(engine.batch(planned, true)),
+      ];
+      const tags = shown.map(({ etag }) => etag).filter((etag) => etag !== undefined);
+      tags.push((await put(engine, 'b', 'x')).etag, (await put(engine, 'a', 'y')).etag);
+      expect(new Set(tags).size).toBe(tags.length);
+    },
+  },
+  {
     rule: 'what changes nothing takes no new tag: reads, checks, refusals, deletions of absent keys',
     async run({ engine }) {
       const before = await put(engine, 'a', 'x');

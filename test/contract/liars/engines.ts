@@ -1,0 +1,169 @@
+import { DatabaseError } from '../../../src/errors.js';
+import type { Entry } from '../../../src/storage/entry.js';
+import { MemoryEngine } from '../../../src/storage/memory.engine.js';
+import type { Operation, Outcome } from '../../../src/storage/operation.js';
+import type { ScanRange } from '../../../src/storage/storage-engine.js';
+import { entriesOf, replacing, type Liar } from './liar.js';
+
+/** Engines that lie in one of their parts. */
+export const engineLiars: readonly Liar[] = [
+  {
+    lie: 'begins its tags anew after a restart',
+    caughtBy: 'no tag is used again after a restart',
+    make: replacing('epoch', () => 1),
+  },
+  {
+    lie: 'shows expired entries until they are swept',
+    caughtBy: 'an entry is there until its time and absent from it on',
+    make: replacing('live', () => (entry: Entry | undefined) => entry),
+  },
+  {
+    lie: 'counts expired entries',
+    caughtBy: 'an entry is there until its time and absent from it on',
+    make: replacing('count', (engine) => () => entriesOf(engine).size),
+  },
+  {
+    lie: 'never sweeps',
+    caughtBy: 'what has expired is out of the store too',
+    make: replacing('open', () => async () => undefined),
+  },
+  {
+    lie: 'sweeps by the time an entry had when it was first put',
+    caughtBy: 'an entry that lost its expiry',
+    make: replacing('open', (engine) => async () => {
+      const honest = engine.write.bind(engine);
+      const times = new Map<string, number>();
+      engine.write = async (operation) => {
+        const outcome = await honest(operation);
+        if ('entry' in outcome && !times.has(operation.key)) times.set(operation.key, outcome.entry.expires);
+        for (const [key, time] of times)
+          if (time !== 0 && time <= engine.now()) entriesOf(engine).delete(key);
+        return outcome;
+      };
+      Reflect.set(engine, 'count', (prefix: string) => {
+        for (const [key, time] of times)
+          if (time !== 0 && time <= engine.now()) entriesOf(engine).delete(key);
+        return MemoryEngine.prototype.count.call(engine, prefix);
+      });
+    }),
+  },
+  {
+    lie: 'believes a clock that was set back',
+    caughtBy: 'a clock set back brings nothing expired back',
+    make: (clock) => new MemoryEngine(Object.assign(clock, { now: () => clock['wall']() })),
+  },
+  {
+    lie: 'orders keys by UTF-16',
+    caughtBy: 'ranges and scans go by the UTF-8 bytes',
+    make: replacing('sorted', (engine) => (prefix: string, direction: number) => {
+      const keys = [...entriesOf(engine).keys()].filter((key) => key.startsWith(prefix)).sort();
+      if (direction < 0) keys.reverse();
+      return keys.map((key) => entriesOf(engine).get(key)!);
+    }),
+  },
+  {
+    lie: 'applies the part of a refused batch that came before the refusal',
+    caughtBy: 'an atomic batch with a refused',
+    make: replacing('batch', (engine) => async (operations: Operation[], atomic: boolean) => {
+      const outcomes = await MemoryEngine.prototype.batch.call(engine, operations, false);
+      const refused = outcomes.findIndex((outcome) => outcome instanceof DatabaseError);
+      if (!atomic || refused < 0) return outcomes;
+      const { code, detail, context } = outcomes[refused] as DatabaseError;
+      throw new DatabaseError(code, detail, { ...context, index: refused });
+    }),
+  },
+  {
+    lie: 'does not say which operation of a batch was refused',
+    caughtBy: 'an atomic batch with a refused',
+    make: replacing('batch', (engine) => async (operations: Operation[], atomic: boolean) => {
+      try {
+        return await MemoryEngine.prototype.batch.call(engine, operations, atomic);
+      } catch (error) {
+        throw new DatabaseError((error as DatabaseError).code, (error as DatabaseError).detail);
+      }
+    }),
+  },
+  {
+    lie: 'stops a pipeline at the first refusal',
+    caughtBy: 'in a pipeline what is refused stands in its place',
+    make: replacing('batch', (engine) => async (operations: Operation[], atomic: boolean) => {
+      const outcomes = await MemoryEngine.prototype.batch.call(engine, operations, atomic);
+      const refused = outcomes.findIndex((outcome) => outcome instanceof DatabaseError);
+      return refused < 0 ? outcomes : outcomes.slice(0, refused + 1);
+    }),
+  },
+  {
+    lie: 'shows other readers a batch in two halves',
+    caughtBy: 'readers see an atomic batch whole',
+    make: replacing('batch', (engine) => async (operations: Operation[]) => {
+      const outcomes: Outcome[] = [];
+      for (const operation of operations) {
+        outcomes.push(await engine.write(operation));
+        await new Promise(setImmediate);
+      }
+      return outcomes;
+    }),
+  },
+  {
+    lie: 'leaks private records into ranges',
+    caughtBy: 'no read of user keys shows a private record',
+    make: replacing('system', (engine) => {
+      const { system } = engine;
+      const put = async (name: string, value: Buffer) => {
+        await system.put(name, value);
+        await engine.write({ op: 'put', key: `system:${name}`, value, type: 'x/y', expiry: 'never' });
+      };
+      return { ...system, put };
+    }),
+  },
+  {
+    lie: 'scans what is there now instead of one instant',
+    caughtBy: 'a scan shows one instant',
+    make: replacing(
+      'scan',
+      (engine) =>
+        async function* ({ prefix }: ScanRange) {
+          let after: string | undefined;
+          do {
+            const page = engine.range({ prefix, after, limit: 256, values: true });
+            if (page.items.length > 0) yield page.items as Entry[];
+            after = page.next;
+          } while (after !== undefined);
+        },
+    ),
+  },
+  {
+    lie: 'loses the place of a scan whose reader stops early',
+    caughtBy: 'a reader that stops early',
+    make: replacing('scan', (engine) => {
+      let places = 16;
+      return async function* (range: ScanRange) {
+        if (places === 0) throw new DatabaseError('busy', 'No place is left.');
+        places--;
+        yield* MemoryEngine.prototype.scan.call(engine, range);
+        places++;
+      };
+    }),
+  },
+  {
+    lie: 'calls itself durable and is not',
+    caughtBy: 'every entry is the same after a restart',
+    make: replacing('capabilities', ({ capabilities }) => ({ ...capabilities, durable: true })),
+  },
+  {
+    lie: 'drops the writes under way when it is closed',
+    caughtBy: 'closing settles the writes under way',
+    make: (clock) => {
+      const engine = new MemoryEngine(clock);
+      const honest = engine.write.bind(engine);
+      let closed = false;
+      engine.close = async () => void (closed = true);
+      engine.write = async (operation) => {
+        await Promise.resolve();
+        if (closed) throw new DatabaseError('unavailable', 'Closed.');
+        return honest(operation);
+      };
+      return engine;
+    },
+  },
+];

@@ -1,0 +1,73 @@
+import { describe, expect, it } from '@jest/globals';
+import { DatabaseError } from '../../src/errors.js';
+import type { Clock } from '../../src/storage/clock.js';
+import { MemoryEngine } from '../../src/storage/memory.engine.js';
+import type { Operation } from '../../src/storage/operation.js';
+import { memory } from './engines.js';
+import { rulesFor } from './engine-contract.js';
+import { engineLiars } from './liars/engines.js';
+import { pageLiars } from './liars/pages.js';
+import { writeLiars } from './liars/writes.js';
+import { World, type EngineFactory, type Rule } from './rule.js';
+
+/*
+ * A suite that never fails proves nothing. Here are engines that each break one promise in one way; the suite has to
+ * catch every one of them, by the rule that a reader would look for.
+ */
+const liars = [...writeLiars, ...pageLiars, ...engineLiars];
+
+async function breaks(rule: Rule, factory: EngineFactory): Promise<boolean> {
+  try {
+    await World.judge(rule, factory);
+    return false;
+  } catch {
+    return true;
+  }
+}
+
+function factoryOf(make: (clock: Clock) => MemoryEngine): EngineFactory {
+  return { ...memory, make };
+}
+
+describe('the contract suite catches an engine that', () => {
+  for (const { lie, caughtBy, make } of liars) {
+    it(lie, async () => {
+      const factory = factoryOf(make);
+      const rules = rulesFor(factory).filter(({ rule }) => rule.includes(caughtBy));
+      expect(rules.length).toBeGreaterThan(0);
+      const verdicts = await Promise.all(rules.map((rule) => breaks(rule, factory)));
+      expect(verdicts).toContain(true);
+    });
+  }
+});
+
+describe('the contract suite', () => {
+  it('lets an honest subclass pass every rule that some lie is caught by', async () => {
+    class Honest extends MemoryEngine {
+      override async write(operation: Operation) {
+        return super.write(operation);
+      }
+    }
+    const factory = factoryOf((clock) => new Honest(clock));
+    const used = rulesFor(factory).filter(({ rule }) =>
+      liars.some(({ caughtBy }) => rule.includes(caughtBy)),
+    );
+    for (const rule of used) await World.judge(rule, factory);
+  });
+
+  it('has a name of its own for every rule', () => {
+    const names = rulesFor(factoryOf((clock) => new MemoryEngine(clock))).map(({ rule }) => rule);
+    expect(names.filter((name, i) => names.indexOf(name) !== i)).toEqual([]);
+  });
+
+  it('takes a DatabaseError for a refusal and any other error for a broken engine', async () => {
+    const factory = factoryOf((clock) => {
+      const engine = new MemoryEngine(clock);
+      engine.write = () => Promise.reject(new TypeError('broken'));
+      return engine;
+    });
+    const rule = rulesFor(factory).find((each) => each.rule.includes('touch and edit of an absent key'))!;
+    expect(await breaks(rule, factory)).toBe(true);
+    expect(new TypeError('broken')).not.toBeInstanceOf(DatabaseError);
+  });
+});
