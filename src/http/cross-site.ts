@@ -18,11 +18,11 @@ export function foreignOrigin(request: IncomingMessage): string | undefined {
   if (purpose !== undefined && /prefetch|prerender|preview/i.test(String(purpose))) {
     return 'the browser only fetches it in advance';
   }
-  const from = headers['origin'] ?? headers['referer'];
-  if (from !== undefined && authorityOf(from) !== headers.host?.toLowerCase()) {
-    return `it comes from another origin (${printable(from)})`;
-  }
-  return undefined;
+  const host = headers.host?.toLowerCase() ?? '';
+  const foreign = [headers.origin, headers.referer].find(
+    (from) => from !== undefined && authorityOf(from) !== host,
+  );
+  return foreign === undefined ? undefined : `it comes from another origin (${printable(foreign)})`;
 }
 
 /** host[:port] of a URL; the scheme is not compared, because TLS may end at a proxy. */

@@ -12,6 +12,7 @@ interface Glance {
   host: string | undefined;
   hosts: number;
   encoding: string | undefined;
+  transfer: string | undefined;
   hasBody: boolean;
 }
 
@@ -49,7 +50,12 @@ export class RequestGate {
         limit: MAX_HEADERS,
       });
     }
-    return this.hostRefusal(request, glance) ?? encodingRefusal(glance.encoding) ?? originRefusal(request);
+    return (
+      this.hostRefusal(request, glance) ??
+      transferRefusal(glance.transfer) ??
+      encodingRefusal(glance.encoding) ??
+      originRefusal(request)
+    );
   }
 
   private hostRefusal(request: IncomingMessage, { host, hosts }: Glance): DatabaseError | undefined {
@@ -71,7 +77,13 @@ export class RequestGate {
 const SLASH = 47;
 
 function look(raw: readonly string[]): Glance {
-  const glance: Glance = { host: undefined, hosts: 0, encoding: undefined, hasBody: false };
+  const glance: Glance = {
+    host: undefined,
+    hosts: 0,
+    encoding: undefined,
+    transfer: undefined,
+    hasBody: false,
+  };
   for (let i = 0; i < raw.length; i += 2) {
     const name = raw[i]!;
     // The length tells almost every other header apart without a comparison of text.
@@ -87,7 +99,10 @@ function look(raw: readonly string[]): Glance {
           glance.encoding = `${glance.encoding ?? ''}${raw[i + 1]}`;
         break;
       case 17:
-        if (name.toLowerCase() === 'transfer-encoding') glance.hasBody = true;
+        if (name.toLowerCase() === 'transfer-encoding') {
+          glance.hasBody = true;
+          glance.transfer = `${glance.transfer ?? ''}${raw[i + 1]}`;
+        }
         break;
     }
   }
@@ -103,7 +118,14 @@ function takeAuthority(request: IncomingMessage): string | null {
   if (!match) return null;
   const rest = match[2]!;
   request.url = rest.startsWith('/') ? rest : `/${rest}`;
+  request.headers.host = match[1]!;
   return match[1]!;
+}
+
+/** Node hands on a request of another coding before it finds that it cannot tell where the body ends. */
+function transferRefusal(transfer: string | undefined): DatabaseError | undefined {
+  if (transfer === undefined || transfer.toLowerCase() === 'chunked') return undefined;
+  return new DatabaseError('malformed-request', 'The only Transfer-Encoding is `chunked`.');
 }
 
 function encodingRefusal(encoding: string | undefined): DatabaseError | undefined {
@@ -127,5 +149,6 @@ function originRefusal(request: IncomingMessage): DatabaseError | undefined {
 
 /** `/set` is the one route that changes state on GET. */
 function writesOnGet(url: string): boolean {
-  return url.startsWith('/set') && (url.length === 4 || url[4] === '?');
+  // Express takes what follows `#` for no part of the path either.
+  return url.startsWith('/set') && (url.length === 4 || url[4] === '?' || url[4] === '#');
 }

@@ -12,6 +12,7 @@ import { STATUS_OF } from './status-of.js';
 
 const HEADERS_TIMEOUT_MS = 10_000;
 const MAX_HEADER_BYTES = 64 * 1024;
+const LINGER_MS = 500;
 
 /** Limits given when the server is made. `requestTimeout` is the server's, not a route's, and would cut long uploads. */
 export const HTTP_LIMITS: ServerOptions = {
@@ -20,6 +21,8 @@ export const HTTP_LIMITS: ServerOptions = {
   requestTimeout: 0,
   connectionsCheckingInterval: 1_000,
   keepAliveTimeout: 65_000,
+  // Node's own answer to a missing Host would carry none of our headers; the gate refuses it.
+  requireHostHeader: false,
 };
 
 /** Limits set on a server that exists, and answers to what never becomes a request. */
@@ -37,13 +40,30 @@ export function limitServer(server: Server): void {
   });
 }
 
+/** What Node calls the answer that a connection is sending; its own handler looks at it too. */
+type ServingSocket = Socket & { _httpMessage?: ServerResponse | null };
+
+/** Connections whose error is known: it comes again with all that still arrives. */
+const failed = new WeakSet<Socket>();
+
 function answerClientError({ code }: NodeJS.ErrnoException, socket: Socket): void {
   if (code === 'ECONNRESET' || !socket.writable) {
-    socket.destroy();
+    if (!socket.writableEnded) socket.destroy();
+  } else if (!failed.has(socket)) {
+    failed.add(socket);
+    sendLast(clientError(code), socket);
+  }
+}
+
+/** Ends the connection with `error`, behind the answers under way: among their bytes it would be taken for theirs. */
+function sendLast(error: DatabaseError, socket: ServingSocket): void {
+  if (socket._httpMessage) {
+    socket._httpMessage.once('close', () => sendLast(error, socket));
     return;
   }
-  const error = clientError(code);
-  socket.end(rawError(error, STATUS_CODES[STATUS_OF[error.code]]!), () => socket.destroy());
+  if (socket.writable) socket.end(rawError(error, STATUS_CODES[STATUS_OF[error.code]]!));
+  // Closing at once with bytes unread would reset the connection, and the answer with it.
+  setTimeout(() => socket.destroy(), LINGER_MS).unref();
 }
 
 function clientError(code: string | undefined): DatabaseError {
