@@ -35,7 +35,7 @@ export function builtServer(): string {
 export function spawnServer(
   settings: Record<string, string>,
   // Away from the checkout, so that the default of `./data` never lands in it.
-  cwd = temporaryFolder('cwd'),
+  cwd = temporaryFolder(),
 ): ChildProcess {
   return spawn(process.execPath, [builtServer()], {
     env: { PATH: process.env['PATH'] ?? '', ...settings },
@@ -49,7 +49,7 @@ export async function startServer(
   settings: Record<string, string> = {},
   cwd?: string,
 ): Promise<ServerProcess> {
-  const DATABASE_URL = settings['DATABASE_URL'] ?? `lmdb:${temporaryFolder('data')}`;
+  const DATABASE_URL = settings['DATABASE_URL'] ?? `lmdb:${temporaryFolder()}`;
   const child = spawnServer({ PORT: '0', ...settings, DATABASE_URL }, cwd);
   const { exit, output } = watch(child);
   const port = await listening(child, exit, output);

@@ -42,7 +42,7 @@ export const TARGETS: { name: string; start: () => Promise<Target> }[] = [
   { name: 'memory: in process', start: () => startInProcess() },
   {
     name: 'lmdb: in process',
-    start: () => startInProcess({ DATABASE_URL: `lmdb:${temporaryFolder('data')}` }),
+    start: () => startInProcess({ DATABASE_URL: `lmdb:${temporaryFolder()}` }),
   },
   { name: 'the built server', start: startBuilt },
 ];
