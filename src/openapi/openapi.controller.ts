@@ -14,6 +14,13 @@ const ASSETS: Record<string, string> = {
   '/docs/swagger-ui-bundle.js': 'text/javascript; charset=utf-8',
   '/docs/swagger-ui.css': 'text/css; charset=utf-8',
 };
+const ASSET_HEADERS = [
+  ...GUARD_HEADERS,
+  'Content-Security-Policy',
+  "default-src 'none'; frame-ancestors 'none'",
+  'Cache-Control',
+  'max-age=86400',
+];
 const ALLOW = 'GET, HEAD, OPTIONS';
 
 /** The OpenAPI document and its explorer, whose scripts and styles come from this server. */
@@ -52,7 +59,7 @@ export class OpenApiController {
     const type = ASSETS[path];
     if (type === undefined) throw new NotFoundException();
     const folder = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'));
-    response.writeHead(200, [...GUARD_HEADERS, 'Cache-Control', 'max-age=86400', 'Content-Type', type]);
+    response.writeHead(200, [...ASSET_HEADERS, 'Content-Type', type]);
     if (request.method === 'HEAD') response.end();
     else await pipeline(createReadStream(join(folder, path.slice('/docs/'.length))), response);
   }
