@@ -13,6 +13,7 @@ export interface RawCase {
 
 /** What is not a request at all: 400, and the connection is closed. */
 export const MALFORMED: RawCase[] = [
+  { input: 'an empty Host', bytes: lines(SET, 'Host:'), status: [400, 421] },
   { input: 'no Host', bytes: lines(SET), status: [400, 421] },
   { input: 'two Hosts', bytes: lines(SET, HOST, HOST), status: [400] },
   { input: 'two Hosts, the second foreign', bytes: lines(SET, HOST, 'host: evil.example'), status: [400] },
