@@ -34,7 +34,19 @@ export async function openDataFolder(folder: string): Promise<Store> {
     if (error instanceof StartError) throw error;
     throw new StartError(`DATABASE_URL: ${described} cannot be used: ${(error as Error).message}.`);
   }
-  return Store.open(folder, described);
+  try {
+    return await Store.open(folder, described);
+  } catch (error) {
+    if (error instanceof StartError) throw error;
+    throw damaged(join(folder, DATA), (error as Error).message);
+  }
+}
+
+function damaged(file: string, why: string): StartError {
+  return new StartError(
+    `DATABASE_URL: ${file} is not a sound Pigeonhole database (${why}). Restore a backup, or name another folder; ` +
+      'nothing was changed.',
+  );
 }
 
 function refuseForeign(names: readonly string[], described: string): void {
@@ -81,22 +93,17 @@ interface MetaPage {
 }
 
 async function checkHeader(file: string, folder: string): Promise<void> {
-  const damaged = (why: string) =>
-    new StartError(
-      `DATABASE_URL: ${file} is not a sound Pigeonhole database (${why}). Restore a backup, or name another folder; ` +
-        'nothing was changed.',
-    );
   const stat = statSync(file);
-  if (!stat.isFile()) throw damaged('it is not a file');
+  if (!stat.isFile()) throw damaged(file, 'it is not a file');
   const first = await readMeta(file, 0);
-  if (!first) throw damaged('its header is not that of an LMDB file');
+  if (!first) throw damaged(file, 'its header is not that of an LMDB file');
   const second = await readMeta(file, first.pageSize);
   if (!second || second.pageSize !== first.pageSize)
-    throw damaged('its second header does not fit the first');
+    throw damaged(file, 'its second header does not fit the first');
   const meta = second.transaction > first.transaction ? second : first;
   const pages = BigInt(Math.floor(stat.size / meta.pageSize));
-  if (meta.roots.some((root) => root !== NO_PAGE && root >= pages)) throw damaged('it is cut short');
-  if (meta.lastPage >= pages && !survivesReading(folder)) throw damaged('it is cut short');
+  if (meta.roots.some((root) => root !== NO_PAGE && root >= pages)) throw damaged(file, 'it is cut short');
+  if (meta.lastPage >= pages && !survivesReading(folder)) throw damaged(file, 'it is cut short');
 }
 
 const NO_PAGE = 0xffff_ffff_ffff_ffffn;

@@ -109,7 +109,8 @@ export class GroupCommit {
   ): Promise<void> {
     // The library rejects `commitError` too, which would end the process if nobody listened.
     const cause = error.commitError ? await error.commitError.catch((reason: Error) => reason) : error;
-    if (this.target.isFull()) return rejectAll(taken, diskFull());
+    // A disk that is too full even to begin must not be tried again and again for the same units.
+    if (this.target.isFull()) return rejectAll(taken.length > 0 ? taken : this.take(), diskFull());
     rejectAll(taken, outcomeUnknown(cause));
     this.fail(cause);
   }

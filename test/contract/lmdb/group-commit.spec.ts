@@ -1,0 +1,233 @@
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { DatabaseError } from '../../../src/errors.js';
+import { GroupCommit, type CommitTarget } from '../../../src/storage/lmdb/group-commit.js';
+import { codeOf } from '../shorthand.js';
+
+/** A disk whose every answer the test gives. */
+class ScriptedTarget implements CommitTarget {
+  readonly commits: { settle: (error?: Error) => void; ran: boolean }[] = [];
+  readonly failures: Error[] = [];
+  readonly marks: string[] = [];
+  full = false;
+  /** Whether a transaction gets as far as running its work. */
+  starts = true;
+
+  transaction(work: () => void): Promise<unknown> {
+    return new Promise<void>((resolve, reject) => {
+      if (this.starts) work();
+      const settle = (error?: Error) => (error ? reject(error) : resolve());
+      this.commits.push({ settle, ran: this.starts });
+    });
+  }
+
+  isFull(): boolean {
+    return this.full;
+  }
+
+  begin(): void {
+    this.marks.push('begin');
+  }
+
+  end(): void {
+    this.marks.push('end');
+  }
+
+  fail(error: Error): void {
+    this.failures.push(error);
+  }
+}
+
+/** Lets promises that are ready run, without moving the time. */
+async function turn(): Promise<void> {
+  for (let i = 0; i < 20; i++) await Promise.resolve();
+}
+
+const ioError = () => new Error('Input/output error');
+
+describe('group commit:', () => {
+  let target: ScriptedTarget;
+  let commits: GroupCommit;
+
+  beforeEach(() => {
+    jest.useFakeTimers();
+    target = new ScriptedTarget();
+    commits = new GroupCommit(target);
+  });
+
+  afterEach(() => {
+    expect(jest.getTimerCount()).toBeLessThanOrEqual(2);
+    jest.useRealTimers();
+  });
+
+  it('nobody is answered before the transaction is durable', async () => {
+    let answered = false;
+    const write = commits.submit(1, () => 'value').then((value) => ((answered = true), value));
+    await turn();
+    expect([target.commits.length, answered]).toEqual([1, false]);
+    target.commits[0]!.settle();
+    expect(await write).toBe('value');
+  });
+
+  it('all that wait while a commit is under way share the next one, in their order', async () => {
+    const order: number[] = [];
+    const writes = [0, 1, 2, 3, 4].map((i) => commits.submit(1, () => order.push(i)));
+    await turn();
+    target.commits[0]!.settle();
+    await turn();
+    expect(target.commits).toHaveLength(2);
+    target.commits[1]!.settle();
+    await Promise.all(writes);
+    await commits.settle();
+    expect(order).toEqual([0, 1, 2, 3, 4]);
+    expect(target.commits).toHaveLength(2);
+    expect(target.marks).toEqual(['begin', 'end', 'begin', 'end']);
+  });
+
+  it('a write that is refused is told so and disturbs no other in its transaction', async () => {
+    const refuse = () => {
+      throw new DatabaseError('integer-overflow', 'No.');
+    };
+    const writes = [() => 'a', refuse, () => 'c', refuse].map((run) => commits.submit(1, run));
+    const settled = Promise.allSettled(writes);
+    await turn();
+    target.commits[0]!.settle();
+    await turn();
+    target.commits[1]?.settle();
+    const results = (await settled).map((each) =>
+      each.status === 'fulfilled' ? each.value : (each.reason as DatabaseError).code,
+    );
+    expect(results).toEqual(['a', 'integer-overflow', 'c', 'integer-overflow']);
+    expect(target.failures).toEqual([]);
+  });
+
+  it('one transaction takes a bounded number of writes and bytes, and at least one whatever its size', async () => {
+    const sizes = [20 * 2 ** 20, 20 * 2 ** 20, ...Array.from({ length: 1500 }, () => 0)];
+    const taken: number[] = [];
+    const writes = sizes.map((bytes) => commits.submit(bytes, () => taken.push(target.commits.length)));
+    for (let i = 0; i < 10; i++) {
+      await turn();
+      target.commits[i]?.settle();
+    }
+    await Promise.all(writes);
+    const perCommit = [...new Set(taken)].map((commit) => taken.filter((each) => each === commit).length);
+    expect(perCommit.slice(0, 2)).toEqual([1, 1]);
+    expect(Math.max(...perCommit)).toBeLessThanOrEqual(1024);
+    expect(taken).toHaveLength(1502);
+  });
+
+  it('a full disk refuses those in the commit as disk-full, and work goes on', async () => {
+    target.full = true;
+    const write = commits.submit(1, () => 'a');
+    const waiting = commits.submit(1, () => 'b');
+    const code = codeOf(write);
+    await turn();
+    target.commits[0]!.settle(ioError());
+    expect(await code).toBe('disk-full');
+    target.full = false;
+    await turn();
+    target.commits[1]!.settle();
+    expect(await waiting).toBe('b');
+    expect(target.failures).toEqual([]);
+  });
+
+  it('a full disk that stops a transaction before its work refuses the writes, and does not try for ever', async () => {
+    target.full = true;
+    target.starts = false;
+    const codes = [0, 1, 2].map(() => codeOf(commits.submit(1, () => 'never')));
+    for (let i = 0; i < 10; i++) {
+      await turn();
+      target.commits[i]?.settle(ioError());
+    }
+    expect(await Promise.all(codes)).toEqual(['disk-full', 'disk-full', 'disk-full']);
+    expect(target.commits.length).toBeLessThanOrEqual(3);
+  });
+
+  it('any other failure is outcome-unknown for those inside, unavailable for the rest, and ends the store', async () => {
+    const inside = codeOf(commits.submit(1, () => 'a'));
+    const waiting = codeOf(commits.submit(1, () => 'b'));
+    await turn();
+    target.commits[0]!.settle(ioError());
+    expect(await inside).toBe('outcome-unknown');
+    expect(await waiting).toBe('unavailable');
+    expect(target.failures.map(({ message }) => message)).toEqual(['Input/output error']);
+    expect(await codeOf(commits.submit(1, () => 'c'))).toBe('unavailable');
+    expect(target.commits).toHaveLength(1);
+  });
+
+  it('the cause that the library hides in commitError is the one reported', async () => {
+    const commitError = Promise.reject(new Error('the real cause'));
+    const inside = codeOf(commits.submit(1, () => 'a'));
+    await turn();
+    target.commits[0]!.settle(Object.assign(new Error('Commit failed (see commitError)'), { commitError }));
+    expect(await inside).toBe('outcome-unknown');
+    expect(target.failures.map(({ message }) => message)).toEqual(['the real cause']);
+  });
+
+  it('a disk silent for 5 s: outcome-unknown for those inside, unavailable for those waiting or coming', async () => {
+    const inside = codeOf(commits.submit(1, () => 'a'));
+    await turn();
+    const waiting = codeOf(commits.submit(1, () => 'b'));
+    await jest.advanceTimersByTimeAsync(4999);
+    let answered = false;
+    void inside.then(() => (answered = true));
+    await turn();
+    expect(answered).toBe(false);
+    await jest.advanceTimersByTimeAsync(1);
+    expect([await inside, await waiting]).toEqual(['outcome-unknown', 'unavailable']);
+    expect(await codeOf(commits.submit(1, () => 'c'))).toBe('unavailable');
+    expect(target.failures).toEqual([]);
+  });
+
+  it('a disk that answers again after a silence takes writes again', async () => {
+    const inside = codeOf(commits.submit(1, () => 'a'));
+    await jest.advanceTimersByTimeAsync(6000);
+    expect(await inside).toBe('outcome-unknown');
+    target.commits[0]!.settle();
+    await turn();
+    const next = commits.submit(1, () => 'b');
+    await turn();
+    target.commits[1]!.settle();
+    expect(await next).toBe('b');
+    await jest.advanceTimersByTimeAsync(60_000);
+    expect(target.failures).toEqual([]);
+  });
+
+  it('a transaction that begins only after its writers were turned away runs none of them', async () => {
+    target.starts = false;
+    const ran: string[] = [];
+    const write = codeOf(commits.submit(1, () => ran.push('a')));
+    await jest.advanceTimersByTimeAsync(5000);
+    expect(await write).toBe('unavailable');
+    target.starts = true;
+    target.commits[0]!.settle();
+    await turn();
+    expect(ran).toEqual([]);
+  });
+
+  it('a disk silent for 30 s ends the store, once', async () => {
+    const inside = codeOf(commits.submit(1, () => 'a'));
+    await jest.advanceTimersByTimeAsync(29_999);
+    expect(target.failures).toEqual([]);
+    await jest.advanceTimersByTimeAsync(1);
+    expect(target.failures).toHaveLength(1);
+    await jest.advanceTimersByTimeAsync(120_000);
+    target.commits[0]!.settle(ioError());
+    await turn();
+    expect(target.failures).toHaveLength(1);
+    expect(await inside).toBe('outcome-unknown');
+    expect(await codeOf(commits.submit(1, () => 'b'))).toBe('unavailable');
+  });
+
+  it('settle waits for all that was submitted before', async () => {
+    const writes = [1, 2, 3].map((i) => commits.submit(1, () => i));
+    let settled = false;
+    const settling = commits.settle().then(() => (settled = true));
+    await turn();
+    target.commits[0]!.settle();
+    await turn();
+    expect(settled).toBe(target.commits.length === 1);
+    target.commits[1]?.settle();
+    await settling;
+    expect(await Promise.all(writes)).toEqual([1, 2, 3]);
+  });
+});
