@@ -52,6 +52,7 @@ export const ERRORS = {
     'Cross-Site Request Refused',
     'Another site, or a prefetch, set off a request that would write.',
   ],
+  'service-worker': ['Service Worker Refused', 'A stored value may not become a service worker.'],
   'misdirected-host': ['Unknown Host', 'The request names a host this server does not answer to.'],
   'precondition-failed': ['Precondition Failed', 'The condition of the request does not hold.'],
   'not-an-integer': ['Not An Integer', 'The value is not a 64-bit decimal integer.'],

@@ -29,6 +29,10 @@ export class AppConfig {
   @FromEnvironment('ALLOWED_HOSTS', 'host names separated by commas', hostNames)
   readonly allowedHosts: readonly string[] = [];
 
+  /** Origins whose pages may read and write from a browser, such as `https://app.example`. */
+  @FromEnvironment('CORS_ORIGINS', 'origins like https://app.example separated by commas', origins)
+  readonly corsOrigins: readonly string[] = [];
+
   /** Largest value, bytes. */
   @FromEnvironment('MAX_VALUE_BYTES', 'a number of bytes from 1 to 268435456', (text) =>
     wholeNumber(text, 1, 256 * 2 ** 20),
@@ -80,6 +84,13 @@ function wholeNumber(text: string, least: number, most: number): number | undefi
 
 function flag(text: string): boolean | undefined {
   return text === 'true' ? true : text === 'false' ? false : undefined;
+}
+
+function origins(text: string): string[] | undefined {
+  const given = text.split(',').map((origin) => origin.trim());
+  return given.every((origin) => URL.canParse(origin) && new URL(origin).origin === origin)
+    ? given
+    : undefined;
 }
 
 function hostNames(text: string): string[] | undefined {

@@ -26,7 +26,9 @@ const REVALIDATE = ['Cache-Control', 'no-cache'];
 const NO_STORE = ['Cache-Control', 'no-store'];
 
 const BASE = [...GUARD_HEADERS, ...CONTENT_SECURITY];
-const DATA_HEADERS = [...BASE, ...REVALIDATE, 'Content-Type', 'application/json'];
+const JSON_TYPE = ['Content-Type', 'application/json'];
+const DATA_HEADERS = [...BASE, ...REVALIDATE, ...JSON_TYPE];
+const PASSING_HEADERS = [...BASE, ...NO_STORE, ...JSON_TYPE];
 const VALUE_HEADERS = [...GUARD_HEADERS, ...SANDBOX, ...REVALIDATE];
 const NO_HEADERS: readonly string[] = [];
 
@@ -48,6 +50,12 @@ export function answerJson(
     'Content-Length',
     String(Buffer.byteLength(json)),
   ]);
+  response.end(json);
+}
+
+/** Answers JSON text that belongs to this one request and must not be kept. */
+export function answerPassing(response: ServerResponse, status: number, json: string): void {
+  response.writeHead(status, [...PASSING_HEADERS, 'Content-Length', String(Buffer.byteLength(json))]);
   response.end(json);
 }
 
@@ -91,7 +99,7 @@ export function answerError(
     response.destroy();
     return;
   }
-  if (hasBody(response.req)) closeAfter(response.req, response);
+  if (hasUnreadBody(response.req)) closeAfter(response.req, response);
   const problem = speaksProblems(response.req.url!);
   const body = problem ? JSON.stringify(problemOf(error)) : plainError(error);
   response.writeHead(status, [
@@ -99,7 +107,7 @@ export function answerError(
     ...NO_STORE,
     'Content-Type',
     problem ? 'application/problem+json' : 'application/json',
-    ...headersOf(error.code),
+    ...headersOf(error.code, response.req.method),
     ...headers,
     'Content-Length',
     String(Buffer.byteLength(body)),
@@ -133,13 +141,14 @@ function plainError({ code, detail }: DatabaseError): string {
 export function rawError(error: DatabaseError, reason: string): string {
   const status = STATUS_OF[error.code];
   const body = plainError(error);
-  const headers = [...BASE, ...NO_STORE, 'Content-Type', 'application/json'];
+  const headers = PASSING_HEADERS;
   let head = `HTTP/1.1 ${status} ${reason}\r\n`;
   for (let i = 0; i < headers.length; i += 2) head += `${headers[i]}: ${headers[i + 1]}\r\n`;
   return `${head}Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`;
 }
 
-function hasBody({ headers }: IncomingMessage): boolean {
+function hasUnreadBody({ headers, complete }: IncomingMessage): boolean {
+  if (complete) return false;
   return headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0';
 }
 

@@ -28,7 +28,8 @@ class Upload {
   isLate(now: number): boolean {
     const age = now - this.startedAt;
     return (
-      now - this.lastByteAt > SILENCE_MS || (age > SILENCE_MS && this.received < (age - SILENCE_MS) * SLOWEST_BYTES_PER_MS)
+      now - this.lastByteAt > SILENCE_MS ||
+      (age > SILENCE_MS && this.received < (age - SILENCE_MS) * SLOWEST_BYTES_PER_MS)
     );
   }
 }
@@ -151,7 +152,9 @@ export class BodyReader {
     const now = performance.now();
     for (const upload of this.uploads) {
       if (!upload.isLate(now)) continue;
-      upload.cut(new DatabaseError('request-timeout', 'The body came too slowly: 30 s of silence, or under 1 KiB/s.'));
+      upload.cut(
+        new DatabaseError('request-timeout', 'The body came too slowly: 30 s of silence, or under 1 KiB/s.'),
+      );
     }
   }
 }
@@ -159,5 +162,8 @@ export class BodyReader {
 function tooLarge({ bytes, what, setting }: BodyLimit): DatabaseError {
   const code = setting === 'MAX_VALUE_BYTES' ? 'value-too-large' : 'body-too-large';
   const by = setting ? ` (${setting})` : '';
-  return new DatabaseError(code, `${what} may have ${bytes} bytes${by}.`, { limit: bytes, ...(setting && { setting }) });
+  return new DatabaseError(code, `${what} may have ${bytes} bytes${by}.`, {
+    limit: bytes,
+    ...(setting && { setting }),
+  });
 }

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { DatabaseError } from '../errors.js';
 import { answerError, closeAfter } from './answer.js';
 import { foreignOrigin } from './cross-site.js';
+import type { Cors } from './cors.js';
 import type { Hosts } from './hosts.js';
 
 const MAX_HEADERS = 200;
@@ -14,6 +15,7 @@ interface Glance {
   encoding: string | undefined;
   transfer: string | undefined;
   hasBody: boolean;
+  serviceWorker: boolean;
 }
 
 /**
@@ -23,7 +25,10 @@ interface Glance {
 export class RequestGate {
   private draining = false;
 
-  constructor(private readonly hosts: Hosts) {}
+  constructor(
+    private readonly hosts: Hosts,
+    private readonly cors: Cors,
+  ) {}
 
   /** From now on no request is taken any more; those inside finish. */
   drain(): void {
@@ -33,7 +38,8 @@ export class RequestGate {
   /** Whether the request may go on; if not, it has been answered. */
   admits(request: IncomingMessage, response: ServerResponse): boolean {
     const glance = look(request.rawHeaders);
-    const error = this.refusal(request, glance);
+    const letIn = this.cors.letsIn(request, response);
+    const error = this.refusal(request, glance, letIn);
     // Nobody reads a body here, and one that is refused is not read either: it ends with the connection.
     if (glance.hasBody && (error || SAFE.has(request.method!))) closeAfter(request, response);
     if (!error) return true;
@@ -42,7 +48,7 @@ export class RequestGate {
     return false;
   }
 
-  private refusal(request: IncomingMessage, glance: Glance): DatabaseError | undefined {
+  private refusal(request: IncomingMessage, glance: Glance, letIn: boolean): DatabaseError | undefined {
     if (this.draining)
       return new DatabaseError('stopping', 'The server is shutting down. Nothing was applied.');
     if (request.rawHeaders.length > MAX_HEADERS * 2) {
@@ -54,7 +60,8 @@ export class RequestGate {
       this.hostRefusal(request, glance) ??
       transferRefusal(glance.transfer) ??
       encodingRefusal(glance.encoding) ??
-      originRefusal(request)
+      workerRefusal(request, glance) ??
+      (letIn ? undefined : originRefusal(request))
     );
   }
 
@@ -83,6 +90,7 @@ function look(raw: readonly string[]): Glance {
     encoding: undefined,
     transfer: undefined,
     hasBody: false,
+    serviceWorker: false,
   };
   for (let i = 0; i < raw.length; i += 2) {
     const name = raw[i]!;
@@ -93,6 +101,7 @@ function look(raw: readonly string[]): Glance {
         break;
       case 14:
         if (name.toLowerCase() === 'content-length' && raw[i + 1] !== '0') glance.hasBody = true;
+        else if (name.toLowerCase() === 'service-worker') glance.serviceWorker = true;
         break;
       case 16:
         if (name.toLowerCase() === 'content-encoding')
@@ -134,6 +143,12 @@ function encodingRefusal(encoding: string | undefined): DatabaseError | undefine
     'unsupported-encoding',
     'Bodies are taken as they are: send them without Content-Encoding.',
   );
+}
+
+/** A stored script must never be able to answer for this origin. */
+function workerRefusal(request: IncomingMessage, { serviceWorker }: Glance): DatabaseError | undefined {
+  if (!serviceWorker || !request.url!.startsWith('/kv')) return undefined;
+  return new DatabaseError('service-worker', 'A stored value may not become a service worker.');
 }
 
 function originRefusal(request: IncomingMessage): DatabaseError | undefined {

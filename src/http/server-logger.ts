@@ -28,4 +28,10 @@ export class ServerLogger extends ConsoleLogger {
     if (this.verbosity !== 'debug' && FRAMEWORK.has(String(rest.at(-1)))) return;
     super.log(message, ...(rest as [string]));
   }
+
+  override error(message: unknown, ...rest: unknown[]): void {
+    // What the framework cannot start for is thrown too, and told in our own words.
+    if (this.verbosity !== 'debug' && FRAMEWORK.has(String(rest.at(-1)))) return;
+    super.error(message, ...(rest as [string]));
+  }
 }

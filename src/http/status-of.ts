@@ -25,6 +25,7 @@ export const STATUS_OF: Record<ErrorCode, number> = {
   'unsupported-encoding': 415,
   'range-not-satisfiable': 416,
   'cross-site': 403,
+  'service-worker': 403,
   'misdirected-host': 421,
   'precondition-failed': 412,
   'not-an-integer': 409,
@@ -42,7 +43,9 @@ export const STATUS_OF: Record<ErrorCode, number> = {
 };
 
 /** Headers that belong to an error whatever the route. 503 always means that nothing was applied, so repeat it. */
-export function headersOf(code: ErrorCode): readonly string[] {
+export function headersOf(code: ErrorCode, method: string | undefined): readonly string[] {
+  if (code === 'unsupported-type' && method === 'PATCH')
+    return ['Accept-Patch', 'application/merge-patch+json'];
   if (code === 'unsupported-encoding') return ['Accept-Encoding', 'identity'];
   return STATUS_OF[code] === 503 ? ['Retry-After', '1'] : [];
 }

@@ -1,11 +1,22 @@
 import { Injectable } from '@nestjs/common';
 import { AppConfig } from '../config/app-config.js';
 import { DatabaseError, MissingKeyError } from '../errors.js';
-import { MAX_KEY_BYTES, TEXT, type Entry } from '../storage/entry.js';
-import { StorageEngine, type Awaitable } from '../storage/storage-engine.js';
+import type { Condition } from '../storage/condition.js';
+import { TEXT, type Entry } from '../storage/entry.js';
+import type { Expiry, Operation, Outcome } from '../storage/operation.js';
+import { StorageEngine, type Awaitable, type RangePage, type RangeQuery } from '../storage/storage-engine.js';
+import { checkKey } from './key.js';
 
-/** UTF-8 never takes more bytes for a UTF-16 unit. */
-const MAX_BYTES_PER_UNIT = 3;
+/** Values of one page, bytes; and of the answer to one batch. */
+const PAGE_BYTES = 4 * 2 ** 20;
+const BATCH_BYTES = 16 * 2 ** 20;
+const DELETE_AT_ONCE = 1000;
+
+/** An entry as a write left it, and whether the write made it. */
+export interface Written {
+  readonly created: boolean;
+  readonly entry: Entry;
+}
 
 /** The database as its users know it: the rules that hold on every engine. */
 @Injectable()
@@ -15,6 +26,11 @@ export class DatabaseService {
     private readonly config: AppConfig,
   ) {}
 
+  /** Milliseconds since 1970 by the clock that TTLs count from. */
+  now(): number {
+    return this.engine.now();
+  }
+
   /** The entry under `key`, at once where the engine can. @throws MissingKeyError */
   get(key: string): Awaitable<Entry> {
     checkKey(key);
@@ -22,21 +38,85 @@ export class DatabaseService {
     return found instanceof Promise ? found.then((entry) => present(key, entry)) : present(key, found);
   }
 
-  /** Stores a text that does not expire. Durable when it resolves; answers whether the key is new. */
-  async set(key: string, text: string): Promise<'created' | 'updated'> {
+  /** Stores a text that does not expire. Durable when it resolves. */
+  set(key: string, text: string): Promise<Written> {
+    return this.put(key, Buffer.from(text), TEXT, 'never');
+  }
+
+  /** Stores a value. @throws DatabaseError `precondition-failed`, `value-too-large`, … */
+  put(key: string, value: Buffer, type: string, expiry: Expiry, condition?: Condition): Promise<Written> {
     checkKey(key);
-    const value = Buffer.from(text);
     this.checkSize(value.length);
-    const outcome = await this.engine.write({ op: 'put', key, value, type: TEXT, expiry: 'never' });
-    return outcome.kind === 'created' ? 'created' : 'updated';
+    return this.write({ op: 'put', key, value, type, expiry, condition });
   }
 
-  /** Every entry, in key order, from one snapshot where the engine has them. */
-  all(): AsyncIterable<readonly Entry[]> {
-    return this.engine.scan({ prefix: '', values: true });
+  /** Adds to a counter, which begins at 0 and then expires as `expiry` says. */
+  increment(key: string, by: bigint, expiry: Expiry, condition?: Condition): Promise<Written> {
+    checkKey(key);
+    return this.write({ op: 'incr', key, by, expiry, condition });
   }
 
-  private checkSize(bytes: number): void {
+  /** Changes when an entry ends. @throws MissingKeyError */
+  touch(key: string, expiry: Expiry, condition?: Condition): Promise<Written> {
+    checkKey(key);
+    return this.write({ op: 'touch', key, expiry, condition });
+  }
+
+  /** Replaces a value by what `change` makes of it, as one atomic step. @throws MissingKeyError, what `change` throws */
+  edit(key: string, change: (entry: Entry) => Buffer, condition?: Condition): Promise<Written> {
+    checkKey(key);
+    const edit = (entry: Entry): Buffer => {
+      const value = change(entry);
+      this.checkSize(value.length);
+      return value;
+    };
+    return this.write({ op: 'edit', key, edit, condition });
+  }
+
+  /** Removes an entry, or does nothing if there is none. */
+  async delete(key: string, condition?: Condition): Promise<void> {
+    checkKey(key);
+    await this.engine.write({ op: 'delete', key, condition });
+  }
+
+  /** One page of a range; with values it ends after 4 MiB of them. */
+  range(query: RangeQuery): Awaitable<RangePage> {
+    return this.engine.range({ ...query, maxBytes: PAGE_BYTES });
+  }
+
+  count(prefix: string): Awaitable<number> {
+    return this.engine.count(prefix);
+  }
+
+  /** Every entry of a range, in key order, from one snapshot where the engine has them. */
+  scan(prefix = ''): AsyncIterable<readonly Entry[]> {
+    return this.engine.scan({ prefix, values: true });
+  }
+
+  /** Does operations in order, all or nothing if `atomic`. @throws DatabaseError with its `index` if atomic */
+  batch(operations: readonly Operation[], atomic: boolean): Promise<(Outcome | DatabaseError)[]> {
+    return this.engine.batch(operations, atomic, BATCH_BYTES);
+  }
+
+  /** Deletes the keys of a range that exist when it begins, in chunks. Answers how many there were. */
+  async deleteRange(prefix: string): Promise<number> {
+    let deleted = 0;
+    for await (const entries of this.engine.scan({ prefix, values: false })) {
+      for (let i = 0; i < entries.length; i += DELETE_AT_ONCE) {
+        const operations = entries
+          .slice(i, i + DELETE_AT_ONCE)
+          .map(({ key }) => ({ op: 'delete', key }) as const);
+        const outcomes = await this.engine.batch(operations, false);
+        deleted += outcomes.filter(
+          (outcome) => !(outcome instanceof Error) && outcome.kind === 'deleted',
+        ).length;
+      }
+    }
+    return deleted;
+  }
+
+  /** @throws DatabaseError `value-too-large` */
+  checkSize(bytes: number): void {
     const limit = this.config.maxValueBytes;
     if (bytes <= limit) return;
     throw new DatabaseError('value-too-large', `A value may have ${limit} bytes (MAX_VALUE_BYTES).`, {
@@ -44,22 +124,15 @@ export class DatabaseService {
       setting: 'MAX_VALUE_BYTES',
     });
   }
+
+  private async write(operation: Operation): Promise<Written> {
+    const outcome = await this.engine.write(operation);
+    if (!('entry' in outcome)) throw new Error(`a ${operation.op} came to ${outcome.kind}`);
+    return { created: outcome.kind === 'created', entry: outcome.entry };
+  }
 }
 
 function present(key: string, entry: Entry | undefined): Entry {
   if (!entry) throw new MissingKeyError(key);
   return entry;
-}
-
-function checkKey(key: string): void {
-  if (key.length * MAX_BYTES_PER_UNIT <= MAX_KEY_BYTES && key !== '') return;
-  const bytes = Buffer.byteLength(key);
-  if (bytes >= 1 && bytes <= MAX_KEY_BYTES) return;
-  throw new DatabaseError(
-    'invalid-key',
-    `A key has 1 to ${MAX_KEY_BYTES} bytes of UTF-8; this one has ${bytes}.`,
-    {
-      limit: MAX_KEY_BYTES,
-    },
-  );
 }

@@ -8,7 +8,7 @@ import { DatabaseService } from './database.service.js';
 import { DescribeAll, DescribeGet, DescribeSet } from './kv.openapi.js';
 import { MissingKeyFilter } from './missing-key.filter.js';
 import { memberAsJson } from './plain-json.js';
-import { parseGetQuery, parseSetQuery } from './request-query.js';
+import { parseGetQuery, parseSetQuery } from './original-query.js';
 
 /**
  * The original three routes. Handlers take the raw request and write their own answer: Nest's parameter pipes and
@@ -51,12 +51,8 @@ export class KvController {
   @DescribeSet()
   async set(@Req() request: IncomingMessage, @Res() response: ServerResponse): Promise<void> {
     const { key, value } = parseSetQuery(request.url!);
-    const outcome = await this.database.set(key, value);
-    answerJson(
-      response,
-      outcome === 'created' ? 201 : 200,
-      `{${JSON.stringify(key)}:${JSON.stringify(value)}}`,
-    );
+    const { created } = await this.database.set(key, value);
+    answerJson(response, created ? 201 : 200, `{${JSON.stringify(key)}:${JSON.stringify(value)}}`);
   }
 
   /** HEAD does not read the store. */
@@ -75,7 +71,7 @@ export class KvController {
   @DescribeAll()
   async showAll(@Res() response: ServerResponse): Promise<void> {
     let before = '{';
-    for await (const entries of this.database.all()) {
+    for await (const entries of this.database.scan()) {
       if (before === '{') startJson(response);
       await writePaced(response, before + entries.map(memberAsJson).join(','));
       before = ',';

@@ -2,7 +2,7 @@ import { DatabaseError } from '../errors.js';
 import { Clock } from './clock.js';
 import type { Entry } from './entry.js';
 import { compareKeys, groupOf } from './key-range.js';
-import { decide, type Effect, type Operation, type Outcome } from './operation.js';
+import { decide, FoundBytes, type Effect, type Operation, type Outcome } from './operation.js';
 import { formatTag, nextEpoch } from './revision.js';
 import {
   StorageEngine,
@@ -60,11 +60,18 @@ export class MemoryEngine extends StorageEngine {
     return this.apply(operation);
   }
 
-  async batch(operations: readonly Operation[], atomic: boolean): Promise<(Outcome | DatabaseError)[]> {
+  async batch(
+    operations: readonly Operation[],
+    atomic: boolean,
+    maxBytes?: number,
+  ): Promise<(Outcome | DatabaseError)[]> {
+    const found = new FoundBytes(maxBytes);
     const before = atomic ? new Map(this.entries) : undefined;
     return operations.map((operation, index) => {
       try {
-        return this.apply(operation);
+        const outcome = this.apply(operation);
+        found.add(outcome);
+        return outcome;
       } catch (error) {
         if (!(error instanceof DatabaseError)) throw error;
         if (!before) return error;

@@ -114,6 +114,27 @@ function assertHolds(condition: Condition, key: string, current: EntryHeader | u
   );
 }
 
+/** Counts the values that a batch gives out, up to a limit. */
+export class FoundBytes {
+  private total = 0;
+
+  constructor(private readonly limit = Infinity) {}
+
+  /** @throws DatabaseError `body-too-large` */
+  add(outcome: Outcome): void {
+    if (outcome.kind !== 'found') return;
+    this.total += outcome.entry.size;
+    if (this.total <= this.limit) return;
+    throw new DatabaseError(
+      'body-too-large',
+      `The values a batch reads may have ${this.limit} bytes together.`,
+      {
+        limit: this.limit,
+      },
+    );
+  }
+}
+
 const INTEGER = /^(?:0|-?[1-9][0-9]{0,18})$/;
 const MAX_INT64 = 2n ** 63n - 1n;
 const MIN_INT64 = -(2n ** 63n);

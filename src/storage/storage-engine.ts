@@ -143,9 +143,15 @@ export abstract class StorageEngine {
    * Does operations in order, each seeing the effects of those before it.
    *
    * Atomic: all or nothing; the first that is refused is thrown, with its `index`. Otherwise a pipeline: each is one
-   * atomic unit, and what is refused stands in its place in the answer. A failure to store is thrown in both modes.
+   * atomic unit, and what is refused stands in its place in the answer. A commit that fails is thrown in both modes.
+   *
+   * @param maxBytes of all values that are found together; a `get` beyond it is refused with `body-too-large`
    */
-  abstract batch(operations: readonly Operation[], atomic: boolean): Promise<(Outcome | DatabaseError)[]>;
+  abstract batch(
+    operations: readonly Operation[],
+    atomic: boolean,
+    maxBytes?: number,
+  ): Promise<(Outcome | DatabaseError)[]>;
 
   /** One page of a range. @throws DatabaseError `corrupt` */
   abstract range(query: RangeQuery): Awaitable<RangePage>;

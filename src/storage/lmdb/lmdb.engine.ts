@@ -102,10 +102,14 @@ export class LmdbEngine extends StorageEngine {
     return this.commits.submit(sizeOf(operation), () => this.writer.perform(operation));
   }
 
-  batch(operations: readonly Operation[], atomic: boolean): Promise<(Outcome | DatabaseError)[]> {
+  batch(
+    operations: readonly Operation[],
+    atomic: boolean,
+    maxBytes?: number,
+  ): Promise<(Outcome | DatabaseError)[]> {
     const bytes = operations.reduce((sum, operation) => sum + sizeOf(operation), 0);
     return this.commits.submit(bytes, () =>
-      atomic ? this.writer.performAll(operations) : this.writer.performEach(operations),
+      atomic ? this.writer.performAll(operations, maxBytes) : this.writer.performEach(operations, maxBytes),
     );
   }
 

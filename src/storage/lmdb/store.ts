@@ -160,5 +160,8 @@ function openRoot(folder: string): RootDatabase<Buffer, string> {
     maxReaders: 1024,
     maxDbs: 8,
     mapSize: 64 * 2 ** 30,
+    // Batching by turns keeps a promise of its own that nobody can catch when a commit fails, and delays each commit
+    // by a turn; GroupCommit batches already.
+    eventTurnBatching: false,
   });
 }

@@ -1,6 +1,6 @@
 import { DatabaseError } from '../../errors.js';
 import type { Clock } from '../clock.js';
-import { decide, type Operation, type Outcome } from '../operation.js';
+import { decide, FoundBytes, type Operation, type Outcome } from '../operation.js';
 import { formatTag, nextEpoch } from '../revision.js';
 import type { DiskRoom } from './disk-room.js';
 import { expiryKey, firstAfter, splitExpiryKey } from './keys.js';
@@ -55,10 +55,13 @@ export class Writer {
   }
 
   /** Each for itself: what is refused stands in its place. */
-  performEach(operations: readonly Operation[]): (Outcome | DatabaseError)[] {
+  performEach(operations: readonly Operation[], maxBytes?: number): (Outcome | DatabaseError)[] {
+    const found = new FoundBytes(maxBytes);
     return operations.map((operation) => {
       try {
-        return this.perform(operation);
+        const outcome = this.perform(operation);
+        found.add(outcome);
+        return outcome;
       } catch (error) {
         if (error instanceof DatabaseError) return error;
         throw error;
@@ -67,7 +70,8 @@ export class Writer {
   }
 
   /** All or nothing. @throws DatabaseError of the first that is refused, with its index, having written nothing */
-  performAll(operations: readonly Operation[]): Outcome[] {
+  performAll(operations: readonly Operation[], maxBytes?: number): Outcome[] {
+    const found = new FoundBytes(maxBytes);
     const planned = new Map<string, StoredEntry | undefined>();
     const changes: Change[] = [];
     const outcomes: Outcome[] = [];
@@ -75,9 +79,13 @@ export class Writer {
       const { key } = operation;
       const done = changes.length;
       try {
-        outcomes.push(
-          this.plan(operation, planned.has(key) ? planned.get(key) : this.read(operation, true), changes),
+        const outcome = this.plan(
+          operation,
+          planned.has(key) ? planned.get(key) : this.read(operation, true),
+          changes,
         );
+        found.add(outcome);
+        outcomes.push(outcome);
       } catch (error) {
         // The sequence goes on: the refusal may name a tag that was planned.
         if (!(error instanceof DatabaseError)) throw error;

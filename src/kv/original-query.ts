@@ -1,4 +1,5 @@
 import { DatabaseError } from '../errors.js';
+import { decodeEscapes } from './key.js';
 
 /*
  * Keys and values as users write them in a query: the one place that reads them, from the raw URL. No query parser
@@ -39,24 +40,9 @@ function queryOf(url: string): string {
   return mark < 0 ? '' : url.slice(mark + 1);
 }
 
-const PLAIN = /^[!-$&-*,-~]*$/;
-
-/**
- * Decodes `application/x-www-form-urlencoded` text: `+` and `%20` are a space. Bytes above ASCII that came unescaped, as
- * curl sends them, are taken for UTF-8 too. @throws DatabaseError `invalid-query` if escapes are malformed or not UTF-8
- */
+/** Decodes `application/x-www-form-urlencoded` text. @throws DatabaseError `invalid-query` */
 function decodeForm(text: string, format: string): string {
-  if (PLAIN.test(text)) return text;
-  try {
-    return decodeURIComponent(text.replaceAll('+', ' ').replace(/[\x80-\xff]/g, escapeByte));
-  } catch {
-    throw new DatabaseError(
-      'invalid-query',
-      `${format} Escapes are \`%\` and two hex digits, of UTF-8 text.`,
-    );
-  }
-}
-
-function escapeByte(character: string): string {
-  return `%${character.charCodeAt(0).toString(16)}`;
+  const decoded = decodeEscapes(text.includes('+') ? text.replaceAll('+', ' ') : text);
+  if (decoded !== undefined) return decoded;
+  throw new DatabaseError('invalid-query', `${format} Escapes are \`%\` and two hex digits, of UTF-8 text.`);
 }

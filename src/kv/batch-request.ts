@@ -1,0 +1,141 @@
+import { DatabaseError } from '../errors.js';
+import type { Condition } from '../storage/condition.js';
+import type { Expiry, Operation } from '../storage/operation.js';
+import { compactJson, markNumbers, numberText, stringOf } from './exact-json.js';
+import { typeOf, valueOf } from './import-line.js';
+import { parseJson, parseJsonText } from './json-value.js';
+import { checkKey } from './key.js';
+import { parseInt64, parseTtl } from './parameters.js';
+
+const MAX_OPERATIONS = 1000;
+const CONDITIONS = ['ifMatch', 'ifNoneMatch'];
+/** The members of each operation beside `op` and `key`. */
+const MEMBERS: Record<string, readonly string[]> = {
+  check: CONDITIONS,
+  get: [],
+  put: ['value', 'base64', 'type', 'ttl', ...CONDITIONS],
+  incr: ['by', 'ttl', ...CONDITIONS],
+  delete: CONDITIONS,
+};
+
+type Members = Record<string, unknown>;
+
+/** What a batch asks for. */
+export interface BatchRequest {
+  readonly operations: readonly Operation[];
+  readonly atomic: boolean;
+}
+
+/** Reads the body of `POST /batch`. @throws DatabaseError `invalid-batch`, … with the `index` of the operation */
+export function parseBatch(body: Buffer, maxValueBytes: number): BatchRequest {
+  const batch = asObject(parseBody(body), 'The batch');
+  const unknown = Object.keys(batch).find((name) => name !== 'atomic' && name !== 'ops');
+  if (unknown !== undefined)
+    throw invalid(`There is no member ${JSON.stringify(unknown.slice(0, 64))}: atomic, ops.`);
+  const { atomic = true, ops } = batch;
+  if (typeof atomic !== 'boolean') throw invalid('`atomic` is true or false.');
+  if (!Array.isArray(ops) || ops.length === 0) throw invalid('`ops` is a list of operations, at least one.');
+  if (ops.length > MAX_OPERATIONS) {
+    throw new DatabaseError(
+      'body-too-large',
+      `A batch may have ${MAX_OPERATIONS} operations, this one has ${ops.length}.`,
+      {
+        limit: MAX_OPERATIONS,
+      },
+    );
+  }
+  return { atomic, operations: ops.map((op: unknown, index) => parseAt(op, index, maxValueBytes)) };
+}
+
+function parseBody(body: Buffer): unknown {
+  const text = body.toString('latin1');
+  const marked = markNumbers(text);
+  if (marked === text) return parseJson(body, 'The batch');
+  parseJson(body, 'The batch'); // what marking makes of text that is no JSON is nobody's business
+  return parseJsonText(Buffer.from(marked, 'latin1').toString(), 'The batch');
+}
+
+function parseAt(op: unknown, index: number, maxValueBytes: number): Operation {
+  try {
+    return parseOperation(asObject(op, 'An operation'), maxValueBytes);
+  } catch (error) {
+    throw error instanceof DatabaseError ? error.with({ index }) : error;
+  }
+}
+
+function parseOperation(members: Members, maxValueBytes: number): Operation {
+  const op = stringOf(members['op']);
+  const allowed = op !== undefined && Object.hasOwn(MEMBERS, op) ? MEMBERS[op]! : undefined;
+  if (!allowed) throw invalid(`\`op\` is one of ${Object.keys(MEMBERS).join(', ')}.`);
+  const unknown = Object.keys(members).find(
+    (name) => name !== 'op' && name !== 'key' && !allowed.includes(name),
+  );
+  if (unknown !== undefined) {
+    const known = ['key', ...allowed].join(', ');
+    throw invalid(`\`${op}\` has no member ${JSON.stringify(unknown.slice(0, 64))}: ${known}.`);
+  }
+  const key = stringOf(members['key']);
+  if (key === undefined) throw invalid('`key` is a string.');
+  checkKey(key);
+  const condition = conditionOf(members);
+  switch (op) {
+    case 'check':
+      if (!condition) throw invalid('`check` has `ifMatch` or `ifNoneMatch`.');
+      return { op, key, condition };
+    case 'put':
+      return { op, key, ...putValue(members, maxValueBytes), expiry: expiryOf(members['ttl']), condition };
+    case 'incr':
+      return { op, key, by: amountOf(members['by']), expiry: expiryOf(members['ttl']), condition };
+    case 'delete':
+      return { op, key, condition };
+    default:
+      return { op: 'get', key };
+  }
+}
+
+/** A string is text; any other JSON is stored as its compact text; `base64` is bytes. */
+function putValue(members: Members, maxValueBytes: number): { value: Buffer; type: string } {
+  const given = members['value'];
+  if (given !== undefined && stringOf(given) === undefined) {
+    if (members['type'] !== undefined || members['base64'] !== undefined) {
+      throw invalid('A `value` that is no string is JSON: it has neither `type` nor `base64` beside it.');
+    }
+    return { value: valueOf({ value: compactJson(given) }, maxValueBytes), type: 'application/json' };
+  }
+  const value = valueOf(members, maxValueBytes);
+  return { value, type: typeOf(members, value) };
+}
+
+function conditionOf(members: Members): Condition | undefined {
+  const ifMatch = tagOf(members['ifMatch'], 'ifMatch');
+  const ifNoneMatch = tagOf(members['ifNoneMatch'], 'ifNoneMatch');
+  if (ifMatch === undefined && ifNoneMatch === undefined) return undefined;
+  return { ...(ifMatch !== undefined && { ifMatch }), ...(ifNoneMatch !== undefined && { ifNoneMatch }) };
+}
+
+/** A tag as listings give it, or as the header has it, with its quotes. */
+function tagOf(given: unknown, name: string): '*' | string[] | undefined {
+  if (given === undefined) return undefined;
+  const tag = stringOf(given);
+  if (tag === undefined || tag === '') throw invalid(`\`${name}\` is a tag or \`*\`.`);
+  return tag === '*' ? tag : [tag.replace(/^"(.*)"$/, '$1')];
+}
+
+function expiryOf(ttl: unknown): Expiry {
+  if (ttl === undefined) return 'never';
+  return parseTtl(stringOf(ttl) ?? numberText(ttl) ?? '');
+}
+
+function amountOf(by: unknown): bigint {
+  if (by === undefined) return 1n;
+  return parseInt64('by', stringOf(by) ?? numberText(by) ?? '');
+}
+
+function asObject(value: unknown, what: string): Members {
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Members;
+  throw invalid(`${what} is a JSON object.`);
+}
+
+function invalid(detail: string): DatabaseError {
+  return new DatabaseError('invalid-batch', detail);
+}

@@ -1,0 +1,30 @@
+import { isUtf8 } from 'node:buffer';
+import type { EntryHeader } from '../storage/entry.js';
+
+/** The description of an entry as JSON text without its braces, so that a value may follow. */
+export function describeMembers({ key, etag, type, size, created, modified, expires }: EntryHeader): string {
+  return (
+    `"key":${JSON.stringify(key)},"etag":"${etag}","type":${JSON.stringify(type)},"size":${size},` +
+    `"created":"${timestamp(created)}","modified":"${timestamp(modified)}","expires":${expiresJson(expires)}`
+  );
+}
+
+export function describe(entry: EntryHeader): string {
+  return `{${describeMembers(entry)}}`;
+}
+
+/** A value inside JSON, `"value":"…"` if its bytes are text and `"base64":"…"` if not: never inlined, so no byte is lost. */
+export function valueMember(value: Buffer): string {
+  return isUtf8(value)
+    ? `"value":${JSON.stringify(value.toString())}`
+    : `"base64":"${value.toString('base64')}"`;
+}
+
+export function expiresJson(expires: number): string {
+  return expires === 0 ? 'null' : `"${timestamp(expires)}"`;
+}
+
+/** RFC 3339 with milliseconds. */
+export function timestamp(time: number): string {
+  return new Date(time).toISOString();
+}

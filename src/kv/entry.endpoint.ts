@@ -1,0 +1,170 @@
+import { Injectable } from '@nestjs/common';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { AppConfig } from '../config/app-config.js';
+import { DatabaseError } from '../errors.js';
+import { answerEmpty, answerError, answerJson, answerOptions, answerValue, vary } from '../http/answer.js';
+import { BodyReader } from '../http/body-reader.js';
+import { evaluate } from '../storage/condition.js';
+import type { Entry } from '../storage/entry.js';
+import type { Expiry } from '../storage/operation.js';
+import { rangeOf } from './byte-range.js';
+import { DatabaseService, type Written } from './database.service.js';
+import { describe, timestamp } from './entry-json.js';
+import { parseJson } from './json-value.js';
+import { pathOf } from './key.js';
+import { essenceOf, storedType } from './media-type.js';
+import { mergePatch } from './merge-patch.js';
+import { parseInt64, parseTtl, type Parameters } from './parameters.js';
+import { conditionOf, writeConditionOf } from './preconditions.js';
+
+const MERGE_PATCH = 'application/merge-patch+json';
+const ACCEPT_PATCH = ['Accept-Patch', MERGE_PATCH];
+const ALLOW = 'GET, HEAD, PUT, PATCH, DELETE, OPTIONS';
+
+/** What one entry answers, whichever of its two spellings the URL has: `/kv/{key}` or `/kv?key=`. */
+@Injectable()
+export class EntryEndpoint {
+  static readonly allow = ALLOW;
+
+  constructor(
+    private readonly database: DatabaseService,
+    private readonly bodies: BodyReader,
+    private readonly config: AppConfig,
+  ) {}
+
+  get(request: IncomingMessage, response: ServerResponse, key: string): void | Promise<void> {
+    const entry = this.database.get(key);
+    if (entry instanceof Promise) return entry.then((found) => show(request, response, found));
+    show(request, response, entry);
+  }
+
+  async put(
+    request: IncomingMessage,
+    response: ServerResponse,
+    key: string,
+    parameters: Parameters,
+  ): Promise<void> {
+    const { headers } = request;
+    const ttl = parameters.get('ttl');
+    const expiry = ttl === undefined ? 'never' : parseTtl(ttl);
+    const condition = writeConditionOf(headers);
+    if (headers['content-range'] !== undefined) {
+      throw new DatabaseError(
+        'malformed-request',
+        'A PUT replaces the whole value; Content-Range is not taken.',
+      );
+    }
+    const value = await this.readValue(request, response);
+    const type = storedType(headers['content-type'], value);
+    if (essenceOf(type) === 'application/json') parseJson(value, 'The value');
+    const written = await this.database.put(key, value, type, expiry, condition);
+    answerJson(response, written.created ? 201 : 200, describe(written.entry), headersOfWrite(written));
+  }
+
+  async patch(
+    request: IncomingMessage,
+    response: ServerResponse,
+    key: string,
+    parameters: Parameters,
+  ): Promise<void> {
+    const condition = writeConditionOf(request.headers);
+    const incr = parameters.get('incr');
+    const ttl = parameters.get('ttl');
+    if (hasBody(request)) {
+      if (incr !== undefined || ttl !== undefined) {
+        throw new DatabaseError('invalid-parameter', 'A PATCH has either parameters or a body.');
+      }
+      const change = await this.readPatch(request, response);
+      answerPatched(response, await this.database.edit(key, change, condition));
+    } else if (incr !== undefined) {
+      const expiry: Expiry = ttl === undefined ? 'never' : parseTtl(ttl);
+      const written = await this.database.increment(key, parseInt64('incr', incr), expiry, condition);
+      answerPatched(response, written);
+    } else if (ttl !== undefined) {
+      const { entry } = await this.database.touch(key, parseTtl(ttl), condition);
+      answerJson(response, 200, describe(entry), headersOfEntry(entry));
+    } else {
+      throw new DatabaseError('invalid-parameter', 'A PATCH has `incr`, `ttl` or a merge patch as its body.');
+    }
+  }
+
+  async delete(request: IncomingMessage, response: ServerResponse, key: string): Promise<void> {
+    await this.database.delete(key, writeConditionOf(request.headers));
+    answerEmpty(response, 204);
+  }
+
+  options(response: ServerResponse): void {
+    answerOptions(response, ALLOW, ACCEPT_PATCH);
+  }
+
+  private readValue(request: IncomingMessage, response: ServerResponse): Promise<Buffer> {
+    const bytes = this.config.maxValueBytes;
+    return this.bodies.read(request, response, { bytes, what: 'A value', setting: 'MAX_VALUE_BYTES' });
+  }
+
+  private async readPatch(
+    request: IncomingMessage,
+    response: ServerResponse,
+  ): Promise<(entry: Entry) => Buffer> {
+    if (essenceOf(request.headers['content-type'] ?? '') !== MERGE_PATCH) {
+      throw new DatabaseError('unsupported-type', `A PATCH body is ${MERGE_PATCH}.`);
+    }
+    return mergePatch(await this.readValue(request, response));
+  }
+}
+
+function hasBody({ headers }: IncomingMessage): boolean {
+  return headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0';
+}
+
+/** Answers a stored entry with its condition and its range, in the order of RFC 9110, 13.2.2. */
+function show(request: IncomingMessage, response: ServerResponse, entry: Entry): void {
+  const { headers, method } = request;
+  const condition = conditionOf(headers);
+  const verdict = condition ? evaluate(condition, entry) : 'holds';
+  if (verdict === 'failed') {
+    const detail = `The condition does not hold for the key \`${entry.key}\`: its tag is "${entry.etag}".`;
+    throw new DatabaseError('precondition-failed', detail, { etag: entry.etag });
+  }
+  const about = [...headersOfEntry(entry), ...vary(response)];
+  if (verdict === 'known') return answerEmpty(response, 304, about);
+  const range =
+    headers.range !== undefined && method === 'GET' ? tryRange(request, response, entry) : undefined;
+  if (range === null) return;
+  about.push('Content-Type', entry.type, 'Accept-Ranges', 'bytes');
+  if (!range) return answerValue(response, 200, entry.value, about);
+  about.push('Content-Range', `bytes ${range.first}-${range.last}/${entry.size}`);
+  answerValue(response, 206, entry.value.subarray(range.first, range.last + 1), about);
+}
+
+/** The range, undefined for the whole value, or null if it cannot be satisfied and that has been answered. */
+function tryRange(request: IncomingMessage, response: ServerResponse, entry: Entry) {
+  try {
+    return rangeOf(request.headers, entry);
+  } catch (error) {
+    answerError(response, error as DatabaseError, undefined, ['Content-Range', `bytes */${entry.size}`]);
+    return null;
+  }
+}
+
+function headersOfEntry(entry: Entry): string[] {
+  const headers = ['ETag', `"${entry.etag}"`, 'Last-Modified', new Date(entry.modified).toUTCString()];
+  if (entry.expires !== 0) headers.push('KV-Expires', timestamp(entry.expires));
+  return headers;
+}
+
+function headersOfWrite({ created, entry }: Written): string[] {
+  const headers = headersOfEntry(entry);
+  if (created) headers.push('Location', pathOf(entry.key));
+  return headers;
+}
+
+/** The new value is the answer. */
+function answerPatched(response: ServerResponse, written: Written): void {
+  const { created, entry } = written;
+  answerValue(response, created ? 201 : 200, entry.value, [
+    ...headersOfWrite(written),
+    'Content-Type',
+    entry.type,
+  ]);
+}

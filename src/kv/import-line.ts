@@ -1,0 +1,102 @@
+import { DatabaseError } from '../errors.js';
+import type { Expiry, Operation } from '../storage/operation.js';
+import type { ImportMode } from './importer.js';
+import { parseJson } from './json-value.js';
+import { checkKey } from './key.js';
+import { checkMediaType, essenceOf, storedType } from './media-type.js';
+
+/** The closing line of an export. */
+export interface Closing {
+  readonly end: true;
+  readonly count: number;
+  readonly sha256: string;
+}
+
+type Put = Extract<Operation, { op: 'put' }>;
+
+const MEMBERS = new Set(['key', 'type', 'expires', 'value', 'base64', 'etag', 'size', 'created', 'modified']);
+const CREATE_ONLY = { ifNoneMatch: '*' } as const;
+
+/**
+ * What a line of NDJSON asks for: a put, the end, or nothing (an empty line). The members of a description that an
+ * import cannot keep are allowed, so that the items of a page can be imported too.
+ * @throws DatabaseError what is wrong with it, without its number
+ */
+export function parseLine(line: Buffer, maxValueBytes: number, mode: ImportMode): Put | Closing | undefined {
+  if (isBlank(line)) return undefined;
+  const parsed = parseJson(line, 'The line');
+  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed))
+    throw invalid('It is not an object.');
+  const members = parsed as Record<string, unknown>;
+  if (members['end'] === true && !('key' in members)) return closing(members);
+  const unknown = Object.keys(members).find((name) => !MEMBERS.has(name));
+  if (unknown !== undefined) throw invalid(`There is no member ${JSON.stringify(unknown.slice(0, 64))}.`);
+  const { key } = members;
+  if (typeof key !== 'string') throw invalid('`key` is not a string.');
+  checkKey(key);
+  const value = valueOf(members, maxValueBytes);
+  const type = typeOf(members, value);
+  const put: Put = { op: 'put', key, value, type, expiry: expiryOf(members['expires']) };
+  return mode === 'create' ? { ...put, condition: CREATE_ONLY } : put;
+}
+
+/** The bytes of `value` or `base64`, of which there is exactly one. @throws DatabaseError `invalid-json`, … */
+export function valueOf(members: Record<string, unknown>, maxValueBytes: number): Buffer {
+  const { value, base64 } = members;
+  if ((value === undefined) === (base64 === undefined))
+    throw invalid('There is one of `value` and `base64`.');
+  const bytes = value === undefined ? decodeBase64(base64) : encodeText(value);
+  if (bytes.length > maxValueBytes) {
+    throw new DatabaseError('value-too-large', `A value may have ${maxValueBytes} bytes (MAX_VALUE_BYTES).`, {
+      limit: maxValueBytes,
+      setting: 'MAX_VALUE_BYTES',
+    });
+  }
+  return bytes;
+}
+
+function encodeText(value: unknown): Buffer {
+  if (typeof value !== 'string') throw invalid('`value` is not a string.');
+  if (!value.isWellFormed()) throw invalid('`value` has half a surrogate pair, which is no text.');
+  return Buffer.from(value);
+}
+
+function decodeBase64(base64: unknown): Buffer {
+  if (
+    typeof base64 !== 'string' ||
+    !/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(base64)
+  ) {
+    throw invalid('`base64` is not padded base64.');
+  }
+  return Buffer.from(base64, 'base64');
+}
+
+/** The stored type of a value inside JSON. @throws DatabaseError `invalid-type`, `invalid-json` */
+export function typeOf({ type }: Record<string, unknown>, value: Buffer): string {
+  if (type === undefined) return storedType(undefined, value);
+  if (typeof type !== 'string') throw invalid('`type` is not a string.');
+  checkMediaType(type);
+  if (essenceOf(type) === 'application/json') parseJson(value, 'The value');
+  return type;
+}
+
+function expiryOf(expires: unknown): Expiry {
+  if (expires === undefined || expires === null) return 'never';
+  const at = typeof expires === 'string' && /^\d{4}-\d{2}-\d{2}T/.test(expires) ? Date.parse(expires) : NaN;
+  if (Number.isNaN(at)) throw invalid('`expires` is null or a time like 2030-01-31T12:00:00.000Z.');
+  return { at };
+}
+
+function closing({ count, sha256 }: Record<string, unknown>): Closing {
+  if (typeof count !== 'number' || typeof sha256 !== 'string')
+    throw invalid('The closing line has no count or sha256.');
+  return { end: true, count, sha256 };
+}
+
+function isBlank(line: Buffer): boolean {
+  return line.every((byte) => byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09);
+}
+
+function invalid(detail: string): DatabaseError {
+  return new DatabaseError('invalid-json', detail);
+}

@@ -1,0 +1,187 @@
+import { createHash } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { Injectable } from '@nestjs/common';
+import { AppConfig } from '../config/app-config.js';
+import { DatabaseError } from '../errors.js';
+import { BodyReader } from '../http/body-reader.js';
+import type { Operation, Outcome } from '../storage/operation.js';
+import { DatabaseService } from './database.service.js';
+import { parseLine, type Closing } from './import-line.js';
+import { LineSplitter } from './line-splitter.js';
+import { essenceOf } from './media-type.js';
+
+const CHUNK_OPERATIONS = 1000;
+const CHUNK_BYTES = 4 * 2 ** 20;
+const MAX_ERRORS = 100;
+const TYPES = ['application/x-ndjson', 'application/ndjson', 'application/octet-stream', 'text/plain'];
+/** What `curl --data-binary` sends without being told. */
+const FORM = 'application/x-www-form-urlencoded';
+
+export type ImportMode = 'upsert' | 'create';
+
+/** What an import did, as its answer. */
+export interface ImportReport {
+  created: number;
+  updated: number;
+  skipped: number;
+  errors: { line: number; detail: string }[];
+  errorCount: number;
+  /** Whether the closing line of an export was seen, and fitted. */
+  end: boolean;
+}
+
+/** Takes NDJSON in as it arrives: memory does not grow with it, and each good line is one write. */
+@Injectable()
+export class Importer {
+  constructor(
+    private readonly database: DatabaseService,
+    private readonly bodies: BodyReader,
+    private readonly config: AppConfig,
+  ) {}
+
+  /** @throws DatabaseError what ended the import, with the counts so far */
+  async run(
+    request: IncomingMessage,
+    response: ServerResponse,
+    mode: ImportMode,
+    dryRun: boolean,
+  ): Promise<ImportReport> {
+    const essence = essenceOf(request.headers['content-type'] ?? FORM);
+    if (essence !== FORM && !TYPES.includes(essence)) {
+      throw new DatabaseError('unsupported-type', 'An import is application/x-ndjson.');
+    }
+    const run = new ImportRun(this.database, this.config.maxValueBytes, mode, dryRun);
+    // A text of control characters takes six times its bytes as JSON.
+    const lines = new LineSplitter(6 * this.config.maxValueBytes + 16_384, this.bodies, (line) =>
+      run.take(line),
+    );
+    try {
+      await this.bodies.stream(request, response, (chunk) => {
+        lines.push(chunk);
+        return run.pending();
+      });
+      lines.end();
+      await run.finish();
+      return run.report;
+    } catch (error) {
+      await run.settle();
+      const { errors: _, ...counts } = run.report;
+      throw error instanceof DatabaseError ? error.with({ ...counts, line: run.line }) : error;
+    } finally {
+      lines.close();
+    }
+  }
+}
+
+/** One import under way: lines in, chunks of operations out, at most one chunk written while the next fills. */
+class ImportRun {
+  readonly report: ImportReport = {
+    created: 0,
+    updated: 0,
+    skipped: 0,
+    errors: [],
+    errorCount: 0,
+    end: false,
+  };
+  /** Number of the line taken last, from 1. */
+  line = 0;
+  private operations: Operation[] = [];
+  private lineOf: number[] = [];
+  private bytes = 0;
+  private writing: Promise<void> | undefined;
+  private readonly hash = createHash('sha256');
+  private entries = 0;
+
+  constructor(
+    private readonly database: DatabaseService,
+    private readonly maxValueBytes: number,
+    private readonly mode: ImportMode,
+    private readonly dryRun: boolean,
+  ) {}
+
+  /** One line with its end, or null for one that is too long. */
+  take(line: Buffer | null, complete = true): void {
+    this.line++;
+    try {
+      if (line === null) throw new DatabaseError('body-too-large', 'The line is too long.');
+      if (this.report.end && line.toString().trim() !== '') {
+        throw new DatabaseError('invalid-json', 'It stands behind the closing line.');
+      }
+      const parsed = parseLine(line, this.maxValueBytes, this.mode);
+      if (parsed === undefined) return;
+      if ('end' in parsed) return this.close(parsed);
+      this.entries++;
+      this.add(parsed);
+    } catch (error) {
+      if (!(error instanceof DatabaseError) || error.code === 'truncated') throw error;
+      if (!complete)
+        throw new DatabaseError('truncated', `The import ends in the middle of line ${this.line}.`);
+      this.reject(this.line, error.detail);
+    } finally {
+      if (line) this.hash.update(line);
+    }
+  }
+
+  /** What the sender has to wait for, if a chunk is full. */
+  pending(): Promise<void> | undefined {
+    if (this.operations.length < CHUNK_OPERATIONS && this.bytes < CHUNK_BYTES) return undefined;
+    return this.flush();
+  }
+
+  async finish(): Promise<void> {
+    await this.flush();
+    await this.writing;
+  }
+
+  /** Waits for what is being written, whatever comes of it. */
+  async settle(): Promise<void> {
+    await this.writing?.catch(() => undefined);
+  }
+
+  private add(operation: Extract<Operation, { op: 'put' }>): void {
+    const { expiry } = operation;
+    if (typeof expiry === 'object' && 'at' in expiry && expiry.at <= this.database.now()) {
+      this.report.skipped++;
+      return;
+    }
+    this.operations.push(this.dryRun ? { op: 'get', key: operation.key } : operation);
+    this.lineOf.push(this.line);
+    this.bytes += operation.value.length;
+  }
+
+  private close({ count, sha256 }: Closing): void {
+    const digest = this.hash.copy().digest('hex');
+    if (sha256 !== digest || count !== this.entries) {
+      throw new DatabaseError('truncated', `The closing line ${this.line} does not fit the lines before it.`);
+    }
+    this.report.end = true;
+  }
+
+  private async flush(): Promise<void> {
+    await this.writing;
+    const { operations, lineOf } = this;
+    this.operations = [];
+    this.lineOf = [];
+    this.bytes = 0;
+    if (operations.length > 0) this.writing = this.write(operations, lineOf);
+  }
+
+  private async write(operations: readonly Operation[], lineOf: readonly number[]): Promise<void> {
+    const outcomes = await this.database.batch(operations, false);
+    outcomes.forEach((outcome, index) => this.note(outcome, lineOf[index]!));
+  }
+
+  private note(outcome: Outcome | DatabaseError, line: number): void {
+    if (outcome instanceof DatabaseError) {
+      if (outcome.code === 'precondition-failed') this.report.skipped++;
+      else if (outcome.code === 'disk-full') throw outcome;
+      else this.reject(line, outcome.detail);
+    } else if (outcome.kind === 'created' || outcome.kind === 'absent') this.report.created++;
+    else if (outcome.kind === 'found' && this.mode === 'create') this.report.skipped++;
+    else this.report.updated++;
+  }
+
+  private reject(line: number, detail: string): void {
+    if (this.report.errorCount++ < MAX_ERRORS) this.report.errors.push({ line, detail });
+  }
+}

@@ -1,0 +1,58 @@
+import { isUtf8 } from 'node:buffer';
+import { DatabaseError } from '../errors.js';
+
+const MAX_DEPTH = 128;
+
+/** What JSON text says. @throws DatabaseError `invalid-json`: RFC 8259, UTF-8 without BOM, at most 128 levels */
+export function parseJson(bytes: Buffer, what: string): unknown {
+  if (!isUtf8(bytes)) throw invalid(what, 'it is not UTF-8');
+  if (bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf)
+    throw invalid(what, 'it begins with a BOM');
+  return parseJsonText(bytes.toString(), what);
+}
+
+/** The same for text that has been decoded. */
+export function parseJsonText(text: string, what: string): unknown {
+  if (isTooDeep(text)) throw invalid(what, `it is nested deeper than ${MAX_DEPTH} levels`);
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw invalid(what, (error as Error).message.slice(0, 200));
+  }
+}
+
+/** Counts brackets outside strings. */
+function isTooDeep(text: string): boolean {
+  if (text.length <= MAX_DEPTH) return false;
+  let depth = 0;
+  for (let i = 0; i < text.length; i++) {
+    switch (text.charCodeAt(i)) {
+      case 0x22: // a string: on to its end
+        i = endOfString(text, i);
+        break;
+      case 0x5b:
+      case 0x7b:
+        if (++depth > MAX_DEPTH) return true;
+        break;
+      case 0x5d:
+      case 0x7d:
+        depth--;
+    }
+  }
+  return false;
+}
+
+function endOfString(text: string, start: number): number {
+  let end = start;
+  for (;;) {
+    end = text.indexOf('"', end + 1);
+    if (end < 0) return text.length;
+    let backslashes = 0;
+    while (text.charCodeAt(end - 1 - backslashes) === 0x5c) backslashes++;
+    if (backslashes % 2 === 0) return end;
+  }
+}
+
+function invalid(what: string, why: string): DatabaseError {
+  return new DatabaseError('invalid-json', `${what} is not valid JSON: ${why}.`);
+}

@@ -1,0 +1,44 @@
+import { isUtf8 } from 'node:buffer';
+import { DatabaseError } from '../errors.js';
+import { TEXT } from '../storage/entry.js';
+
+const BINARY = 'application/octet-stream';
+const FORM = 'application/x-www-form-urlencoded';
+const MAX_LENGTH = 255;
+const TOKEN = "[!#$%&'*+.^_`|~\\w-]+";
+const PARAMETER = `\\s*;\\s*(?:${TOKEN}=(?:${TOKEN}|"[\\x20-\\x21\\x23-\\x5b\\x5d-\\x7e]*"))?`;
+const MEDIA_TYPE = new RegExp(`^${TOKEN}/${TOKEN}(?:${PARAMETER})*$`);
+
+/** Type and subtype in lower case, without parameters. */
+export function essenceOf(type: string): string {
+  const semicolon = type.indexOf(';');
+  return (semicolon < 0 ? type : type.slice(0, semicolon)).trim().toLowerCase();
+}
+
+/**
+ * The type a value is stored with. Without one, or with the one that forms and a bare `curl -d` send, text is text and
+ * anything else is bytes.
+ * @throws DatabaseError `invalid-type`, `unsupported-type`: what is stored can always be sent back as a header
+ */
+export function storedType(header: string | undefined, value: Buffer): string {
+  const essence = header === undefined ? FORM : essenceOf(header);
+  if (essence === FORM) return isUtf8(value) ? TEXT : BINARY;
+  checkMediaType(header!, essence);
+  return header!;
+}
+
+/** @throws DatabaseError `invalid-type`, `unsupported-type` */
+export function checkMediaType(type: string, essence = essenceOf(type)): void {
+  if (type.length > MAX_LENGTH || !MEDIA_TYPE.test(type)) {
+    throw new DatabaseError(
+      'invalid-type',
+      `The Content-Type is a media type of at most ${MAX_LENGTH} ASCII characters.`,
+    );
+  }
+  if (essence.startsWith('multipart/')) {
+    throw new DatabaseError('unsupported-type', 'A value is one thing: send its bytes, not multipart.');
+  }
+  // Browsers took UTF-7 for markup that no filter saw.
+  if (/charset\s*=\s*"?utf-?7/i.test(type))
+    throw new DatabaseError('unsupported-type', 'UTF-7 is not taken.');
+}

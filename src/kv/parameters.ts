@@ -1,0 +1,103 @@
+import { MAX_DURATION, parseDuration } from '../config/duration.js';
+import { DatabaseError } from '../errors.js';
+import type { Expiry } from '../storage/operation.js';
+import { decodeEscapes } from './key.js';
+
+/** Only this one may be given empty: it then means every key. */
+const MAY_BE_EMPTY = 'prefix';
+
+/**
+ * The parameters of a query, each at most once and all of them known: a typo in `ttl` must not store for ever.
+ * @throws DatabaseError `invalid-parameter` naming those that are known
+ */
+export class Parameters {
+  private readonly values = new Map<string, string>();
+
+  constructor(
+    url: string,
+    private readonly known: readonly string[],
+  ) {
+    const mark = url.indexOf('?');
+    if (mark < 0 || mark === url.length - 1) return;
+    for (const pair of url.slice(mark + 1).split('&')) this.add(pair);
+  }
+
+  /** Whether a URL's query names a parameter, before it is known which are allowed beside it. */
+  static names(url: string, name: string): boolean {
+    const mark = url.indexOf('?');
+    return (
+      mark >= 0 &&
+      url
+        .slice(mark + 1)
+        .split('&')
+        .some((pair) => pair === name || pair.startsWith(`${name}=`))
+    );
+  }
+
+  get(name: string): string | undefined {
+    return this.values.get(name);
+  }
+
+  has(name: string): boolean {
+    return this.values.has(name);
+  }
+
+  /** `true` or `false`; absent is false. */
+  flag(name: string): boolean {
+    const value = this.values.get(name) ?? 'false';
+    if (value !== 'true' && value !== 'false') throw this.refuse(`\`${name}\` is \`true\` or \`false\`.`);
+    return value === 'true';
+  }
+
+  /** A whole number, or `fallback` if absent. */
+  number(name: string, least: number, most: number, fallback: number): number {
+    const text = this.values.get(name);
+    if (text === undefined) return fallback;
+    const value = /^[0-9]{1,9}$/.test(text) ? Number(text) : NaN;
+    if (!(value >= least && value <= most))
+      throw this.refuse(`\`${name}\` is a number from ${least} to ${most}.`);
+    return value;
+  }
+
+  private add(pair: string): void {
+    const equals = pair.indexOf('=');
+    const name = decode(equals < 0 ? pair : pair.slice(0, equals));
+    const value = equals < 0 ? '' : decode(pair.slice(equals + 1));
+    if (name === undefined || value === undefined) throw this.refuse('The query has malformed escapes.');
+    if (!this.known.includes(name))
+      throw this.refuse(`There is no parameter ${JSON.stringify(name.slice(0, 64))} here.`);
+    if (this.values.has(name)) throw this.refuse(`\`${name}\` is given twice.`);
+    if (value === '' && name !== MAY_BE_EMPTY) throw this.refuse(`\`${name}\` is empty.`);
+    this.values.set(name, value);
+  }
+
+  private refuse(why: string): DatabaseError {
+    const known =
+      this.known.length > 0 ? `The parameters are ${this.known.join(', ')}.` : 'It takes no parameters.';
+    return new DatabaseError('invalid-parameter', `${why} ${known}`);
+  }
+}
+
+function decode(text: string): string | undefined {
+  return decodeEscapes(text.replaceAll('+', ' '));
+}
+
+/** What a TTL means: `60`, `90s`, `15m`, `2h`, `7d`, `none` or `keep`. @throws DatabaseError `invalid-parameter` */
+export function parseTtl(text: string): Expiry {
+  if (text === 'none') return 'never';
+  if (text === 'keep') return 'keep';
+  const duration = parseDuration(text);
+  if (duration !== undefined) return { in: duration };
+  const years = Math.floor(MAX_DURATION / 31_557_600_000);
+  throw new DatabaseError(
+    'invalid-parameter',
+    `\`ttl\` is seconds or a whole number with s, m, h or d, from 1s to ${years} years, or none, or keep.`,
+  );
+}
+
+/** A whole number of 64 bits with its sign. @throws DatabaseError `invalid-parameter` */
+export function parseInt64(name: string, text: string): bigint {
+  const value = /^[+-]?[0-9]{1,19}$/.test(text) ? BigInt(text.replace(/^\+/, '')) : undefined;
+  if (value !== undefined && BigInt.asIntN(64, value) === value) return value;
+  throw new DatabaseError('invalid-parameter', `\`${name}\` is a whole number of 64 bits.`);
+}

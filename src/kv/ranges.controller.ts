@@ -1,0 +1,183 @@
+import { createHash } from 'node:crypto';
+import { All, Controller, Delete, Get, Head, Patch, Post, Put, Req, Res } from '@nestjs/common';
+import { ApiExcludeEndpoint } from '@nestjs/swagger';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { DatabaseError } from '../errors.js';
+import { answerEmpty, answerJson, answerOptions, refuseMethod, startText, vary } from '../http/answer.js';
+import type { RangePage } from '../storage/storage-engine.js';
+import { DatabaseService } from './database.service.js';
+import { EntryEndpoint } from './entry.endpoint.js';
+import { describe, describeMembers, valueMember } from './entry-json.js';
+import { checkKey } from './key.js';
+import { Importer } from './importer.js';
+import { exportRange, wantsNdjson } from './ndjson.js';
+import { Parameters } from './parameters.js';
+import { conditionOf } from './preconditions.js';
+
+const PAGE = ['prefix', 'after', 'limit', 'delimiter', 'values', 'reverse', 'count'];
+const MAX_ITEMS = 1000;
+const DEFAULT_ITEMS = 100;
+const ALLOW = 'GET, HEAD, POST, DELETE, OPTIONS';
+
+/**
+ * `/kv`: many entries, as pages, exports and imports; or, with `?key=`, the twin spelling of one entry, which also takes
+ * the keys that a path cannot carry.
+ */
+@Controller('kv')
+export class RangesController {
+  constructor(
+    private readonly database: DatabaseService,
+    private readonly entry: EntryEndpoint,
+    private readonly importer: Importer,
+  ) {}
+
+  @Head()
+  async head(@Req() request: IncomingMessage, @Res() response: ServerResponse): Promise<void> {
+    if (Parameters.names(request.url!, 'key'))
+      return this.entry.get(request, response, keyOf(request, []).key);
+    const parameters = new Parameters(request.url!, PAGE);
+    startText(response, 'application/json', [...vary(response), ...(await this.countHeader(parameters))]);
+    response.end();
+  }
+
+  @Get()
+  async get(@Req() request: IncomingMessage, @Res() response: ServerResponse): Promise<void> {
+    if (Parameters.names(request.url!, 'key'))
+      return this.entry.get(request, response, keyOf(request, []).key);
+    if (wantsNdjson(request)) {
+      const { prefix } = prefixOf(request, ['prefix']);
+      return exportRange(response, this.database.scan(prefix), vary(response));
+    }
+    await this.answerPage(request, response);
+  }
+
+  @Post()
+  async import(@Req() request: IncomingMessage, @Res() response: ServerResponse): Promise<void> {
+    const parameters = new Parameters(request.url!, ['mode', 'dry-run']);
+    const mode = parameters.get('mode') ?? 'upsert';
+    if (mode !== 'upsert' && mode !== 'create') {
+      throw new DatabaseError('invalid-parameter', '`mode` is `upsert` or `create`.');
+    }
+    const report = await this.importer.run(request, response, mode, parameters.flag('dry-run'));
+    answerJson(response, 200, JSON.stringify(report));
+  }
+
+  @Put()
+  put(@Req() request: IncomingMessage, @Res() response: ServerResponse): Promise<void> {
+    const { key, parameters } = keyOf(request, ['ttl']);
+    return this.entry.put(request, response, key, parameters);
+  }
+
+  @Patch()
+  patch(@Req() request: IncomingMessage, @Res() response: ServerResponse): Promise<void> {
+    const { key, parameters } = keyOf(request, ['incr', 'ttl']);
+    return this.entry.patch(request, response, key, parameters);
+  }
+
+  @Delete()
+  async delete(@Req() request: IncomingMessage, @Res() response: ServerResponse): Promise<void> {
+    if (Parameters.names(request.url!, 'key'))
+      return this.entry.delete(request, response, keyOf(request, []).key);
+    const { prefix, parameters } = prefixOf(request, ['prefix', 'dry-run', 'confirm']);
+    const confirm = parameters.get('confirm');
+    if (confirm !== undefined && confirm !== 'all') {
+      throw new DatabaseError('invalid-parameter', '`confirm` is `all`.');
+    }
+    const dryRun = parameters.flag('dry-run');
+    if (prefix === '' && !dryRun && confirm !== 'all') {
+      throw new DatabaseError(
+        'confirmation-needed',
+        'Without a prefix this deletes every key: add confirm=all.',
+      );
+    }
+    const deleted = dryRun ? await this.database.count(prefix) : await this.database.deleteRange(prefix);
+    answerJson(response, 200, JSON.stringify({ deleted }));
+  }
+
+  @All()
+  @ApiExcludeEndpoint()
+  otherMethod(@Req() request: IncomingMessage, @Res() response: ServerResponse): void {
+    if (request.method !== 'OPTIONS') refuseMethod(request, response, ALLOW);
+    else if (Parameters.names(request.url!, 'key')) this.entry.options(response);
+    else answerOptions(response, ALLOW);
+  }
+
+  private async answerPage(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { prefix, parameters } = prefixOf(request, PAGE);
+    const values = parameters.flag('values');
+    const counted = parameters.flag('count') ? await this.countHeader(parameters) : [];
+    const page = await this.database.range({
+      prefix,
+      after: parameters.get('after'),
+      limit: parameters.number('limit', 1, MAX_ITEMS, DEFAULT_ITEMS),
+      delimiter: parameters.get('delimiter'),
+      reverse: parameters.flag('reverse'),
+      values,
+    });
+    const json = pageJson(page, values);
+    const etag = createHash('sha256').update(json).digest('base64url').slice(0, 22);
+    const headers = [
+      'ETag',
+      `"${etag}"`,
+      ...vary(response),
+      ...linkHeader(request.url!, page.next),
+      ...counted,
+    ];
+    const known = conditionOf(request.headers)?.ifNoneMatch;
+    if (known === '*' || known?.includes(etag)) answerEmpty(response, 304, headers);
+    else answerJson(response, 200, json, headers);
+  }
+
+  private async countHeader(parameters: Parameters): Promise<string[]> {
+    return ['KV-Count', String(await this.database.count(parameters.get('prefix') ?? ''))];
+  }
+}
+
+/** The key of `?key=` and what stands beside it. */
+function keyOf(request: IncomingMessage, known: readonly string[]): { key: string; parameters: Parameters } {
+  const parameters = new Parameters(request.url!, ['key', ...known]);
+  const key = parameters.get('key');
+  if (key === undefined) throw new DatabaseError('invalid-parameter', 'This method needs `key`.');
+  checkKey(key);
+  return { key, parameters };
+}
+
+function prefixOf(
+  request: IncomingMessage,
+  known: readonly string[],
+): { prefix: string; parameters: Parameters } {
+  const parameters = new Parameters(request.url!, known);
+  return { prefix: parameters.get('prefix') ?? '', parameters };
+}
+
+function pageJson({ items, groups, next }: RangePage, values: boolean): string {
+  const described = items.map((item) =>
+    values ? `{${describeMembers(item)},${valueMember(item.value!)}}` : describe(item),
+  );
+  return `{"items":[${described.join(',')}],"prefixes":${JSON.stringify(groups)},"next":${JSON.stringify(next ?? null)}}`;
+}
+
+/** The same query, going on behind `next` (RFC 8288). */
+function linkHeader(url: string, next: string | undefined): string[] {
+  if (next === undefined) return [];
+  const mark = url.indexOf('?');
+  const pairs =
+    mark < 0
+      ? []
+      : url
+          .slice(mark + 1)
+          .split('&')
+          .filter((pair) => pair !== '' && !pair.startsWith('after='));
+  return [
+    'Link',
+    `</kv?${[...pairs.map(headerSafe), `after=${encodeURIComponent(next)}`].join('&')}>; rel="next"`,
+  ];
+}
+
+/** A raw target may hold bytes that a header of ours must not. */
+function headerSafe(text: string): string {
+  return text.replace(
+    /[^\x21\x23-\x3b\x3d\x3f-\x7e]/g,
+    (character) => `%${character.charCodeAt(0).toString(16)}`,
+  );
+}
