@@ -1,0 +1,102 @@
+import { afterAll, afterEach, beforeAll, describe, expect } from '@jest/globals';
+import { readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { runOnBuild, saidBy } from '../../support/built.js';
+import { compileFailingDisk, itWhere } from '../../support/machine.js';
+import { makeTempFolder, removeFolder } from '../../support/temp-folder.js';
+
+const tools = makeTempFolder();
+const shim = compileFailingDisk(tools);
+const it = itWhere(shim !== undefined, 'there is no gcc to make a disk that fails');
+
+let folder: string;
+let flag: string;
+
+beforeAll(() => {
+  folder = join(tools, 'data');
+  flag = join(tools, 'flag');
+});
+afterEach(() => {
+  rmSync(folder, { recursive: true, force: true });
+  rmSync(flag, { force: true });
+});
+afterAll(() => {
+  expect(readdirSync(tools)).toEqual(['failing-disk.so']);
+  removeFolder(tools);
+});
+
+const ENGINE = () => `
+  const fs = await import('node:fs');
+  const engine = new LmdbEngine(${JSON.stringify(folder)}, (error) => say('failed'), 600000);
+  await engine.open();
+  const codeOf = (work) => work.then(() => 'ok', (error) => error.code ?? String(error));
+  const put = (key, size = 100) =>
+    codeOf(engine.write({ op: 'put', key, value: Buffer.alloc(size, key), type: 'x/y', expiry: 'never' }));
+  const has = (...keys) => keys.map((key) => engine.get(key)?.value.every((byte) => byte === key.charCodeAt(0)) ?? null);
+  const flag = ${JSON.stringify(flag)};
+  const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+`;
+
+async function said(script: string, env: Record<string, string> = {}): Promise<unknown[]> {
+  const ended = await runOnBuild(ENGINE() + script, { env: { FAIL_FLAG: flag, ...env } });
+  expect([ended.status, ended.signal]).toEqual([0, null]);
+  return saidBy(ended);
+}
+
+describe('when the disk fails', () => {
+  it.each(['sync', 'write'])(
+    'a %s: the writes inside are outcome-unknown, the process is told to end, nothing acknowledged is lost',
+    async (calls) => {
+      const answers = await said(
+        `
+        say(await Promise.all([put('a'), put('b', 300000)]));
+        fs.writeFileSync(flag, '');
+        say(await Promise.all([put('c'), put('d', 300000)]));
+        say(await put('e'));
+        say(has('a', 'b', 'c', 'd'));
+        fs.rmSync(flag);
+        say(await put('f'));
+        await pause(1200);
+        process.exit(0);`,
+        { LD_PRELOAD: shim!, FAIL_CALLS: calls },
+      );
+      expect(answers).toEqual([
+        ['ok', 'ok'],
+        'failed',
+        ['outcome-unknown', 'outcome-unknown'],
+        'unavailable',
+        [true, true, null, null],
+        'unavailable',
+      ]);
+      const reopened = `say(has('a', 'b', 'e', 'f')); say(await put('g')); say(has('g')); await engine.close();`;
+      expect(await said(reopened)).toEqual([[true, true, null, null], 'ok', [true]]);
+    },
+  );
+
+  it('to answer, the writes inside are outcome-unknown and later ones unavailable; once it answers, work goes on', async () => {
+    const answers = await said(
+      `
+      say(await put('a'));
+      fs.writeFileSync(flag, '');
+      const inside = put('b');
+      await pause(300);
+      const waiting = put('c');
+      say(has('a', 'b', 'c'));
+      say([await inside, await waiting, await put('d')]);
+      say(has('a', 'b', 'c'));
+      fs.rmSync(flag);
+      for (let tries = 0; tries < 100 && (await put('e')) !== 'ok'; tries++) await pause(50);
+      say(has('a', 'c', 'd', 'e'));
+      await engine.close();`,
+      { LD_PRELOAD: shim!, FAIL_CALLS: 'hang' },
+    );
+    // What is not on the disk yet is shown to nobody.
+    expect(answers).toEqual([
+      'ok',
+      [true, null, null],
+      ['outcome-unknown', 'unavailable', 'unavailable'],
+      [true, null, null],
+      [true, null, null, true],
+    ]);
+  });
+});

@@ -1,0 +1,118 @@
+import { afterAll, beforeAll, describe, expect } from '@jest/globals';
+import { runOnBuild, saidBy } from '../../support/built.js';
+import { canMount, itWhere } from '../../support/machine.js';
+import { makeTempFolder, removeFolder } from '../../support/temp-folder.js';
+
+const it = itWhere(canMount(), 'unshare -m is not permitted, so no small disk can be made');
+
+let disk: string;
+
+beforeAll(() => {
+  disk = makeTempFolder();
+});
+afterAll(() => removeFolder(disk));
+
+/** The beginning of every script here: a disk of 64 MiB, a database on it, puts of 100 kB and what is told of them. */
+const ON_A_SMALL_DISK = () => `
+  const fs = await import('node:fs');
+  const { execFileSync } = await import('node:child_process');
+  const disk = ${JSON.stringify(disk)};
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64m', 'tmpfs', disk]);
+  const make = () => new LmdbEngine(disk + '/data', (error) => say('failed: ' + error.message), 600000);
+  let engine = make();
+  await engine.open();
+  const valueOf = (i) => Buffer.alloc(100000, 'v' + i);
+  const codeOf = (work) => work.then(() => 'ok', (error) => error.code ?? String(error));
+  const put = (i) => codeOf(engine.write({ op: 'put', key: 'k' + i, value: valueOf(i), type: 'x/y', expiry: 'never' }));
+  const remove = (i) => codeOf(engine.write({ op: 'delete', key: 'k' + i }));
+  const fill = async () => { let i = 0; for (let code = 'ok'; code === 'ok' && i < 2000; i++) code = await put(i); return i - 1; };
+  const readable = (from, to) => { let n = 0; for (let i = from; i < to; i++) if (engine.get('k' + i)?.value.equals(valueOf(i))) n++; return n; };
+  /** Somebody else takes the rest of the disk. */
+  const takeTheRest = () => {
+    const file = fs.openSync(disk + '/other', 'w');
+    try { for (let i = 0; i < 100000; i++) fs.writeSync(file, Buffer.alloc(4096)); } catch (error) { say(error.code); }
+    fs.closeSync(file);
+  };
+  const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+`;
+
+async function said(script: string): Promise<unknown[]> {
+  const ended = await runOnBuild(ON_A_SMALL_DISK() + script, { under: ['unshare', '-m'] });
+  expect([ended.status, ended.signal]).toEqual([0, null]);
+  return saidBy(ended);
+}
+
+describe('on a full disk', () => {
+  it('puts are refused as disk-full, every acknowledged value is read, deletes work and puts work again', async () => {
+    const answers = await said(`
+      const count = await fill();
+      say(count > 300);
+      say(await put('more'));
+      say((await engine.stats()).roomBytes < 200000);
+      say(readable(0, count) === count);
+      for (let i = 0; i < 100; i++) if ((await remove(i)) !== 'ok') say('delete refused');
+      await pause(200);
+      say(await put('again'));
+      say(readable(100, count) === count - 100);
+      await engine.close();
+      engine = make();
+      await engine.open();
+      say(readable(100, count) === count - 100);
+      say(await engine.count('') === count - 99);
+      await engine.close();
+    `);
+    expect(answers).toEqual([true, 'disk-full', true, true, 'ok', true, true, true]);
+  });
+
+  it('of which nothing at all is left, deletes and reads go on, and puts as soon as there is room', async () => {
+    const answers = await said(`
+      const count = await fill();
+      takeTheRest();
+      const codes = new Set();
+      for (let i = 0; i < 20; i++) codes.add(await put('more' + i));
+      say([...codes]);
+      say(readable(0, count) === count);
+      for (let i = 0; i < count; i += 2) if ((await remove(i)) !== 'ok') say('delete refused');
+      say(await engine.count('') === count - Math.ceil(count / 2));
+      fs.rmSync(disk + '/other');
+      await pause(200);
+      say(await put('again'));
+      await engine.close();
+    `);
+    expect(answers).toEqual(['ENOSPC', ['disk-full'], true, true, 'ok']);
+  });
+
+  it('that fills up inside a commit, nothing is applied, the process goes on and so do puts', async () => {
+    // A reader pins the pages that deletes set free, so that the room inside the store is not to be had.
+    const answers = await said(`
+      const count = await fill();
+      const scan = engine.scan({ prefix: '', values: false })[Symbol.asyncIterator]();
+      await scan.next();
+      for (let i = 0; i < count - 100; i++) await remove(i);
+      takeTheRest();
+      await pause(200);
+      const codes = new Set();
+      const acknowledged = [];
+      for (let round = 0; round < 50; round++) {
+        const batch = Array.from({ length: 10 }, (_, i) => 10000 + round * 10 + i);
+        const results = await Promise.all(batch.map(put));
+        results.forEach((code, i) => { codes.add(code); if (code === 'ok') acknowledged.push(batch[i]); });
+      }
+      codes.delete('ok');
+      say([...codes]);
+      say(acknowledged.every((i) => readable(i, i + 1) === 1));
+      say(readable(count - 100, count));
+      await scan.return();
+      fs.rmSync(disk + '/other');
+      await pause(200);
+      say(await put('again'));
+      await engine.close();
+      engine = make();
+      await engine.open();
+      say(acknowledged.every((i) => readable(i, i + 1) === 1));
+      say(readable(count - 100, count));
+      await engine.close();
+    `);
+    expect(answers).toEqual(['ENOSPC', ['disk-full'], true, 100, 'ok', true, 100]);
+  });
+});
