@@ -1,0 +1,105 @@
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import type { LmdbEngine } from '../../../src/storage/lmdb/lmdb.engine.js';
+import type { Entry } from '../../../src/storage/entry.js';
+import { FakeTime } from '../../support/fake-time.js';
+import { makeTempFolder, removeFolder } from '../../support/temp-folder.js';
+import { lmdb, MAX_SNAPSHOT_AGE } from '../engines.js';
+import { codeOf, keysScanned, put, putOf, refusalOf } from '../shorthand.js';
+
+const PLACES = 16;
+
+type Reader = AsyncIterator<readonly Entry[]>;
+
+let folder: string;
+let engine: LmdbEngine;
+
+/** A reader that has begun and holds its place. */
+async function begin(): Promise<Reader> {
+  const reader = engine.scan({ prefix: '', values: true })[Symbol.asyncIterator]();
+  await reader.next();
+  return reader;
+}
+
+function beginAll(): Promise<Reader[]> {
+  return Promise.all(Array.from({ length: PLACES }, begin));
+}
+
+beforeEach(async () => {
+  // Time stands still for the engine's deadlines, not for what LMDB itself waits for.
+  jest.useFakeTimers({ doNotFake: ['nextTick', 'setImmediate', 'clearImmediate', 'queueMicrotask'] });
+  folder = makeTempFolder();
+  engine = lmdb.make(new FakeTime().clock(), folder) as LmdbEngine;
+  await engine.open();
+  await engine.batch(
+    Array.from({ length: 2000 }, (_, i) => putOf(`k${i}`, 'x')),
+    true,
+  );
+});
+
+afterEach(async () => {
+  jest.useRealTimers();
+  await engine.close();
+  removeFolder(folder);
+});
+
+describe('long readers:', () => {
+  it('all places taken, the next waits and begins as soon as one is given back', async () => {
+    const readers = await beginAll();
+    let began = false;
+    const next = begin().then((reader) => ((began = true), reader));
+    await new Promise(setImmediate);
+    expect(began).toBe(false);
+    await readers[3]!.return!();
+    await next;
+    expect(began).toBe(true);
+  });
+
+  it('a reader that waits 10 s for a place is told busy, and the place it waited for is not lost', async () => {
+    const readers = await beginAll();
+    const refused = codeOf(begin());
+    await jest.advanceTimersByTimeAsync(10_000);
+    expect(await refused).toBe('busy');
+    for (const reader of readers) await reader.return!();
+    for (const reader of await beginAll()) await reader.return!();
+    expect(await keysScanned(engine)).toHaveLength(2000);
+  });
+
+  it('all other reads and writes go on while every place is taken', async () => {
+    await beginAll();
+    await put(engine, 'new', 'x');
+    expect(engine.get('new')?.size).toBe(1);
+    expect(engine.range({ prefix: 'new', limit: 1 }).items).toHaveLength(1);
+    expect(await engine.count('')).toBe(2001);
+  });
+
+  it('a reader without progress for 30 s is broken off with an error, and its place is free', async () => {
+    const readers = await beginAll();
+    await jest.advanceTimersByTimeAsync(32_000);
+    expect(await codeOf(readers[0]!.next())).toBe('unavailable');
+    await Promise.all(readers.slice(1).map((reader) => codeOf(reader.next())));
+    expect(await keysScanned(engine)).toHaveLength(2000);
+  });
+
+  it('a reader that makes progress is broken off only at the greatest age of a snapshot', async () => {
+    await put(engine, 'big/0', 'x');
+    const big = Array.from({ length: 60 }, (_, i) => putOf(`big/${i}`, Buffer.alloc(300 * 1024)));
+    await engine.batch(big, true);
+    const reader = engine.scan({ prefix: 'big/', values: true })[Symbol.asyncIterator]();
+    let seconds = 0;
+    let refusal = await refusalOf(reader.next());
+    while (refusal.code === 'not refused' && seconds < 2 * (MAX_SNAPSHOT_AGE / 1000)) {
+      await jest.advanceTimersByTimeAsync(20_000);
+      seconds += 20;
+      refusal = await refusalOf(reader.next());
+    }
+    expect(refusal).toEqual({ code: 'unavailable', setting: 'MAX_SNAPSHOT_AGE' });
+    expect(seconds).toBeGreaterThanOrEqual(MAX_SNAPSHOT_AGE / 1000);
+    expect(seconds).toBeLessThanOrEqual(MAX_SNAPSHOT_AGE / 1000 + 40);
+  });
+
+  it('closing ends those under way with an error, so that none is taken for the whole', async () => {
+    const reader = await begin();
+    await engine.close();
+    expect(await codeOf(reader.next())).toBe('unavailable');
+  });
+});
