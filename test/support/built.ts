@@ -21,13 +21,14 @@ interface ChildOptions {
 
 /**
  * Runs `script`, the text of a module, in a node process of its own on the built sources, for what may kill the
- * process. It finds the folder of the build as `dist`, and `import_(path)` to load a module of it.
+ * process. It finds the class LmdbEngine, `say(value)` for its answers, and `import_(path)` to load a module of the
+ * build; an unhandled rejection ends it with status 70.
  */
 export function runOnBuild(script: string, options: ChildOptions = {}): Promise<Ended> {
   const dist = join(ROOT, 'dist');
   if (!existsSync(join(dist, 'storage'))) throw new Error('The build is missing: run `npm run build` first.');
   const prelude = `
-    const import_ = (path) => import(${JSON.stringify(`${pathToFileURL(dist)}/`)} + path);
+    const import_ = (path) => import(${JSON.stringify(`${pathToFileURL(dist).href}/`)} + path);
     const { LmdbEngine } = await import_('storage/lmdb/lmdb.engine.js');
     process.on('unhandledRejection', (reason) => { console.log('unhandled: ' + reason); process.exit(70); });
     const say = (value) => console.log(JSON.stringify(value));

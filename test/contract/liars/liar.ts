@@ -9,7 +9,7 @@ export interface Liar {
   readonly lie: string;
   /** Words of the rule that has to catch it. */
   readonly caughtBy: string;
-  make(clock: Clock): MemoryEngine;
+  readonly make: (clock: Clock) => MemoryEngine;
 }
 
 export type Write = (

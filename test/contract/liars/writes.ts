@@ -44,7 +44,7 @@ export const writeLiars: readonly Liar[] = [
     make: writing(async (operation, honest) => {
       const outcome = await honest(operation);
       return 'entry' in outcome
-        ? changed(outcome, { etag: [...outcome.entry.etag].reverse().join('') })
+        ? changed(outcome, { etag: outcome.entry.etag.split('').reverse().join('') })
         : outcome;
     }),
   },

@@ -10,14 +10,15 @@ import { lmdb } from '../engines.js';
 function entryOf(change: Partial<StoredEntry>): StoredEntry {
   const value = change.value ?? Buffer.from('value');
   return {
-    ...{ key: 'key', type: 'text/plain; charset=utf-8', etag: '65000000-000000000000b', size: value.length },
-    ...{
-      created: 1_893_456_000_000,
-      modified: 1_893_456_000_001,
-      expires: 0,
-      epoch: 0x65000000,
-      sequence: 11,
-    },
+    key: 'key',
+    type: 'text/plain; charset=utf-8',
+    etag: '65000000-000000000000b',
+    size: value.length,
+    created: 1_893_456_000_000,
+    modified: 1_893_456_000_001,
+    expires: 0,
+    epoch: 0x65000000,
+    sequence: 11,
     ...change,
     value,
   };
@@ -125,7 +126,7 @@ describe('a store with a corrupt record', () => {
       expect(await namesOf(engine, { prefix: 'c' })).toEqual(['c']);
       await put(engine, 'd', '4');
       expect(await codeOf(engine.batch([putOf('e', '5'), { op: 'get', key: 'bad' }], true))).toBe('corrupt');
-      expect(await engine.get('e')).toBeUndefined();
+      expect(engine.get('e')).toBeUndefined();
     }));
 
   it('refuses what would build on it', () =>

@@ -47,8 +47,18 @@ export const batchRules: readonly Rule[] = [
         atomic,
       );
       expect(outcomes.map(kindOf)).toEqual([
-        ...['created', 'found', 'updated', 'checked', 'updated', 'updated', 'found', 'deleted', 'absent'],
-        ...['absent', 'created', 'created'],
+        'created',
+        'found',
+        'updated',
+        'checked',
+        'updated',
+        'updated',
+        'found',
+        'deleted',
+        'absent',
+        'absent',
+        'created',
+        'created',
       ]);
       const values = [0, 1, 2, 4, 5, 6, 10].map((i) => entryOf(outcomes[i]!).value.toString());
       expect(values).toEqual(['1', '1', '42', '42!', '42!', '42!', 'anew']);
@@ -92,7 +102,9 @@ export const batchRules: readonly Rule[] = [
       expect([refusal.code, refusal.index]).toEqual(['precondition-failed', 1]);
       expect(await engine.get('a')).toBeUndefined();
       expect((await engine.batch([create, { op: 'delete', key: 'a' }, create], true)).map(kindOf)).toEqual([
-        ...['created', 'deleted', 'created'],
+        'created',
+        'deleted',
+        'created',
       ]);
     },
   },

@@ -4,8 +4,8 @@ import type { Rule } from '../rule.js';
 
 /** Keys that trip up stores which escape, normalise, compare or cut them. */
 export const HARD_KEYS: readonly string[] = [
-  ...['\0', '\0\0', 'a\0', 'a\0b', 'a', 'aa', 'a\u0001', 'A', '\u0001', '\u001b', '\u007f', '\u0080'],
-  ...[
+  ['\0', '\0\0', 'a\0', 'a\0b', 'a', 'aa', 'a\u0001', 'A', '\u0001', '\u001b', '\u007f', '\u0080'],
+  [
     '\r\n',
     '\t',
     ' ',
@@ -25,35 +25,13 @@ export const HARD_KEYS: readonly string[] = [
     '?',
     '#',
   ],
-  ...[
-    '__proto__',
-    'constructor',
-    'prototype',
-    'hasOwnProperty',
-    'toString',
-    'length',
-    '12',
-    '012',
-    '-1',
-    '1e3',
-  ],
-  ...['true', 'null', 'undefined', 'NaN', '[object Object]', '{"a":1}', 'head', 'format', 'entries', 'meta'],
-  ...['é', 'e\u0301', 'ß', '\u00ff', 'Ω', '\u2028', '\ufeff', '\ufeffa', '日本', '\u202e', '\u200d'],
-  ...[
-    '\ud7ff',
-    '\ue000',
-    '\ufffd',
-    '\ufffe',
-    '\uffff',
-    '\uffff\uffff',
-    '😀',
-    '😀a',
-    '\u{10000}',
-    '\u{10ffff}',
-  ],
-  ...['k'.repeat(1023), 'k'.repeat(1024), `${'k'.repeat(1023)}l`, 'é'.repeat(512), '😀'.repeat(256)],
-  ...['\0'.repeat(1024), '\u{10ffff}'.repeat(256), '\uffff'.repeat(341)],
-];
+  ['__proto__', 'constructor', 'prototype', 'hasOwnProperty', 'toString', 'length', '12', '012', '-1', '1e3'],
+  ['true', 'null', 'undefined', 'NaN', '[object Object]', '{"a":1}', 'head', 'format', 'entries', 'meta'],
+  ['é', 'e\u0301', 'ß', '\u00ff', 'Ω', '\u2028', '\ufeff', '\ufeffa', '日本', '\u202e', '\u200d'],
+  ['\ud7ff', '\ue000', '\ufffd', '\ufffe', '\uffff', '\uffff\uffff', '😀', '😀a', '\u{10000}', '\u{10ffff}'],
+  ['k'.repeat(1023), 'k'.repeat(1024), `${'k'.repeat(1023)}l`, 'é'.repeat(512), '😀'.repeat(256)],
+  ['\0'.repeat(1024), '\u{10ffff}'.repeat(256), '\uffff'.repeat(341)],
+].flat();
 
 /** Any well-formed text of 1 to 1024 bytes is a key, and only itself. */
 export const keyRules: readonly Rule[] = [
