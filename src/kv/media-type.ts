@@ -6,7 +6,8 @@ const BINARY = 'application/octet-stream';
 const FORM = 'application/x-www-form-urlencoded';
 const MAX_LENGTH = 255;
 const TOKEN = "[!#$%&'*+.^_`|~\\w-]+";
-const PARAMETER = `\\s*;\\s*(?:${TOKEN}=(?:${TOKEN}|"[\\x20-\\x21\\x23-\\x5b\\x5d-\\x7e]*"))?`;
+// Only one part may take the space between two semicolons, or a mismatch would try every way to share it out.
+const PARAMETER = `[ \\t]*;(?:[ \\t]*${TOKEN}=(?:${TOKEN}|"[\\x20-\\x21\\x23-\\x5b\\x5d-\\x7e]*"))?`;
 const MEDIA_TYPE = new RegExp(`^${TOKEN}/${TOKEN}(?:${PARAMETER})*$`);
 
 /** Type and subtype in lower case, without parameters. */
