@@ -1,8 +1,9 @@
-import apply from 'json8-merge-patch/lib/apply.js';
 import { DatabaseError } from '../errors.js';
 import type { Entry } from '../storage/entry.js';
 import { parseJson } from './json-value.js';
 import { essenceOf } from './media-type.js';
+
+type Members = Record<string, unknown>;
 
 /**
  * An RFC 7396 merge patch as an edit of an entry. Numbers of a patched value pass through IEEE doubles.
@@ -17,16 +18,29 @@ export function mergePatch(patch: Buffer): (entry: Entry) => Buffer {
         `The value of the key \`${entry.key}\` is ${entry.type}, not application/json.`,
       );
     }
-    // Parsed anew each time, because the library edits in place.
-    return Buffer.from(JSON.stringify(apply(parsed(entry.value), parsed(patch), { pollute: true })));
+    // Parsed anew each time, because it is edited in place.
+    return Buffer.from(JSON.stringify(apply(parsed(entry.value), parsed(patch))));
   };
+}
+
+/** MergePatch of RFC 7396, section 2. */
+function apply(target: unknown, patch: unknown): unknown {
+  if (!isObject(patch)) return patch;
+  const result = isObject(target) ? target : (Object.create(null) as Members);
+  for (const [name, value] of Object.entries(patch)) {
+    if (value === null) delete result[name];
+    else result[name] = apply(result[name], value);
+  }
+  return result;
+}
+
+function isObject(value: unknown): value is Members {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** Objects without a prototype, on which `__proto__` is a member like any other. */
 function parsed(bytes: Buffer): unknown {
   return JSON.parse(bytes.toString(), (_, value: unknown) =>
-    typeof value === 'object' && value !== null && !Array.isArray(value)
-      ? Object.assign(Object.create(null) as object, value)
-      : value,
+    isObject(value) ? Object.assign(Object.create(null) as object, value) : value,
   );
 }
