@@ -48,10 +48,10 @@ export function parseBatch(body: Buffer, maxValueBytes: number): BatchRequest {
 }
 
 function parseBody(body: Buffer): unknown {
+  const parsed = parseJson(body, 'The batch');
   const text = body.toString('latin1');
   const marked = markNumbers(text);
-  if (marked === text) return parseJson(body, 'The batch');
-  parseJson(body, 'The batch'); // what marking makes of text that is no JSON is nobody's business
+  if (marked === text) return parsed;
   return parseJsonText(Buffer.from(marked, 'latin1').toString(), 'The batch');
 }
 
