@@ -15,7 +15,8 @@ export interface Closing {
 type Put = Extract<Operation, { op: 'put' }>;
 
 const MEMBERS = new Set(['key', 'type', 'expires', 'value', 'base64', 'etag', 'size', 'created', 'modified']);
-const CREATE_ONLY = { ifNoneMatch: '*' } as const;
+/** Holds where there is no entry yet. */
+export const CREATE_ONLY = { ifNoneMatch: '*' } as const;
 
 /**
  * What a line of NDJSON asks for: a put, the end, or nothing (an empty line). The members of a description that an

@@ -6,7 +6,7 @@ import { DatabaseError } from '../errors.js';
 import { BodyReader } from '../http/body-reader.js';
 import type { Operation, Outcome } from '../storage/operation.js';
 import { DatabaseService } from './database.service.js';
-import { parseLine, type Closing } from './import-line.js';
+import { CREATE_ONLY, parseLine, type Closing } from './import-line.js';
 import { LineSplitter } from './line-splitter.js';
 import { essenceOf } from './media-type.js';
 
@@ -91,6 +91,8 @@ class ImportRun {
   private writing: Promise<void> | undefined;
   private readonly hash = createHash('sha256');
   private entries = 0;
+  /** Whether `hash` has seen every byte. */
+  private hashed = true;
 
   constructor(
     private readonly database: DatabaseService,
@@ -116,9 +118,12 @@ class ImportRun {
       if (!(error instanceof DatabaseError) || error.code === 'truncated') throw error;
       if (!complete)
         throw new DatabaseError('truncated', `The import ends in the middle of line ${this.line}.`);
+      // The closing line counts it, too.
+      this.entries++;
       this.reject(this.line, error.detail);
     } finally {
       if (line) this.hash.update(line);
+      else this.hashed = false;
     }
   }
 
@@ -133,9 +138,9 @@ class ImportRun {
     await this.writing;
   }
 
-  /** Waits for what is being written, whatever comes of it. */
+  /** Writes what came before a failure, whatever comes of it, so that the counts end where the failure is. */
   async settle(): Promise<void> {
-    await this.writing?.catch(() => undefined);
+    await this.finish().catch(() => undefined);
   }
 
   private add(operation: Extract<Operation, { op: 'put' }>): void {
@@ -144,14 +149,16 @@ class ImportRun {
       this.report.skipped++;
       return;
     }
-    this.operations.push(this.dryRun ? { op: 'get', key: operation.key } : operation);
+    this.operations.push(
+      this.dryRun ? { op: 'check', key: operation.key, condition: CREATE_ONLY } : operation,
+    );
     this.lineOf.push(this.line);
     this.bytes += operation.value.length;
   }
 
   private close({ count, sha256 }: Closing): void {
     const digest = this.hash.copy().digest('hex');
-    if (sha256 !== digest || count !== this.entries) {
+    if ((this.hashed && sha256 !== digest) || count !== this.entries) {
       throw new DatabaseError('truncated', `The closing line ${this.line} does not fit the lines before it.`);
     }
     this.report.end = true;
@@ -163,7 +170,10 @@ class ImportRun {
     this.operations = [];
     this.lineOf = [];
     this.bytes = 0;
-    if (operations.length > 0) this.writing = this.write(operations, lineOf);
+    if (operations.length === 0) return;
+    this.writing = this.write(operations, lineOf);
+    // Whoever waits for it next hears of a failure; until then it must not count as one that nobody handles.
+    this.writing.catch(() => undefined);
   }
 
   private async write(operations: readonly Operation[], lineOf: readonly number[]): Promise<void> {
@@ -173,11 +183,15 @@ class ImportRun {
 
   private note(outcome: Outcome | DatabaseError, line: number): void {
     if (outcome instanceof DatabaseError) {
-      if (outcome.code === 'precondition-failed') this.report.skipped++;
+      if (outcome.code === 'precondition-failed') this.noteExisting();
       else if (outcome.code === 'disk-full') throw outcome;
       else this.reject(line, outcome.detail);
-    } else if (outcome.kind === 'created' || outcome.kind === 'absent') this.report.created++;
-    else if (outcome.kind === 'found' && this.mode === 'create') this.report.skipped++;
+    } else if (outcome.kind === 'updated') this.report.updated++;
+    else this.report.created++;
+  }
+
+  private noteExisting(): void {
+    if (this.mode === 'create') this.report.skipped++;
     else this.report.updated++;
   }
 
