@@ -28,12 +28,14 @@ export function writeConditionOf(headers: IncomingHttpHeaders): Condition | unde
   return rest;
 }
 
-const TAG = /\s*(W\/)?"([\x21\x23-\x7e\x80-\xff]*)"\s*(?:,|$)/y;
+// A list may have empty elements (RFC 9110, 5.6.1).
+const TAG = /[\s,]*(W\/)?"([\x21\x23-\x7e\x80-\xff]*)"\s*(?:,[\s,]*|$)/y;
 
 /** The tags of a list without their quotes; weak ones only if they count. */
 function parseTags(name: string, text: string, weakly: boolean): '*' | string[] {
   if (text.trim() === '*') return '*';
   const tags: string[] = [];
+  if (text.trim() === '') throw malformed(name);
   TAG.lastIndex = 0;
   while (TAG.lastIndex < text.length) {
     const match = TAG.exec(text);
@@ -52,7 +54,10 @@ function malformed(name: string): DatabaseError {
 
 /** Milliseconds of an HTTP date; undefined if there is none, or one that is none (RFC 9110, 13.1.3: ignore it). */
 export function parseDate(text: string | undefined): number | undefined {
-  if (text === undefined || !/^[A-Z][a-z]{2}/.test(text) || !text.endsWith('GMT')) return undefined;
-  const time = Date.parse(text);
+  if (text === undefined || !/^[A-Z][a-z]{2}/.test(text)) return undefined;
+  // The form of asctime() names no zone, and is GMT too.
+  const asctime = /^[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4}$/.test(text);
+  if (!asctime && !text.endsWith('GMT')) return undefined;
+  const time = Date.parse(asctime ? `${text} GMT` : text);
   return Number.isNaN(time) ? undefined : time;
 }
