@@ -1,5 +1,6 @@
 import { MAX_DURATION, parseDuration } from '../config/duration.js';
 import { DatabaseError } from '../errors.js';
+import { MAX_KEY_BYTES } from '../storage/entry.js';
 import type { Expiry } from '../storage/operation.js';
 import { decodeEscapes } from './key.js';
 
@@ -40,6 +41,14 @@ export class Parameters {
 
   has(name: string): boolean {
     return this.values.has(name);
+  }
+
+  /** Text that keys are compared with, and that is therefore no longer than they are. */
+  keyText(name: string): string | undefined {
+    const text = this.values.get(name);
+    if (text !== undefined && Buffer.byteLength(text) > MAX_KEY_BYTES)
+      throw this.refuse(`\`${name}\` has at most ${MAX_KEY_BYTES} bytes of UTF-8, as keys have.`);
+    return text;
   }
 
   /** `true` or `false`; absent is false. */

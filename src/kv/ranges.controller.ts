@@ -53,6 +53,7 @@ export class RangesController {
 
   @Post()
   async import(@Req() request: IncomingMessage, @Res() response: ServerResponse): Promise<void> {
+    if (Parameters.names(request.url!, 'key')) return refuseMethod(request, response, EntryEndpoint.allow);
     const parameters = new Parameters(request.url!, ['mode', 'dry-run']);
     const mode = parameters.get('mode') ?? 'upsert';
     if (mode !== 'upsert' && mode !== 'create') {
@@ -108,9 +109,9 @@ export class RangesController {
     const counted = parameters.flag('count') ? await this.countHeader(parameters) : [];
     const page = await this.database.range({
       prefix,
-      after: parameters.get('after'),
+      after: parameters.keyText('after'),
       limit: parameters.number('limit', 1, MAX_ITEMS, DEFAULT_ITEMS),
-      delimiter: parameters.get('delimiter'),
+      delimiter: parameters.keyText('delimiter'),
       reverse: parameters.flag('reverse'),
       values,
     });
@@ -129,7 +130,7 @@ export class RangesController {
   }
 
   private async countHeader(parameters: Parameters): Promise<string[]> {
-    return ['KV-Count', String(await this.database.count(parameters.get('prefix') ?? ''))];
+    return ['KV-Count', String(await this.database.count(parameters.keyText('prefix') ?? ''))];
   }
 }
 
@@ -147,7 +148,7 @@ function prefixOf(
   known: readonly string[],
 ): { prefix: string; parameters: Parameters } {
   const parameters = new Parameters(request.url!, known);
-  return { prefix: parameters.get('prefix') ?? '', parameters };
+  return { prefix: parameters.keyText('prefix') ?? '', parameters };
 }
 
 function pageJson({ items, groups, next }: RangePage, values: boolean): string {
