@@ -34,7 +34,7 @@ const NO_HEADERS: readonly string[] = [];
 
 /** The header of answers that depend on what the client accepts, and on its origin where others are let in. */
 export function vary(response: ServerResponse): readonly string[] {
-  return ['Vary', response.hasHeader('Access-Control-Allow-Origin') ? 'Accept, Origin' : 'Accept'];
+  return ['Vary', response.hasHeader('Vary') ? 'Accept, Origin' : 'Accept'];
 }
 
 /** Answers JSON text. */

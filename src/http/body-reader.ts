@@ -5,6 +5,8 @@ const CHECK_EVERY_MS = 1_000;
 const SILENCE_MS = 30_000;
 const SLOWEST_BYTES_PER_MS = 1024 / 1000;
 const BUDGET_IN_VALUES = 16;
+/** However small values are to be, a batch and a line of an import still have to fit. */
+const LEAST_BUDGET = 64 * 2 ** 20;
 
 /** Stands where a limit on one body is named in an error. */
 export interface BodyLimit {
@@ -38,7 +40,7 @@ class Upload {
  * Reads request bodies.
  *
  * Problem: a body parser takes what it is given. Design: the size is refused before reading where the client says it,
- * and at the limit where it does not; all bodies held at once share a budget of 16 largest values, and a body that does
+ * and at the limit where it does not; all bodies held at once share a budget of 16 largest values (64 MiB at least), and a body that does
  * not fit is refused before it is read; a sender that is silent for 30 s, or slower than 1 KiB/s after the first 30 s,
  * is cut off. Nothing is parsed, decoded or inflated here.
  */
@@ -49,7 +51,7 @@ export class BodyReader {
   private readonly checker = setInterval(() => this.cutLate(), CHECK_EVERY_MS).unref();
 
   constructor(maxValueBytes: number) {
-    this.budget = BUDGET_IN_VALUES * maxValueBytes;
+    this.budget = Math.max(LEAST_BUDGET, BUDGET_IN_VALUES * maxValueBytes);
   }
 
   close(): void {

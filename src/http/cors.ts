@@ -20,10 +20,11 @@ export class Cors {
   letsIn(request: IncomingMessage, response: ServerResponse): boolean {
     if (this.origins.size === 0) return false;
     const { headers, method } = request;
+    // What others get must not be taken for the answer to an origin that is let in, or the other way round.
+    response.setHeader('Vary', 'Origin');
     if (headers.origin === undefined || !this.origins.has(headers.origin)) return false;
     response.setHeader('Access-Control-Allow-Origin', headers.origin);
     response.setHeader('Access-Control-Expose-Headers', EXPOSED);
-    response.setHeader('Vary', 'Origin');
     if (method === 'OPTIONS' && headers['access-control-request-method'] !== undefined) {
       response.setHeader('Access-Control-Allow-Methods', METHODS);
       response.setHeader('Access-Control-Allow-Headers', REQUEST_HEADERS);

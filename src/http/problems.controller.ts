@@ -1,19 +1,34 @@
-import { Controller, Get, NotFoundException, Req, Res } from '@nestjs/common';
+import { All, Controller, Get, NotFoundException, Req, Res } from '@nestjs/common';
+import { ApiExcludeEndpoint } from '@nestjs/swagger';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { ERRORS, type ErrorCode } from '../errors.js';
-import { answerJson } from './answer.js';
+import { answerJson, answerOptions, refuseMethod } from './answer.js';
 import { STATUS_OF } from './status-of.js';
 
 const PREFIX = '/problems/';
+const ALLOW = 'GET, HEAD, OPTIONS';
 
 /** What the `type` of a problem points to: its row of the table of errors. */
 @Controller('problems')
 export class ProblemsController {
   @Get(':code')
   show(@Req() request: IncomingMessage, @Res() response: ServerResponse): void {
-    const code = request.url!.slice(PREFIX.length).split('?', 1)[0]!;
-    if (!Object.hasOwn(ERRORS, code)) throw new NotFoundException();
-    const [title, meaning] = ERRORS[code as ErrorCode];
-    answerJson(response, 200, JSON.stringify({ code, title, status: STATUS_OF[code as ErrorCode], meaning }));
+    const code = codeOf(request);
+    const [title, meaning] = ERRORS[code];
+    answerJson(response, 200, JSON.stringify({ code, title, status: STATUS_OF[code], meaning }));
   }
+
+  @All(':code')
+  @ApiExcludeEndpoint()
+  otherMethod(@Req() request: IncomingMessage, @Res() response: ServerResponse): void {
+    codeOf(request);
+    if (request.method === 'OPTIONS') answerOptions(response, ALLOW);
+    else refuseMethod(request, response, ALLOW);
+  }
+}
+
+function codeOf(request: IncomingMessage): ErrorCode {
+  const code = request.url!.slice(PREFIX.length).split('?', 1)[0]!;
+  if (!Object.hasOwn(ERRORS, code)) throw new NotFoundException();
+  return code as ErrorCode;
 }

@@ -34,6 +34,10 @@ export function limitServer(server: Server): void {
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) =>
     answerClientError(error, socket),
   );
+  // Node would ask for the body by itself; whoever reads it asks, so that a refusal comes before the body.
+  server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
+    server.emit('request', request, response);
+  });
   server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
     closeAfter(request, response);
     answerError(response, new DatabaseError('expectation-failed', 'The only expectation is `100-continue`.'));
