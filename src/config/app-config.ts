@@ -43,6 +43,16 @@ export class AppConfig {
   @FromEnvironment('MAX_SNAPSHOT_AGE', 'a duration like 90s, 10m or 2h', parseDuration)
   readonly maxSnapshotAge: number = 600_000;
 
+  /** How many clients may watch at once. */
+  @FromEnvironment('MAX_WATCHERS', 'a number from 0 to 100000', (text) => wholeNumber(text, 0, 100_000))
+  readonly maxWatchers: number = 1000;
+
+  /** How large the log of changes may grow, from which watchers resume; bytes. */
+  @FromEnvironment('WATCH_LOG_BYTES', 'a number of bytes from 65536 to 4294967296', (text) =>
+    wholeNumber(text, 65_536, 4 * 2 ** 30),
+  )
+  readonly watchLogBytes: number = 64 * 2 ** 20;
+
   /** How much is logged: `debug` adds a line for every request. */
   @FromEnvironment('LOG_LEVEL', `one of ${LOG_LEVELS.join(', ')}`, (text) =>
     LOG_LEVELS.find((level) => level === text),

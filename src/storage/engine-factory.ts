@@ -1,22 +1,17 @@
 import { resolve } from 'node:path';
 import { StartError } from '../errors.js';
-import { LmdbEngine, type OnFailure } from './lmdb/lmdb.engine.js';
+import { LmdbEngine, type LmdbSettings } from './lmdb/lmdb.engine.js';
 import { MemoryEngine } from './memory.engine.js';
 import type { StorageEngine } from './storage-engine.js';
 
 /** What an engine needs to know beside its URL. */
-export interface EngineSettings {
-  /** Milliseconds after which a long read is broken off, see StorageEngine.scan. */
-  readonly maxSnapshotAge: number;
-  /** Called when the engine can take no more writes and the process should end. */
-  readonly onFailure: OnFailure;
-}
+export type EngineSettings = LmdbSettings;
 
 type Factory = (rest: string, settings: EngineSettings) => StorageEngine;
 
 /** Every engine by the scheme of its URL. A new engine is one line here and one in the contract tests. */
 const ENGINES: Record<string, Factory> = {
-  lmdb: (folder, { maxSnapshotAge, onFailure }) => new LmdbEngine(resolve(folder), onFailure, maxSnapshotAge),
+  lmdb: (folder, settings) => new LmdbEngine(resolve(folder), settings),
   memory: () => new MemoryEngine(),
 };
 

@@ -3,9 +3,11 @@ import { Clock } from './clock.js';
 import type { Entry } from './entry.js';
 import { compareKeys, groupOf } from './key-range.js';
 import { decide, FoundBytes, type Effect, type Operation, type Outcome } from './operation.js';
-import { formatTag, nextEpoch } from './revision.js';
+import { formatTag, nextEpoch, parseTag } from './revision.js';
 import {
+  LOGGED_VALUE_BYTES,
   StorageEngine,
+  type Change,
   type EngineStats,
   type RangePage,
   type RangeQuery,
@@ -13,6 +15,7 @@ import {
 } from './storage-engine.js';
 
 const SCAN_CHUNK = 256;
+const MAX_LOGGED = 100_000;
 
 /**
  * Keeps everything in a Map, for trying things out, and as the plain and obvious engine that the others are compared
@@ -31,6 +34,10 @@ export class MemoryEngine extends StorageEngine {
   private readonly secrets = new Map<string, Buffer>();
   private readonly epoch: number;
   private sequence = 0;
+  private log: Change[] = [];
+  /** The last sequence that the log no longer holds. */
+  private floor = 0;
+  private readonly listeners = new Set<() => void>();
   private sweeper: NodeJS.Timeout | undefined;
 
   constructor(private readonly clock = new Clock()) {
@@ -67,6 +74,7 @@ export class MemoryEngine extends StorageEngine {
   ): Promise<(Outcome | DatabaseError)[]> {
     const found = new FoundBytes(maxBytes);
     const before = atomic ? new Map(this.entries) : undefined;
+    const logged = this.log.length;
     return operations.map((operation, index) => {
       try {
         const outcome = this.apply(operation);
@@ -77,6 +85,7 @@ export class MemoryEngine extends StorageEngine {
         if (!before) return error;
         // The sequence goes on: the refusal may name a tag of what is taken back here.
         this.entries = before;
+        this.log.length = logged;
         throw error.with({ index });
       }
     });
@@ -95,7 +104,7 @@ export class MemoryEngine extends StorageEngine {
       if (name === last) continue;
       if (after !== undefined && (name === after || compareKeys(entry.key, after) * direction <= 0)) continue;
       const full = items.length + groups.length === limit || bytes >= maxBytes;
-      if (full && last !== undefined) return { items, groups, next: last };
+      if (full && last !== undefined) return { items, groups, next: last, position: this.position() };
       last = name;
       if (group !== undefined) {
         groups.push(group);
@@ -104,7 +113,7 @@ export class MemoryEngine extends StorageEngine {
         if (values) bytes += entry.size;
       }
     }
-    return { items, groups, next: undefined };
+    return { items, groups, next: undefined, position: this.position() };
   }
 
   async *scan(range: ScanRange): AsyncIterable<readonly Entry[]> {
@@ -115,6 +124,26 @@ export class MemoryEngine extends StorageEngine {
 
   count(prefix: string): number {
     return this.sorted(prefix, 1).length;
+  }
+
+  position(): string {
+    return formatTag(this.epoch, this.sequence);
+  }
+
+  changes(position: string): Change[] | undefined {
+    const from = parseTag(position);
+    if (from?.epoch !== this.epoch || position > this.position() || from.sequence < this.floor)
+      return undefined;
+    return this.log.filter((change) => change.position > position);
+  }
+
+  covers(position: string, change: Change): boolean {
+    return change.position <= position;
+  }
+
+  onChange(listener: () => void): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
   }
 
   stats(): EngineStats {
@@ -153,32 +182,44 @@ export class MemoryEngine extends StorageEngine {
 
   private apply(operation: Operation): Outcome {
     const now = this.now();
-    const current = this.get(operation.key);
-    if (!current && this.entries.delete(operation.key)) this.sequence++;
+    const { key } = operation;
+    const current = this.live(this.entries.get(key));
     const effect = decide(operation, current, now);
+    if (!current && this.entries.delete(key)) this.note('expire', key);
     if (effect.kind === 'none') return effect.outcome;
-    this.sequence++;
     if (effect.kind === 'remove') {
-      this.entries.delete(operation.key);
+      this.entries.delete(key);
+      this.note('delete', key);
       return effect.outcome;
     }
-    const entry = this.store(operation.key, effect, now);
+    const entry = this.store(key, effect, now);
     return { kind: current ? 'updated' : 'created', entry };
+  }
+
+  /** Takes the next revision for a change and logs it. */
+  private note(kind: Change['kind'], key: string, entry?: Entry): void {
+    const position = formatTag(this.epoch, entry ? this.sequence : ++this.sequence);
+    const value = entry && entry.size <= LOGGED_VALUE_BYTES ? entry.value : undefined;
+    this.log.push({ position, kind, key, etag: position, entry, value });
+    if (this.log.length > MAX_LOGGED) this.floor = parseTag(this.log.shift()!.position)!.sequence;
+    for (const listener of this.listeners) setImmediate(listener);
   }
 
   private store(key: string, effect: Extract<Effect, { kind: 'write' }>, now: number): Entry {
     const { value, type, created, expires } = effect;
-    const etag = formatTag(this.epoch, this.sequence);
+    const etag = formatTag(this.epoch, ++this.sequence);
     const entry = { key, value, type, size: value.length, etag, created, modified: now, expires };
-    this.entries.set(key, copyOf(entry, true));
+    const stored = copyOf(entry, true);
+    this.entries.set(key, stored);
+    this.note('put', key, stored);
     return entry;
   }
 
   private sweep(): void {
     for (const entry of this.entries.values()) {
       if (this.live(entry)) continue;
-      this.sequence++;
       this.entries.delete(entry.key);
+      this.note('expire', entry.key);
     }
   }
 }

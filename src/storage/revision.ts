@@ -22,6 +22,17 @@ export function formatTag(epoch: number, sequence: number): string {
   );
 }
 
+const TAG = new RegExp(`^[0-9a-f]{${EPOCH_DIGITS}}-[0-9a-f]{${SEQUENCE_DIGITS}}$`);
+
+/** The revision of a tag; undefined if it is none. */
+export function parseTag(tag: string): Revision | undefined {
+  if (!TAG.test(tag)) return undefined;
+  return {
+    epoch: parseInt(tag.slice(0, EPOCH_DIGITS), 16),
+    sequence: parseInt(tag.slice(EPOCH_DIGITS + 1), 16),
+  };
+}
+
 /** The epoch for a process that starts writing at `now` (milliseconds) to a database last written in `stored`. */
 export function nextEpoch(now: number, stored: number): number {
   return Math.max(Math.floor(now / 1000), stored + 1);

@@ -43,6 +43,8 @@ export interface RangePage {
   readonly groups: readonly string[];
   /** The `after` of the next page; undefined when nothing follows. */
   readonly next: string | undefined;
+  /** The position in the change log that the page shows the state of. */
+  readonly position: string;
 }
 
 /** What a scan visits, in key order. */
@@ -73,23 +75,21 @@ export interface SystemKeyspace {
   list(prefix: string): Awaitable<{ name: string; value: Buffer }[]>;
 }
 
-/**
- * A change of one key, as the change log keeps it: what watchers are told.
- *
- * The log is part of the contract from the start, and kept by an engine as soon as something watches: every put,
- * delete and expiry appends one record in commit order, in the same transaction as the change itself, so that the log
- * can be neither behind nor ahead of the entries. It is bounded in records and bytes; a reader whose position has
- * fallen out of it is told so and starts from a fresh snapshot. Position first, then snapshot, then the log from that
- * position, leaving out what the snapshot already showed: no gap, no duplicate.
- */
+/** Largest value that the change log keeps, bytes. */
+export const LOGGED_VALUE_BYTES = 64 * 1024;
+
+/** A change of one key, as the change log keeps it: what watchers are told. */
 export interface Change {
-  /** Where a reader goes on after this change; opaque, and worthless to another database. */
+  /** Where a reader goes on after this change. */
   readonly position: string;
   readonly kind: 'put' | 'delete' | 'expire';
   readonly key: string;
+  /** The tag of the change itself: of a put, that of the entry it made. */
   readonly etag: string;
-  /** Of a put, unless its value is larger than 64 KiB. */
-  readonly entry?: Entry;
+  /** Of a put: the entry it made. */
+  readonly entry?: EntryHeader;
+  /** Of a put, unless it is larger than LOGGED_VALUE_BYTES. */
+  readonly value?: Buffer;
 }
 
 /**
@@ -110,6 +110,13 @@ export interface Change {
  *
  * Tags: every change of value, type or expiry takes a new revision and tag; none is ever used twice, whatever is
  * restarted, restored or copied back.
+ *
+ * Change log: every put, delete and expiry, however it came about, is in the log in commit order, in the same transaction
+ * as the change itself, so that the log is neither behind nor ahead of the entries. It is bounded in changes and bytes. A
+ * position is opaque text that says how much of it a reader has seen; one that has fallen out of the log, comes from the
+ * future, from another database or from another life of this one (a restored or copied folder) is known as such. A reader
+ * that takes its position first, then reads pages, then the log from that position, leaving out the changes that `covers`
+ * finds in its page already, misses nothing and sees nothing twice.
  *
  * Empty case: an absent key reads as undefined, a range as no items, a scan as no chunk, a count as 0; deleting an
  * absent key succeeds, changes nothing and takes no revision.
@@ -166,6 +173,18 @@ export abstract class StorageEngine {
 
   /** How many live keys begin with `prefix`. */
   abstract count(prefix: string): Awaitable<number>;
+
+  /** The position of a reader that has seen every change so far. */
+  abstract position(): Awaitable<string>;
+
+  /** Changes behind `position`, oldest first, some of them; none if there are none; undefined if it cannot be served. */
+  abstract changes(position: string): Awaitable<readonly Change[] | undefined>;
+
+  /** Whether what was read at `position` shows `change` already. */
+  abstract covers(position: string, change: Change): boolean;
+
+  /** Calls `listener` soon after changes have been committed. Answers how to stop. */
+  abstract onChange(listener: () => void): () => void;
 
   abstract stats(): Awaitable<EngineStats>;
 

@@ -12,8 +12,8 @@ const LAST_ANSWERS_MS = 250;
     {
       provide: StorageEngine,
       inject: [AppConfig],
-      useFactory: ({ databaseUrl, maxSnapshotAge }: AppConfig) =>
-        createEngine(databaseUrl, { maxSnapshotAge, onFailure: endProcess }),
+      useFactory: ({ databaseUrl, maxSnapshotAge, watchLogBytes }: AppConfig) =>
+        createEngine(databaseUrl, { maxSnapshotAge, watchLogBytes, onFailure: endProcess }),
     },
   ],
   exports: [StorageEngine],

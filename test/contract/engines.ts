@@ -12,7 +12,12 @@ export const memory: EngineFactory = {
 };
 
 export const lmdb: EngineFactory = {
-  make: (clock, folder) => new LmdbEngine(folder, mustNotFail, MAX_SNAPSHOT_AGE, clock),
+  make: (clock, folder) =>
+    new LmdbEngine(
+      folder,
+      { onFailure: mustNotFail, maxSnapshotAge: MAX_SNAPSHOT_AGE, watchLogBytes: 2 ** 20 },
+      clock,
+    ),
   restore: (file, folder) => copyFileSync(file, join(folder, 'data.mdb')),
   storedEntries: (engine) => (engine as LmdbEngine)['store'].entryCount(),
 };

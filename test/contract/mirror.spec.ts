@@ -1,4 +1,3 @@
-import type { StorageEngine } from '../../src/storage/storage-engine.js';
 import { describe, expect, it } from '@jest/globals';
 import { DatabaseError } from '../../src/errors.js';
 import type { Condition } from '../../src/storage/condition.js';

@@ -15,6 +15,8 @@ export interface CommitTarget {
   /** Called around the units of one transaction. */
   begin(): void;
   end(): void;
+  /** Called when a transaction is on the disk and its callers have their answers. */
+  committed?(): void;
   /** The store can no longer be trusted to take writes: the process has to end. */
   fail(error: Error): void;
 }
@@ -85,6 +87,7 @@ export class GroupCommit {
         this.target.end();
       });
       for (const unit of taken) answer(unit);
+      this.target.committed?.();
     } catch (error) {
       await this.refuse(taken, error as Error & { commitError?: Promise<never> });
     } finally {

@@ -8,11 +8,14 @@ import { groupOf, prefixEnd } from '../key-range.js';
 import type { Operation, Outcome } from '../operation.js';
 import {
   StorageEngine,
+  type Change,
   type EngineStats,
   type RangePage,
   type RangeQuery,
   type ScanRange,
 } from '../storage-engine.js';
+import { formatTag } from '../revision.js';
+import { ChangeLogReader, ChangeLogWriter } from './change-log.js';
 import { openDataFolder, sync } from './data-folder.js';
 import { DiskRoom } from './disk-room.js';
 import { GroupCommit } from './group-commit.js';
@@ -25,8 +28,14 @@ import { Writer } from './writer.js';
 const SWEEP_EVERY_MS = 500;
 const COUNT_AT_ONCE = 20_000;
 
-/** What the process does when the store can take no more writes. */
-export type OnFailure = (error: Error) => void;
+export interface LmdbSettings {
+  /** What the process does when the store can take no more writes. */
+  readonly onFailure: (error: Error) => void;
+  /** After how long a scan is broken off, milliseconds. */
+  readonly maxSnapshotAge: number;
+  /** How large the change log may grow, bytes. */
+  readonly watchLogBytes: number;
+}
 
 /**
  * The embedded engine: an LMDB store in a folder, memory-mapped and copy-on-write.
@@ -49,13 +58,15 @@ export class LmdbEngine extends StorageEngine {
   private room!: DiskRoom;
   private writer!: Writer;
   private scans!: Scans;
+  private log!: ChangeLogReader;
+  private changed = false;
+  private readonly listeners = new Set<() => void>();
   private sweeper: NodeJS.Timeout | undefined;
   private closing: Promise<void> | undefined;
 
   constructor(
     private readonly folder: string,
-    private readonly onFailure: OnFailure,
-    private readonly maxSnapshotAge: number,
+    private readonly settings: LmdbSettings,
     private readonly clock = new Clock(),
   ) {
     super();
@@ -65,14 +76,17 @@ export class LmdbEngine extends StorageEngine {
     this.store = await openDataFolder(this.folder);
     this.clock.raise(this.store.readHead().now);
     this.room = new DiskRoom(this.store);
-    this.scans = new Scans(this.store, this.clock, this.room, this.maxSnapshotAge);
-    this.writer = new Writer(this.store, this.clock, this.room);
+    this.scans = new Scans(this.store, this.clock, this.room, this.settings.maxSnapshotAge);
+    this.log = new ChangeLogReader(this.store);
+    const log = new ChangeLogWriter(this.store, this.settings.watchLogBytes);
+    this.writer = new Writer(this.store, this.clock, this.room, log);
     this.commits = new GroupCommit({
       transaction: (work) => this.store.transaction(work),
       isFull: () => this.room.isFull(),
       begin: () => this.writer.begin(),
-      end: () => this.writer.end(),
-      fail: this.onFailure,
+      end: () => void (this.changed ||= this.writer.end()),
+      committed: () => this.announce(),
+      fail: this.settings.onFailure,
     });
     this.sweeper = setInterval(() => this.sweep(), SWEEP_EVERY_MS).unref();
   }
@@ -127,7 +141,7 @@ export class LmdbEngine extends StorageEngine {
         const entry = this.live(decode(key as string, value));
         if (!entry) continue;
         const full = items.length + groups.length === limit || bytes >= maxBytes;
-        if (full && last !== undefined) return { items, groups, next: last };
+        if (full && last !== undefined) return { items, groups, next: last, position: this.position() };
         const group = delimiter ? groupOf(entry.key, prefix, delimiter) : undefined;
         last = group ?? entry.key;
         if (group !== undefined) {
@@ -140,7 +154,7 @@ export class LmdbEngine extends StorageEngine {
         if (values) bytes += entry.size;
       }
     }
-    return { items, groups, next: undefined };
+    return { items, groups, next: undefined, position: this.position() };
   }
 
   scan(range: ScanRange): AsyncIterable<readonly Entry[]> {
@@ -165,6 +179,25 @@ export class LmdbEngine extends StorageEngine {
       if (start !== undefined) await new Promise((resolve) => setImmediate(resolve));
     }
     return count;
+  }
+
+  position(): string {
+    const { epoch, sequence } = this.store.readHead();
+    return formatTag(epoch, sequence);
+  }
+
+  changes(position: string): Change[] | undefined {
+    return this.log.after(position);
+  }
+
+  /** Positions and tags are one sequence of fixed width, so that text compares as time does. */
+  covers(position: string, change: Change): boolean {
+    return change.position <= position;
+  }
+
+  onChange(listener: () => void): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
   }
 
   stats(): EngineStats {
@@ -227,6 +260,12 @@ export class LmdbEngine extends StorageEngine {
       if (splitExpiryKey(bytes).key.startsWith(prefix)) count++;
     }
     return count;
+  }
+
+  private announce(): void {
+    if (!this.changed) return;
+    this.changed = false;
+    for (const listener of this.listeners) listener();
   }
 
   private sweep(): void {

@@ -1,21 +1,24 @@
 import { open, type Database, type DatabaseOptions, type RootDatabase } from 'lmdb';
 import { join } from 'node:path';
 import { StartError } from '../../errors.js';
+import type { LogBounds } from './change-log.js';
 import { utf8Keys } from './keys.js';
 
 /** Raised by one when a server of before could not read what this one writes. */
 export const STORE_FORMAT = 1;
 
-/** The head of the store: the last revision taken, and the highest time seen (milliseconds since 1970). */
+/** The head of the store: the last revision taken, the highest time seen (milliseconds since 1970), and the log's bounds. */
 export interface Head {
   epoch: number;
   sequence: number;
   now: number;
+  log: LogBounds;
 }
 
 const HEAD = 'head';
 const FORMAT = 'format';
-const NAMES = ['entries', 'expiry', 'meta', 'system'] as const;
+const HEAD_BYTES = 48;
+const NAMES = ['entries', 'expiry', 'log', 'meta', 'system'] as const;
 
 /**
  * The LMDB environment and its named databases, opened with the only settings that keep the promise: with the library's
@@ -26,6 +29,8 @@ export class Store {
   readonly entries: Database<Buffer, string | Buffer>;
   /** time and key → nothing (keys.ts) */
   readonly expiry: Database<Buffer, Buffer>;
+  /** sequence of its first change → segment of the change log (change-log.ts) */
+  readonly log: Database<Buffer, number>;
   /** name → private record of the server */
   readonly system: Database<Buffer, string | Buffer>;
   private readonly meta: Database<Buffer, string>;
@@ -38,6 +43,7 @@ export class Store {
     this.root = root;
     this.entries = root.openDB(textKeyed('entries'));
     this.expiry = root.openDB({ name: 'expiry', encoding: 'binary', keyEncoding: 'binary' });
+    this.log = root.openDB({ name: 'log', encoding: 'binary' });
     this.system = root.openDB(textKeyed('system'));
     this.meta = root.openDB(textKeyed('meta'));
   }
@@ -91,16 +97,28 @@ export class Store {
   }
 
   readHead(): Head {
-    const bytes = this.meta.get(HEAD);
-    if (!bytes) return { epoch: 0, sequence: 0, now: 0 };
-    return { epoch: bytes.readUInt32LE(0), sequence: bytes.readDoubleLE(4), now: bytes.readDoubleLE(12) };
+    const bytes = this.meta.get(HEAD) ?? Buffer.alloc(HEAD_BYTES);
+    return {
+      epoch: bytes.readUInt32LE(0),
+      sequence: bytes.readDoubleLE(4),
+      now: bytes.readDoubleLE(12),
+      log: {
+        count: bytes.readDoubleLE(20),
+        bytes: bytes.readDoubleLE(28),
+        floor: { epoch: bytes.readUInt32LE(36), sequence: bytes.readDoubleLE(40) },
+      },
+    };
   }
 
-  writeHead(head: Head): void {
-    const bytes = Buffer.allocUnsafe(20);
-    bytes.writeUInt32LE(head.epoch, 0);
-    bytes.writeDoubleLE(head.sequence, 4);
-    bytes.writeDoubleLE(head.now, 12);
+  writeHead({ epoch, sequence, now, log }: Head): void {
+    const bytes = Buffer.allocUnsafe(HEAD_BYTES);
+    bytes.writeUInt32LE(epoch, 0);
+    bytes.writeDoubleLE(sequence, 4);
+    bytes.writeDoubleLE(now, 12);
+    bytes.writeDoubleLE(log.count, 20);
+    bytes.writeDoubleLE(log.bytes, 28);
+    bytes.writeUInt32LE(log.floor.epoch, 36);
+    bytes.writeDoubleLE(log.floor.sequence, 40);
     void this.meta.put(HEAD, bytes);
   }
 
@@ -115,7 +133,7 @@ export class Store {
       all,
       all.root,
       all.free,
-      ...[this.entries, this.expiry, this.system].map((db) => db.getStats()),
+      ...[this.entries, this.expiry, this.log, this.system].map((db) => db.getStats()),
     ];
     const used = (trees as TreeStats[]).reduce(
       (pages, tree) => pages + tree.treeBranchPageCount + tree.treeLeafPageCount + tree.overflowPages,

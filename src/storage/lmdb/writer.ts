@@ -2,6 +2,7 @@ import { DatabaseError } from '../../errors.js';
 import type { Clock } from '../clock.js';
 import { decide, FoundBytes, type Operation, type Outcome } from '../operation.js';
 import { formatTag, nextEpoch } from '../revision.js';
+import type { ChangeLogWriter } from './change-log.js';
 import type { DiskRoom } from './disk-room.js';
 import { expiryKey, firstAfter, splitExpiryKey } from './keys.js';
 import { decode, decodeHeader, encode, expiresOf, unreadable, type StoredEntry } from './record.js';
@@ -14,6 +15,9 @@ const INDEXED = Buffer.alloc(1);
 interface Change {
   readonly before: StoredEntry | undefined;
   readonly after: StoredEntry | undefined;
+  readonly sequence: number;
+  /** Whether nobody did it but time. */
+  readonly expired?: boolean;
 }
 
 /**
@@ -22,7 +26,7 @@ interface Change {
  * nothing in it can be rolled back.
  */
 export class Writer {
-  private head: Head = { epoch: 0, sequence: 0, now: 0 };
+  private head!: Head;
   private startSequence = 0;
   /** This process's epoch, taken at its first write. */
   private epoch = 0;
@@ -31,6 +35,7 @@ export class Writer {
     private readonly store: Store,
     private readonly clock: Clock,
     private readonly room: DiskRoom,
+    private readonly log: ChangeLogWriter,
   ) {}
 
   begin(): void {
@@ -42,8 +47,12 @@ export class Writer {
     this.head.now = Math.max(this.head.now, now);
   }
 
-  end(): void {
-    if (this.head.sequence !== this.startSequence) this.store.writeHead(this.head);
+  /** Answers whether anything has changed. */
+  end(): boolean {
+    if (this.head.sequence === this.startSequence) return false;
+    this.log.flush(this.head);
+    this.store.writeHead(this.head);
+    return true;
   }
 
   /** @throws DatabaseError having written nothing */
@@ -111,8 +120,8 @@ export class Writer {
       const record = this.store.entries.getBinary(key);
       void this.store.expiry.remove(indexed);
       if (!record || expiresOf(record) !== expires) continue;
-      this.head.sequence++;
       void this.store.entries.remove(key);
+      this.log.remove(this.head, ++this.head.sequence, key, true);
     }
     return due.length === SWEEP_AT_ONCE;
   }
@@ -123,15 +132,13 @@ export class Writer {
     const live = stored && (stored.expires === 0 || stored.expires > now) ? stored : undefined;
     const effect = decide(operation, live, now);
     if (stored && !live) {
-      this.head.sequence++;
-      changes.push({ before: stored, after: undefined });
+      changes.push({ before: stored, after: undefined, sequence: ++this.head.sequence, expired: true });
     }
     switch (effect.kind) {
       case 'none':
         return effect.outcome;
       case 'remove':
-        this.head.sequence++;
-        changes.push({ before: live, after: undefined });
+        changes.push({ before: live, after: undefined, sequence: ++this.head.sequence });
         return effect.outcome;
       case 'write': {
         const { value, type, created, expires } = effect;
@@ -150,23 +157,26 @@ export class Writer {
           sequence,
           etag: formatTag(epoch, sequence),
         };
-        changes.push({ before: live, after });
+        changes.push({ before: live, after, sequence });
         return { kind: live ? 'updated' : 'created', entry: after };
       }
     }
   }
 
   private carryOut(changes: readonly Change[]): void {
-    for (const { before, after } of changes) {
+    for (const { before, after, sequence, expired = false } of changes) {
       if (before && before.expires !== 0 && before.expires !== after?.expires) {
         void this.store.expiry.remove(expiryKey(before.expires, before.key));
       }
       if (!after) {
         void this.store.entries.remove(before!.key);
+        this.log.remove(this.head, sequence, before!.key, expired);
         continue;
       }
-      void this.store.entries.put(after.key, encode(after));
+      const record = encode(after);
+      void this.store.entries.put(after.key, record);
       if (after.expires !== 0) void this.store.expiry.put(expiryKey(after.expires, after.key), INDEXED);
+      this.log.put(this.head, after, record);
     }
   }
 

@@ -149,7 +149,7 @@ describe('a data folder', () => {
 /** Opens in a process of its own, because LMDB can die of a damaged file, and reads everything. */
 function openInChild(): Promise<Ended> {
   return runOnBuild(`
-    const engine = new LmdbEngine(${JSON.stringify(folder)}, (error) => say('failed ' + error.message), 60000);
+    const engine = new LmdbEngine(${JSON.stringify(folder)}, { onFailure: (error) => say('failed ' + error.message), maxSnapshotAge: 60000, watchLogBytes: 1 << 20 });
     try {
       await engine.open();
       let count = 0;

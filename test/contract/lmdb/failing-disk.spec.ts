@@ -27,7 +27,7 @@ afterAll(() => {
 
 const ENGINE = () => `
   const fs = await import('node:fs');
-  const engine = new LmdbEngine(${JSON.stringify(folder)}, (error) => say('failed'), 600000);
+  const engine = new LmdbEngine(${JSON.stringify(folder)}, { onFailure: () => say('failed'), maxSnapshotAge: 600000, watchLogBytes: 1 << 20 });
   await engine.open();
   const codeOf = (work) => work.then(() => 'ok', (error) => error.code ?? String(error));
   const put = (key, size = 100) =>

@@ -18,7 +18,7 @@ const ON_A_SMALL_DISK = () => `
   const { execFileSync } = await import('node:child_process');
   const disk = ${JSON.stringify(disk)};
   execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64m', 'tmpfs', disk]);
-  const make = () => new LmdbEngine(disk + '/data', (error) => say('failed: ' + error.message), 600000);
+  const make = () => new LmdbEngine(disk + '/data', { onFailure: (error) => say('failed: ' + error.message), maxSnapshotAge: 600000, watchLogBytes: 1 << 20 });
   let engine = make();
   await engine.open();
   const valueOf = (i) => Buffer.alloc(100000, 'v' + i);

@@ -1,0 +1,206 @@
+import { crc32 } from 'node:zlib';
+import { DatabaseError } from '../../errors.js';
+import type { Revision } from '../revision.js';
+import { formatTag, parseTag } from '../revision.js';
+import { LOGGED_VALUE_BYTES, type Change } from '../storage-engine.js';
+import { decode, encode, type StoredEntry } from './record.js';
+import type { Head, Store } from './store.js';
+
+/*
+ * The change log in the store: segments of changes under the sequence of their first, appended in the transaction that
+ * makes the changes.
+ *
+ * Problem: a log record a write would double what a write puts into the tree. Design: the changes of one transaction
+ * share a segment of up to 64 KiB, so a group commit of 64 writes appends one record. Whole segments are dropped from
+ * the front when the log outgrows its bounds; the head remembers the last revision that was dropped, so that a reader
+ * behind it is told to start anew, and so is one whose position belongs to another life of the database.
+ *
+ * A segment is changes back to back, then the CRC-32 of all of them. A change, little-endian:
+ *
+ *    0  u8   kind: 1 put, 2 delete, 3 expire, 4 put whose value is too large to be kept
+ *    1  u8   0
+ *    2  u16  length of the key
+ *    4  u32  epoch
+ *    8  f64  sequence
+ *   16  u32  length of what follows the key
+ *   20  …    the key, then the entry's record (record.ts), which of a large value has no value; then its size, f64
+ */
+const PUT = 1;
+const DELETE = 2;
+const EXPIRE = 3;
+const LARGE_PUT = 4;
+const HEADER_BYTES = 20;
+const CRC_BYTES = 4;
+const SEGMENT_BYTES = 64 * 1024;
+const MAX_CHANGES = 100_000;
+const READ_BYTES = 256 * 1024;
+/** The library's types know options only as a version. */
+const APPEND = { append: true } as unknown as number;
+
+/** How much log there is, kept in the head. */
+export interface LogBounds {
+  count: number;
+  bytes: number;
+  /** The last revision that the log no longer holds. */
+  floor: Revision;
+}
+
+/** Writes the log, inside write transactions. */
+export class ChangeLogWriter {
+  private parts: Buffer[] = [];
+  private partsBytes = 0;
+  private first = 0;
+
+  constructor(
+    private readonly store: Store,
+    private readonly maxBytes: number,
+  ) {}
+
+  /** A put of `entry`, whose record in the store is `record`. */
+  put(head: Head, entry: StoredEntry, record: Buffer): void {
+    if (entry.size <= LOGGED_VALUE_BYTES) return this.add(head, entry.sequence, PUT, entry.key, record);
+    const size = Buffer.allocUnsafe(8);
+    size.writeDoubleLE(entry.size);
+    const header = encode({ ...entry, value: Buffer.alloc(0), size: 0 });
+    this.add(head, entry.sequence, LARGE_PUT, entry.key, Buffer.concat([header, size]));
+  }
+
+  remove(head: Head, sequence: number, key: string, expired: boolean): void {
+    this.add(head, sequence, expired ? EXPIRE : DELETE, key, undefined);
+  }
+
+  /** Appends what has been added and drops what is too much. */
+  flush(head: Head): void {
+    this.appendSegment(head);
+    const { log } = head;
+    if (log.count <= MAX_CHANGES && log.bytes <= this.maxBytes) return;
+    for (const { key, value } of [...this.store.log.getRange({ start: 0, limit: 64 })]) {
+      if (log.count <= MAX_CHANGES && log.bytes <= this.maxBytes) break;
+      const changes = readSegment(value);
+      const last = changes.at(-1)!;
+      log.floor = { epoch: last.epoch, sequence: last.sequence };
+      log.count -= changes.length;
+      log.bytes -= value.length;
+      void this.store.log.remove(key);
+    }
+  }
+
+  private add(head: Head, sequence: number, kind: number, key: string, record: Buffer | undefined): void {
+    const keyBytes = Buffer.byteLength(key);
+    const recordBytes = record?.length ?? 0;
+    const part = Buffer.allocUnsafe(HEADER_BYTES + keyBytes + recordBytes);
+    part.writeUInt16LE(kind, 0);
+    part.writeUInt16LE(keyBytes, 2);
+    part.writeUInt32LE(head.epoch, 4);
+    part.writeDoubleLE(sequence, 8);
+    part.writeUInt32LE(recordBytes, 16);
+    part.write(key, HEADER_BYTES);
+    if (record) part.set(record, HEADER_BYTES + keyBytes);
+    if (this.parts.length === 0) this.first = sequence;
+    this.parts.push(part);
+    this.partsBytes += part.length;
+    if (this.partsBytes >= SEGMENT_BYTES) this.appendSegment(head);
+  }
+
+  private appendSegment({ log }: Head): void {
+    if (this.parts.length === 0) return;
+    const segment = Buffer.concat(this.parts, this.partsBytes + CRC_BYTES);
+    segment.writeUInt32LE(crc32(segment.subarray(0, this.partsBytes)), this.partsBytes);
+    void this.store.log.put(this.first, segment, APPEND);
+    log.count += this.parts.length;
+    log.bytes += segment.length;
+    this.parts = [];
+    this.partsBytes = 0;
+  }
+}
+
+interface LoggedChange extends Change, Revision {}
+
+/** Reads the log. */
+export class ChangeLogReader {
+  constructor(private readonly store: Store) {}
+
+  /**
+   * Changes behind `position`, oldest first, some hundred KiB of them; undefined if the log cannot serve it: malformed,
+   * dropped, from the future or from another life of the database.
+   */
+  after(position: string): Change[] | undefined {
+    const from = parseTag(position);
+    const head = this.store.readHead();
+    if (!from || from.sequence > head.sequence || from.sequence < head.log.floor.sequence) return undefined;
+    if (from.sequence === head.sequence) return from.epoch === head.epoch ? [] : undefined;
+    const changes: Change[] = [];
+    let before: Revision = head.log.floor;
+    let bytes = 0;
+    for (const { value } of this.store.log.getRange({ start: this.segmentAt(from.sequence) })) {
+      for (const change of readSegment(value)) {
+        if (change.sequence > from.sequence) changes.push(change);
+        else before = change;
+      }
+      // Epochs never fall. A position between two changes is of this life only if its epoch lies between theirs.
+      if (changes.length > 0 && bytes === 0 && !liesBetween(from, before, changes[0] as LoggedChange))
+        return undefined;
+      if (changes.length > 0) bytes += value.length;
+      if (bytes >= READ_BYTES) break;
+    }
+    return changes;
+  }
+
+  /** The key of the last segment that begins at or before `sequence`. */
+  private segmentAt(sequence: number): number {
+    const [key] = this.store.log.getKeys({
+      start: sequence,
+      end: 0,
+      reverse: true,
+      inclusiveEnd: true,
+      limit: 1,
+    });
+    return key ?? 0;
+  }
+}
+
+function liesBetween(position: Revision, before: Revision, after: Revision): boolean {
+  if (position.sequence === before.sequence) return position.epoch === before.epoch;
+  return before.epoch <= position.epoch && position.epoch <= after.epoch;
+}
+
+function readSegment(segment: Buffer): LoggedChange[] {
+  const end = segment.length - CRC_BYTES;
+  if (end < 0 || crc32(segment.subarray(0, end)) !== segment.readUInt32LE(end)) {
+    throw new DatabaseError('corrupt', 'A segment of the change log fails its checksum.');
+  }
+  const changes: LoggedChange[] = [];
+  for (let at = 0; at < end;) {
+    const keyEnd = at + HEADER_BYTES + segment.readUInt16LE(at + 2);
+    const next = keyEnd + segment.readUInt32LE(at + 16);
+    changes.push(readChange(segment, at, keyEnd, next));
+    at = next;
+  }
+  return changes;
+}
+
+function readChange(segment: Buffer, at: number, keyEnd: number, end: number): LoggedChange {
+  const kind = segment.readUInt16LE(at);
+  const epoch = segment.readUInt32LE(at + 4);
+  const sequence = segment.readDoubleLE(at + 8);
+  const key = segment.toString('utf8', at + HEADER_BYTES, keyEnd);
+  const position = formatTag(epoch, sequence);
+  const about = { position, key, etag: position, epoch, sequence };
+  switch (kind) {
+    case PUT: {
+      const entry = decode(key, segment.subarray(keyEnd, end));
+      return { ...about, kind: 'put', entry, value: entry.value };
+    }
+    case LARGE_PUT: {
+      const { type, created, modified, expires } = decode(key, segment.subarray(keyEnd, end - 8));
+      const size = segment.readDoubleLE(end - 8);
+      return {
+        ...about,
+        kind: 'put',
+        entry: { key, type, size, etag: position, created, modified, expires },
+      };
+    }
+    default:
+      return { ...about, kind: kind === DELETE ? 'delete' : 'expire' };
+  }
+}
