@@ -10,6 +10,7 @@ const FRAMEWORK = new Set([
   'RoutesResolver',
   'RouterExplorer',
   'NestApplication',
+  'ExceptionHandler',
 ]);
 
 /** One line an event: for people on a terminal, JSON elsewhere. */
