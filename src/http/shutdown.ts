@@ -1,4 +1,6 @@
-import type { Server } from 'node:http';
+import type { Server, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import { Server as TlsServer } from 'node:tls';
 import type { INestApplication } from '@nestjs/common';
 import type { RequestGate } from './request-gate.js';
 
@@ -10,24 +12,36 @@ const SWEEP_MS = 50;
  * 9 s whoever is still being answered is cut off, so that the process has ended within 10 s.
  */
 export function shutDownOnSignals(app: INestApplication, gate: RequestGate): void {
+  const closeUnused = unusedConnections(app.getHttpServer() as Server);
   let stopping = false;
-  const stop = (signal: NodeJS.Signals) => {
+  const stop = () => {
     if (stopping) return;
     stopping = true;
-    void drain(app, gate, signal);
+    void drain(app, gate, closeUnused);
   };
   process.on('SIGTERM', stop).on('SIGINT', stop);
 }
 
-async function drain(app: INestApplication, gate: RequestGate, signal: NodeJS.Signals): Promise<void> {
+/** A function that ends the connections without a request. Node takes silent ones, which browsers open, for busy. */
+function unusedConnections(server: Server): () => void {
+  const open = new Set<Socket & { _httpMessage?: ServerResponse | null }>();
+  server.on(server instanceof TlsServer ? 'secureConnection' : 'connection', (socket: Socket) => {
+    open.add(socket);
+    socket.once('close', () => open.delete(socket));
+  });
+  return () => {
+    for (const socket of open) if (!socket._httpMessage) socket.destroy();
+  };
+}
+
+async function drain(app: INestApplication, gate: RequestGate, closeUnused: () => void): Promise<void> {
   const server = app.getHttpServer() as Server;
   gate.drain();
-  // A connection becomes idle when its last answer is out; closing the server ends only those idle at that moment.
-  const sweep = setInterval(() => server.closeIdleConnections(), SWEEP_MS);
+  // A connection becomes unused when its last answer is out; closing the server ends only those idle at that moment.
+  const sweep = setInterval(closeUnused, SWEEP_MS);
   const deadline = setTimeout(() => server.closeAllConnections(), DEADLINE_MS);
   await app.close();
   clearInterval(sweep);
   clearTimeout(deadline);
   process.exitCode = 0;
-  void signal;
 }
