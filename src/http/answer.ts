@@ -64,6 +64,22 @@ export function startText(response: ServerResponse, type: string, headers = NO_H
   response.writeHead(200, [...BASE, ...REVALIDATE, 'Content-Type', type, ...headers]);
 }
 
+/** Starts Server-Sent Events. The body ends with the connection: chunks would cost four writes an event. */
+export function startEvents(response: ServerResponse): void {
+  response.removeHeader('Transfer-Encoding');
+  response.shouldKeepAlive = false;
+  response.writeHead(200, [
+    ...BASE,
+    'Content-Type',
+    'text/event-stream',
+    'Cache-Control',
+    'no-cache, no-transform',
+    'X-Accel-Buffering',
+    'no',
+    ...vary(response),
+  ]);
+}
+
 /** Answers a stored value, or a part of it. */
 export function answerValue(
   response: ServerResponse,

@@ -33,9 +33,14 @@ export class DatabaseService {
 
   /** The entry under `key`, at once where the engine can. @throws MissingKeyError */
   get(key: string): Awaitable<Entry> {
-    checkKey(key);
-    const found = this.engine.get(key);
+    const found = this.find(key);
     return found instanceof Promise ? found.then((entry) => present(key, entry)) : present(key, found);
+  }
+
+  /** The same, or undefined. */
+  find(key: string): Awaitable<Entry | undefined> {
+    checkKey(key);
+    return this.engine.get(key);
   }
 
   /** Stores a text that does not expire. Durable when it resolves. */

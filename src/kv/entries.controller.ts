@@ -5,16 +5,24 @@ import { refuseMethod } from '../http/answer.js';
 import { EntryEndpoint } from './entry.endpoint.js';
 import { keyOfPath } from './key.js';
 import { Parameters } from './parameters.js';
+import { wantsEvents, WatchEndpoint } from './watch.endpoint.js';
 
 /** `/kv/{key}`: one entry. The key is everything behind `/kv/`, slashes included; nothing behind it is no key. */
 @Controller()
 export class EntriesController {
-  constructor(private readonly entry: EntryEndpoint) {}
+  constructor(
+    private readonly entry: EntryEndpoint,
+    private readonly watch: WatchEndpoint,
+  ) {}
 
   @Get('kv/{*key}')
   get(@Req() request: IncomingMessage, @Res() response: ServerResponse): void | Promise<void> {
+    const key = keyOfPath(request.url!);
+    if (wantsEvents(request)) {
+      return this.watch.stream(request, response, { key }, this.parameters(request, ['since']).get('since'));
+    }
     this.parameters(request, []);
-    return this.entry.get(request, response, keyOfPath(request.url!));
+    return this.entry.get(request, response, key);
   }
 
   @Put('kv/{*key}')

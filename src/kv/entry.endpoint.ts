@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { AppConfig } from '../config/app-config.js';
-import { DatabaseError } from '../errors.js';
+import { DatabaseError, MissingKeyError } from '../errors.js';
 import { answerEmpty, answerError, answerJson, answerOptions, answerValue, vary } from '../http/answer.js';
 import { BodyReader } from '../http/body-reader.js';
 import { evaluate } from '../storage/condition.js';
@@ -16,6 +16,7 @@ import { essenceOf, storedType } from './media-type.js';
 import { mergePatch } from './merge-patch.js';
 import { parseInt64, parseTtl, type Parameters } from './parameters.js';
 import { conditionOf, writeConditionOf } from './preconditions.js';
+import { waitOf, WatchEndpoint } from './watch.endpoint.js';
 
 const MERGE_PATCH = 'application/merge-patch+json';
 const ACCEPT_PATCH = ['Accept-Patch', MERGE_PATCH];
@@ -29,12 +30,33 @@ export class EntryEndpoint {
   constructor(
     private readonly database: DatabaseService,
     private readonly bodies: BodyReader,
+    private readonly watch: WatchEndpoint,
     private readonly config: AppConfig,
   ) {}
 
   get(request: IncomingMessage, response: ServerResponse, key: string): void | Promise<void> {
+    const wait = waitOf(request);
+    if (wait !== undefined) return this.getHeld(request, response, key, wait);
     const entry = this.database.get(key);
     if (entry instanceof Promise) return entry.then((found) => show(request, response, found));
+    show(request, response, entry);
+  }
+
+  /** Holds the answer while the client knows it: while it would be 304, or, without If-None-Match, while it would be 404. */
+  private async getHeld(
+    request: IncomingMessage,
+    response: ServerResponse,
+    key: string,
+    wait: number,
+  ): Promise<void> {
+    const condition = conditionOf(request.headers);
+    const isKnown = (entry: Entry | undefined) =>
+      condition?.ifNoneMatch === undefined
+        ? entry === undefined
+        : entry !== undefined && evaluate(condition, entry) === 'known';
+    const look = () => this.database.find(key);
+    const entry = await this.watch.hold(response, { key }, wait, look, isKnown);
+    if (!entry) throw new MissingKeyError(key);
     show(request, response, entry);
   }
 

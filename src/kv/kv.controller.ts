@@ -7,8 +7,10 @@ import type { Entry } from '../storage/entry.js';
 import { DatabaseService } from './database.service.js';
 import { DescribeAll, DescribeGet, DescribeSet } from './kv.openapi.js';
 import { MissingKeyFilter } from './missing-key.filter.js';
+import { Parameters } from './parameters.js';
 import { memberAsJson } from './plain-json.js';
 import { parseGetQuery, parseSetQuery } from './original-query.js';
+import { wantsEvents, WatchEndpoint } from './watch.endpoint.js';
 
 /**
  * The original three routes. Handlers take the raw request and write their own answer: Nest's parameter pipes and
@@ -17,7 +19,10 @@ import { parseGetQuery, parseSetQuery } from './original-query.js';
 @Controller()
 @UseFilters(MissingKeyFilter)
 export class KvController {
-  constructor(private readonly database: DatabaseService) {}
+  constructor(
+    private readonly database: DatabaseService,
+    private readonly watch: WatchEndpoint,
+  ) {}
 
   /**
    * Reads one key
@@ -69,7 +74,11 @@ export class KvController {
    */
   @Get()
   @DescribeAll()
-  async showAll(@Res() response: ServerResponse): Promise<void> {
+  async showAll(@Req() request: IncomingMessage, @Res() response: ServerResponse): Promise<void> {
+    if (wantsEvents(request)) {
+      const since = new Parameters(request.url!, ['since']).get('since');
+      return this.watch.stream(request, response, { prefix: '' }, since);
+    }
     let before = '{';
     for await (const entries of this.database.scan()) {
       if (before === '{') startJson(response);

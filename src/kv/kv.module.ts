@@ -8,11 +8,13 @@ import { EntryEndpoint } from './entry.endpoint.js';
 import { Importer } from './importer.js';
 import { KvController } from './kv.controller.js';
 import { RangesController } from './ranges.controller.js';
+import { WatchEndpoint } from './watch.endpoint.js';
+import { WatchHub } from './watch-hub.js';
 
 /** The product: keys and values over HTTP. */
 @Module({
   imports: [StorageModule, HttpModule],
-  providers: [DatabaseService, EntryEndpoint, Importer],
+  providers: [DatabaseService, EntryEndpoint, Importer, WatchHub, WatchEndpoint],
   controllers: [KvController, RangesController, BatchController, EntriesController],
   exports: [DatabaseService],
 })

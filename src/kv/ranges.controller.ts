@@ -13,6 +13,7 @@ import { Importer } from './importer.js';
 import { exportRange, wantsNdjson } from './ndjson.js';
 import { Parameters } from './parameters.js';
 import { conditionOf } from './preconditions.js';
+import { wantsEvents, waitOf, WatchEndpoint } from './watch.endpoint.js';
 
 const PAGE = ['prefix', 'after', 'limit', 'delimiter', 'values', 'reverse', 'count'];
 const MAX_ITEMS = 1000;
@@ -29,6 +30,7 @@ export class RangesController {
     private readonly database: DatabaseService,
     private readonly entry: EntryEndpoint,
     private readonly importer: Importer,
+    private readonly watch: WatchEndpoint,
   ) {}
 
   @Head()
@@ -42,6 +44,7 @@ export class RangesController {
 
   @Get()
   async get(@Req() request: IncomingMessage, @Res() response: ServerResponse): Promise<void> {
+    if (wantsEvents(request)) return this.follow(request, response);
     if (Parameters.names(request.url!, 'key'))
       return this.entry.get(request, response, keyOf(request, []).key);
     if (wantsNdjson(request)) {
@@ -103,29 +106,36 @@ export class RangesController {
     else answerOptions(response, ALLOW);
   }
 
+  private follow(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const one = Parameters.names(request.url!, 'key');
+    const { key, parameters } = one
+      ? keyOf(request, ['since'])
+      : { key: '', ...prefixOf(request, ['prefix', 'since']) };
+    const target = one ? { key } : { prefix: parameters.keyText('prefix') ?? '' };
+    return this.watch.stream(request, response, target, parameters.get('since'));
+  }
+
   private async answerPage(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { prefix, parameters } = prefixOf(request, PAGE);
     const values = parameters.flag('values');
     const counted = parameters.flag('count') ? await this.countHeader(parameters) : [];
-    const page = await this.database.range({
+    const query = {
       prefix,
       after: parameters.keyText('after'),
       limit: parameters.number('limit', 1, MAX_ITEMS, DEFAULT_ITEMS),
       delimiter: parameters.keyText('delimiter'),
       reverse: parameters.flag('reverse'),
       values,
-    });
-    const json = pageJson(page, values);
-    const etag = createHash('sha256').update(json).digest('base64url').slice(0, 22);
-    const headers = [
-      'ETag',
-      `"${etag}"`,
-      ...vary(response),
-      ...linkHeader(request.url!, page.next),
-      ...counted,
-    ];
+    };
     const known = conditionOf(request.headers)?.ifNoneMatch;
-    if (known === '*' || known?.includes(etag)) answerEmpty(response, 304, headers);
+    const isKnown = ({ etag }: Page) => known === '*' || known?.includes(etag) === true;
+    const look = async () => pageOf(await this.database.range(query), values);
+    const wait = waitOf(request);
+    const page =
+      wait === undefined ? await look() : await this.watch.hold(response, { prefix }, wait, look, isKnown);
+    const { json, etag, next } = page;
+    const headers = ['ETag', `"${etag}"`, ...vary(response), ...linkHeader(request.url!, next), ...counted];
+    if (isKnown(page)) answerEmpty(response, 304, headers);
     else answerJson(response, 200, json, headers);
   }
 
@@ -149,6 +159,18 @@ function prefixOf(
 ): { prefix: string; parameters: Parameters } {
   const parameters = new Parameters(request.url!, known);
   return { prefix: parameters.keyText('prefix') ?? '', parameters };
+}
+
+/** A page as its answer. */
+interface Page {
+  readonly json: string;
+  readonly etag: string;
+  readonly next: string | undefined;
+}
+
+function pageOf(range: RangePage, values: boolean): Page {
+  const json = pageJson(range, values);
+  return { json, etag: createHash('sha256').update(json).digest('base64url').slice(0, 22), next: range.next };
 }
 
 function pageJson({ items, groups, next }: RangePage, values: boolean): string {

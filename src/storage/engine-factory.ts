@@ -26,10 +26,9 @@ export function isDatabaseUrl(url: string): boolean {
 
 /** Makes the engine that `url` names; it is not open yet. @throws StartError */
 export function createEngine(url: string, settings: EngineSettings): StorageEngine {
+  if (!isDatabaseUrl(url)) throw new StartError(`DATABASE_URL must be ${DATABASE_URL_FORMS}.`);
   const { scheme, rest } = split(url);
-  const make = ENGINES[scheme];
-  if (!make) throw new StartError(`DATABASE_URL must be ${DATABASE_URL_FORMS}.`);
-  return make(rest, settings);
+  return ENGINES[scheme]!(rest, settings);
 }
 
 function split(url: string): { scheme: string; rest: string } {

@@ -137,7 +137,7 @@ export class MemoryEngine extends StorageEngine {
     return this.log.filter((change) => change.position > position);
   }
 
-  covers(position: string, change: Change): boolean {
+  covers(position: string, change: Pick<Change, 'position'>): boolean {
     return change.position <= position;
   }
 

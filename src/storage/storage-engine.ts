@@ -180,8 +180,8 @@ export abstract class StorageEngine {
   /** Changes behind `position`, oldest first, some of them; none if there are none; undefined if it cannot be served. */
   abstract changes(position: string): Awaitable<readonly Change[] | undefined>;
 
-  /** Whether what was read at `position` shows `change` already. */
-  abstract covers(position: string, change: Change): boolean;
+  /** Whether what was read at `position` shows `change` already; or all that another position shows. */
+  abstract covers(position: string, change: Pick<Change, 'position'>): boolean;
 
   /** Calls `listener` soon after changes have been committed. Answers how to stop. */
   abstract onChange(listener: () => void): () => void;

@@ -7,6 +7,8 @@ export interface Answer {
   readonly status: number;
   readonly headers: IncomingMessage['headers'];
   readonly text: string;
+  /** The body as it came. */
+  readonly bytes: Buffer;
 }
 
 export interface Question {
@@ -33,8 +35,8 @@ export function ask(port: number, path: string, question: Question = {}): Promis
           if (!response.complete) reject(new Error('the answer broke off'));
         });
         response.on('end', () => {
-          const text = Buffer.concat(chunks).toString();
-          resolve({ status: response.statusCode!, headers: response.headers, text });
+          const bytes = Buffer.concat(chunks);
+          resolve({ status: response.statusCode!, headers: response.headers, text: bytes.toString(), bytes });
         });
       },
     );

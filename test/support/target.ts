@@ -32,8 +32,8 @@ export async function startInProcess(settings: Record<string, string> = {}): Pro
   };
 }
 
-async function startBuilt(): Promise<Target> {
-  const server = await startServer();
+export async function startBuilt(settings: Record<string, string> = {}): Promise<Target> {
+  const server = await startServer(settings);
   return { port: server.port, close: async () => void (await server.end()) };
 }
 
@@ -44,5 +44,5 @@ export const TARGETS: { name: string; start: () => Promise<Target> }[] = [
     name: 'lmdb: in process',
     start: () => startInProcess({ DATABASE_URL: `lmdb:${temporaryFolder()}` }),
   },
-  { name: 'the built server', start: startBuilt },
+  { name: 'the built server', start: () => startBuilt() },
 ];

@@ -191,7 +191,7 @@ export class LmdbEngine extends StorageEngine {
   }
 
   /** Positions and tags are one sequence of fixed width, so that text compares as time does. */
-  covers(position: string, change: Change): boolean {
+  covers(position: string, change: Pick<Change, 'position'>): boolean {
     return change.position <= position;
   }
 

@@ -1,0 +1,230 @@
+import { Injectable, Logger, type OnModuleDestroy, type OnModuleInit } from '@nestjs/common';
+import { AppConfig, isLoopback } from '../config/app-config.js';
+import { DatabaseError } from '../errors.js';
+import { StorageEngine, type Change } from '../storage/storage-engine.js';
+import { changeEvent, heartbeatEvent } from './watch-events.js';
+
+const HEARTBEAT_MS = 15_000;
+/** Of other machines; programs of this one, and a proxy on it, all have the same address. */
+const MAX_PER_ADDRESS = 100;
+
+/** What somebody follows: one key, or every key that begins with a prefix. */
+export type WatchTarget = { readonly key: string } | { readonly prefix: string };
+
+/** Somebody who is told of changes as they happen. */
+export interface Watcher {
+  /** Changes, and their events as encoded once for all who get the same. */
+  deliver(events: Buffer, changes: readonly Change[]): void;
+  /** A sign of life: everything up to `position` has been told. */
+  heartbeat(event: Buffer, position: string): void;
+  /** The server stops, or can tell no more: the client should come again. */
+  end(): void;
+}
+
+/** Watchers that get the same events. */
+class Audience {
+  readonly watchers = new Set<Watcher>();
+  /** What it is to be told next, and the same encoded. */
+  changes: Change[] = [];
+  events: string[] = [];
+}
+
+/**
+ * Tells watchers of changes.
+ *
+ * Problem: a thousand watchers and a hundred writes a second are a hundred thousand events. Design: one reader follows the
+ * change log for all. The audience of a key is found by looking up the key, and its beginnings of those lengths that are
+ * watched, so that finding does not slow down with the number of watchers. An event is encoded once, and what one look at
+ * the log brings an audience is one buffer that every watcher of it writes. After a delivery the hub rests as long as the
+ * delivery took, so that it gathers more under load and never takes more than half of the processor. Guarantee: a watcher
+ * that has followed the log to the hub's position by itself, and then joins, misses nothing.
+ */
+@Injectable()
+export class WatchHub implements OnModuleInit, OnModuleDestroy {
+  private readonly byKey = new Map<string, Audience>();
+  private readonly byPrefix = new Map<string, Audience>();
+  /** How many watched prefixes have each length, UTF-16 units. */
+  private readonly prefixLengths = new Map<number, number>();
+  private readonly logger = new Logger('Watch');
+  /** How far the audiences have been told; undefined while there are none. */
+  private position: string | undefined;
+  private delivering = false;
+  private again = false;
+  private watchers = 0;
+  private readonly byAddress = new Map<string, number>();
+  private stopped = false;
+  private heartbeats: NodeJS.Timeout | undefined;
+  private stopListening: (() => void) | undefined;
+
+  constructor(
+    private readonly engine: StorageEngine,
+    private readonly config: AppConfig,
+  ) {}
+
+  onModuleInit(): void {
+    this.stopListening = this.engine.onChange(() => this.wake());
+    this.heartbeats = setInterval(() => this.beat(), HEARTBEAT_MS).unref();
+  }
+
+  onModuleDestroy(): void {
+    this.stopped = true;
+    this.stopListening?.();
+    clearInterval(this.heartbeats);
+    this.endAll();
+  }
+
+  /** Whether there is room for one more, and it makes sense to wait. */
+  hasRoom(): boolean {
+    return !this.stopped && this.watchers < this.config.maxWatchers;
+  }
+
+  /** Counts a client in, from the snapshot on. Answers how to count it out. @throws DatabaseError `busy` */
+  enter(address: string): () => void {
+    if (!this.hasRoom()) {
+      const limit = this.config.maxWatchers;
+      throw new DatabaseError('busy', `${limit} clients are watching already (MAX_WATCHERS).`, {
+        limit,
+        setting: 'MAX_WATCHERS',
+      });
+    }
+    const others = this.byAddress.get(address) ?? 0;
+    if (others >= MAX_PER_ADDRESS && !isLoopback(address)) {
+      const detail = `${MAX_PER_ADDRESS} clients of this address are watching already.`;
+      throw new DatabaseError('busy', detail, { limit: MAX_PER_ADDRESS });
+    }
+    this.watchers++;
+    this.byAddress.set(address, others + 1);
+    return () => this.exit(address);
+  }
+
+  private exit(address: string): void {
+    this.watchers--;
+    const left = this.byAddress.get(address)! - 1;
+    if (left === 0) this.byAddress.delete(address);
+    else this.byAddress.set(address, left);
+  }
+
+  /** Tells `watcher` of changes of `target` from now on. Answers how to leave. */
+  join(target: WatchTarget, watcher: Watcher): () => void {
+    const audience = this.audienceOf(target);
+    audience.watchers.add(watcher);
+    return () => {
+      audience.watchers.delete(watcher);
+      if (audience.watchers.size === 0) this.forget(target, audience);
+    };
+  }
+
+  /** How far everybody who joined has been told. Begins to follow the log if nobody did. */
+  async follow(): Promise<string> {
+    this.position ??= await this.engine.position();
+    return this.position;
+  }
+
+  private wake(): void {
+    if (this.position === undefined) return;
+    this.again = true;
+    if (!this.delivering) void this.deliverAll();
+  }
+
+  private async deliverAll(): Promise<void> {
+    this.delivering = true;
+    try {
+      while (this.again && !this.stopped) {
+        this.again = false;
+        const start = performance.now();
+        await this.deliverNews();
+        const took = performance.now() - start;
+        if (took > 1) await new Promise((resolve) => setTimeout(resolve, took));
+      }
+    } catch (error) {
+      // Whoever comes again starts from the log, and hears what is wrong with it.
+      this.logger.error(error instanceof Error ? error.stack : String(error));
+      this.endAll();
+    } finally {
+      this.delivering = false;
+    }
+  }
+
+  /** Reads the log on to its end and hands out what it says. */
+  private async deliverNews(): Promise<void> {
+    while (this.position !== undefined) {
+      if (this.byKey.size === 0 && this.byPrefix.size === 0) {
+        this.position = undefined;
+        return;
+      }
+      const changes = await this.engine.changes(this.position);
+      if (!changes) return this.endAll();
+      if (changes.length === 0) return;
+      this.position = changes.at(-1)!.position;
+      this.handOut(changes);
+    }
+  }
+
+  private handOut(changes: readonly Change[]): void {
+    const told = new Set<Audience>();
+    for (const change of changes) {
+      let event: string | undefined;
+      for (const audience of this.audiencesOf(change.key)) {
+        event ??= changeEvent(change);
+        audience.events.push(event);
+        audience.changes.push(change);
+        told.add(audience);
+      }
+    }
+    for (const audience of told) {
+      const events = Buffer.from(audience.events.join(''));
+      const { changes: its } = audience;
+      audience.events = [];
+      audience.changes = [];
+      for (const watcher of audience.watchers) watcher.deliver(events, its);
+    }
+  }
+
+  private *audiencesOf(key: string): Iterable<Audience> {
+    const exact = this.byKey.get(key);
+    if (exact) yield exact;
+    for (const length of this.prefixLengths.keys()) {
+      if (length > key.length) continue;
+      const audience = this.byPrefix.get(key.slice(0, length));
+      if (audience) yield audience;
+    }
+  }
+
+  private audienceOf(target: WatchTarget): Audience {
+    const [audiences, name] = 'key' in target ? [this.byKey, target.key] : [this.byPrefix, target.prefix];
+    let audience = audiences.get(name);
+    if (!audience) {
+      audiences.set(name, (audience = new Audience()));
+      if ('prefix' in target) this.countLength(name.length, 1);
+    }
+    return audience;
+  }
+
+  private forget(target: WatchTarget, audience: Audience): void {
+    const [audiences, name] = 'key' in target ? [this.byKey, target.key] : [this.byPrefix, target.prefix];
+    if (audiences.get(name) !== audience) return;
+    audiences.delete(name);
+    if ('prefix' in target) this.countLength(name.length, -1);
+  }
+
+  private countLength(length: number, change: 1 | -1): void {
+    const count = (this.prefixLengths.get(length) ?? 0) + change;
+    if (count === 0) this.prefixLengths.delete(length);
+    else this.prefixLengths.set(length, count);
+  }
+
+  private beat(): void {
+    if (this.position === undefined || this.delivering) return;
+    const event = Buffer.from(heartbeatEvent(this.position));
+    for (const watcher of this.everybody()) watcher.heartbeat(event, this.position);
+  }
+
+  private endAll(): void {
+    for (const watcher of [...this.everybody()]) watcher.end();
+    this.position = undefined;
+  }
+
+  private *everybody(): Iterable<Watcher> {
+    for (const audience of [...this.byKey.values(), ...this.byPrefix.values()]) yield* audience.watchers;
+  }
+}

@@ -1,0 +1,122 @@
+import { Injectable } from '@nestjs/common';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { DatabaseError } from '../errors.js';
+import { startEvents } from '../http/answer.js';
+import { StorageEngine, type Awaitable, type Change } from '../storage/storage-engine.js';
+import { RETRY } from './watch-events.js';
+import { WatchHub, type Watcher, type WatchTarget } from './watch-hub.js';
+import { WatchSession } from './watch-session.js';
+
+const MAX_WAIT_SECONDS = 60;
+
+/** How a readable URL is followed: live as Server-Sent Events, or by a long-poll. */
+@Injectable()
+export class WatchEndpoint {
+  constructor(
+    private readonly engine: StorageEngine,
+    private readonly hub: WatchHub,
+  ) {}
+
+  /** Answers with events for as long as the client stays. @throws DatabaseError `busy` if too many are watching */
+  async stream(
+    request: IncomingMessage,
+    response: ServerResponse,
+    target: WatchTarget,
+    since: string | undefined,
+  ): Promise<void> {
+    response.once('close', this.hub.enter(request.socket.remoteAddress ?? ''));
+    startEvents(response);
+    response.write(RETRY);
+    const lastId = request.headers['last-event-id'];
+    try {
+      await new WatchSession(this.engine, this.hub, response, target).run(
+        lastId === undefined ? since : String(lastId),
+      );
+    } catch (error) {
+      // The client is gone or does not read: it comes again by itself.
+      response.destroy();
+      if (!(error instanceof DatabaseError)) throw error;
+    }
+  }
+
+  /**
+   * Looks until there is news, the time is over, or the server stops; answers what it saw last.
+   * @param wait seconds
+   * @param look reads the present state
+   * @param isKnown whether the client knows that state already
+   */
+  async hold<T>(
+    response: ServerResponse,
+    target: WatchTarget,
+    wait: number,
+    look: () => Awaitable<T>,
+    isKnown: (state: T) => boolean,
+  ): Promise<T> {
+    if (!this.hub.hasRoom()) return look();
+    const exit = this.hub.enter(response.req.socket.remoteAddress ?? '');
+    response.setHeader('Preference-Applied', `wait=${wait}`);
+    const waiter = new Waiter(wait * 1000);
+    await this.hub.follow();
+    const leave = this.hub.join(target, waiter);
+    response.once('close', () => waiter.end());
+    try {
+      for (;;) {
+        const state = await look();
+        if (waiter.over || !isKnown(state)) return state;
+        await waiter.news();
+      }
+    } finally {
+      leave();
+      exit();
+      waiter.end();
+    }
+  }
+}
+
+/** A long-poll that waits for something to happen. */
+class Waiter implements Watcher {
+  over = false;
+  private happened = false;
+  private wake: (() => void) | undefined;
+  private readonly timer: NodeJS.Timeout;
+
+  constructor(milliseconds: number) {
+    this.timer = setTimeout(() => this.end(), milliseconds);
+  }
+
+  deliver(_events: Buffer, _changes: readonly Change[]): void {
+    this.happened = true;
+    this.wake?.();
+  }
+
+  heartbeat(): void {}
+
+  end(): void {
+    clearTimeout(this.timer);
+    this.over = true;
+    this.wake?.();
+  }
+
+  /** Resolves at once if something has happened since the last call. */
+  async news(): Promise<void> {
+    if (!this.happened && !this.over) await new Promise<void>((resolve) => (this.wake = resolve));
+    this.happened = false;
+  }
+}
+
+/** Whether the client asks for events, as browsers' EventSource does by itself. */
+export function wantsEvents({ headers, method }: IncomingMessage): boolean {
+  return (
+    method === 'GET' &&
+    headers.accept !== undefined &&
+    /(?:^|[\s,])text\/event-stream(?:[\s;,]|$)/i.test(headers.accept)
+  );
+}
+
+/** The seconds of `Prefer: wait=n` (RFC 7240), at most 60; undefined if there is none, or one that is malformed. */
+export function waitOf({ headers, method }: IncomingMessage): number | undefined {
+  const { prefer } = headers;
+  if (prefer === undefined || method !== 'GET') return undefined;
+  const match = /(?:^|[,;\s])wait\s*=\s*"?([0-9]+)"?\s*(?:[,;]|$)/i.exec(String(prefer));
+  return match ? Math.min(Number(match[1]), MAX_WAIT_SECONDS) : undefined;
+}
