@@ -139,7 +139,7 @@ export function problemOf(error: DatabaseError): object {
 }
 
 /** The original routes and everything around them keep `{title, detail}`. */
-function speaksProblems(url: string): boolean {
+export function speaksProblems(url: string): boolean {
   return /^\/(?:kv|batch|tokens|backup)(?:[/?]|$)/.test(url);
 }
 

@@ -3,6 +3,7 @@ import { ApiExcludeEndpoint } from '@nestjs/swagger';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { ERRORS, type ErrorCode } from '../errors.js';
 import { answerJson, answerOptions, refuseMethod } from './answer.js';
+import { DescribeProblem } from './problems.openapi.js';
 import { STATUS_OF } from './status-of.js';
 
 const PREFIX = '/problems/';
@@ -11,7 +12,12 @@ const ALLOW = 'GET, HEAD, OPTIONS';
 /** What the `type` of a problem points to: its row of the table of errors. */
 @Controller('problems')
 export class ProblemsController {
+  /**
+   * Explains an error
+   * @remarks The `type` of a problem leads here. Codes never change; titles may.
+   */
   @Get(':code')
+  @DescribeProblem()
   show(@Req() request: IncomingMessage, @Res() response: ServerResponse): void {
     const code = codeOf(request);
     const [title, meaning] = ERRORS[code];

@@ -7,6 +7,7 @@ import { answerOptions, answerPassing, problemOf, refuseMethod } from '../http/a
 import { BodyReader } from '../http/body-reader.js';
 import { STATUS_OF } from '../http/status-of.js';
 import type { Operation, Outcome } from '../storage/operation.js';
+import { DescribeBatch } from './batch.openapi.js';
 import { parseBatch } from './batch-request.js';
 import { DatabaseService } from './database.service.js';
 import { expiresJson, valueMember } from './entry-json.js';
@@ -26,7 +27,17 @@ export class BatchController {
     private readonly config: AppConfig,
   ) {}
 
+  /**
+   * Does many operations
+   * @remarks In order, each seeing the effects of those before. If atomic, the first that fails undoes all: the answer is
+   * its problem, with its `index`.
+   * @throws {400} The batch or an operation is malformed.
+   * @throws {409} Atomic, and the value to count is no integer, or the sum no 64-bit one.
+   * @throws {412} Atomic, and a condition does not hold.
+   * @throws {413} More than 1000 operations, or than 16 MiB in or out, or a value larger than MAX_VALUE_BYTES.
+   */
   @Post()
+  @DescribeBatch()
   async run(@Req() request: IncomingMessage, @Res() response: ServerResponse): Promise<void> {
     new Parameters(request.url!, []);
     if (!TYPES.includes(essenceOf(request.headers['content-type'] ?? 'application/json'))) {

@@ -5,7 +5,7 @@ import { answerJson, answerOptions, refuseMethod, startText, vary } from '../htt
 import { writePaced } from '../http/paced-writer.js';
 import type { Entry } from '../storage/entry.js';
 import { DatabaseService } from './database.service.js';
-import { DescribeAll, DescribeGet, DescribeSet } from './kv.openapi.js';
+import { DescribeAll, DescribeGet, DescribeRefusedHead, DescribeSet } from './kv.openapi.js';
 import { MissingKeyFilter } from './missing-key.filter.js';
 import { Parameters } from './parameters.js';
 import { memberAsJson } from './plain-json.js';
@@ -36,9 +36,12 @@ export class KvController {
     return entry instanceof Promise ? entry.then((found) => show(response, found)) : show(response, entry);
   }
 
-  /** Express would answer HEAD by the handler of GET, and write. */
+  /**
+   * Refused: Express would answer it by the handler of GET, and write
+   * @throws {405} Nothing was written.
+   */
   @Head('set')
-  @ApiExcludeEndpoint()
+  @DescribeRefusedHead()
   headSet(@Req() request: IncomingMessage, @Res() response: ServerResponse): void {
     refuseMethod(request, response, allowOf('/set'));
   }

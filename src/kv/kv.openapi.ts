@@ -1,5 +1,6 @@
 import { applyDecorators } from '@nestjs/common';
 import { ApiQuery, ApiResponse, ApiTags } from '@nestjs/swagger';
+import { KEY } from './schemas.js';
 
 /*
  * What the doc comments of KvController cannot say: the shape of queries and answers, with examples that run. One
@@ -24,8 +25,7 @@ export function DescribeGet(): MethodDecorator {
     ApiQuery({
       name: 'key',
       description: 'The key, form-encoded: a space is `+` or `%20`, a plus `%2B`, an ampersand `%26`.',
-      schema: { type: 'string', minLength: 1, maxLength: 1024 },
-      example: 'somekey',
+      schema: { ...KEY, example: 'somekey' },
     }),
     entries(200, 'The entry.', { somekey: 'somevalue' }),
   );
@@ -45,12 +45,16 @@ export function DescribeSet(): MethodDecorator {
         additionalProperties: { type: 'string' },
         minProperties: 1,
         maxProperties: 1,
+        example: { somekey: 'somevalue' },
       },
-      example: { somekey: 'somevalue' },
     }),
     entries(201, 'The key is new; it is stored.', { somekey: 'somevalue' }),
     entries(200, 'The key existed; its value is replaced.', { somekey: 'somevalue' }),
   );
+}
+
+export function DescribeRefusedHead(): MethodDecorator {
+  return TAG;
 }
 
 export function DescribeAll(): MethodDecorator {

@@ -14,6 +14,14 @@ import { exportRange, wantsNdjson } from './ndjson.js';
 import { Parameters } from './parameters.js';
 import { conditionOf } from './preconditions.js';
 import { wantsEvents, waitOf, WatchEndpoint } from './watch.endpoint.js';
+import {
+  DescribeCount,
+  DescribeImport,
+  DescribePage,
+  DescribeRangeDelete,
+  DescribeTwinPatch,
+  DescribeTwinPut,
+} from './ranges.openapi.js';
 
 const PAGE = ['prefix', 'after', 'limit', 'delimiter', 'values', 'reverse', 'count'];
 const MAX_ITEMS = 1000;
@@ -33,7 +41,14 @@ export class RangesController {
     private readonly watch: WatchEndpoint,
   ) {}
 
+  /**
+   * Counts a range
+   * @throws {400} A parameter or a condition is malformed.
+   * @throws {404} The `key` is not in the database.
+   * @throws {412} With `key`: If-Match or If-Unmodified-Since does not hold.
+   */
   @Head()
+  @DescribeCount()
   async head(@Req() request: IncomingMessage, @Res() response: ServerResponse): Promise<void> {
     if (Parameters.names(request.url!, 'key'))
       return this.entry.get(request, response, keyOf(request, []).key);
@@ -42,7 +57,17 @@ export class RangesController {
     response.end();
   }
 
+  /**
+   * Lists, exports, or reads by `?key=`
+   * @remarks In the order of the keys' bytes. With `Accept: application/x-ndjson` the whole range is streamed from one
+   * snapshot, one entry a line; its last line has the SHA-256 of those before.
+   * @throws {400} A parameter or a condition is malformed.
+   * @throws {404} The `key` is not in the database.
+   * @throws {412} With `key`: If-Match or If-Unmodified-Since does not hold.
+   * @throws {416} With `key`: the value has no byte in the Range.
+   */
   @Get()
+  @DescribePage()
   async get(@Req() request: IncomingMessage, @Res() response: ServerResponse): Promise<void> {
     if (wantsEvents(request)) return this.follow(request, response);
     if (Parameters.names(request.url!, 'key'))
@@ -54,7 +79,13 @@ export class RangesController {
     await this.answerPage(request, response);
   }
 
+  /**
+   * Imports entries
+   * @remarks Takes what an export gives, as a stream; each line is one write, and what came before a failure stays.
+   * @throws {400} A parameter is malformed, or the import is cut off; its counts say how far it came.
+   */
   @Post()
+  @DescribeImport()
   async import(@Req() request: IncomingMessage, @Res() response: ServerResponse): Promise<void> {
     if (Parameters.names(request.url!, 'key')) return refuseMethod(request, response, EntryEndpoint.allow);
     const parameters = new Parameters(request.url!, ['mode', 'dry-run']);
@@ -66,19 +97,44 @@ export class RangesController {
     answerJson(response, 200, JSON.stringify(report));
   }
 
+  /**
+   * Stores one entry by `?key=`
+   * @remarks As `PUT /kv/{key}`, for every key, `.` and `..` too.
+   * @throws {400} As there.
+   * @throws {412} As there.
+   * @throws {413} As there.
+   */
   @Put()
+  @DescribeTwinPut()
   put(@Req() request: IncomingMessage, @Res() response: ServerResponse): Promise<void> {
     const { key, parameters } = keyOf(request, ['ttl']);
     return this.entry.put(request, response, key, parameters);
   }
 
+  /**
+   * Counts, edits JSON, or changes when an entry ends, by `?key=`
+   * @remarks As `PATCH /kv/{key}`, for every key, `.` and `..` too.
+   * @throws {400} As there.
+   * @throws {404} As there.
+   * @throws {409} As there.
+   * @throws {412} As there.
+   * @throws {413} As there.
+   */
   @Patch()
+  @DescribeTwinPatch()
   patch(@Req() request: IncomingMessage, @Res() response: ServerResponse): Promise<void> {
     const { key, parameters } = keyOf(request, ['incr', 'ttl']);
     return this.entry.patch(request, response, key, parameters);
   }
 
+  /**
+   * Deletes a range, or one entry by `?key=`
+   * @remarks It takes the keys that exist when it begins; repeat it if it breaks off.
+   * @throws {400} A parameter or a condition is malformed, or deleting every key is not confirmed.
+   * @throws {412} With `key`: a condition does not hold.
+   */
   @Delete()
+  @DescribeRangeDelete()
   async delete(@Req() request: IncomingMessage, @Res() response: ServerResponse): Promise<void> {
     if (Parameters.names(request.url!, 'key'))
       return this.entry.delete(request, response, keyOf(request, []).key);

@@ -1,0 +1,192 @@
+import { applyDecorators } from '@nestjs/common';
+import { ApiOperation, ApiQuery, ApiResponse, ApiTags } from '@nestjs/swagger';
+import {
+  DELETED,
+  described,
+  DescribeEntryPatch,
+  DescribeEntryPut,
+  QUERY_KEY,
+  RANGE,
+  READ_CONDITIONS,
+  WRITE_CONDITIONS,
+} from './entries.openapi.js';
+import { ENTRY_EXAMPLE, headers, ITEM, KEY, optionalHeaders } from './schemas.js';
+
+/* What the doc comments of RangesController cannot say: parameters, bodies and answers, with examples that run. */
+
+const TAG = ApiTags('Many entries');
+const NDJSON = 'application/x-ndjson';
+const FLAG = { type: 'boolean' };
+const COUNT = { type: 'integer', minimum: 0 };
+
+function query(name: string, schema: object, description: string): MethodDecorator {
+  return ApiQuery({ name, required: false, description, schema });
+}
+
+const PREFIX = query('prefix', { type: 'string', example: 'example/' }, 'Text that the keys begin with.');
+const TWIN = query('key', KEY, 'Instead of all others: the one entry of this key, as `/kv/{key}`.');
+const DRY_RUN = query('dry-run', FLAG, 'Says what would be done, and does not do it.');
+
+const PAGE_PARAMETERS = applyDecorators(
+  PREFIX,
+  query('after', { type: 'string', minLength: 1 }, 'Where to go on: the `next` of the page before.'),
+  query(
+    'limit',
+    { type: 'integer', minimum: 1, maximum: 1000, default: 100 },
+    'Items and groups of a page at most; it also ends after 4 MiB of values.',
+  ),
+  query(
+    'delimiter',
+    { type: 'string', minLength: 1 },
+    'Keys that have it behind the prefix are one group, up to it.',
+  ),
+  query('values', FLAG, 'Whether the items have their values.'),
+  query('reverse', FLAG, 'From the last key to the first.'),
+  query('count', FLAG, 'Whether to count the whole range, into KV-Count.'),
+  TWIN,
+);
+
+const PAGE = {
+  title: 'Page',
+  type: 'object',
+  required: ['items', 'prefixes', 'next'],
+  additionalProperties: false,
+  properties: {
+    items: { type: 'array', items: ITEM },
+    prefixes: {
+      type: 'array',
+      items: { type: 'string' },
+      description: 'The groups, if there is a delimiter.',
+    },
+    next: { type: ['string', 'null'], description: 'What `after` takes to go on; null at the end.' },
+  },
+};
+
+const LINES =
+  '{"key":"example/grace","type":"text/plain; charset=utf-8","expires":null,"value":"Grace"}\n' +
+  '{"key":"example/pixel","type":"image/gif","expires":null,"base64":"R0lGODlhAQABAAAAACw="}\n';
+
+const REPORT = {
+  title: 'ImportReport',
+  type: 'object',
+  required: ['created', 'updated', 'skipped', 'errors', 'errorCount', 'end'],
+  additionalProperties: false,
+  properties: {
+    created: COUNT,
+    updated: COUNT,
+    skipped: { ...COUNT, description: 'Expired, or there already under `mode=create`.' },
+    errors: {
+      description: 'The first 100 lines that were not taken.',
+      type: 'array',
+      items: {
+        type: 'object',
+        required: ['line', 'detail'],
+        properties: { line: { type: 'integer', minimum: 1 }, detail: { type: 'string' } },
+      },
+    },
+    errorCount: COUNT,
+    end: { type: 'boolean', description: 'Whether the closing line of an export was seen, and fitted.' },
+  },
+};
+
+const REMOVED = {
+  title: 'Deleted',
+  type: 'object',
+  required: ['deleted'],
+  additionalProperties: false,
+  properties: { deleted: COUNT },
+};
+
+export function DescribeCount(): MethodDecorator {
+  return applyDecorators(
+    TAG,
+    PAGE_PARAMETERS,
+    READ_CONDITIONS,
+    ApiResponse({
+      status: 200,
+      description: 'The range, counted; with `key` the headers of the entry.',
+      headers: optionalHeaders('KV-Count', 'ETag', 'Last-Modified', 'KV-Expires'),
+    }),
+    ApiResponse({
+      status: 304,
+      description: 'With `key`: the client has the entry.',
+      headers: headers('ETag'),
+    }),
+  );
+}
+
+export function DescribePage(): MethodDecorator {
+  const page = { items: [ENTRY_EXAMPLE], prefixes: [], next: null };
+  const closing =
+    '{"end":true,"count":2,"sha256":"0e23b0217396f154e20b26d080d29cdfc7336a12aba291fa79d2ed5e68493532"}\n';
+  return applyDecorators(
+    TAG,
+    PAGE_PARAMETERS,
+    READ_CONDITIONS,
+    RANGE,
+    ApiResponse({
+      status: 200,
+      description: 'A page; an export, if that is what Accept names; with `key` the value as it was stored.',
+      content: {
+        'application/json': { schema: PAGE, example: page },
+        [NDJSON]: { schema: { type: 'string' }, example: LINES + closing },
+        '*/*': { schema: { description: 'With `key`: the value.' } },
+      },
+      headers: optionalHeaders('ETag', 'Link', 'KV-Count', 'Last-Modified', 'KV-Expires'),
+    }),
+    ApiResponse({
+      status: 206,
+      description: 'With `key`: the bytes of Range.',
+      content: { '*/*': { schema: {} } },
+      headers: headers('ETag', 'Content-Range'),
+    }),
+    ApiResponse({ status: 304, description: 'The client has it.', headers: headers('ETag') }),
+  );
+}
+
+export function DescribeImport(): MethodDecorator {
+  const report = { created: 2, updated: 0, skipped: 0, errors: [], errorCount: 0, end: false };
+  return applyDecorators(
+    TAG,
+    query(
+      'mode',
+      { type: 'string', enum: ['upsert', 'create'], default: 'upsert' },
+      'What to do with keys that exist.',
+    ),
+    DRY_RUN,
+    ApiOperation({
+      requestBody: {
+        description:
+          'One entry a line: `key`, `value` or `base64`, and if wanted `type` and `expires`. An export is one.',
+        required: true,
+        content: { [NDJSON]: { schema: { type: 'string' }, example: LINES } },
+      },
+    }),
+    described(200, 'What was done.', REPORT, report),
+  );
+}
+
+export function DescribeTwinPut(): MethodDecorator {
+  return DescribeEntryPut(QUERY_KEY);
+}
+
+export function DescribeTwinPatch(): MethodDecorator {
+  return DescribeEntryPatch(QUERY_KEY);
+}
+
+export function DescribeRangeDelete(): MethodDecorator {
+  return applyDecorators(
+    TAG,
+    PREFIX,
+    DRY_RUN,
+    query(
+      'confirm',
+      { type: 'string', enum: ['all'] },
+      'Needed to delete every key, which is what no prefix means.',
+    ),
+    TWIN,
+    WRITE_CONDITIONS,
+    described(200, 'How many there were.', REMOVED, { deleted: 2 }),
+    DELETED,
+  );
+}
