@@ -1,10 +1,9 @@
 import { applyDecorators } from '@nestjs/common';
 import { ApiQuery, ApiResponse, ApiTags } from '@nestjs/swagger';
-import { KEY } from './schemas.js';
 
 /*
  * What the doc comments of KvController cannot say: the shape of queries and answers, with examples that run. One
- * decorator a handler.
+ * decorator a handler. Beside a schema Nest drops the example of a parameter, so it stands inside.
  */
 
 const VALUES = {
@@ -25,7 +24,7 @@ export function DescribeGet(): MethodDecorator {
     ApiQuery({
       name: 'key',
       description: 'The key, form-encoded: a space is `+` or `%20`, a plus `%2B`, an ampersand `%26`.',
-      schema: { ...KEY, example: 'somekey' },
+      schema: { type: 'string', minLength: 1, maxLength: 1024, example: 'somekey' },
     }),
     entries(200, 'The entry.', { somekey: 'somevalue' }),
   );
@@ -51,10 +50,6 @@ export function DescribeSet(): MethodDecorator {
     entries(201, 'The key is new; it is stored.', { somekey: 'somevalue' }),
     entries(200, 'The key existed; its value is replaced.', { somekey: 'somevalue' }),
   );
-}
-
-export function DescribeRefusedHead(): MethodDecorator {
-  return TAG;
 }
 
 export function DescribeAll(): MethodDecorator {
