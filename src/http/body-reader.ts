@@ -8,6 +8,16 @@ const BUDGET_IN_VALUES = 16;
 /** However small values are to be, a batch and a line of an import still have to fit. */
 const LEAST_BUDGET = 64 * 2 ** 20;
 
+const BROKEN = 'broken';
+const broken = new WeakMap<IncomingMessage, DatabaseError>();
+
+/** The rest of a request's body will never come: whoever reads it, now or later, hears of it. */
+export function breakBody(request: IncomingMessage, error: DatabaseError): void {
+  if (request.complete) return;
+  broken.set(request, error);
+  request.emit(BROKEN, error);
+}
+
 /** Stands where a limit on one body is named in an error. */
 export interface BodyLimit {
   readonly bytes: number;
@@ -125,11 +135,13 @@ export class BodyReader {
     response: ServerResponse,
     take: (chunk: Buffer, upload: Upload) => void,
   ): Promise<void> {
+    const earlier = broken.get(request);
+    if (earlier) return Promise.reject(earlier);
     if (request.headers.expect !== undefined) response.writeContinue();
     return new Promise((resolve, reject) => {
       const settle = (error?: DatabaseError) => {
         this.uploads.delete(upload);
-        request.off('data', onData).off('end', onEnd).off('close', onClose);
+        request.off('data', onData).off('end', onEnd).off('close', onClose).off(BROKEN, settle);
         if (error) reject(error);
         else resolve();
       };
@@ -146,7 +158,7 @@ export class BodyReader {
       const onEnd = () => settle();
       const onClose = () => settle(new DatabaseError('malformed-request', 'The body was cut off.'));
       this.uploads.add(upload);
-      request.on('data', onData).on('end', onEnd).on('close', onClose);
+      request.on('data', onData).on('end', onEnd).on('close', onClose).on(BROKEN, settle);
     });
   }
 

@@ -8,6 +8,7 @@ import {
 import type { Socket } from 'node:net';
 import { DatabaseError } from '../errors.js';
 import { answerError, closeAfter, rawError } from './answer.js';
+import { breakBody } from './body-reader.js';
 import { STATUS_OF } from './status-of.js';
 
 const HEADERS_TIMEOUT_MS = 10_000;
@@ -63,6 +64,7 @@ function answerClientError({ code }: NodeJS.ErrnoException, socket: Socket): voi
 function sendLast(error: DatabaseError, socket: ServingSocket): void {
   if (socket._httpMessage) {
     socket._httpMessage.once('close', () => sendLast(error, socket));
+    breakBody(socket._httpMessage.req, error);
     return;
   }
   if (socket.writable) socket.end(rawError(error, STATUS_CODES[STATUS_OF[error.code]]!));

@@ -179,6 +179,19 @@ describe.each(ENGINES)('a value, $name', ({ start }) => {
     expect(await valueOf(target.port, 'endless')).toBeUndefined();
   });
 
+  test.each(['5\r\nhello\r\nnonsense\r\n', '5\r\nhelloworld\r\n', 'g\r\n'])(
+    'in chunks that are none is 400, and not stored: %j',
+    async (chunks) => {
+      const head = ['PUT /kv/chunks HTTP/1.1', 'Host: localhost', 'Transfer-Encoding: chunked'];
+      const { answers, closed } = await exchange(target.port, lines(...head) + chunks);
+      expect(answers).toMatchObject([
+        { status: 400, headers: { 'content-type': 'application/problem+json' } },
+      ]);
+      expect(closed).toBe(true);
+      expect(await valueOf(target.port, 'chunks')).toBeUndefined();
+    },
+  );
+
   test('that breaks off is not stored', async () => {
     const head = lines('PUT /kv/broken HTTP/1.1', 'Host: localhost', 'Content-Length: 100');
     const socket = net.connect(target.port, '127.0.0.1', () => socket.end(`${head}half`));
