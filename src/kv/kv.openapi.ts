@@ -1,9 +1,10 @@
 import { applyDecorators } from '@nestjs/common';
 import { ApiQuery, ApiResponse, ApiTags } from '@nestjs/swagger';
+import { KEY } from './schemas.js';
 
 /*
  * What the doc comments of KvController cannot say: the shape of queries and answers, with examples that run. One
- * decorator a handler. Beside a schema Nest drops the example of a parameter, so it stands inside.
+ * decorator a handler.
  */
 
 const VALUES = {
@@ -24,7 +25,7 @@ export function DescribeGet(): MethodDecorator {
     ApiQuery({
       name: 'key',
       description: 'The key, form-encoded: a space is `+` or `%20`, a plus `%2B`, an ampersand `%26`.',
-      schema: { type: 'string', minLength: 1, maxLength: 1024, example: 'somekey' },
+      schema: { ...KEY, example: 'somekey' },
     }),
     entries(200, 'The entry.', { somekey: 'somevalue' }),
   );
@@ -50,6 +51,10 @@ export function DescribeSet(): MethodDecorator {
     entries(201, 'The key is new; it is stored.', { somekey: 'somevalue' }),
     entries(200, 'The key existed; its value is replaced.', { somekey: 'somevalue' }),
   );
+}
+
+export function DescribeRefusedHead(): MethodDecorator {
+  return TAG;
 }
 
 export function DescribeAll(): MethodDecorator {

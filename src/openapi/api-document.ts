@@ -1,23 +1,31 @@
 import { readFileSync } from 'node:fs';
 import { Injectable, type INestApplication } from '@nestjs/common';
 import type { OpenAPIObject } from '@nestjs/swagger';
-import { ERRORS, type ErrorCode } from '../errors.js';
-import { STATUS_OF } from '../http/status-of.js';
+import { hoistSchemas } from './components.js';
+import { addErrors } from './error-responses.js';
 
 type PathItem = OpenAPIObject['paths'][string];
 type Operation = NonNullable<PathItem['get']>;
 
 const INTRODUCTION = `
-A small, durable key-value database over plain HTTP. Keys are text of 1 to 1024 bytes of UTF-8; values are text.
-Every write that is answered with 2xx survives \`kill -9\` and power loss. Errors are JSON with \`title\` and \`detail\`.`;
+A small, durable key-value database over plain HTTP. Keys are 1 to 1024 bytes of UTF-8; values are any bytes, with
+their type. Every write that is answered with 2xx survives \`kill -9\` and power loss.
 
-/** Statuses that any route may answer, whatever it does. */
-const ANYWHERE: Record<number, string> = {
-  400: 'What was sent is not a well-formed request.',
-  415: 'The request has a Content-Encoding; bodies are taken as they are.',
-  421: 'The Host header names a host this server does not answer to.',
-  431: 'URL and headers are larger than 64 KiB together, or more than 200 headers.',
-  503: 'Too busy or shutting down. Nothing was applied; try again.',
+The examples run as they stand: they write only keys that begin with \`example/\`, and \`somekey\`. A method that a
+path does not have is 405 with \`Allow\`, and a URL that is not here is 404. Errors of \`/kv\` and \`/batch\` are
+problem details (RFC 9457), all others have exactly \`title\` and \`detail\`.`;
+
+const METHODS = ['get', 'put', 'post', 'patch', 'delete', 'head', 'options'] as const;
+/** Request headers that mean nothing to HEAD. */
+const RANGES = ['Range', 'If-Range'];
+
+/** The groups of routes, in the order they are shown. */
+const TAGS: Record<string, string> = {
+  'The original routes': 'The whole database, and text under a key, by nothing but GET.',
+  'One entry': 'A key and its value: any bytes, with a type, a tag for conditions, and a time to live.',
+  'Many entries': 'Pages, counts, exports, imports and deletions of all keys that begin alike.',
+  Batches: 'Many operations in one request, all or nothing.',
+  Problems: 'The closed table of everything that can go wrong.',
 };
 
 /** Builds the OpenAPI document when it is first asked for: a server that only serves keys never pays for it. */
@@ -40,80 +48,76 @@ export class ApiDocument {
   private async build(): Promise<string> {
     const { DocumentBuilder, SwaggerModule } = await import('@nestjs/swagger');
     const config = new DocumentBuilder()
+      .setOpenAPIVersion('3.1.0')
       .setTitle('Pigeonhole')
       .setVersion(version())
       .setDescription(INTRODUCTION.trim())
       .setLicense('MIT', 'https://opensource.org/license/mit')
-      .addServer('/')
-      .build();
-    const document = SwaggerModule.createDocument(this.app!, config, {
-      operationIdFactory: (_controller, method) => method,
+      .addServer('/');
+    for (const [name, description] of Object.entries(TAGS)) config.addTag(name, description);
+    const document = SwaggerModule.createDocument(this.app!, config.build(), {
+      autoTagControllers: false,
+      operationIdFactory: (controller, method) =>
+        `${controller.replace('Controller', '').toLowerCase()}_${method}`,
     });
-    document.components = {
-      ...document.components,
-      schemas: { ...document.components?.schemas, Error: ERROR_SCHEMA },
-    };
     for (const [path, item] of Object.entries(document.paths)) complete(path, item);
-    return JSON.stringify(document);
+    const schemas = {};
+    const paths = hoistSchemas(document.paths, schemas);
+    return JSON.stringify({ ...document, security: [], paths, components: { schemas } });
   }
 }
 
-const ERROR_SCHEMA = {
-  type: 'object',
-  description: 'What went wrong.',
-  required: ['title', 'detail'],
-  additionalProperties: false,
-  properties: {
-    title: { type: 'string', description: 'The kind of error, a few words.' },
-    detail: { type: 'string', description: 'What to do about it, one sentence.' },
-  },
-};
-
-/** `/set` writes on GET, so it does not answer HEAD. */
-const WITHOUT_HEAD = new Set(['/set']);
-const METHODS = ['get', 'head', 'put', 'post', 'patch', 'delete'] as const;
-
-/** Adds what every route has: the statuses of the guards, the shape of errors, HEAD beside GET, and OPTIONS. */
+/** Adds what is the same for every path: HEAD beside GET, OPTIONS, and the errors that any request may meet. */
 function complete(path: string, item: PathItem): void {
-  const operations = METHODS.map((method) => item[method]).filter((operation) => operation !== undefined);
-  for (const { responses } of operations) {
-    for (const [status, description] of Object.entries(ANYWHERE)) responses[status] ??= { description };
-    for (const [status, response] of Object.entries(responses)) {
-      if (Number(status) >= 400 && response && 'description' in response)
-        response.content ??= errorContent(Number(status));
-    }
+  const operations = METHODS.flatMap((method) => item[method] ?? []);
+  for (const { responses } of operations) dropUndescribed(responses);
+  if (item.get) item.head ??= withoutBodies(item.get);
+  item.options = optionsOf(operations[0]!, item.patch !== undefined);
+  for (const method of METHODS) if (item[method]) addErrors(method, path, item[method]);
+}
+
+/** The compiler plugin gives every handler a success of its own; the real ones say what they are. */
+function dropUndescribed(responses: Operation['responses']): void {
+  for (const [status, response] of Object.entries(responses)) {
+    if (response && 'description' in response && response.description === '') delete responses[status];
   }
-  if (item.get && !WITHOUT_HEAD.has(path)) item.head ??= withoutBodies(item.get);
-  item.options = {
-    operationId: `${operations[0]!.operationId}Options`,
-    summary: 'The methods this path answers',
-    tags: operations[0]!.tags,
-    responses: { 204: { description: 'No content; the header Allow lists the methods.' } },
-  };
 }
 
-function errorContent(status: number) {
-  const [code] = Object.entries(STATUS_OF).find(([, its]) => its === status) ?? ['internal'];
-  return {
-    'application/json': {
-      schema: { $ref: '#/components/schemas/Error' },
-      example: { title: ERRORS[code as ErrorCode][0], detail: 'What went wrong, in one sentence.' },
-    },
-  };
-}
-
+/** HEAD answers what GET does without its body; ranges are of bodies. */
 function withoutBodies(get: Operation): Operation {
-  const responses = Object.fromEntries(
-    Object.entries(get.responses).map(([status, response]) => [
-      status,
-      { description: (response as { description: string }).description },
-    ]),
-  );
+  const responses = Object.entries(get.responses)
+    .filter(([status]) => status !== '206' && status !== '416')
+    .map(([status, response]) => {
+      const { content: _, ...rest } = response as { content?: unknown };
+      return [status, rest];
+    });
   return {
     ...get,
-    operationId: `${get.operationId}Head`,
+    operationId: `${get.operationId}_head`,
     summary: `${get.summary} (headers only)`,
-    responses,
+    parameters: get.parameters?.filter(
+      (parameter) => !('name' in parameter && RANGES.includes(parameter.name)),
+    ),
+    responses: Object.fromEntries(responses) as Operation['responses'],
+  };
+}
+
+function optionsOf(operation: Operation, patch: boolean): Operation {
+  const text = { required: true, schema: { type: 'string' } };
+  return {
+    operationId: `${operation.operationId}_options`,
+    summary: 'Lists the methods of the path',
+    tags: operation.tags,
+    parameters: operation.parameters?.filter((parameter) => 'in' in parameter && parameter.in === 'path'),
+    responses: {
+      204: {
+        description: 'The header Allow has them.',
+        headers: {
+          Allow: { description: 'The methods.', ...text },
+          ...(patch && { 'Accept-Patch': { description: 'What PATCH takes.', ...text } }),
+        },
+      },
+    },
   };
 }
 
