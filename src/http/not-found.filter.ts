@@ -13,13 +13,20 @@ export class NotFoundFilter implements ExceptionFilter {
   }
 
   private toDatabaseError(exception: unknown): DatabaseError {
-    if (exception instanceof DatabaseError) return exception;
+    if (exception instanceof DatabaseError) {
+      if (exception.cause !== undefined) this.log(exception.cause);
+      return exception;
+    }
     const status = statusOf(exception);
     if (status === 404) return new DatabaseError('route-not-found', "This URL doesn't exist!");
     if (status === 400)
       return new DatabaseError('malformed-request', 'The path has a malformed percent escape.');
-    this.logger.error(exception instanceof Error ? exception.stack : String(exception));
+    this.log(exception);
     return new DatabaseError('internal', 'The server failed. Its log says how.');
+  }
+
+  private log(cause: unknown): void {
+    this.logger.error(cause instanceof Error ? cause.stack : String(cause));
   }
 }
 

@@ -56,6 +56,12 @@ export class ChangeLogWriter {
     private readonly maxBytes: number,
   ) {}
 
+  /** Forgets what a transaction that was taken back has added. */
+  begin(): void {
+    this.parts = [];
+    this.partsBytes = 0;
+  }
+
   /** A put of `entry`, whose record in the store is `record`. */
   put(head: Head, entry: StoredEntry, record: Buffer): void {
     if (entry.size <= LOGGED_VALUE_BYTES) return this.add(head, entry.sequence, PUT, entry.key, record);

@@ -8,7 +8,7 @@ const MAX_BYTES = 16 * 2 ** 20;
 
 /** What a commit needs of the store. */
 export interface CommitTarget {
-  /** Runs `work` inside one write transaction and resolves once that is durable. */
+  /** Runs `work` inside one write transaction and resolves once that is durable; takes it back if `work` throws. */
   transaction(work: () => void): Promise<unknown>;
   /** Whether the disk has run out, to tell a full disk from a broken one. */
   isFull(): boolean;
@@ -77,19 +77,27 @@ export class GroupCommit {
 
   private async commit(): Promise<void> {
     let taken: Unit[] = [];
+    let thrown: Error | undefined;
     const deadline = setTimeout(() => this.miss(taken), DEADLINE_MS);
     const giveUp = setTimeout(() => this.fail(new Error('the disk has not answered for 30 s')), GIVE_UP_MS);
     try {
       await this.target.transaction(() => {
         taken = this.take();
-        this.target.begin();
-        for (const unit of taken) perform(unit);
-        this.target.end();
+        try {
+          this.target.begin();
+          for (const unit of taken) perform(unit);
+          this.target.end();
+        } catch (error) {
+          thrown = error as Error;
+          throw error;
+        }
       });
       for (const unit of taken) answer(unit);
       this.target.committed?.();
     } catch (error) {
-      await this.refuse(taken, error as Error & { commitError?: Promise<never> });
+      // The transaction was taken back, so nothing has been applied.
+      if (thrown === error) rejectAll(taken, unavailable(thrown));
+      else await this.refuse(taken, error as Error & { commitError?: Promise<never> });
     } finally {
       clearTimeout(deadline);
       clearTimeout(giveUp);
@@ -159,9 +167,11 @@ function outcomeUnknown(cause?: Error): DatabaseError {
   );
 }
 
-function unavailable(): DatabaseError {
+function unavailable(cause?: Error): DatabaseError {
   return new DatabaseError(
     'unavailable',
-    'The disk does not take writes at present. Nothing was applied; try again.',
+    'The database does not take writes at present. Nothing was applied; try again.',
+    {},
+    { cause },
   );
 }

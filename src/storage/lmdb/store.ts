@@ -78,9 +78,12 @@ export class Store {
     await store.close();
   }
 
-  /** Runs `work` in the one write transaction; resolves when it is durable. Nested writes happen at once. */
+  /**
+   * Runs `work` in the one write transaction; resolves when it is durable. What `work` has written is taken back if it
+   * throws: the library's plain transactions would keep it.
+   */
   transaction<T>(work: () => T): Promise<T> {
-    return this.root.transaction(work);
+    return this.root.childTransaction(work);
   }
 
   /** The record under `key` in the library's own memory, which its next read overwrites. */

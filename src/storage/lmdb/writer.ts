@@ -39,6 +39,7 @@ export class Writer {
   ) {}
 
   begin(): void {
+    this.log.begin();
     this.head = this.store.readHead();
     this.startSequence = this.head.sequence;
     const now = this.clock.now();
