@@ -15,7 +15,8 @@ import type { Head, Store } from './store.js';
  * the front when the log outgrows its bounds; the head remembers the last revision that was dropped, so that a reader
  * behind it is told to start anew, and so is one whose position belongs to another life of the database.
  *
- * A segment is changes back to back, then the CRC-32 of all of them. A change, little-endian:
+ * A segment is changes back to back, then a trailer: how many there are, u32, the epoch, u32, and the sequence, f64, of the
+ * last, and the CRC-32 of all before it. A change, little-endian:
  *
  *    0  u8   kind: 1 put, 2 delete, 3 expire, 4 put whose value is too large to be kept
  *    1  u8   0
@@ -31,7 +32,10 @@ const EXPIRE = 3;
 const LARGE_PUT = 4;
 const HEADER_BYTES = 20;
 const CRC_BYTES = 4;
+const TRAILER_BYTES = 16 + CRC_BYTES;
 const SEGMENT_BYTES = 64 * 1024;
+/** Of one change: its header, a key, and a record of the largest value that is kept. */
+const MAX_CHANGE_BYTES = HEADER_BYTES + 1024 + 512 + LOGGED_VALUE_BYTES;
 const MAX_CHANGES = 100_000;
 const READ_BYTES = 256 * 1024;
 /** The library's types know options only as a version. */
@@ -47,9 +51,12 @@ export interface LogBounds {
 
 /** Writes the log, inside write transactions. */
 export class ChangeLogWriter {
-  private parts: Buffer[] = [];
-  private partsBytes = 0;
+  /** The segment that is being filled; LMDB copies it, so that one piece of memory serves for all. */
+  private readonly segment = Buffer.allocUnsafeSlow(SEGMENT_BYTES + MAX_CHANGE_BYTES + TRAILER_BYTES);
+  private length = 0;
+  private count = 0;
   private first = 0;
+  private last = 0;
 
   constructor(
     private readonly store: Store,
@@ -58,8 +65,8 @@ export class ChangeLogWriter {
 
   /** Forgets what a transaction that was taken back has added. */
   begin(): void {
-    this.parts = [];
-    this.partsBytes = 0;
+    this.length = 0;
+    this.count = 0;
   }
 
   /** A put of `entry`, whose record in the store is `record`. */
@@ -79,44 +86,44 @@ export class ChangeLogWriter {
   flush(head: Head): void {
     this.appendSegment(head);
     const { log } = head;
-    if (log.count <= MAX_CHANGES && log.bytes <= this.maxBytes) return;
-    for (const { key, value } of [...this.store.log.getRange({ start: 0, limit: 64 })]) {
-      if (log.count <= MAX_CHANGES && log.bytes <= this.maxBytes) break;
-      const changes = readSegment(value);
-      const last = changes.at(-1)!;
-      log.floor = { epoch: last.epoch, sequence: last.sequence };
-      log.count -= changes.length;
-      log.bytes -= value.length;
+    while (log.count > MAX_CHANGES || log.bytes > this.maxBytes) {
+      const [key] = this.store.log.getKeys({ start: 0, limit: 1 });
+      if (key === undefined) return;
+      const { bytes, count, last } = readTrailer(this.store.borrow(this.store.log, key)!);
+      log.floor = last;
+      log.count -= count;
+      log.bytes -= bytes;
       void this.store.log.remove(key);
     }
   }
 
   private add(head: Head, sequence: number, kind: number, key: string, record: Buffer | undefined): void {
-    const keyBytes = Buffer.byteLength(key);
-    const recordBytes = record?.length ?? 0;
-    const part = Buffer.allocUnsafe(HEADER_BYTES + keyBytes + recordBytes);
-    part.writeUInt16LE(kind, 0);
-    part.writeUInt16LE(keyBytes, 2);
-    part.writeUInt32LE(head.epoch, 4);
-    part.writeDoubleLE(sequence, 8);
-    part.writeUInt32LE(recordBytes, 16);
-    part.write(key, HEADER_BYTES);
-    if (record) part.set(record, HEADER_BYTES + keyBytes);
-    if (this.parts.length === 0) this.first = sequence;
-    this.parts.push(part);
-    this.partsBytes += part.length;
-    if (this.partsBytes >= SEGMENT_BYTES) this.appendSegment(head);
+    const { segment, length } = this;
+    const keyEnd = length + HEADER_BYTES + segment.write(key, length + HEADER_BYTES);
+    segment.writeUInt16LE(kind, length);
+    segment.writeUInt16LE(keyEnd - length - HEADER_BYTES, length + 2);
+    segment.writeUInt32LE(head.epoch, length + 4);
+    segment.writeDoubleLE(sequence, length + 8);
+    segment.writeUInt32LE(record?.length ?? 0, length + 16);
+    record?.copy(segment, keyEnd);
+    this.length = keyEnd + (record?.length ?? 0);
+    if (this.count++ === 0) this.first = sequence;
+    this.last = sequence;
+    if (this.length >= SEGMENT_BYTES) this.appendSegment(head);
   }
 
-  private appendSegment({ log }: Head): void {
-    if (this.parts.length === 0) return;
-    const segment = Buffer.concat(this.parts, this.partsBytes + CRC_BYTES);
-    segment.writeUInt32LE(crc32(segment.subarray(0, this.partsBytes)), this.partsBytes);
-    void this.store.log.put(this.first, segment, APPEND);
-    log.count += this.parts.length;
-    log.bytes += segment.length;
-    this.parts = [];
-    this.partsBytes = 0;
+  private appendSegment({ epoch, log }: Head): void {
+    if (this.count === 0) return;
+    const { segment, length } = this;
+    segment.writeUInt32LE(this.count, length);
+    segment.writeUInt32LE(epoch, length + 4);
+    segment.writeDoubleLE(this.last, length + 8);
+    const end = length + TRAILER_BYTES;
+    segment.writeUInt32LE(crc32(segment.subarray(0, end - CRC_BYTES)), end - CRC_BYTES);
+    void this.store.log.put(this.first, segment.subarray(0, end), APPEND);
+    log.count += this.count;
+    log.bytes += end;
+    this.begin();
   }
 }
 
@@ -170,11 +177,19 @@ function liesBetween(position: Revision, before: Revision, after: Revision): boo
   return before.epoch <= position.epoch && position.epoch <= after.epoch;
 }
 
+/** Of a segment: its length, how many changes it has, and the revision of the last. */
+function readTrailer(segment: Buffer): { bytes: number; count: number; last: Revision } {
+  const at = segment.length - TRAILER_BYTES;
+  const last = { epoch: segment.readUInt32LE(at + 4), sequence: segment.readDoubleLE(at + 8) };
+  return { bytes: segment.length, count: segment.readUInt32LE(at), last };
+}
+
 function readSegment(segment: Buffer): LoggedChange[] {
-  const end = segment.length - CRC_BYTES;
-  if (end < 0 || crc32(segment.subarray(0, end)) !== segment.readUInt32LE(end)) {
+  const sum = segment.length - CRC_BYTES;
+  if (sum < TRAILER_BYTES || crc32(segment.subarray(0, sum)) !== segment.readUInt32LE(sum)) {
     throw new DatabaseError('corrupt', 'A segment of the change log fails its checksum.');
   }
+  const end = segment.length - TRAILER_BYTES;
   const changes: LoggedChange[] = [];
   for (let at = 0; at < end;) {
     const keyEnd = at + HEADER_BYTES + segment.readUInt16LE(at + 2);

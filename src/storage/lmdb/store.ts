@@ -1,4 +1,4 @@
-import { open, type Database, type DatabaseOptions, type RootDatabase } from 'lmdb';
+import { open, type Database, type DatabaseOptions, type Key, type RootDatabase } from 'lmdb';
 import { join } from 'node:path';
 import { StartError } from '../../errors.js';
 import type { LogBounds } from './change-log.js';
@@ -86,12 +86,12 @@ export class Store {
     return this.root.childTransaction(work);
   }
 
-  /** The record under `key` in the library's own memory, which its next read overwrites. */
-  borrow(key: string): Buffer | undefined {
-    const bytes = this.entries.getBinaryFast(key);
+  /** What is stored under `key`, in the library's own memory, which its next read overwrites. */
+  borrow<K extends Key>(database: Database<Buffer, K>, key: K): Buffer | undefined {
+    const bytes = database.getBinaryFast(key);
     return (
       bytes &&
-      Buffer.from(bytes.buffer, bytes.byteOffset, (this.entries as unknown as { lastSize: number }).lastSize)
+      Buffer.from(bytes.buffer, bytes.byteOffset, (database as unknown as { lastSize: number }).lastSize)
     );
   }
 

@@ -184,7 +184,7 @@ export class Writer {
   /** What is stored under the operation's key, expired or not. */
   private read(operation: Operation, withValue: boolean): StoredEntry | undefined {
     const { key } = operation;
-    const record = withValue ? this.store.entries.getBinary(key) : this.store.borrow(key);
+    const record = withValue ? this.store.entries.getBinary(key) : this.store.borrow(this.store.entries, key);
     if (!record) return undefined;
     try {
       return withValue ? decode(key, record) : decodeHeader(key, record);
