@@ -52,8 +52,8 @@ export class Importer {
     }
     const run = new ImportRun(this.database, this.config.maxValueBytes, mode, dryRun);
     // A text of control characters takes six times its bytes as JSON.
-    const lines = new LineSplitter(6 * this.config.maxValueBytes + 16_384, this.bodies, (line) =>
-      run.take(line),
+    const lines = new LineSplitter(6 * this.config.maxValueBytes + 16_384, this.bodies, (line, complete) =>
+      run.take(line, complete),
     );
     try {
       await this.bodies.stream(request, response, (chunk) => {
