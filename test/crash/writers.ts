@@ -1,0 +1,90 @@
+import { createHash } from 'node:crypto';
+import http from 'node:http';
+import { ask, setPath } from '../support/http.js';
+
+const KEYS_PER_WRITER = 8;
+const FILLER = 300;
+
+/**
+ * What a store may hold after a crash, as the clients know it.
+ *
+ * Each key is written by one writer only, with values that say which key and which write they belong to and that carry a
+ * checksum: a value that fits neither the last answered write nor one that was never answered is lost, torn or wrong.
+ */
+export class Writers {
+  /** The last write of a key that was answered; absent keys have had none. */
+  private readonly acknowledged = new Map<string, number>();
+  /** Writes of a key later than that whose answer never came. */
+  private readonly pending = new Map<string, Set<number>>();
+  private next = 0;
+  answered = 0;
+
+  constructor(private readonly count: number) {}
+
+  /** Writes from all writers at once until the server is gone. */
+  async writeUntilGone(port: number): Promise<void> {
+    const agent = new http.Agent({ keepAlive: true, maxSockets: this.count });
+    await Promise.all(Array.from({ length: this.count }, (_, writer) => this.write(port, agent, writer)));
+    agent.destroy();
+  }
+
+  private async write(port: number, agent: http.Agent, writer: number): Promise<void> {
+    for (let i = 0; ; i++) {
+      const key = `writer/${writer}/${i % KEYS_PER_WRITER}`;
+      const sequence = ++this.next;
+      this.pendingOf(key).add(sequence);
+      try {
+        const { status } = await ask(port, setPath(key, valueOf(key, sequence)), { agent });
+        if (status !== 200 && status !== 201) throw new Error(`/set was answered ${status}`);
+      } catch (error) {
+        if (error instanceof Error && error.message.startsWith('/set')) throw error;
+        return;
+      }
+      this.answered++;
+      this.acknowledged.set(key, sequence);
+      this.pendingOf(key).delete(sequence);
+    }
+  }
+
+  /** Compares what the store shows with what it may, and takes it for what was acknowledged from now on. */
+  check(shown: Readonly<Record<string, string>>): { lost: string[]; torn: string[]; wrong: string[] } {
+    const found = { lost: [] as string[], torn: [] as string[], wrong: [] as string[] };
+    for (const key of new Set([...Object.keys(shown), ...this.acknowledged.keys()])) {
+      const sequence = sequenceOf(key, shown[key]);
+      const last = this.acknowledged.get(key);
+      if (sequence === 'torn') found.torn.push(key);
+      else if (sequence !== last && !(sequence !== undefined && this.pendingOf(key).has(sequence))) {
+        (sequence === undefined || (last !== undefined && sequence < last) ? found.lost : found.wrong).push(
+          key,
+        );
+      }
+      // What a reader has now seen may not be undone by the next crash either.
+      if (typeof sequence === 'number') this.acknowledged.set(key, sequence);
+    }
+    // What is not there now was never stored, and may not appear later.
+    this.pending.clear();
+    return found;
+  }
+
+  private pendingOf(key: string): Set<number> {
+    let pending = this.pending.get(key);
+    if (!pending) this.pending.set(key, (pending = new Set()));
+    return pending;
+  }
+}
+
+/** A value that no part of it, and no part of another, could be taken for. */
+export function valueOf(key: string, sequence: number): string {
+  const content = `${key} ${sequence} ${'x'.repeat((sequence * 7) % FILLER)}`;
+  return `${content} ${checksum(content)}`;
+}
+
+function sequenceOf(key: string, value: string | undefined): number | 'torn' | undefined {
+  if (value === undefined) return undefined;
+  const sequence = Number(value.split(' ')[1]);
+  return value === valueOf(key, sequence) ? sequence : 'torn';
+}
+
+function checksum(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, 16);
+}
