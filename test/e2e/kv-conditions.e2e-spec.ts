@@ -117,24 +117,27 @@ describe.each(ENGINES)('conditions, $name', ({ start }) => {
       );
   }
 
-  test.each(ROWS)('readers are told of $headers: $reads', async ({ headers, reads }) => {
-    const key = freshKey();
-    const fill = await entry(key);
-    for (const method of ['GET', 'HEAD']) {
-      const answer = await ask(target.port, pathOf(key), { method, headers: fill(headers) });
-      expect(answer.status).toBe({ holds: 200, failed: 412, known: 304 }[reads]);
-      const plain = await ask(target.port, pathOf(key));
-      if (reads === 'failed' && method === 'GET') {
-        const { etag } = expectProblem(answer, 412, 'precondition-failed');
-        expect(`"${String(etag)}"`).toBe(plain.headers.etag);
+  test.each(ROWS.map((row) => ({ ...row, title: JSON.stringify(row.headers).slice(0, 100) })))(
+    'readers are told of $title: $reads',
+    async ({ headers, reads }) => {
+      const key = freshKey();
+      const fill = await entry(key);
+      for (const method of ['GET', 'HEAD']) {
+        const answer = await ask(target.port, pathOf(key), { method, headers: fill(headers) });
+        expect(answer.status).toBe({ holds: 200, failed: 412, known: 304 }[reads]);
+        const plain = await ask(target.port, pathOf(key));
+        if (reads === 'failed' && method === 'GET') {
+          const { etag } = expectProblem(answer, 412, 'precondition-failed');
+          expect(`"${String(etag)}"`).toBe(plain.headers.etag);
+        }
+        if (reads !== 'known') continue;
+        expect(answer.text).toBe('');
+        const { etag, vary } = plain.headers;
+        expect(answer.headers).toMatchObject({ etag, vary, 'cache-control': 'no-cache' });
+        expect(answer.headers['last-modified']).toBe(plain.headers['last-modified']);
       }
-      if (reads !== 'known') continue;
-      expect(answer.text).toBe('');
-      const { etag, vary } = plain.headers;
-      expect(answer.headers).toMatchObject({ etag, vary, 'cache-control': 'no-cache' });
-      expect(answer.headers['last-modified']).toBe(plain.headers['last-modified']);
-    }
-  });
+    },
+  );
 
   test.each(WRITES)('$name on an entry that is there', async ({ method, query = '', body, ...write }) => {
     for (const { headers, reads, writes = reads } of ROWS) {
@@ -191,7 +194,7 @@ describe.each(ENGINES)('conditions, $name', ({ start }) => {
     const take = () =>
       ask(target.port, `${lock}?ttl=1h`, { method: 'PUT', headers: { 'If-None-Match': '*' } });
     const takers = await Promise.all(Array.from({ length: 8 }, take));
-    expect(takers.map(({ status }) => status).sort()).toEqual([201, ...Array<number>(7).fill(412)]);
+    expect(takers.filter(({ status }) => status === 412)).toHaveLength(7);
     const old = takers.find(({ status }) => status === 201)!.headers.etag!;
     const renew = { method: 'PATCH', headers: { 'If-Match': old } };
     const renewed = await ask(target.port, `${lock}?ttl=2h`, renew);
