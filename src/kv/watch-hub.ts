@@ -48,10 +48,14 @@ export class WatchHub implements OnModuleInit, OnModuleDestroy {
   private readonly logger = new Logger('Watch');
   /** How far the audiences have been told; undefined while there are none. */
   private position: string | undefined;
+  /** The beginning, which all wait for who come meanwhile: a second one would take the position back or forth. */
+  private starting: Promise<void> | undefined;
   private delivering = false;
   private again = false;
   private watchers = 0;
   private readonly byAddress = new Map<string, number>();
+  /** Clients that are not told by the hub yet, but have to be when the server stops. */
+  private readonly arriving = new Set<Watcher>();
   private stopped = false;
   private heartbeats: NodeJS.Timeout | undefined;
   private stopListening: (() => void) | undefined;
@@ -104,20 +108,40 @@ export class WatchHub implements OnModuleInit, OnModuleDestroy {
     else this.byAddress.set(address, left);
   }
 
-  /** Tells `watcher` of changes of `target` from now on. Answers how to leave. */
+  /** Ends `watcher` if the server stops before it has joined. Answers how to forget it. */
+  expect(watcher: Watcher): () => void {
+    this.arriving.add(watcher);
+    if (this.stopped) watcher.end();
+    return () => this.arriving.delete(watcher);
+  }
+
+  /**
+   * Tells `watcher` of changes of `target` from now on. Answers how to leave. The hub may still be behind, so that it tells
+   * what the watcher has read by itself, but never ahead once `follow` has resolved.
+   */
   join(target: WatchTarget, watcher: Watcher): () => void {
     const audience = this.audienceOf(target);
     audience.watchers.add(watcher);
+    if (this.stopped) watcher.end();
     return () => {
       audience.watchers.delete(watcher);
       if (audience.watchers.size === 0) this.forget(target, audience);
     };
   }
 
-  /** How far everybody who joined has been told. Begins to follow the log if nobody did. */
-  async follow(): Promise<string> {
-    this.position ??= await this.engine.position();
-    return this.position;
+  /** Begins to follow the log if nobody did. Whoever calls it has joined, or else the hub might stop again before. */
+  async follow(): Promise<void> {
+    if (this.position !== undefined) return;
+    this.starting ??= this.start();
+    await this.starting;
+  }
+
+  private async start(): Promise<void> {
+    try {
+      this.position = await this.engine.position();
+    } finally {
+      this.starting = undefined;
+    }
   }
 
   private wake(): void {
@@ -214,13 +238,14 @@ export class WatchHub implements OnModuleInit, OnModuleDestroy {
   }
 
   private beat(): void {
-    if (this.position === undefined || this.delivering) return;
+    if (this.position === undefined) return;
     const event = Buffer.from(heartbeatEvent(this.position));
     for (const watcher of this.everybody()) watcher.heartbeat(event, this.position);
   }
 
   private endAll(): void {
     for (const watcher of [...this.everybody()]) watcher.end();
+    if (this.stopped) for (const watcher of [...this.arriving]) watcher.end();
     this.position = undefined;
   }
 

@@ -8,6 +8,8 @@ import type { Watcher, WatchHub, WatchTarget } from './watch-hub.js';
 const PAGE_ITEMS = 500;
 const PAGE_BYTES = 256 * 1024;
 const MAX_PENDING_BYTES = 256 * 1024;
+/** Live only. No id that a client sends is taken for it. */
+export const NOW = Symbol('now');
 /** Read once the last page is out: a page shows every key up to its end. */
 const REST = undefined;
 
@@ -38,13 +40,19 @@ export class WatchSession implements Watcher {
     private readonly hub: WatchHub,
     private readonly response: ServerResponse,
     private readonly target: WatchTarget,
+    private readonly onGone: (listener: () => void) => void,
   ) {}
 
-  /** Runs until the client is live. `since` is where it wants to go on, `now`, or undefined for a snapshot. */
-  async run(since: string | undefined): Promise<void> {
-    if (since === 'now') this.position = await this.engine.position();
-    else if (since === undefined || !(await this.resume(since))) await this.startAnew(since !== undefined);
-    while (!(await this.goLive())) await this.startAnew(true);
+  /** Runs until the client is live. `from` is an id, NOW, or undefined for a snapshot. */
+  async run(from: string | typeof NOW | undefined): Promise<void> {
+    const forget = this.hub.expect(this);
+    try {
+      if (from === NOW) this.position = await this.engine.position();
+      else if (from === undefined || !(await this.resume(from))) await this.startAnew(from !== undefined);
+      while (!(await this.goLive())) await this.startAnew(true);
+    } finally {
+      forget();
+    }
   }
 
   deliver(events: Buffer, changes: readonly Change[]): void {
@@ -65,7 +73,11 @@ export class WatchSession implements Watcher {
   }
 
   end(): void {
-    this.response.end();
+    const { response } = this;
+    // What goes on in a snapshot or in the log would write behind the end.
+    if (this.live) response.end();
+    else response.destroy();
+    this.live = false;
   }
 
   /** Reads the log from `id`. Answers false if that cannot be done. */
@@ -120,9 +132,9 @@ export class WatchSession implements Watcher {
 
   /** Joins the hub where it misses nothing. False if the log has moved on meanwhile. */
   private async goLive(): Promise<boolean> {
-    await this.hub.follow();
     const leave = this.hub.join(this.target, this);
-    this.response.once('close', leave);
+    this.onGone(leave);
+    await this.hub.follow();
     do {
       this.missed = false;
       if (this.response.destroyed) return true;
@@ -131,6 +143,7 @@ export class WatchSession implements Watcher {
         return false;
       }
     } while (this.missed);
+    if (this.response.destroyed) return true;
     this.live = true;
     this.write(Buffer.from(readyEvent(this.position)));
     return true;

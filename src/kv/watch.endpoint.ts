@@ -1,11 +1,12 @@
 import { Injectable } from '@nestjs/common';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { DatabaseError } from '../errors.js';
 import { startEvents } from '../http/answer.js';
 import { StorageEngine, type Awaitable, type Change } from '../storage/storage-engine.js';
 import { RETRY } from './watch-events.js';
 import { WatchHub, type Watcher, type WatchTarget } from './watch-hub.js';
-import { WatchSession } from './watch-session.js';
+import { NOW, WatchSession } from './watch-session.js';
 
 const MAX_WAIT_SECONDS = 60;
 
@@ -24,14 +25,15 @@ export class WatchEndpoint {
     target: WatchTarget,
     since: string | undefined,
   ): Promise<void> {
-    response.once('close', this.hub.enter(request.socket.remoteAddress ?? ''));
+    const exit = this.hub.enter(request.socket.remoteAddress ?? '');
+    const onGone = (listener: () => void) => whenGone(request, response, listener);
+    onGone(exit);
     startEvents(response);
     response.write(RETRY);
     const lastId = request.headers['last-event-id'];
+    const from = lastId === undefined ? (since === 'now' ? NOW : since) : String(lastId);
     try {
-      await new WatchSession(this.engine, this.hub, response, target).run(
-        lastId === undefined ? since : String(lastId),
-      );
+      await new WatchSession(this.engine, this.hub, response, target, onGone).run(from);
     } catch (error) {
       // The client is gone or does not read: it comes again by itself.
       response.destroy();
@@ -56,10 +58,10 @@ export class WatchEndpoint {
     const exit = this.hub.enter(response.req.socket.remoteAddress ?? '');
     response.setHeader('Preference-Applied', `wait=${wait}`);
     const waiter = new Waiter(wait * 1000);
-    await this.hub.follow();
     const leave = this.hub.join(target, waiter);
-    response.once('close', () => waiter.end());
+    whenGone(response.req, response, () => waiter.end());
     try {
+      await this.hub.follow();
       for (;;) {
         const state = await look();
         if (waiter.over || !isKnown(state)) return state;
@@ -72,6 +74,30 @@ export class WatchEndpoint {
     }
   }
 }
+
+/**
+ * Calls `listener` once when the answer is over or cannot reach anybody any more. An answer that waits behind another one on
+ * its connection has no 'close' of its own when that connection ends.
+ */
+function whenGone({ socket }: IncomingMessage, response: ServerResponse, listener: () => void): void {
+  let others = onEnd.get(socket);
+  if (!others) {
+    const all = new Set<() => void>();
+    socket.once('close', () => all.forEach((each) => each()));
+    onEnd.set(socket, (others = all));
+  }
+  const onGone = () => {
+    response.off('close', onGone);
+    others.delete(onGone);
+    if (socket.destroyed) response.destroy();
+    listener();
+  };
+  response.once('close', onGone);
+  others.add(onGone);
+}
+
+/** What the end of a connection is told to, through one listener however many answers wait on it. */
+const onEnd = new WeakMap<Socket, Set<() => void>>();
 
 /** A long-poll that waits for something to happen. */
 class Waiter implements Watcher {
