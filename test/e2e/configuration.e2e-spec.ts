@@ -4,6 +4,7 @@ import net, { type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { loadConfig } from '../../src/config/app-config.js';
 import { StartError } from '../../src/errors.js';
+import { createEngine, DATABASE_URL_FORMS } from '../../src/storage/engine-factory.js';
 import { ask, setPath } from '../support/http.js';
 import { runToEnd, startServer } from '../support/server.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
@@ -146,12 +147,17 @@ describe('a start that cannot succeed', () => {
     expect(await refusal(settings)).toContain('HOST 192.0.2.1 is not an address of this machine');
   });
 
-  test.each(['mysql://x', 'lmdb', 'lmdb:', './data', 'LMDB:./data', 'toString:x'])(
+  test.each(['mysql://x', 'lmdb', 'lmdb:', './data', 'LMDB:./data', 'memory:x', 'toString:x'])(
     'names a DATABASE_URL of no known form: %s',
-    async (DATABASE_URL) => {
-      expect(await refusal({ DATABASE_URL })).toContain('DATABASE_URL must be lmdb:<folder> or memory:');
+    (url) => {
+      const settings = { maxSnapshotAge: 1000, watchLogBytes: 65_536, onFailure: () => {} };
+      expect(() => createEngine(url, settings)).toThrow(`DATABASE_URL must be ${DATABASE_URL_FORMS}`);
     },
   );
+
+  test('says in one line what a DATABASE_URL may be', async () => {
+    expect(await refusal({ DATABASE_URL: 'mysql://x' })).toContain('DATABASE_URL must be lmdb:<folder>');
+  });
 
   test('leaves a folder of something else as it is', async () => {
     const folder = temporaryFolder();
