@@ -1,9 +1,11 @@
 import { DatabaseError } from '../errors.js';
 import type { Expiry, Operation } from '../storage/operation.js';
-import type { ImportMode } from './importer.js';
 import { parseJson } from './json-value.js';
 import { checkKey } from './key.js';
 import { checkMediaType, essenceOf, storedType } from './media-type.js';
+
+/** What an import does with keys that exist: replaces them, or leaves them. */
+export type ImportMode = 'upsert' | 'create';
 
 /** The closing line of an export. */
 export interface Closing {

@@ -6,7 +6,7 @@ import { DatabaseError } from '../errors.js';
 import { BodyReader } from '../http/body-reader.js';
 import type { Operation, Outcome } from '../storage/operation.js';
 import { DatabaseService } from './database.service.js';
-import { CREATE_ONLY, parseLine, type Closing } from './import-line.js';
+import { CREATE_ONLY, parseLine, type Closing, type ImportMode } from './import-line.js';
 import { LineSplitter } from './line-splitter.js';
 import { essenceOf } from './media-type.js';
 
@@ -16,8 +16,6 @@ const MAX_ERRORS = 100;
 const TYPES = ['application/x-ndjson', 'application/ndjson', 'application/octet-stream', 'text/plain'];
 /** What `curl --data-binary` sends without being told. */
 const FORM = 'application/x-www-form-urlencoded';
-
-export type ImportMode = 'upsert' | 'create';
 
 /** What an import did, as its answer. */
 export interface ImportReport {

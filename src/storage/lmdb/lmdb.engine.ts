@@ -1,10 +1,9 @@
-import type { RangeOptions } from 'lmdb';
 import { chmod, mkdir, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { DatabaseError } from '../../errors.js';
 import { Clock } from '../clock.js';
 import type { Entry } from '../entry.js';
-import { groupOf, prefixEnd } from '../key-range.js';
+import { prefixEnd } from '../key-range.js';
 import type { Operation, Outcome } from '../operation.js';
 import {
   StorageEngine,
@@ -20,6 +19,7 @@ import { openDataFolder, sync } from './data-folder.js';
 import { DiskRoom } from './disk-room.js';
 import { GroupCommit } from './group-commit.js';
 import { firstAfter, splitExpiryKey } from './keys.js';
+import { readPage } from './pages.js';
 import { decode, type StoredEntry } from './record.js';
 import { Scans } from './scans.js';
 import type { Store } from './store.js';
@@ -42,7 +42,8 @@ export interface LmdbSettings {
  *
  * Reads go straight to the map. Writes go through GroupCommit, are decided against the store inside its one
  * transaction, and are answered once that is on the disk. The rest of this folder: store.ts opens LMDB, data-folder.ts
- * guards it, record.ts and keys.ts are the bytes, disk-room.ts the reserve, scans.ts the long readers.
+ * guards it, record.ts and keys.ts are the bytes, change-log.ts what watchers read, disk-room.ts the reserve, scans.ts the
+ * long readers.
  */
 export class LmdbEngine extends StorageEngine {
   readonly capabilities = {
@@ -128,33 +129,7 @@ export class LmdbEngine extends StorageEngine {
   }
 
   range(query: RangeQuery): RangePage {
-    const { prefix, after, limit, delimiter, reverse = false, values = false, maxBytes = Infinity } = query;
-    const items: Entry[] = [];
-    const groups: string[] = [];
-    let last: string | undefined;
-    let bytes = 0;
-    let from = after === undefined ? undefined : this.past(after, prefix, delimiter, reverse);
-    // A group ends one walk and the next begins behind it, so that its keys are never visited.
-    for (let walking = true; walking;) {
-      walking = false;
-      for (const { key, value } of this.store.entries.getRange(walk(prefix, from, reverse))) {
-        const entry = this.live(decode(key as string, value));
-        if (!entry) continue;
-        const full = items.length + groups.length === limit || bytes >= maxBytes;
-        if (full && last !== undefined) return { items, groups, next: last, position: this.position() };
-        const group = delimiter ? groupOf(entry.key, prefix, delimiter) : undefined;
-        last = group ?? entry.key;
-        if (group !== undefined) {
-          groups.push(group);
-          from = this.past(group, prefix, delimiter, reverse);
-          walking = true;
-          break;
-        }
-        items.push(entry);
-        if (values) bytes += entry.size;
-      }
-    }
-    return { items, groups, next: undefined, position: this.position() };
+    return { ...readPage(this.store, query, this.now()), position: this.position() };
   }
 
   scan(range: ScanRange): AsyncIterable<readonly Entry[]> {
@@ -242,18 +217,6 @@ export class LmdbEngine extends StorageEngine {
     return entry.expires !== 0 && entry.expires <= this.clock.now() ? undefined : entry;
   }
 
-  /** Where a walk goes on behind `name`, which may be a key or a group. */
-  private past(
-    name: string,
-    prefix: string,
-    delimiter: string | undefined,
-    reverse: boolean,
-  ): string | Buffer {
-    if (reverse) return name;
-    const isGroup = delimiter !== undefined && groupOf(name, prefix, delimiter) === name;
-    return isGroup ? prefixEnd(name)! : `${name}\0`;
-  }
-
   private countExpired(prefix: string): number {
     let count = 0;
     for (const bytes of this.store.expiry.getKeys({ start: undefined, end: firstAfter(this.clock.now()) })) {
@@ -280,22 +243,6 @@ export class LmdbEngine extends StorageEngine {
       .then((more) => more && this.sweep())
       .catch(() => undefined); // the next tick tries again
   }
-}
-
-function walk(prefix: string, from: string | Buffer | undefined, reverse: boolean): RangeOptions {
-  const end = prefixEnd(prefix);
-  // A position outside the prefix must not lead out of it.
-  if (!reverse) {
-    const inside = from !== undefined && Buffer.compare(bytesOf(from), bytesOf(prefix)) > 0;
-    return { start: inside ? from : prefix || undefined, end };
-  }
-  const inside = from !== undefined && (!end || Buffer.compare(bytesOf(from), end) < 0);
-  const start = inside ? from : end;
-  return { start, end: prefix || undefined, reverse, exclusiveStart: true, inclusiveEnd: true };
-}
-
-function bytesOf(key: string | Buffer): Buffer {
-  return typeof key === 'string' ? Buffer.from(key) : key;
 }
 
 function sizeOf(operation: Operation): number {

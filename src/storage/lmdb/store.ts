@@ -1,11 +1,19 @@
 import { open, type Database, type DatabaseOptions, type Key, type RootDatabase } from 'lmdb';
 import { join } from 'node:path';
 import { StartError } from '../../errors.js';
-import type { LogBounds } from './change-log.js';
+import type { Revision } from '../revision.js';
 import { utf8Keys } from './keys.js';
 
 /** Raised by one when a server of before could not read what this one writes. */
 export const STORE_FORMAT = 1;
+
+/** How much log there is, kept in the head of the store. */
+export interface LogBounds {
+  count: number;
+  bytes: number;
+  /** The last revision that the log no longer holds. */
+  floor: Revision;
+}
 
 /** The head of the store: the last revision taken, the highest time seen (milliseconds since 1970), and the log's bounds. */
 export interface Head {
