@@ -16,6 +16,9 @@ import {
 
 const SCAN_CHUNK = 256;
 const MAX_LOGGED = 100_000;
+const MAX_LOGGED_BYTES = 64 * 2 ** 20;
+const READ_CHANGES = 1000;
+const READ_BYTES = 256 * 1024;
 
 /**
  * Keeps everything in a Map, for trying things out, and as the plain and obvious engine that the others are compared
@@ -34,7 +37,9 @@ export class MemoryEngine extends StorageEngine {
   private readonly secrets = new Map<string, Buffer>();
   private readonly epoch: number;
   private sequence = 0;
-  private log: Change[] = [];
+  private readonly log: Change[] = [];
+  /** Bytes of keys and values in the log. */
+  private logBytes = 0;
   /** The last sequence that the log no longer holds. */
   private floor = 0;
   private readonly listeners = new Set<() => void>();
@@ -74,7 +79,7 @@ export class MemoryEngine extends StorageEngine {
   ): Promise<(Outcome | DatabaseError)[]> {
     const found = new FoundBytes(maxBytes);
     const before = atomic ? new Map(this.entries) : undefined;
-    const logged = this.log.length;
+    const position = this.position();
     return operations.map((operation, index) => {
       try {
         const outcome = this.apply(operation);
@@ -85,7 +90,8 @@ export class MemoryEngine extends StorageEngine {
         if (!before) return error;
         // The sequence goes on: the refusal may name a tag of what is taken back here.
         this.entries = before;
-        this.log.length = logged;
+        while (this.log.length > 0 && this.log.at(-1)!.position > position)
+          this.logBytes -= loggedBytes(this.log.pop()!);
         throw error.with({ index });
       }
     });
@@ -134,7 +140,14 @@ export class MemoryEngine extends StorageEngine {
     const from = parseTag(position);
     if (from?.epoch !== this.epoch || position > this.position() || from.sequence < this.floor)
       return undefined;
-    return this.log.filter((change) => change.position > position);
+    const changes: Change[] = [];
+    let bytes = 0;
+    for (let i = this.firstBehind(position); i < this.log.length; i++) {
+      if (changes.length === READ_CHANGES || bytes >= READ_BYTES) break;
+      changes.push(this.log[i]!);
+      bytes += loggedBytes(this.log[i]!);
+    }
+    return changes;
   }
 
   covers(position: string, change: Pick<Change, 'position'>): boolean {
@@ -200,9 +213,26 @@ export class MemoryEngine extends StorageEngine {
   private note(kind: Change['kind'], key: string, entry?: Entry): void {
     const position = formatTag(this.epoch, entry ? this.sequence : ++this.sequence);
     const value = entry && entry.size <= LOGGED_VALUE_BYTES ? entry.value : undefined;
-    this.log.push({ position, kind, key, etag: position, entry, value });
-    if (this.log.length > MAX_LOGGED) this.floor = parseTag(this.log.shift()!.position)!.sequence;
+    const change = { position, kind, key, etag: position, entry, value };
+    this.log.push(change);
+    this.logBytes += loggedBytes(change);
+    while (this.log.length > MAX_LOGGED || this.logBytes > MAX_LOGGED_BYTES) {
+      const dropped = this.log.shift()!;
+      this.logBytes -= loggedBytes(dropped);
+      this.floor = parseTag(dropped.position)!.sequence;
+    }
     for (const listener of this.listeners) setImmediate(listener);
+  }
+
+  /** Where in the log the first change behind `position` stands. */
+  private firstBehind(position: string): number {
+    let [low, high] = [0, this.log.length];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.log[middle]!.position > position) high = middle;
+      else low = middle + 1;
+    }
+    return low;
   }
 
   private store(key: string, effect: Extract<Effect, { kind: 'write' }>, now: number): Entry {
@@ -222,6 +252,10 @@ export class MemoryEngine extends StorageEngine {
       this.note('expire', entry.key);
     }
   }
+}
+
+function loggedBytes({ key, value }: Change): number {
+  return key.length + (value?.length ?? 0);
 }
 
 /** Readers and writers own their buffers, so what is stored is never the same memory. */

@@ -41,14 +41,6 @@ const READ_BYTES = 256 * 1024;
 /** The library's types know options only as a version. */
 const APPEND = { append: true } as unknown as number;
 
-/** How much log there is, kept in the head. */
-export interface LogBounds {
-  count: number;
-  bytes: number;
-  /** The last revision that the log no longer holds. */
-  floor: Revision;
-}
-
 /** Writes the log, inside write transactions. */
 export class ChangeLogWriter {
   /** The segment that is being filled; LMDB copies it, so that one piece of memory serves for all. */
@@ -150,13 +142,10 @@ export class ChangeLogReader {
         if (change.sequence > from.sequence) changes.push(change);
         else before = change;
       }
-      // Epochs never fall. A position between two changes is of this life only if its epoch lies between theirs.
-      if (changes.length > 0 && bytes === 0 && !liesBetween(from, before, changes[0] as LoggedChange))
-        return undefined;
       if (changes.length > 0) bytes += value.length;
       if (bytes >= READ_BYTES) break;
     }
-    return changes;
+    return liesBetween(from, before, (changes[0] as LoggedChange | undefined) ?? head) ? changes : undefined;
   }
 
   /** The key of the last segment that begins at or before `sequence`. */
@@ -172,9 +161,12 @@ export class ChangeLogReader {
   }
 }
 
+/**
+ * Whether a position is of this life of the database. One of no change, which a refused batch leaves behind, is so only if
+ * it has the epoch of what comes after it: a life that was lost can have used the epoch of what came before.
+ */
 function liesBetween(position: Revision, before: Revision, after: Revision): boolean {
-  if (position.sequence === before.sequence) return position.epoch === before.epoch;
-  return before.epoch <= position.epoch && position.epoch <= after.epoch;
+  return position.epoch === (position.sequence === before.sequence ? before : after).epoch;
 }
 
 /** Of a segment: its length, how many changes it has, and the revision of the last. */
