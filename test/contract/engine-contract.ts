@@ -2,6 +2,7 @@ import { describe, it } from '@jest/globals';
 import { FakeTime } from '../support/fake-time.js';
 import { World, type EngineFactory, type Rule } from './rule.js';
 import { batchRules } from './rules/batches.js';
+import { changeLogRules } from './rules/change-log.js';
 import { conditionRules } from './rules/conditions.js';
 import { counterRules } from './rules/counters.js';
 import { durabilityRules } from './rules/durability.js';
@@ -28,6 +29,7 @@ export const RULES: readonly Rule[] = [
   ...batchRules,
   ...systemRules,
   ...durabilityRules,
+  ...changeLogRules,
 ];
 
 /** The rules that an engine is held to: those of a capability it does not declare are left out. */

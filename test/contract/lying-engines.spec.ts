@@ -6,6 +6,7 @@ import type { Operation } from '../../src/storage/operation.js';
 import { memory } from './engines.js';
 import { rulesFor } from './engine-contract.js';
 import { engineLiars } from './liars/engines.js';
+import { logLiars } from './liars/logs.js';
 import { pageLiars } from './liars/pages.js';
 import { writeLiars } from './liars/writes.js';
 import { World, type EngineFactory, type Rule } from './rule.js';
@@ -14,7 +15,7 @@ import { World, type EngineFactory, type Rule } from './rule.js';
  * A suite that never fails proves nothing. Here are engines that each break one promise in one way; the suite has to
  * catch every one of them, by the rule that a reader would look for.
  */
-const liars = [...writeLiars, ...pageLiars, ...engineLiars];
+const liars = [...writeLiars, ...pageLiars, ...engineLiars, ...logLiars];
 
 async function breaks(rule: Rule, factory: EngineFactory): Promise<boolean> {
   try {

@@ -1,0 +1,160 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { copyFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { LmdbEngine } from '../../../src/storage/lmdb/lmdb.engine.js';
+import { FakeTime } from '../../support/fake-time.js';
+import { makeTempFolder, removeFolder } from '../../support/temp-folder.js';
+import { codeOf, incrOf, put, putOf } from '../shorthand.js';
+
+const KIB = 1024;
+const LOG_BYTES = 256 * KIB;
+
+let root: string;
+let time: FakeTime;
+let engine: LmdbEngine;
+beforeEach(async () => {
+  root = makeTempFolder();
+  time = new FakeTime();
+  await start();
+});
+afterEach(async () => {
+  await engine.close();
+  removeFolder(root);
+});
+
+const folder = () => join(root, 'data');
+
+async function start(watchLogBytes = LOG_BYTES): Promise<void> {
+  const onFailure = (error: Error) => {
+    throw error;
+  };
+  engine = new LmdbEngine(folder(), { onFailure, maxSnapshotAge: 600_000, watchLogBytes }, time.clock());
+  await engine.open();
+}
+
+/** A restart some seconds later. */
+async function restart(watchLogBytes?: number): Promise<void> {
+  await engine.close();
+  time.advance(2000);
+  await start(watchLogBytes);
+}
+
+function segments(): { key: number; bytes: Buffer }[] {
+  return [...engine['store'].log.getRange({ start: 0 })].map(({ key, value }) => ({ key, bytes: value }));
+}
+
+function logged(): number {
+  return segments().reduce((sum, { bytes }) => sum + bytes.length, 0);
+}
+
+describe('the change log in the store', () => {
+  it('stays within its bytes whatever is written, and says truly how large it is', async () => {
+    for (let i = 0; i < 40; i++) {
+      const size = [10, 3000, 60_000][i % 3]!;
+      await engine.batch(
+        Array.from({ length: 20 }, (_, j) => putOf(`k${j}`, Buffer.alloc(size))),
+        true,
+      );
+      expect(logged()).toBeLessThanOrEqual(LOG_BYTES);
+      expect(engine['store'].readHead().log.bytes).toBe(logged());
+    }
+  });
+
+  it('shrinks when its bound has been lowered', async () => {
+    await restart(4 * 1024 * KIB);
+    for (let i = 0; i < 60; i++) await put(engine, 'k', Buffer.alloc(50 * KIB));
+    expect(logged()).toBeGreaterThan(2048 * KIB);
+    await restart(128 * KIB);
+    await put(engine, 'k', 'x');
+    expect(logged()).toBeLessThanOrEqual(128 * KIB);
+  });
+
+  it('stays within 100,000 changes', async () => {
+    await restart(2 ** 30);
+    const old = await engine.position();
+    for (let i = 0; i < 105; i++) {
+      await engine.batch(
+        Array.from({ length: 1000 }, (_, j) => putOf(`k${j}`, '')),
+        true,
+      );
+    }
+    const { count } = engine['store'].readHead().log;
+    expect(count).toBeLessThanOrEqual(100_000);
+    expect(count).toBeGreaterThan(95_000);
+    expect(engine.changes(old)).toBeUndefined();
+  });
+
+  it('still serves exactly its floor, and nothing before it', async () => {
+    const positions = [];
+    for (let i = 0; i < 20; i++) {
+      await put(engine, `k${i}`, Buffer.alloc(50_000));
+      positions.push(engine.position());
+    }
+    const held = segments().length;
+    expect(held).toBeLessThan(20);
+    const floor = positions.length - held - 1;
+    expect(engine.changes(positions[floor]!)![0]!.key).toBe(`k${floor + 1}`);
+    expect(engine.changes(positions[floor - 1]!)).toBeUndefined();
+  });
+
+  it('is one segment for small transactions and several for large ones', async () => {
+    await engine.batch([putOf('a', '1'), putOf('b', '2'), putOf('c', '3')], true);
+    expect(segments()).toHaveLength(1);
+    await engine.batch(
+      Array.from({ length: 30 }, (_, i) => putOf(`k${i}`, Buffer.alloc(6000))),
+      true,
+    );
+    const lengths = segments().map(({ bytes }) => bytes.length);
+    expect(lengths.length).toBeGreaterThan(2);
+    expect(Math.max(...lengths)).toBeLessThan(140 * KIB);
+  });
+
+  it('says corrupt where a segment is damaged, and never gives it out', async () => {
+    const start = engine.position();
+    await put(engine, 'a', 'value');
+    const [{ key, bytes }] = segments() as [{ key: number; bytes: Buffer }];
+    for (const at of [0, 9, 22, bytes.length - 1]) {
+      const damaged = Buffer.from(bytes);
+      damaged[at]! ^= 1;
+      await engine['store'].transaction(() => void engine['store'].log.put(key, damaged));
+      expect(await codeOf((async () => engine.changes(start))())).toBe('corrupt');
+    }
+    expect((await engine.get('a'))?.value.toString()).toBe('value');
+    await put(engine, 'b', 'goes on');
+  });
+});
+
+describe('a data folder that was copied back', () => {
+  it('knows no position of the life that was lost', async () => {
+    await put(engine, 'a', '0');
+    await restart();
+    const kept = engine.position();
+    await engine.close();
+    copyFileSync(join(folder(), 'data.mdb'), join(root, 'copy.mdb'));
+    time.advance(2000);
+    await start();
+    const lost: string[] = [];
+    for (let i = 0; i < 5; i++) {
+      await put(engine, 'a', `lost ${i}`);
+      lost.push(engine.position());
+    }
+    await engine.close();
+    copyFileSync(join(root, 'copy.mdb'), join(folder(), 'data.mdb'));
+    time.advance(2000);
+    await start();
+    const served = () => lost.map((position) => engine.changes(position));
+    const none = lost.map(() => undefined);
+    expect(served()).toEqual(none);
+    expect(engine.changes(kept)).toEqual([]);
+    // A refused batch takes revisions that no change has.
+    for (let i = 0; i < 3; i++) {
+      await codeOf(engine.batch([putOf('b', 'x'), incrOf('b', 1n)], true));
+      expect(served()).toEqual(none);
+    }
+    for (let i = 0; i < 6; i++) {
+      await put(engine, 'b', `${i}`);
+      expect(served()).toEqual(none);
+    }
+    expect(engine.changes(kept)!.map(({ key }) => key)).toEqual(Array.from({ length: 6 }, () => 'b'));
+  });
+});
