@@ -1,6 +1,7 @@
 import { applyDecorators } from '@nestjs/common';
 import { ApiHeader, ApiOperation, ApiParam, ApiQuery, ApiResponse, ApiTags } from '@nestjs/swagger';
-import { ENTRY, ENTRY_EXAMPLE, headers, KEY, TTL } from './schemas.js';
+import { ENTRY, ENTRY_EXAMPLE, headers, KEY, optionalHeaders, TTL } from './schemas.js';
+import { EVENTS, WAIT, WATCH } from './watch.openapi.js';
 
 /*
  * What the doc comments of the controllers cannot say of one entry: parameters, bodies and answers, with examples that
@@ -78,17 +79,19 @@ const NOT_MODIFIED = ApiResponse({
 
 /** What reading an entry answers, beside what else the URL may mean. */
 export function DescribeEntryGet(): MethodDecorator {
-  const content = { '*/*': { schema: {}, example: '{"name":"Ada"}' } };
+  const content = { '*/*': { schema: {}, example: '{"name":"Ada"}' }, ...EVENTS };
   return applyDecorators(
     TAG,
     PATH_KEY,
     READ_CONDITIONS,
     RANGE,
+    WAIT,
+    WATCH,
     ApiResponse({
       status: 200,
-      description: 'The value, byte for byte, with the type it was stored with.',
+      description: 'The value, byte for byte, with the type it was stored with; or its events.',
       content,
-      headers: { ...VALIDATORS, ...headers('Accept-Ranges') },
+      headers: optionalHeaders('ETag', 'Last-Modified', 'KV-Expires', 'Accept-Ranges', 'Preference-Applied'),
     }),
     ApiResponse({
       status: 206,

@@ -1,6 +1,7 @@
 import { applyDecorators } from '@nestjs/common';
 import { ApiQuery, ApiResponse, ApiTags } from '@nestjs/swagger';
 import { KEY } from './schemas.js';
+import { EVENTS, WATCH } from './watch.openapi.js';
 
 /*
  * What the doc comments of KvController cannot say: the shape of queries and answers, with examples that run. One
@@ -58,5 +59,11 @@ export function DescribeRefusedHead(): MethodDecorator {
 }
 
 export function DescribeAll(): MethodDecorator {
-  return applyDecorators(TAG, entries(200, 'Every entry.', { otherkey: 'othervalue', somekey: 'somevalue' }));
+  const example = { otherkey: 'othervalue', somekey: 'somevalue' };
+  const content = { 'application/json': { schema: VALUES, example }, ...EVENTS };
+  return applyDecorators(
+    TAG,
+    WATCH,
+    ApiResponse({ status: 200, description: 'Every entry, or the events of all.', content }),
+  );
 }

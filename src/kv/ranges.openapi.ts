@@ -11,6 +11,7 @@ import {
   WRITE_CONDITIONS,
 } from './entries.openapi.js';
 import { ENTRY_EXAMPLE, headers, ITEM, KEY, optionalHeaders } from './schemas.js';
+import { EVENTS, WAIT, WATCH } from './watch.openapi.js';
 
 /* What the doc comments of RangesController cannot say: parameters, bodies and answers, with examples that run. */
 
@@ -124,15 +125,26 @@ export function DescribePage(): MethodDecorator {
     PAGE_PARAMETERS,
     READ_CONDITIONS,
     RANGE,
+    WAIT,
+    WATCH,
     ApiResponse({
       status: 200,
-      description: 'A page; an export, if that is what Accept names; with `key` the value as it was stored.',
+      description:
+        'A page; an export or events, if that is what Accept names; with `key` the value as it was stored.',
       content: {
         'application/json': { schema: PAGE, example: page },
         [NDJSON]: { schema: { type: 'string' }, example: LINES + closing },
         '*/*': { schema: { description: 'With `key`: the value.' } },
+        ...EVENTS,
       },
-      headers: optionalHeaders('ETag', 'Link', 'KV-Count', 'Last-Modified', 'KV-Expires'),
+      headers: optionalHeaders(
+        'ETag',
+        'Link',
+        'KV-Count',
+        'Last-Modified',
+        'KV-Expires',
+        'Preference-Applied',
+      ),
     }),
     ApiResponse({
       status: 206,

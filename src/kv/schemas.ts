@@ -83,6 +83,7 @@ const HEADERS = {
     { type: 'string', pattern: '; rel="next"$' },
     false,
   ),
+  'Preference-Applied': header('How long the answer was held at most.', { type: 'string' }, false),
   'KV-Count': header('How many entries the whole range has.', { type: 'string', pattern: '^[0-9]+$' }),
 };
 

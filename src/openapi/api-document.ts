@@ -16,8 +16,8 @@ path does not have is 405 with \`Allow\`, and a URL that is not here is 404. Err
 problem details (RFC 9457), all others have exactly \`title\` and \`detail\`.`;
 
 const METHODS = ['get', 'put', 'post', 'patch', 'delete', 'head', 'options'] as const;
-/** Request headers that mean nothing to HEAD. */
-const RANGES = ['Range', 'If-Range'];
+/** What means nothing to HEAD. */
+const OF_BODIES = ['Range', 'If-Range', 'Prefer', 'since', 'Last-Event-ID'];
 
 /** The groups of routes, in the order they are shown. */
 const TAGS: Record<string, string> = {
@@ -96,7 +96,7 @@ function withoutBodies(get: Operation): Operation {
     operationId: `${get.operationId}_head`,
     summary: `${get.summary} (headers only)`,
     parameters: get.parameters?.filter(
-      (parameter) => !('name' in parameter && RANGES.includes(parameter.name)),
+      (parameter) => !('name' in parameter && OF_BODIES.includes(parameter.name)),
     ),
     responses: Object.fromEntries(responses) as Operation['responses'],
   };
@@ -114,7 +114,9 @@ function optionsOf(operation: Operation, patch: boolean): Operation {
         description: 'The header Allow has them.',
         headers: {
           Allow: { description: 'The methods.', ...text },
-          ...(patch && { 'Accept-Patch': { description: 'What PATCH takes.', ...text } }),
+          ...(patch && {
+            'Accept-Patch': { description: 'What PATCH takes, for one entry.', ...text, required: false },
+          }),
         },
       },
     },

@@ -1,0 +1,38 @@
+import { applyDecorators } from '@nestjs/common';
+import { ApiHeader, ApiQuery } from '@nestjs/swagger';
+
+/* What every readable URL has for those who follow it. */
+
+/** Request headers and parameter of a watch. */
+export const WATCH = applyDecorators(
+  ApiQuery({
+    name: 'since',
+    required: false,
+    description: 'For `Accept: text/event-stream`: `now`, or the id to go on behind, instead of a snapshot.',
+    schema: { type: 'string', minLength: 1 },
+  }),
+  ApiHeader({
+    name: 'Last-Event-ID',
+    required: false,
+    description: 'The same, as browsers send it when they come again; it counts before `since`.',
+    schema: { type: 'string' },
+  }),
+);
+
+/** Request header of a long-poll. */
+export const WAIT = ApiHeader({
+  name: 'Prefer',
+  required: false,
+  description: '`wait=30`: holds the answer while the client knows it, seconds, 60 at most.',
+  schema: { type: 'string' },
+});
+
+/** The answer as Server-Sent Events, which only ends when somebody leaves. */
+export const EVENTS = {
+  'text/event-stream': {
+    schema: { type: 'string' },
+    example:
+      'retry: 1000\n\nevent: put\ndata: {"key":"example/note","etag":"6b0362d6-0000000000001",' +
+      '"type":"text/plain; charset=utf-8","value":"Any text"}\n\n',
+  },
+};
