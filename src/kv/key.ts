@@ -38,16 +38,12 @@ export function keyOfPath(url: string): string {
 
 const PLAIN = /^[!-$&-~]*$/;
 
-/** Percent-decodes text of a URL. Unescaped bytes above ASCII are taken for UTF-8; undefined if it is none. */
+/** Percent-decodes text of a URL, which Node has let through only as ASCII; undefined if its escapes are malformed. */
 export function decodeEscapes(text: string): string | undefined {
   if (PLAIN.test(text)) return text;
   try {
-    return decodeURIComponent(text.replace(/[\x80-\xff]/g, escapeByte));
+    return decodeURIComponent(text);
   } catch {
     return undefined;
   }
-}
-
-function escapeByte(character: string): string {
-  return `%${character.charCodeAt(0).toString(16)}`;
 }

@@ -35,6 +35,10 @@ export class Parameters {
     );
   }
 
+  [Symbol.iterator](): Iterator<[string, string]> {
+    return this.values.entries();
+  }
+
   get(name: string): string | undefined {
     return this.values.get(name);
   }

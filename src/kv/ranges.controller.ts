@@ -1,18 +1,16 @@
-import { createHash } from 'node:crypto';
 import { All, Controller, Delete, Get, Head, Patch, Post, Put, Req, Res } from '@nestjs/common';
 import { ApiExcludeEndpoint } from '@nestjs/swagger';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { DatabaseError } from '../errors.js';
 import { answerEmpty, answerJson, answerOptions, refuseMethod, startText, vary } from '../http/answer.js';
-import type { RangePage } from '../storage/storage-engine.js';
 import { DatabaseService } from './database.service.js';
 import { EntryEndpoint } from './entry.endpoint.js';
-import { describe, describeMembers, valueMember } from './entry-json.js';
 import { checkKey } from './key.js';
 import { Importer } from './importer.js';
 import { exportRange, wantsNdjson } from './ndjson.js';
 import { Parameters } from './parameters.js';
 import { conditionOf } from './preconditions.js';
+import { Page, PAGE_PARAMETERS, pageQuery } from './range-page.js';
 import { wantsEvents, waitOf, WatchEndpoint } from './watch.endpoint.js';
 import {
   DescribeCount,
@@ -23,9 +21,6 @@ import {
   DescribeTwinPut,
 } from './ranges.openapi.js';
 
-const PAGE = ['prefix', 'after', 'limit', 'delimiter', 'values', 'reverse', 'count'];
-const MAX_ITEMS = 1000;
-const DEFAULT_ITEMS = 100;
 const ALLOW = 'GET, HEAD, POST, DELETE, OPTIONS';
 
 /**
@@ -52,8 +47,8 @@ export class RangesController {
   async head(@Req() request: IncomingMessage, @Res() response: ServerResponse): Promise<void> {
     if (Parameters.names(request.url!, 'key'))
       return this.entry.get(request, response, keyOf(request, []).key);
-    const parameters = new Parameters(request.url!, PAGE);
-    startText(response, 'application/json', [...vary(response), ...(await this.countHeader(parameters))]);
+    const { prefix } = pageQuery(new Parameters(request.url!, PAGE_PARAMETERS));
+    startText(response, 'application/json', [...vary(response), ...(await this.countHeader(prefix))]);
     response.end();
   }
 
@@ -172,31 +167,23 @@ export class RangesController {
   }
 
   private async answerPage(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { prefix, parameters } = prefixOf(request, PAGE);
-    const values = parameters.flag('values');
-    const counted = parameters.flag('count') ? await this.countHeader(parameters) : [];
-    const query = {
-      prefix,
-      after: parameters.keyText('after'),
-      limit: parameters.number('limit', 1, MAX_ITEMS, DEFAULT_ITEMS),
-      delimiter: parameters.keyText('delimiter'),
-      reverse: parameters.flag('reverse'),
-      values,
-    };
-    const known = conditionOf(request.headers)?.ifNoneMatch;
-    const isKnown = ({ etag }: Page) => known === '*' || known?.includes(etag) === true;
-    const look = async () => pageOf(await this.database.range(query), values);
+    const parameters = new Parameters(request.url!, PAGE_PARAMETERS);
+    const query = pageQuery(parameters);
+    const condition = conditionOf(request.headers);
+    const look = async () => new Page(await this.database.range(query), query.values);
+    const isKnown = (page: Page) => page.isKnown(condition);
     const wait = waitOf(request);
     const page =
-      wait === undefined ? await look() : await this.watch.hold(response, { prefix }, wait, look, isKnown);
-    const { json, etag, next } = page;
-    const headers = ['ETag', `"${etag}"`, ...vary(response), ...linkHeader(request.url!, next), ...counted];
+      wait === undefined ? await look() : await this.watch.hold(response, query, wait, look, isKnown);
+    page.require(condition);
+    const headers = ['ETag', `"${page.etag}"`, ...vary(response), ...page.link(parameters)];
+    if (query.counted) headers.push(...(await this.countHeader(query.prefix)));
     if (isKnown(page)) answerEmpty(response, 304, headers);
-    else answerJson(response, 200, json, headers);
+    else answerJson(response, 200, page.json, headers);
   }
 
-  private async countHeader(parameters: Parameters): Promise<string[]> {
-    return ['KV-Count', String(await this.database.count(parameters.keyText('prefix') ?? ''))];
+  private async countHeader(prefix: string): Promise<string[]> {
+    return ['KV-Count', String(await this.database.count(prefix))];
   }
 }
 
@@ -215,48 +202,4 @@ function prefixOf(
 ): { prefix: string; parameters: Parameters } {
   const parameters = new Parameters(request.url!, known);
   return { prefix: parameters.keyText('prefix') ?? '', parameters };
-}
-
-/** A page as its answer. */
-interface Page {
-  readonly json: string;
-  readonly etag: string;
-  readonly next: string | undefined;
-}
-
-function pageOf(range: RangePage, values: boolean): Page {
-  const json = pageJson(range, values);
-  return { json, etag: createHash('sha256').update(json).digest('base64url').slice(0, 22), next: range.next };
-}
-
-function pageJson({ items, groups, next }: RangePage, values: boolean): string {
-  const described = items.map((item) =>
-    values ? `{${describeMembers(item)},${valueMember(item.value!)}}` : describe(item),
-  );
-  return `{"items":[${described.join(',')}],"prefixes":${JSON.stringify(groups)},"next":${JSON.stringify(next ?? null)}}`;
-}
-
-/** The same query, going on behind `next` (RFC 8288). */
-function linkHeader(url: string, next: string | undefined): string[] {
-  if (next === undefined) return [];
-  const mark = url.indexOf('?');
-  const pairs =
-    mark < 0
-      ? []
-      : url
-          .slice(mark + 1)
-          .split('&')
-          .filter((pair) => pair !== '' && !pair.startsWith('after='));
-  return [
-    'Link',
-    `</kv?${[...pairs.map(headerSafe), `after=${encodeURIComponent(next)}`].join('&')}>; rel="next"`,
-  ];
-}
-
-/** A raw target may hold bytes that a header of ours must not. */
-function headerSafe(text: string): string {
-  return text.replace(
-    /[^\x21\x23-\x3b\x3d\x3f-\x7e]/g,
-    (character) => `%${character.charCodeAt(0).toString(16)}`,
-  );
 }

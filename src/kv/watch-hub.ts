@@ -244,8 +244,8 @@ export class WatchHub implements OnModuleInit, OnModuleDestroy {
   }
 
   private endAll(): void {
-    for (const watcher of [...this.everybody()]) watcher.end();
-    if (this.stopped) for (const watcher of [...this.arriving]) watcher.end();
+    for (const watcher of this.everybody()) watcher.end();
+    if (this.stopped) for (const watcher of this.arriving) watcher.end();
     this.position = undefined;
   }
 

@@ -43,8 +43,12 @@ export class DiskRoom {
 
   /** Whether the file system itself has run out. */
   isFull(): boolean {
-    const { bavail, bsize } = statfsSync(this.store.folder);
-    return bavail * bsize < FULL_BYTES;
+    try {
+      const { bavail, bsize } = statfsSync(this.store.folder);
+      return bavail * bsize < FULL_BYTES;
+    } catch {
+      return false; // a disk that cannot even be asked is broken, not full
+    }
   }
 
   private look(now = performance.now()): void {

@@ -22,7 +22,7 @@ import { firstAfter, splitExpiryKey } from './keys.js';
 import { readPage } from './pages.js';
 import { decode, type StoredEntry } from './record.js';
 import { Scans } from './scans.js';
-import type { Store } from './store.js';
+import { Store } from './store.js';
 import { Writer } from './writer.js';
 
 const SWEEP_EVERY_MS = 500;
@@ -191,6 +191,7 @@ export class LmdbEngine extends StorageEngine {
       await mkdir(making, { mode: 0o700 });
       const copy = await this.store.copyTo(making);
       await chmod(copy, 0o600);
+      await verify(making);
       await sync(copy);
       await rename(copy, target);
       await sync(dirname(target));
@@ -242,6 +243,16 @@ export class LmdbEngine extends StorageEngine {
       .submit(0, () => this.writer.removeExpired())
       .then((more) => more && this.sweep())
       .catch(() => undefined); // the next tick tries again
+  }
+}
+
+/** Reads a copy through, so that a backup that exists can be restored. @throws DatabaseError `corrupt` */
+async function verify(folder: string): Promise<void> {
+  const copy = await Store.open(folder, 'the copy');
+  try {
+    for (const { key, value } of copy.entries.getRange({ start: undefined })) decode(key as string, value);
+  } finally {
+    await copy.close();
   }
 }
 

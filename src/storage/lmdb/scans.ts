@@ -18,6 +18,8 @@ type Transaction = ReturnType<Store['entries']['useReadTransaction']>;
 
 interface Snapshot {
   readonly transaction: Transaction;
+  /** How many entries the snapshot has, expired ones among them. */
+  readonly entries: number;
   readonly startedAt: number;
   pulledAt: number;
   /** Why the snapshot was given back before its reader had finished. */
@@ -52,13 +54,18 @@ export class Scans {
       const now = this.clock.now();
       const end = prefixEnd(range.prefix);
       let start: string | undefined = range.prefix || undefined;
+      let visited = 0;
       do {
         if (snapshot.ended) throw snapshot.ended;
         const chunk: Entry[] = [];
-        start = this.read(snapshot.transaction, start, end, range.values, now, chunk);
+        const step = this.read(snapshot.transaction, start, end, range.values, now, chunk);
+        start = step.next;
+        visited += step.visited;
         if (chunk.length > 0) yield chunk;
         snapshot.pulledAt = performance.now();
       } while (start !== undefined);
+      // A damaged inner page can lose entries in silence; what they are counted as does not.
+      if (range.prefix === '' && visited !== snapshot.entries) throw lostEntries(visited, snapshot.entries);
     } finally {
       this.giveBack(snapshot);
       this.leave();
@@ -70,7 +77,7 @@ export class Scans {
     for (const snapshot of this.open) this.end(snapshot, 'the server is shutting down');
   }
 
-  /** Fills `chunk` with live entries from `start` on; answers where the next chunk starts, or undefined at the end. */
+  /** Fills `chunk` with live entries from `start` on; answers where the next chunk starts, if there is one, and how many records it read. */
   private read(
     transaction: Transaction,
     start: string | undefined,
@@ -78,16 +85,16 @@ export class Scans {
     values: boolean,
     now: number,
     chunk: Entry[],
-  ): string | undefined {
+  ): { next: string | undefined; visited: number } {
     let bytes = 0;
     let visited = 0;
     for (const { key, value } of this.store.entries.getRange({ start, end, transaction })) {
       const entry = values ? decode(key as string, value) : decodeHeader(key as string, value);
       if (entry.expires === 0 || entry.expires > now) chunk.push(entry);
       bytes += value.length;
-      if (++visited === CHUNK_ENTRIES || bytes >= CHUNK_BYTES) return `${entry.key}\0`;
+      if (++visited === CHUNK_ENTRIES || bytes >= CHUNK_BYTES) return { next: `${entry.key}\0`, visited };
     }
-    return undefined;
+    return { next: undefined, visited };
   }
 
   private async enter(): Promise<void> {
@@ -122,7 +129,8 @@ export class Scans {
   private take(): Snapshot {
     const now = performance.now();
     const transaction = this.store.entries.useReadTransaction();
-    const snapshot = { transaction, startedAt: now, pulledAt: now, ended: undefined };
+    const entries = this.store.entryCount();
+    const snapshot = { transaction, entries, startedAt: now, pulledAt: now, ended: undefined };
     this.open.add(snapshot);
     return snapshot;
   }
@@ -147,4 +155,9 @@ export class Scans {
     });
     this.giveBack(snapshot);
   }
+}
+
+function lostEntries(visited: number, entries: number): DatabaseError {
+  const detail = `The database has ${entries} entries, of which only ${visited} can be read. Restore a backup.`;
+  return new DatabaseError('corrupt', detail);
 }
