@@ -146,7 +146,7 @@ export class EventStream {
   }
 
   private tell(): void {
-    for (const listener of [...this.listeners]) listener();
+    for (const listener of this.listeners) listener();
   }
 
   private summary(): string {
