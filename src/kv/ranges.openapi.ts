@@ -157,6 +157,7 @@ export function DescribePage(): MethodDecorator {
 }
 
 export function DescribeImport(): MethodDecorator {
+  const lines = { schema: { type: 'string' }, example: LINES };
   const report = { created: 2, updated: 0, skipped: 0, errors: [], errorCount: 0, end: false };
   return applyDecorators(
     TAG,
@@ -171,7 +172,8 @@ export function DescribeImport(): MethodDecorator {
         description:
           'One entry a line: `key`, `value` or `base64`, and if wanted `type` and `expires`. An export is one.',
         required: true,
-        content: { [NDJSON]: { schema: { type: 'string' }, example: LINES } },
+        // Explorers make a JSON string of text whose type has `json` in it, so another is the first.
+        content: { 'text/plain': lines, [NDJSON]: lines },
       },
     }),
     described(200, 'What was done.', REPORT, report),

@@ -1,0 +1,87 @@
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { join } from 'node:path';
+import { chromium, type Browser, type Page } from 'playwright-core';
+import { ask } from '../support/http.js';
+import { requireProgram } from '../support/requires.js';
+import { startServer, type ServerProcess } from '../support/server.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
+
+const program = requireProgram('chromium');
+
+program.describe('the explorer, on /kv and /batch', () => {
+  let browser: Browser;
+  let page: Page;
+  let server: ServerProcess;
+  let complaints: string[];
+
+  beforeAll(async () => {
+    server = await startServer({ DATABASE_URL: 'memory:' });
+    browser = await chromium.launch({
+      executablePath: program.path,
+      args: ['--no-sandbox', '--disable-gpu'],
+    });
+  });
+  afterAll(async () => {
+    await browser.close();
+    await server.end();
+  });
+  beforeEach(async () => {
+    page = await browser.newPage({ viewport: { width: 1280, height: 1600 } });
+    complaints = [];
+    page.on('console', (message) => {
+      if (message.type() === 'error' || message.type() === 'warning') complaints.push(message.text());
+    });
+    page.on('pageerror', (error) => complaints.push(String(error)));
+    await page.goto(`http://127.0.0.1:${server.port}/docs`);
+  });
+  afterEach(async () => {
+    await page.close();
+    expect(complaints).toEqual([]);
+  });
+
+  /** Opens an operation, fills in `key` if there is one, and runs its example. */
+  async function execute(
+    method: string,
+    path: string,
+    key?: string,
+  ): Promise<{ status: string; text: string }> {
+    const operation = page.locator(`.opblock-${method}`, {
+      has: page.locator(`.opblock-summary-path[data-path="${path}"]`),
+    });
+    await operation.locator('.opblock-summary-control').click();
+    if (key !== undefined) await operation.locator('tr[data-param-name="key"] input').fill(key);
+    await operation.getByRole('button', { name: 'Execute' }).click();
+    const answer = operation.locator('.live-responses-table .response');
+    await answer.waitFor();
+    await page.screenshot({
+      path: join(process.env['SCREENSHOTS'] ?? temporaryFolder(), `explorer-${method}.png`),
+    });
+    return {
+      status: (await answer.locator('.response-col_status').innerText()).trim(),
+      text: await answer.locator('.response-col_description').innerText(),
+    };
+  }
+
+  test('stores under a key with slashes, reads it back, and deletes it', async () => {
+    const key = 'example/a b/č';
+    const url = `/kv/${encodeURIComponent(key)}`;
+    expect((await execute('put', '/kv/{key}', key)).status).toBe('201');
+    expect((await ask(server.port, url)).text).toContain('"Ada"');
+    const read = await execute('get', '/kv/{key}', key);
+    expect(read).toMatchObject({ status: '200' });
+    expect(read.text).toContain('"name": "Ada"');
+    expect((await execute('patch', '/kv/{key}', key)).text).toContain('"city": "London"');
+    expect((await execute('delete', '/kv/{key}', key)).status).toBe('204');
+    expect((await ask(server.port, url)).status).toBe(404);
+  });
+
+  test('imports, lists, and runs a batch', async () => {
+    const imported = await execute('post', '/kv');
+    expect(imported.text).toContain('"created": 2');
+    expect((await execute('get', '/kv')).text).toContain('"key": "example/grace"');
+    const batch = await execute('post', '/batch');
+    expect(batch).toMatchObject({ status: '200' });
+    expect(batch.text).toContain('"value": "Any text"');
+    expect((await execute('delete', '/kv')).text).toContain('"deleted": 4');
+  });
+});
