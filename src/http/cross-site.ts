@@ -14,7 +14,7 @@ export function foreignOrigin(request: IncomingMessage): string | undefined {
   if (site !== undefined && site !== 'none' && site !== 'same-origin') {
     return `the browser says that it comes from another site (Sec-Fetch-Site: ${printable(site)})`;
   }
-  if (/prefetch|prerender|preview/i.test(`${headers['sec-purpose']} ${headers['purpose']}`)) {
+  if (/prefetch|prerender|preview/i.test([headers['sec-purpose'], headers['purpose']].join(' '))) {
     return 'the browser only fetches it in advance';
   }
   const host = headers.host?.toLowerCase() ?? '';

@@ -264,7 +264,7 @@ describe('memory and lmdb, side by side:', () => {
     const author = new Author(new Random(seed), time);
     try {
       for (const { engine } of sides) await engine.open();
-      const starts = await Promise.all(sides.map(({ engine }) => engine.position()));
+      const starts = await Promise.all(sides.map(async ({ engine }) => engine.position()));
       for (let i = 0; i < STEPS; i++) {
         const step = author.step(plain.tagCount());
         const where = `seed ${seed}, step ${i}: ${step.says}`;
