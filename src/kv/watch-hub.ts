@@ -181,6 +181,8 @@ export class WatchHub implements OnModuleInit, OnModuleDestroy {
       if (changes.length === 0) return;
       this.position = changes.at(-1)!.position;
       this.handOut(changes);
+      // A burst must leave the sockets time to drain, or those who read fast would be cut off with those who do not.
+      await new Promise((resolve) => setImmediate(resolve));
     }
   }
 

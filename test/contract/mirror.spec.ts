@@ -155,12 +155,10 @@ class Author {
     return (side) => {
       const tags = numbers.map((number) => side.tag(number));
       const all: (Condition | undefined)[] = [
-        ...[
-          { ifMatch: '*' as const },
-          { ifMatch: tags },
-          { ifNoneMatch: '*' as const },
-          { ifNoneMatch: tags },
-        ],
+        { ifMatch: '*' as const },
+        { ifMatch: tags },
+        { ifNoneMatch: '*' as const },
+        { ifNoneMatch: tags },
         { ifUnmodifiedSince: date },
         { ifModifiedSince: date },
         { ifMatch: tags, ifUnmodifiedSince: date },
