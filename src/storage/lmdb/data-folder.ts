@@ -1,7 +1,7 @@
-import { mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { spawnSync } from 'node:child_process';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { StartError } from '../../errors.js';
 import { Store } from './store.js';
 
@@ -22,7 +22,7 @@ const HARMLESS = new Set([LOCK, MAKING, 'lost+found']);
 export async function openDataFolder(folder: string): Promise<Store> {
   const described = `the folder ${folder}`;
   try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    makeFolder(folder);
     const names = readdirSync(folder);
     if (names.includes(DATA)) {
       await checkHeader(join(folder, DATA), folder);
@@ -47,6 +47,13 @@ function damaged(file: string, why: string): StartError {
     `DATABASE_URL: ${file} is not a sound Pigeonhole database (${why}). Restore a backup, or name another folder; ` +
       'nothing was changed.',
   );
+}
+
+/** Node's own recursive mkdir tries for ever where the file system will not have a folder, as below /proc. */
+function makeFolder(folder: string): void {
+  if (existsSync(folder)) return;
+  makeFolder(dirname(folder));
+  mkdirSync(folder, { mode: 0o700 });
 }
 
 function refuseForeign(names: readonly string[], described: string): void {

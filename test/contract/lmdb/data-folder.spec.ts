@@ -93,6 +93,10 @@ describe('a data folder', () => {
     expect(readFileSync(folder, 'utf8')).toBe('precious');
   });
 
+  it('where the system will have no folder is refused by one line, at once', async () => {
+    expect(await refusalOf(openDataFolder('/proc/nope/data'))).toMatch(/^DATABASE_URL: .*cannot be used.*$/);
+  });
+
   it('whose data.mdb is a folder is refused by one line', async () => {
     mkdirSync(file, { recursive: true });
     expect(await refusalOf(openDataFolder(folder))).toMatch(/^DATABASE_URL: .*not a file.*$/);
