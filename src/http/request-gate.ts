@@ -97,7 +97,8 @@ function look(raw: readonly string[]): Glance {
     // The length tells almost every other header apart without a comparison of text.
     switch (name.length) {
       case 4:
-        if ((name === 'Host' || name.toLowerCase() === 'host') && glance.hosts++ === 0) glance.host = raw[i + 1];
+        if ((name === 'Host' || name.toLowerCase() === 'host') && glance.hosts++ === 0)
+          glance.host = raw[i + 1];
         break;
       case 14:
         if (name.toLowerCase() === 'content-length' && raw[i + 1] !== '0') glance.hasBody = true;
