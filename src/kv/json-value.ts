@@ -23,7 +23,7 @@ export function parseJsonText(text: string, what: string): unknown {
 
 /** Counts brackets outside strings. */
 function isTooDeep(text: string): boolean {
-  if (text.length <= MAX_DEPTH) return false;
+  if (!hasBrackets(text, MAX_DEPTH + 1)) return false;
   let depth = 0;
   for (let i = 0; i < text.length; i++) {
     switch (text.charCodeAt(i)) {
@@ -37,6 +37,17 @@ function isTooDeep(text: string): boolean {
       case 0x5d:
       case 0x7d:
         depth--;
+    }
+  }
+  return false;
+}
+
+/** Whether brackets open at least `least` times, strings included: most texts are answered without a look at each letter. */
+function hasBrackets(text: string, least: number): boolean {
+  let count = 0;
+  for (const bracket of ['{', '[']) {
+    for (let at = text.indexOf(bracket); at >= 0; at = text.indexOf(bracket, at + 1)) {
+      if (++count === least) return true;
     }
   }
   return false;
