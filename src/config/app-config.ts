@@ -66,6 +66,7 @@ export class AppConfig {
  */
 export function loadConfig(environment: NodeJS.ProcessEnv): AppConfig {
   const config = new AppConfig();
+  refuseUnbuilt(environment);
   const given = applyEnvironment(config, environment);
   const [failed] = validateSync(config);
   if (failed) throw badSetting(Object.values(failed.constraints!)[0]!, given.get(failed.property));
@@ -76,6 +77,15 @@ export function loadConfig(environment: NodeJS.ProcessEnv): AppConfig {
     );
   }
   return config;
+}
+
+/** Settings that are to come. Whoever sets one believes that the server is protected, or more, than it is. */
+const UNBUILT = ['ADMIN_TOKEN', 'ADMIN_TOKEN_FILE', 'TLS_CERT', 'TLS_KEY', 'WORKERS', 'WAIT_REPLICAS'];
+
+function refuseUnbuilt(environment: NodeJS.ProcessEnv): void {
+  const set = UNBUILT.find((name) => (environment[name] ?? '') !== '');
+  if (set !== undefined)
+    throw new StartError(`${set} is not available in this version. Start the server without it.`);
 }
 
 /** Whether only this machine can reach `host`. */

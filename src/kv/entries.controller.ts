@@ -9,7 +9,7 @@ import {
   DescribeEntryPut,
 } from './entries.openapi.js';
 import { EntryEndpoint } from './entry.endpoint.js';
-import { keyOfPath } from './key.js';
+import { checkKey, keyOfPath } from './key.js';
 import { Parameters } from './parameters.js';
 import { wantsEvents, WatchEndpoint } from './watch.endpoint.js';
 
@@ -33,6 +33,7 @@ export class EntriesController {
   get(@Req() request: IncomingMessage, @Res() response: ServerResponse): void | Promise<void> {
     const key = keyOfPath(request.url!);
     if (wantsEvents(request)) {
+      checkKey(key);
       return this.watch.stream(request, response, { key }, this.parameters(request, ['since']).get('since'));
     }
     this.parameters(request, []);
