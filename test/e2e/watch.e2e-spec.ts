@@ -196,6 +196,14 @@ describe.each(EVERYWHERE)('watching, $name', ({ start }) => {
     },
   );
 
+  test.each(['/kv/', `/kv/${'k'.repeat(1025)}`])(
+    'a key that cannot be is 400, not a stream: %s',
+    async (path) => {
+      const answer = await ask(target.port, path, { headers: ACCEPT });
+      expectProblem(answer, 400, 'invalid-key');
+    },
+  );
+
   test('a prefix that is half a character is 400 and harms nobody', async () => {
     const stream = await live(prefixed('😀'));
     for (const half of ['%ED%A0%BD', '%F0%9F', '%F0%9F%98', '%ff']) {
