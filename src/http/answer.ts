@@ -115,7 +115,7 @@ export function answerError(
     response.destroy();
     return;
   }
-  if (hasUnreadBody(response.req)) closeAfter(response.req, response);
+  if (!response.req.complete && hasBody(response.req)) closeAfter(response.req, response);
   const problem = speaksProblems(response.req.url!);
   const body = problem ? JSON.stringify(problemOf(error)) : plainError(error);
   response.writeHead(status, [
@@ -163,8 +163,8 @@ export function rawError(error: DatabaseError, reason: string): string {
   return `${head}Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`;
 }
 
-function hasUnreadBody({ headers, complete }: IncomingMessage): boolean {
-  if (complete) return false;
+/** Whether the request announces a body, read or not. */
+export function hasBody({ headers }: IncomingMessage): boolean {
   return headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0';
 }
 

@@ -1,3 +1,4 @@
+import type { OnApplicationShutdown } from '@nestjs/common';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { DatabaseError } from '../errors.js';
 
@@ -54,7 +55,7 @@ class Upload {
  * not fit is refused before it is read; a sender that is silent for 30 s, or slower than 1 KiB/s after the first 30 s,
  * is cut off. Nothing is parsed, decoded or inflated here.
  */
-export class BodyReader {
+export class BodyReader implements OnApplicationShutdown {
   private readonly uploads = new Set<Upload>();
   private readonly budget: number;
   private held = 0;
@@ -64,7 +65,7 @@ export class BodyReader {
     this.budget = Math.max(LEAST_BUDGET, BUDGET_IN_VALUES * maxValueBytes);
   }
 
-  close(): void {
+  onApplicationShutdown(): void {
     clearInterval(this.checker);
   }
 

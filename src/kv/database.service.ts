@@ -1,11 +1,12 @@
 import { Injectable } from '@nestjs/common';
 import { AppConfig } from '../config/app-config.js';
-import { DatabaseError, MissingKeyError } from '../errors.js';
+import { MissingKeyError, type DatabaseError } from '../errors.js';
 import type { Condition } from '../storage/condition.js';
 import { TEXT, type Entry } from '../storage/entry.js';
 import type { Expiry, Operation, Outcome } from '../storage/operation.js';
 import { StorageEngine, type Awaitable, type RangePage, type RangeQuery } from '../storage/storage-engine.js';
 import { checkKey } from './key.js';
+import { checkValueSize } from './value-size.js';
 
 /** Values of one page, bytes; and of the answer to one batch. */
 const PAGE_BYTES = 4 * 2 ** 20;
@@ -51,7 +52,7 @@ export class DatabaseService {
   /** Stores a value. @throws DatabaseError `precondition-failed`, `value-too-large`, … */
   put(key: string, value: Buffer, type: string, expiry: Expiry, condition?: Condition): Promise<Written> {
     checkKey(key);
-    this.checkSize(value.length);
+    checkValueSize(value.length, this.config.maxValueBytes);
     return this.write({ op: 'put', key, value, type, expiry, condition });
   }
 
@@ -72,7 +73,7 @@ export class DatabaseService {
     checkKey(key);
     const edit = (entry: Entry): Buffer => {
       const value = change(entry);
-      this.checkSize(value.length);
+      checkValueSize(value.length, this.config.maxValueBytes);
       return value;
     };
     return this.write({ op: 'edit', key, edit, condition });
@@ -118,16 +119,6 @@ export class DatabaseService {
       }
     }
     return deleted;
-  }
-
-  /** @throws DatabaseError `value-too-large` */
-  checkSize(bytes: number): void {
-    const limit = this.config.maxValueBytes;
-    if (bytes <= limit) return;
-    throw new DatabaseError('value-too-large', `A value may have ${limit} bytes (MAX_VALUE_BYTES).`, {
-      limit,
-      setting: 'MAX_VALUE_BYTES',
-    });
   }
 
   private async write(operation: Operation): Promise<Written> {

@@ -2,7 +2,15 @@ import { Injectable } from '@nestjs/common';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { AppConfig } from '../config/app-config.js';
 import { DatabaseError, MissingKeyError } from '../errors.js';
-import { answerEmpty, answerError, answerJson, answerOptions, answerValue, vary } from '../http/answer.js';
+import {
+  answerEmpty,
+  answerError,
+  answerJson,
+  answerOptions,
+  answerValue,
+  hasBody,
+  vary,
+} from '../http/answer.js';
 import { BodyReader } from '../http/body-reader.js';
 import { evaluate } from '../storage/condition.js';
 import type { Entry } from '../storage/entry.js';
@@ -133,10 +141,6 @@ export class EntryEndpoint {
     }
     return mergePatch(await this.readValue(request, response));
   }
-}
-
-function hasBody({ headers }: IncomingMessage): boolean {
-  return headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0';
 }
 
 /** Answers a stored entry with its condition and its range, in the order of RFC 9110, 13.2.2. */

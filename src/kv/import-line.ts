@@ -3,6 +3,7 @@ import type { Expiry, Operation } from '../storage/operation.js';
 import { parseJson } from './json-value.js';
 import { checkKey } from './key.js';
 import { checkMediaType, essenceOf, storedType } from './media-type.js';
+import { checkValueSize } from './value-size.js';
 
 /** What an import does with keys that exist: replaces them, or leaves them. */
 export type ImportMode = 'upsert' | 'create';
@@ -49,12 +50,7 @@ export function valueOf(members: Record<string, unknown>, maxValueBytes: number)
   if ((value === undefined) === (base64 === undefined))
     throw invalid('There is one of `value` and `base64`.');
   const bytes = value === undefined ? decodeBase64(base64) : encodeText(value);
-  if (bytes.length > maxValueBytes) {
-    throw new DatabaseError('value-too-large', `A value may have ${maxValueBytes} bytes (MAX_VALUE_BYTES).`, {
-      limit: maxValueBytes,
-      setting: 'MAX_VALUE_BYTES',
-    });
-  }
+  checkValueSize(bytes.length, maxValueBytes);
   return bytes;
 }
 

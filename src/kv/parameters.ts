@@ -43,10 +43,6 @@ export class Parameters {
     return this.values.get(name);
   }
 
-  has(name: string): boolean {
-    return this.values.has(name);
-  }
-
   /** Text that keys are compared with, and that is therefore no longer than they are. */
   keyText(name: string): string | undefined {
     const text = this.values.get(name);
