@@ -1,0 +1,34 @@
+/** What one node knows of another: a line of CLUSTER NODES (https://redis.io/docs/latest/commands/cluster-nodes/). */
+export interface NodeView {
+  readonly id: string;
+  /** Neither failed, nor suspected, nor unknown. */
+  readonly connected: boolean;
+  /** The id of the primary that this one replicates, or `-`. */
+  readonly primary: string;
+  /** Ranges, both ends included; slots on the move are not named apart. */
+  readonly slots: readonly (readonly [first: number, last: number])[];
+}
+
+export function parseNodes(text: string): NodeView[] {
+  return text.split('\n').map((line) => {
+    const [id = '', , flags = '', primary = '', , , , link = '', ...slots] = line.split(' ');
+    const ranges = slots.filter((slot) => !slot.startsWith('[')).map((range) => range.split('-').map(Number));
+    return {
+      id,
+      connected: link === 'connected' && !/fail|handshake|noaddr/.test(flags),
+      primary,
+      slots: ranges.map(([first = 0, last = first]) => [first, last] as const),
+    };
+  });
+}
+
+/** How the nodes of `ids`, whose `views` are given in the same order, disagree; or undefined. */
+export function disagreement(ids: readonly string[], views: readonly NodeView[][]): string | undefined {
+  const seen = views.map((view) =>
+    JSON.stringify(ids.map((id) => view.find((each) => each.id === id && each.connected))),
+  );
+  if (seen.some((view) => view !== seen[0])) return `the nodes disagree: ${seen.join('\n')}`;
+  if (seen[0]?.includes('null')) return `a node is not known: ${seen[0]}`;
+  const strange = views[0]?.find(({ id, slots }) => slots.length > 0 && !ids.includes(id));
+  return strange && `${strange.id} serves slots and does not answer`;
+}
