@@ -1,0 +1,170 @@
+import { afterAll } from '@jest/globals';
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
+import { Transform, type TransformCallback } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** Requests go to the upstream, answers come from it. */
+export type Direction = 'request' | 'answer';
+
+const running = new Set<TcpProxy>();
+
+afterAll(() => Promise.all([...running].map((proxy) => proxy.stop())));
+
+/** Starts a proxy on a free loopback port for a port of this machine; it is stopped at the end of the test file. */
+export async function startTcpProxy(upstream: number): Promise<TcpProxy> {
+  const proxy = new TcpProxy(upstream);
+  await proxy.start();
+  running.add(proxy);
+  return proxy;
+}
+
+/** A network with faults in front of one server. A fault concerns old and new connections and lasts until `restore`. */
+export class TcpProxy {
+  // Half-closed connections are passed on as such.
+  private readonly server = createServer({ allowHalfOpen: true }, (client) => this.accept(client));
+  private readonly open = new Set<Connection>();
+  private readonly network = new Network();
+  private dropping = false;
+
+  constructor(private readonly upstream: number) {}
+
+  get port(): number {
+    return (this.server.address() as AddressInfo).port;
+  }
+
+  /** How many connections are open. */
+  get connections(): number {
+    return this.open.size;
+  }
+
+  /** Every byte arrives so many milliseconds late, in both directions. */
+  delay(ms: number): void {
+    this.network.delayMs = ms;
+  }
+
+  /** Resets every connection, and new ones as soon as they are there. */
+  drop(): void {
+    this.dropping = true;
+    for (const connection of this.open) connection.reset();
+  }
+
+  /** Accepts connections and never answers: nothing passes, no end either. What is held passes once restored. */
+  blackHole(): void {
+    this.network.hold();
+  }
+
+  /** Lets so many more bytes of each connection pass in that direction, and closes it in place of the next one. */
+  cutAfter(bytes: number, direction: Direction = 'answer'): void {
+    this.network.limit[direction] = bytes;
+    for (const connection of this.open) connection[direction].left = bytes;
+  }
+
+  restore(): void {
+    this.dropping = false;
+    this.delay(0);
+    this.cutAfter(Infinity, 'request');
+    this.cutAfter(Infinity, 'answer');
+    this.network.release();
+  }
+
+  start(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.server.once('error', reject).listen(0, '127.0.0.1', resolve);
+    });
+  }
+
+  async stop(): Promise<void> {
+    running.delete(this);
+    this.drop();
+    await new Promise((resolve) => this.server.close(resolve));
+    this.network.release();
+  }
+
+  private accept(client: Socket): void {
+    const upstream = connect({ port: this.upstream, host: '127.0.0.1', allowHalfOpen: true });
+    const connection = new Connection(client, upstream, this.network);
+    this.open.add(connection);
+    client.on('close', () => this.open.delete(connection));
+    if (this.dropping) connection.reset();
+  }
+}
+
+/** What happens to the bytes of all connections. */
+class Network {
+  delayMs = 0;
+  readonly limit: Record<Direction, number> = { request: Infinity, answer: Infinity };
+  /** Pending while nothing passes. */
+  passable: Promise<void> = Promise.resolve();
+  release: () => void = () => undefined;
+
+  hold(): void {
+    this.release();
+    this.passable = new Promise((resolve) => (this.release = resolve));
+  }
+}
+
+class Connection {
+  readonly request: Lane;
+  readonly answer: Lane;
+
+  constructor(
+    private readonly client: Socket,
+    private readonly upstream: Socket,
+    network: Network,
+  ) {
+    this.request = new Lane(client, upstream, network, network.limit.request);
+    this.answer = new Lane(upstream, client, network, network.limit.answer);
+  }
+
+  reset(): void {
+    this.client.resetAndDestroy();
+    this.upstream.resetAndDestroy();
+  }
+}
+
+/** One direction of a connection: bytes, ends and resets pass in order. */
+class Lane extends Transform {
+  private last: Promise<unknown> = Promise.resolve();
+  private cut = false;
+
+  constructor(
+    private readonly from: Socket,
+    to: Socket,
+    private readonly network: Network,
+    /** Bytes that may still pass. */
+    public left: number,
+  ) {
+    super();
+    from.setNoDelay().pipe(this).pipe(to);
+    from.on('error', () => this.inOrder(() => to.resetAndDestroy()));
+  }
+
+  override _transform(chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
+    this.inOrder(() => this.deliver(chunk));
+    // More is only taken in while something passes, so that the sender feels it.
+    void this.network.passable.then(() => done());
+  }
+
+  override _flush(done: TransformCallback): void {
+    this.inOrder(() => done());
+  }
+
+  private inOrder(pass: () => void): void {
+    const late = this.network.delayMs > 0 ? sleep(this.network.delayMs) : undefined;
+    this.last = this.last
+      .then(() => late)
+      .then(() => this.network.passable)
+      .then(pass);
+  }
+
+  private deliver(chunk: Buffer): void {
+    if (this.cut) return;
+    const passing = chunk.subarray(0, this.left);
+    this.left -= passing.length;
+    this.push(passing);
+    if (passing.length === chunk.length) return;
+    this.cut = true;
+    this.push(null);
+    this.from.resetAndDestroy();
+  }
+}
