@@ -1,183 +1,187 @@
 import { expect, test } from '@jest/globals';
+import http from 'node:http';
 import { setTimeout as pause } from 'node:timers/promises';
 import { ask } from '../support/http.js';
-import { pathOf } from '../support/kv.js';
-import { EventStream, toldOf, type SentEvent } from '../support/events.js';
+import { pathOf, type Page } from '../support/kv.js';
+import { EventStream } from '../support/events.js';
 import { Random } from '../support/random.js';
 import { startServer, type ServerProcess } from '../support/server.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
+import { differencesOf, Follower, LAST_KEY } from './followers.js';
 
-const CLIENTS = Number(process.env['WATCH_CLIENTS'] ?? 6);
-const WRITES = Number(process.env['WATCH_WRITES'] ?? 1500);
-const KILLS = Number(process.env['WATCH_KILLS'] ?? 3);
-const KEYS = 40;
+/** A round is a number of writes and one kill -9; a hundred of them are the scenario's 50,000 writes. */
+const ROUNDS = Number(process.env['CRASH_ROUNDS'] ?? 3);
+const WRITES = ROUNDS * 500;
+const CLIENTS = 20;
 const WRITERS = 8;
+const KEYS = 40;
+const RETRY_MS = 20;
+const HANG_MS = 60_000;
 
-/** Somebody who follows everything over one connection after the other, and goes on by the id of the last event. */
-class Follower {
-  /** The events of changes since the last reset, in the order in which they came; the snapshot is told apart. */
-  readonly changes: SentEvent[] = [];
-  readonly shown = new Map<string, string>();
-  resets = 0;
-  reconnects = 0;
-  heardEnd = false;
-  private id: string | undefined;
-  private stream: EventStream | undefined;
-
-  constructor(private readonly random: Random) {}
-
-  async run(port: () => number, isOver: () => boolean): Promise<void> {
-    for (let tries = 0; !this.heardEnd && tries < 5000 && !isOver(); tries++) {
-      const headers = this.id === undefined ? {} : { 'Last-Event-ID': this.id };
-      const opened = EventStream.open(port(), '/kv?prefix=', headers, (event) => this.take(event));
-      this.stream = await opened.catch(() => undefined);
-      if (this.stream) {
-        this.reconnects++;
-        await Promise.race([this.stream.ended, this.untilBored(), this.untilEnd(isOver)]);
-        this.stream.close();
-        await this.stream.ended;
-      } else {
-        await pause(20);
-      }
-    }
-  }
-
-  private async untilBored(): Promise<void> {
-    await pause(20 + this.random.below(400));
-  }
-
-  private async untilEnd(isOver: () => boolean): Promise<void> {
-    while (!this.heardEnd && !isOver()) await pause(10);
-  }
-
-  private take(event: SentEvent): void {
-    if (event.id !== undefined) this.id = event.id;
-    if (event.event === 'reset') {
-      this.resets++;
-      this.shown.clear();
-      this.changes.length = 0;
-    }
-    if (event.event === 'ready' || event.event === 'heartbeat' || event.event === 'reset') return;
-    const { key, etag } = toldOf(event);
-    if (event.id === undefined) this.shown.set(key, etag);
-    else this.changes.push(event);
-    if (key === 'end') this.heardEnd = true;
-  }
-}
+/** A log of about 300 changes, and an absence that it does not outlast. */
+const SHORT_LOG = { WATCH_LOG_BYTES: `${128 * 1024}` };
+const LONG_VALUE = 'v'.repeat(300);
+const ABSENCE_WRITES = 700;
 
 /** Writes until every write is done, over the deaths of the server. Keeps the tag of each put that was answered. */
 class Writing {
-  readonly answered: { key: string; etag: string }[] = [];
-  private done = 0;
+  readonly tags: string[] = [];
+  done = 0;
+  private readonly agent = new http.Agent({ keepAlive: true, maxSockets: WRITERS });
+
+  constructor(private readonly filler: string) {}
 
   async run(port: () => number): Promise<void> {
     await Promise.all(Array.from({ length: WRITERS }, (_, i) => this.lane(new Random(i), port)));
+    this.agent.destroy();
   }
 
-  get shareDone(): number {
-    return this.done / WRITES;
+  /** Waits until `count` writes are done, or all. Answers whether it was the count. */
+  async until(count: number): Promise<boolean> {
+    while (this.done < Math.min(count, WRITES)) await pause(5);
+    return count <= WRITES;
   }
 
   private async lane(random: Random, port: () => number): Promise<void> {
     while (this.done < WRITES) {
       const i = this.done++;
-      const key = `k${random.below(KEYS)}`;
-      try {
-        if (random.chance(0.15)) await ask(port(), pathOf(key), { method: 'DELETE', agent: false });
-        else {
-          const question = { method: 'PUT', body: `${i}`, agent: false as const };
-          const { headers, status } = await ask(port(), pathOf(key), question);
-          if (status < 300) this.answered.push({ key, etag: headers.etag!.slice(1, -1) });
-        }
-      } catch {
+      await this.write(random, i, port()).catch(async () => {
         this.done--;
-        await pause(20);
-      }
+        await pause(RETRY_MS);
+      });
     }
+  }
+
+  private async write(random: Random, i: number, port: number): Promise<void> {
+    const path = pathOf(`k${random.below(KEYS)}`);
+    const { agent } = this;
+    if (random.chance(0.15)) {
+      await ask(port, path, { method: 'DELETE', agent });
+      return;
+    }
+    const { headers, status } = await ask(port, path, { method: 'PUT', body: `${i}${this.filler}`, agent });
+    if (status < 300) this.tags.push(headers.etag!.slice(1, -1));
   }
 }
 
-/** How what `follower` was told differs from what the log says, which is `truth`. */
-function compare({ changes, shown }: Follower, truth: readonly SentEvent[]) {
-  const ids = changes.map(({ id }) => id!);
-  const first = [...shown.values()].reduce((least, etag) => (etag > least ? etag : least), '');
-  const begin = ids[0] ?? first;
-  const expected = truth.filter(({ id }) => id! >= begin).map(({ id }) => id!);
-  const told = new Set(ids);
+interface Outcome {
+  /** Ids of all changes, as far as the log knows them in the end; undefined if it does not go back to the beginning. */
+  readonly logged: string[] | undefined;
+  /** Key → tag of what the database holds in the end. */
+  readonly state: Map<string, string>;
+  readonly slowestRestart: number;
+}
+
+/** Lets `followers` follow while everything is written and the server is killed once a round. */
+async function run(
+  settings: Record<string, string>,
+  writing: Writing,
+  followers: readonly Follower[],
+): Promise<Outcome> {
+  const DATABASE_URL = `lmdb:${temporaryFolder()}`;
+  let server: ServerProcess = await startServer({ DATABASE_URL, ...settings });
+  let slowestRestart = 0;
+  const port = () => server.port;
+  const origin = await EventStream.live(port(), '/kv?since=now');
+  origin.close();
+  const following = followers.map((follower) => follower.run(port));
+  const written = writing.run(port);
+  for (let round = 1; round <= ROUNDS; round++) {
+    await writing.until((WRITES * round) / (ROUNDS + 1));
+    await server.end('SIGKILL');
+    const begun = performance.now();
+    server = await startServer({ DATABASE_URL, ...settings });
+    slowestRestart = Math.max(slowestRestart, performance.now() - begun);
+  }
+  await written;
+  await ask(port(), pathOf(LAST_KEY), { method: 'PUT', body: 'x' });
+  const late = setTimeout(() => followers.forEach((follower) => follower.stop()), HANG_MS);
+  await Promise.all(following);
+  clearTimeout(late);
+  const log = await EventStream.live(port(), '/kv', { 'Last-Event-ID': origin.lastId! });
+  log.close();
+  const { items } = JSON.parse((await ask(port(), '/kv?limit=1000')).text) as Page;
+  await server.end('SIGTERM');
+  const logged = log.events.filter(({ event }) => event !== 'ready').map(({ id }) => id!);
   return {
-    duplicates: ids.length - told.size,
-    missing: expected.filter((id) => !told.has(id)).length,
-    disordered: ids.filter((id, i) => i > 0 && id <= ids[i - 1]!).length,
-    invented: ids.filter((id) => !expected.includes(id)).length,
+    logged: log.names.includes('reset') ? undefined : logged,
+    state: new Map(items.map(({ key, etag }) => [key, etag])),
+    slowestRestart,
   };
 }
 
-async function run(settings: Record<string, string>) {
-  const DATABASE_URL = `lmdb:${temporaryFolder()}`;
-  let server: ServerProcess = await startServer({ DATABASE_URL, ...settings });
-  const port = () => server.port;
-  const reference = await EventStream.live(port(), '/kv?since=now');
-  const origin = reference.lastId!;
-  reference.close();
-  let isOver = false;
-  const followers = Array.from({ length: CLIENTS }, (_, i) => new Follower(new Random(100 + i)));
-  const following = followers.map((follower) => follower.run(port, () => isOver));
-  const writing = new Writing();
-  const written = writing.run(port);
-  for (let kill = 1; kill <= KILLS; kill++) {
-    while (writing.shareDone < kill / (KILLS + 1)) await pause(5);
-    await server.end('SIGKILL');
-    server = await startServer({ DATABASE_URL, ...settings });
-  }
-  await written;
-  await ask(port(), '/kv/end', { method: 'PUT', body: 'x' });
-  const late = setTimeout(() => (isOver = true), 30_000);
-  await Promise.all(following);
-  clearTimeout(late);
-  const log = await EventStream.live(port(), '/kv', { 'Last-Event-ID': origin });
-  log.close();
-  const whole = !log.names.includes('reset');
-  const truth = log.events.filter(({ id, event }) => id !== undefined && event !== 'ready');
-  await server.end('SIGTERM');
-  return { followers, writing, truth, whole };
-}
-
-function report(followers: readonly Follower[], found: ReturnType<typeof compare>[], writes: number): void {
+function report(
+  name: string,
+  followers: readonly Follower[],
+  found: readonly ReturnType<typeof differencesOf>[],
+  { tags }: Writing,
+  { slowestRestart }: Outcome,
+): void {
   const sum = (numbers: number[]) => numbers.reduce((all, each) => all + each, 0);
+  const changes = followers.map(({ lives }) => sum(lives.map((life) => life.changes.length)));
   process.stdout.write(
-    `watch: ${followers.length} clients, ${writes} writes, ${sum(followers.map(({ changes }) => changes.length))} events, ` +
-      `${sum(found.map(({ duplicates }) => duplicates))} duplicates, ${sum(found.map(({ missing }) => missing))} missing, ` +
-      `${sum(followers.map(({ resets }) => resets))} resets\n`,
+    `${name}: ${ROUNDS} rounds, ${CLIENTS} clients, ${WRITES} writes, ${tags.length} puts acknowledged, ` +
+      `${sum(followers.map(({ visits }) => visits))} connections, ${sum(changes)} events, ` +
+      `${sum(found.map(({ missing }) => missing))} missing, ${sum(found.map(({ duplicates }) => duplicates))} duplicates, ` +
+      `${sum(found.map(({ disordered }) => disordered))} out of order, ` +
+      `${sum(followers.map(({ resets }) => resets))} resets, slowest restart ${Math.round(slowestRestart)} ms\n`,
   );
 }
 
+const NO_DIFFERENCE = { duplicates: 0, missing: 0, disordered: 0, invented: 0 };
+const TIMEOUT_MS = 120_000 + ROUNDS * 10_000;
+
 test(
-  `${CLIENTS} clients that come and go, and ${KILLS} kill -9: nothing missing, nothing twice`,
+  `${CLIENTS} clients that come and go, and ${ROUNDS} kill -9: nothing missing, nothing twice`,
   async () => {
-    const { followers, writing, truth, whole } = await run({});
-    expect(whole).toBe(true);
-    const found = followers.map((follower) => compare(follower, truth));
-    report(followers, found, writing.answered.length);
-    expect(followers.map(({ heardEnd, resets }) => ({ heardEnd, resets }))).toEqual(
-      followers.map(() => ({ heardEnd: true, resets: 0 })),
+    const writing = new Writing('');
+    const followers = Array.from({ length: CLIENTS }, (_, i) => new Follower(new Random(100 + i)));
+    const outcome = await run({}, writing, followers);
+    const logged = outcome.logged!;
+    const found = followers.map((follower) => differencesOf(follower, logged));
+    report('watch', followers, found, writing, outcome);
+    expect(followers.map(({ heardLast, resets }) => ({ heardLast, resets }))).toEqual(
+      followers.map(() => ({ heardLast: true, resets: 0 })),
     );
-    expect(found).toEqual(found.map(() => ({ duplicates: 0, missing: 0, disordered: 0, invented: 0 })));
-    const logged = new Set(truth.map(({ id }) => id));
-    expect(writing.answered.filter(({ etag }) => !logged.has(etag))).toEqual([]);
-    expect(followers.some(({ reconnects }) => reconnects > KILLS)).toBe(true);
+    expect(found).toEqual(found.map(() => NO_DIFFERENCE));
+    const known = new Set(logged);
+    expect(writing.tags.filter((tag) => !known.has(tag))).toEqual([]);
+    for (const { state, visits } of followers) {
+      expect(state).toEqual(outcome.state);
+      expect(visits).toBeGreaterThan(ROUNDS);
+    }
   },
-  120_000 + WRITES * 20,
+  TIMEOUT_MS,
 );
 
-test('a client whose id has fallen out of the log is told so and begins anew', async () => {
-  const server = await startServer({ WATCH_LOG_BYTES: '65536' });
-  await ask(server.port, '/kv/first', { method: 'PUT', body: 'x' });
-  const stream = await EventStream.live(server.port, '/kv');
-  stream.close();
-  for (let i = 0; i < 40; i++)
-    await ask(server.port, `/kv/k${i % 5}`, { method: 'PUT', body: 'v'.repeat(10_000) });
-  const again = await EventStream.live(server.port, '/kv', { 'Last-Event-ID': stream.lastId! });
-  again.close();
-  expect(again.names).toEqual(['reset', ...Array.from({ length: 6 }, () => 'put'), 'ready']);
-  await server.end();
-});
+test(
+  `${CLIENTS} clients that stay away for longer than the log goes back, and ${ROUNDS} kill -9: each is told so`,
+  async () => {
+    const writing = new Writing(LONG_VALUE);
+    const absences = new Map<number, number>();
+    const followers = Array.from({ length: CLIENTS }, (_, i) => {
+      const random = new Random(200 + i);
+      return new Follower(random, async () => {
+        if (absences.has(i) && !random.chance(0.05)) return;
+        const wasLong = await writing.until(writing.done + ABSENCE_WRITES);
+        absences.set(i, (absences.get(i) ?? 0) + Number(wasLong));
+      });
+    });
+    const outcome = await run(SHORT_LOG, writing, followers);
+    // Nobody has all of it: what happened is what was answered, and what was told to anybody.
+    const told = followers.flatMap(({ lives }) =>
+      lives.flatMap(({ changes }) => changes.map(({ id }) => id)),
+    );
+    const truth = [...new Set([...writing.tags, ...told])].sort();
+    const found = followers.map((follower) => differencesOf(follower, truth));
+    report('watch, outside the log', followers, found, writing, outcome);
+    expect(outcome.logged).toBeUndefined();
+    expect(found).toEqual(found.map(() => NO_DIFFERENCE));
+    for (const [i, { heardLast, resets, state }] of followers.entries()) {
+      expect({ heardLast, state }).toEqual({ heardLast: true, state: outcome.state });
+      expect(resets).toBeGreaterThanOrEqual(absences.get(i)!);
+      expect(resets).toBeGreaterThan(0);
+    }
+  },
+  TIMEOUT_MS,
+);
