@@ -1,6 +1,6 @@
 import { DatabaseError } from '../errors.js';
 import type { Condition } from '../storage/condition.js';
-import type { Expiry, Operation } from '../storage/operation.js';
+import type { Expiry, BatchOperation } from '../storage/operation.js';
 import { compactJson, markNumbers, numberText, stringOf } from './exact-json.js';
 import { typeOf, valueOf } from './import-line.js';
 import { parseJson, parseJsonText } from './json-value.js';
@@ -22,7 +22,7 @@ type Members = Record<string, unknown>;
 
 /** What a batch asks for. */
 export interface BatchRequest {
-  readonly operations: readonly Operation[];
+  readonly operations: readonly BatchOperation[];
   readonly atomic: boolean;
 }
 
@@ -55,7 +55,7 @@ function parseBody(body: Buffer): unknown {
   return parseJsonText(Buffer.from(marked, 'latin1').toString(), 'The batch');
 }
 
-function parseAt(op: unknown, index: number, maxValueBytes: number): Operation {
+function parseAt(op: unknown, index: number, maxValueBytes: number): BatchOperation {
   try {
     return parseOperation(asObject(op, 'An operation'), maxValueBytes);
   } catch (error) {
@@ -63,7 +63,7 @@ function parseAt(op: unknown, index: number, maxValueBytes: number): Operation {
   }
 }
 
-function parseOperation(members: Members, maxValueBytes: number): Operation {
+function parseOperation(members: Members, maxValueBytes: number): BatchOperation {
   const op = stringOf(members['op']);
   const allowed = op !== undefined && Object.hasOwn(MEMBERS, op) ? MEMBERS[op]! : undefined;
   if (!allowed) throw invalid(`\`op\` is one of ${Object.keys(MEMBERS).join(', ')}.`);

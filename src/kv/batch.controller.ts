@@ -6,7 +6,7 @@ import { DatabaseError, MissingKeyError } from '../errors.js';
 import { answerOptions, answerPassing, problemOf, refuseMethod } from '../http/answer.js';
 import { BodyReader } from '../http/body-reader.js';
 import { STATUS_OF } from '../http/status-of.js';
-import type { Operation, Outcome } from '../storage/operation.js';
+import type { BatchOperation, Outcome } from '../storage/operation.js';
 import { DescribeBatch } from './batch.openapi.js';
 import { parseBatch } from './batch-request.js';
 import { DatabaseService } from './database.service.js';
@@ -59,7 +59,7 @@ export class BatchController {
 }
 
 /** What the single call would have answered. */
-function resultJson({ op, key }: Operation, outcome: Outcome | DatabaseError): string {
+function resultJson({ op, key }: BatchOperation, outcome: Outcome | DatabaseError): string {
   if (outcome instanceof DatabaseError) return problemJson(outcome);
   switch (outcome.kind) {
     case 'absent':

@@ -3,7 +3,7 @@ import { AppConfig } from '../config/app-config.js';
 import { MissingKeyError, type DatabaseError } from '../errors.js';
 import type { Condition } from '../storage/condition.js';
 import { TEXT, type Entry } from '../storage/entry.js';
-import type { Expiry, Operation, Outcome } from '../storage/operation.js';
+import type { BatchOperation, Expiry, Operation, Outcome } from '../storage/operation.js';
 import { StorageEngine, type Awaitable, type RangePage, type RangeQuery } from '../storage/storage-engine.js';
 import { checkKey } from './key.js';
 import { checkValueSize } from './value-size.js';
@@ -100,7 +100,7 @@ export class DatabaseService {
   }
 
   /** Does operations in order, all or nothing if `atomic`. @throws DatabaseError with its `index` if atomic */
-  batch(operations: readonly Operation[], atomic: boolean): Promise<(Outcome | DatabaseError)[]> {
+  batch(operations: readonly BatchOperation[], atomic: boolean): Promise<(Outcome | DatabaseError)[]> {
     return this.engine.batch(operations, atomic, BATCH_BYTES);
   }
 

@@ -4,7 +4,7 @@ import { Injectable } from '@nestjs/common';
 import { AppConfig } from '../config/app-config.js';
 import { DatabaseError } from '../errors.js';
 import { BodyReader } from '../http/body-reader.js';
-import type { Operation, Outcome } from '../storage/operation.js';
+import type { BatchOperation, Outcome } from '../storage/operation.js';
 import { DatabaseService } from './database.service.js';
 import { CREATE_ONLY, parseLine, type Closing, type ImportMode } from './import-line.js';
 import { LineSplitter } from './line-splitter.js';
@@ -83,7 +83,7 @@ class ImportRun {
   };
   /** Number of the line taken last, from 1. */
   line = 0;
-  private operations: Operation[] = [];
+  private operations: BatchOperation[] = [];
   private lineOf: number[] = [];
   private bytes = 0;
   private writing: Promise<void> | undefined;
@@ -141,7 +141,7 @@ class ImportRun {
     await this.finish().catch(() => undefined);
   }
 
-  private add(operation: Extract<Operation, { op: 'put' }>): void {
+  private add(operation: Extract<BatchOperation, { op: 'put' }>): void {
     const { expiry } = operation;
     if (typeof expiry === 'object' && 'at' in expiry && expiry.at <= this.database.now()) {
       this.report.skipped++;
@@ -174,7 +174,7 @@ class ImportRun {
     this.writing.catch(() => undefined);
   }
 
-  private async write(operations: readonly Operation[], lineOf: readonly number[]): Promise<void> {
+  private async write(operations: readonly BatchOperation[], lineOf: readonly number[]): Promise<void> {
     const outcomes = await this.database.batch(operations, false);
     outcomes.forEach((outcome, index) => this.note(outcome, lineOf[index]!));
   }

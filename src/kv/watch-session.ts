@@ -69,7 +69,7 @@ export class WatchSession implements Watcher {
 
   heartbeat(event: Buffer, position: string): void {
     // An id must never take the client back.
-    if (this.live && this.engine.covers(position, this)) this.write(event);
+    if (this.live && this.engine.includes(position, this.position)) this.write(event);
   }
 
   end(): void {

@@ -2,7 +2,14 @@ import { DatabaseError } from '../errors.js';
 import { Clock } from './clock.js';
 import type { Entry } from './entry.js';
 import { compareKeys, groupOf } from './key-range.js';
-import { decide, FoundBytes, type Effect, type Operation, type Outcome } from './operation.js';
+import {
+  decide,
+  FoundBytes,
+  type Effect,
+  type BatchOperation,
+  type Operation,
+  type Outcome,
+} from './operation.js';
 import { formatTag, nextEpoch, parseTag } from './revision.js';
 import {
   LOGGED_VALUE_BYTES,
@@ -30,6 +37,7 @@ export class MemoryEngine extends StorageEngine {
     orderedTags: true,
     snapshots: true,
     atomicAcrossKeys: true,
+    totalOrder: true,
     backup: false,
   };
 
@@ -73,7 +81,7 @@ export class MemoryEngine extends StorageEngine {
   }
 
   async batch(
-    operations: readonly Operation[],
+    operations: readonly BatchOperation[],
     atomic: boolean,
     maxBytes?: number,
   ): Promise<(Outcome | DatabaseError)[]> {
@@ -152,6 +160,10 @@ export class MemoryEngine extends StorageEngine {
 
   covers(position: string, change: Pick<Change, 'position'>): boolean {
     return change.position <= position;
+  }
+
+  includes(position: string, other: string): boolean {
+    return other <= position;
   }
 
   onChange(listener: () => void): () => void {

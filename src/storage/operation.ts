@@ -35,6 +35,9 @@ export type Operation =
       readonly condition?: Condition;
     };
 
+/** An operation that a batch may have: an edit asks the caller back, so it stands alone. */
+export type BatchOperation = Exclude<Operation, { op: 'edit' }>;
+
 /** What an operation came to, with the entry as it is now. */
 export type Outcome =
   | { readonly kind: 'created' | 'updated' | 'found'; readonly entry: Entry }
@@ -102,15 +105,18 @@ function expiresAt(expiry: Expiry, current: EntryHeader | undefined, now: number
   return 'in' in expiry ? now + expiry.in : expiry.at;
 }
 
-function assertHolds(condition: Condition, key: string, current: EntryHeader | undefined): void {
-  if (evaluate(condition, current) === 'holds') return;
-  const state = current ? `its tag is "${current.etag}"` : 'it does not exist';
-  throw new DatabaseError(
+/** @throws DatabaseError `precondition-failed` */
+export function assertHolds(condition: Condition, key: string, current: EntryHeader | undefined): void {
+  if (evaluate(condition, current) !== 'holds') throw preconditionFailed(key, current?.etag);
+}
+
+/** `etag` is the entry's present tag, undefined if there is no entry. */
+export function preconditionFailed(key: string, etag: string | undefined): DatabaseError {
+  const state = etag === undefined ? 'it does not exist' : `its tag is "${etag}"`;
+  return new DatabaseError(
     'precondition-failed',
     `The condition does not hold for the key \`${key}\`: ${state}.`,
-    {
-      etag: current?.etag,
-    },
+    { etag },
   );
 }
 
@@ -125,14 +131,14 @@ export class FoundBytes {
     if (outcome.kind !== 'found') return;
     this.total += outcome.entry.size;
     if (this.total <= this.limit) return;
-    throw new DatabaseError(
-      'body-too-large',
-      `The values a batch reads may have ${this.limit} bytes together.`,
-      {
-        limit: this.limit,
-      },
-    );
+    throw tooMuchFound(this.limit);
   }
+}
+
+export function tooMuchFound(limit: number): DatabaseError {
+  return new DatabaseError('body-too-large', `The values a batch reads may have ${limit} bytes together.`, {
+    limit,
+  });
 }
 
 const INTEGER = /^(?:0|-?[1-9][0-9]{0,18})$/;
@@ -146,18 +152,22 @@ function integerIn(value: Buffer): bigint | undefined {
 
 function add(key: string, current: Entry | undefined, by: bigint): bigint {
   const value = current ? integerIn(current.value) : 0n;
-  if (value === undefined || value > MAX_INT64 || value < MIN_INT64) {
-    throw new DatabaseError(
-      'not-an-integer',
-      `The value of the key \`${key}\` is not a 64-bit decimal integer.`,
-    );
-  }
+  if (value === undefined || value > MAX_INT64 || value < MIN_INT64) throw notAnInteger(key);
   const sum = value + by;
-  if (sum > MAX_INT64 || sum < MIN_INT64) {
-    throw new DatabaseError(
-      'integer-overflow',
-      `Adding ${by} to the key \`${key}\` would leave the range of 64-bit integers.`,
-    );
-  }
+  if (sum > MAX_INT64 || sum < MIN_INT64) throw integerOverflow(key, by);
   return sum;
+}
+
+export function notAnInteger(key: string): DatabaseError {
+  return new DatabaseError(
+    'not-an-integer',
+    `The value of the key \`${key}\` is not a 64-bit decimal integer.`,
+  );
+}
+
+export function integerOverflow(key: string, by: bigint): DatabaseError {
+  return new DatabaseError(
+    'integer-overflow',
+    `Adding ${by} to the key \`${key}\` would leave the range of 64-bit integers.`,
+  );
 }

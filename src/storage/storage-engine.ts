@@ -1,13 +1,16 @@
 import type { DatabaseError } from '../errors.js';
 import type { Entry, EntryHeader } from './entry.js';
-import type { Operation, Outcome } from './operation.js';
+import type { BatchOperation, Operation, Outcome } from './operation.js';
 
 /** A value that may be there at once or later: an embedded engine reads without a promise, a remote one cannot. */
 export type Awaitable<T> = T | Promise<T>;
 
 /** What an engine promises beyond the contract, or cannot promise. Differences are declared here, never asked for. */
 export interface Capabilities {
-  /** A write that was answered survives kill -9 and power loss. */
+  /**
+   * A write that was answered outlives this process. In a store of our own it survives power loss too; in somebody else's
+   * server what that one's persistence and replicas survive.
+   */
   readonly durable: boolean;
   /** Tags compare by age as strings (fencing tokens). */
   readonly orderedTags: boolean;
@@ -15,6 +18,8 @@ export interface Capabilities {
   readonly snapshots: boolean;
   /** An atomic batch may name any keys. Otherwise they must share a partition, or it fails with `cross-slot`. */
   readonly atomicAcrossKeys: boolean;
+  /** Changes of all keys come in one order, and each has a short position to go on from. Otherwise in order for each key. */
+  readonly totalOrder: boolean;
   /** `backup` works; otherwise it fails with `not-supported`. */
   readonly backup: boolean;
 }
@@ -155,7 +160,7 @@ export abstract class StorageEngine {
    * @param maxBytes of all values that are found together; a `get` beyond it is refused with `body-too-large`
    */
   abstract batch(
-    operations: readonly Operation[],
+    operations: readonly BatchOperation[],
     atomic: boolean,
     maxBytes?: number,
   ): Promise<(Outcome | DatabaseError)[]>;
@@ -180,8 +185,11 @@ export abstract class StorageEngine {
   /** Changes behind `position`, oldest first, some of them; none if there are none; undefined if it cannot be served. */
   abstract changes(position: string): Awaitable<readonly Change[] | undefined>;
 
-  /** Whether what was read at `position` shows `change` already; or all that another position shows. */
-  abstract covers(position: string, change: Pick<Change, 'position'>): boolean;
+  /** Whether what was read at `position` shows `change` already. */
+  abstract covers(position: string, change: Pick<Change, 'position' | 'key' | 'etag'>): boolean;
+
+  /** Whether a reader at `position` has seen all that one at `other` has. */
+  abstract includes(position: string, other: string): boolean;
 
   /** Calls `listener` soon after changes have been committed. Answers how to stop. */
   abstract onChange(listener: () => void): () => void;

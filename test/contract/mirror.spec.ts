@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { DatabaseError } from '../../src/errors.js';
 import type { Condition } from '../../src/storage/condition.js';
-import type { Expiry, Operation } from '../../src/storage/operation.js';
+import type { BatchOperation, Expiry, Operation } from '../../src/storage/operation.js';
 import type { StorageEngine } from '../../src/storage/storage-engine.js';
 import { FakeTime } from '../support/fake-time.js';
 import { Random } from '../support/random.js';
@@ -16,6 +16,8 @@ import { lmdb, memory } from './engines.js';
 const SEEDS = Array.from({ length: 20 }, (_, i) => i + 1);
 const STEPS = 500;
 
+const BATCHED: Operation['op'][] = ['put', 'put', 'put', 'incr', 'incr', 'delete', 'touch', 'get', 'check'];
+const EVERY: Operation['op'][] = [...BATCHED, 'edit'];
 const UNITS = ['a', 'b', 'c', '/', '\0', 'é', '\uffff', '😀'];
 const TYPES = ['text/plain; charset=utf-8', 'application/json', 'x/y; z=1'];
 
@@ -114,7 +116,7 @@ class Author {
     return random.pick<Expiry>(['never', 'never', 'keep', { in: 1 + random.below(100) }, { at }]);
   }
 
-  private operation(shown: number): (side: Side) => Operation {
+  private operation(shown: number, ops = EVERY): (side: Side) => Operation {
     const { random } = this;
     const key = this.key();
     const expiry = this.expiry();
@@ -127,7 +129,7 @@ class Author {
       if (entry.value.length > 40) throw new DatabaseError('value-too-large', 'Too long.');
       return Buffer.concat([entry.value, suffix]);
     };
-    const op = random.pick(['put', 'put', 'put', 'incr', 'incr', 'delete', 'touch', 'edit', 'get', 'check']);
+    const op = random.pick(ops);
     return (side) => {
       const decided = condition(side);
       switch (op) {
@@ -173,13 +175,13 @@ class Author {
   }
 
   private batch(shown: number): Step {
-    const operations = Array.from({ length: this.random.below(8) }, () => this.operation(shown));
+    const operations = Array.from({ length: this.random.below(8) }, () => this.operation(shown, BATCHED));
     const atomic = this.random.chance(0.5);
     return {
       says: `batch of ${operations.length}, atomic ${atomic}`,
       run: (side) =>
         side.engine.batch(
-          operations.map((operation) => operation(side)),
+          operations.map((operation) => operation(side) as BatchOperation),
           atomic,
         ),
     };

@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '../../src/storage/clock.js';
-import type { Capabilities, StorageEngine } from '../../src/storage/storage-engine.js';
+import type { Awaitable, Capabilities, StorageEngine } from '../../src/storage/storage-engine.js';
 import { FakeTime } from '../support/fake-time.js';
 import { makeTempFolder, removeFolder } from '../support/temp-folder.js';
 
@@ -11,8 +11,10 @@ export interface EngineFactory {
   make(clock: Clock, folder: string): StorageEngine;
   /** Makes `folder` the store that the backup `file` is a copy of. */
   restore?(file: string, folder: string): void;
+  /** Empties what is not in a folder. */
+  clean?(): Promise<void>;
   /** How many entries the store holds, those too that have expired and wait to be swept. */
-  storedEntries(engine: StorageEngine): number;
+  storedEntries(engine: StorageEngine): Awaitable<number>;
 }
 
 /** A rule of the contract: plain data, so that lying engines can be held against it as well. */
@@ -36,6 +38,7 @@ export class World {
 
   /** Runs `rule` on a fresh engine, and removes what it left. */
   static async judge(rule: Rule, factory: EngineFactory): Promise<void> {
+    await factory.clean?.();
     const world = new World(factory);
     try {
       await world.engine.open();
@@ -64,7 +67,7 @@ export class World {
     return engine;
   }
 
-  storedEntries(): number {
+  storedEntries(): Awaitable<number> {
     return this.factory.storedEntries(this.engine);
   }
 

@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 import { DatabaseError, type ErrorContext } from '../../src/errors.js';
 import type { Condition } from '../../src/storage/condition.js';
 import { TEXT, type Entry, type EntryHeader } from '../../src/storage/entry.js';
-import type { Expiry, Operation, Outcome } from '../../src/storage/operation.js';
-import type { RangePage, RangeQuery, StorageEngine } from '../../src/storage/storage-engine.js';
+import type { Expiry, BatchOperation, Outcome } from '../../src/storage/operation.js';
+import type { Awaitable, RangePage, RangeQuery, StorageEngine } from '../../src/storage/storage-engine.js';
 
 interface PutOptions {
   readonly type?: string;
@@ -11,12 +11,12 @@ interface PutOptions {
   readonly condition?: Condition;
 }
 
-export function putOf(key: string, value: string | Buffer, options: PutOptions = {}): Operation {
+export function putOf(key: string, value: string | Buffer, options: PutOptions = {}): BatchOperation {
   const { type = TEXT, expiry = 'never', condition } = options;
   return { op: 'put', key, value: Buffer.from(value as string), type, expiry, condition };
 }
 
-export function incrOf(key: string, by: bigint, expiry: Expiry = 'never'): Operation {
+export function incrOf(key: string, by: bigint, expiry: Expiry = 'never'): BatchOperation {
   return { op: 'incr', key, by, expiry };
 }
 
@@ -98,8 +98,8 @@ export function inByteOrder(keys: readonly string[]): string[] {
 }
 
 /** Waits for what an engine does in the background, by real time. */
-export async function eventually(holds: () => boolean): Promise<boolean> {
-  for (let tries = 0; tries < 100 && !holds(); tries++) await pause(50);
+export async function eventually(holds: () => Awaitable<boolean>): Promise<boolean> {
+  for (let tries = 0; tries < 100 && !(await holds()); tries++) await pause(50);
   return holds();
 }
 

@@ -4,7 +4,7 @@ import type { DatabaseError } from '../../errors.js';
 import { Clock } from '../clock.js';
 import type { Entry } from '../entry.js';
 import { prefixEnd } from '../key-range.js';
-import type { Operation, Outcome } from '../operation.js';
+import type { BatchOperation, Operation, Outcome } from '../operation.js';
 import {
   StorageEngine,
   type Change,
@@ -51,6 +51,7 @@ export class LmdbEngine extends StorageEngine {
     orderedTags: true,
     snapshots: true,
     atomicAcrossKeys: true,
+    totalOrder: true,
     backup: true,
   };
 
@@ -118,7 +119,7 @@ export class LmdbEngine extends StorageEngine {
   }
 
   batch(
-    operations: readonly Operation[],
+    operations: readonly BatchOperation[],
     atomic: boolean,
     maxBytes?: number,
   ): Promise<(Outcome | DatabaseError)[]> {
@@ -168,6 +169,10 @@ export class LmdbEngine extends StorageEngine {
   /** Positions and tags are one sequence of fixed width, so that text compares as time does. */
   covers(position: string, change: Pick<Change, 'position'>): boolean {
     return change.position <= position;
+  }
+
+  includes(position: string, other: string): boolean {
+    return other <= position;
   }
 
   onChange(listener: () => void): () => void {

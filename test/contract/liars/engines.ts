@@ -1,7 +1,7 @@
 import { DatabaseError } from '../../../src/errors.js';
 import type { Entry } from '../../../src/storage/entry.js';
 import { MemoryEngine } from '../../../src/storage/memory.engine.js';
-import type { Operation, Outcome } from '../../../src/storage/operation.js';
+import type { BatchOperation, Outcome } from '../../../src/storage/operation.js';
 import type { ScanRange } from '../../../src/storage/storage-engine.js';
 import { entriesOf, replacing, type Liar } from './liar.js';
 
@@ -64,7 +64,7 @@ export const engineLiars: readonly Liar[] = [
   {
     lie: 'applies the part of a refused batch that came before the refusal',
     caughtBy: 'an atomic batch with a refused',
-    make: replacing('batch', (engine) => async (operations: Operation[], atomic: boolean) => {
+    make: replacing('batch', (engine) => async (operations: BatchOperation[], atomic: boolean) => {
       const outcomes = await MemoryEngine.prototype.batch.call(engine, operations, false);
       const refused = outcomes.findIndex((outcome) => outcome instanceof DatabaseError);
       if (!atomic || refused < 0) return outcomes;
@@ -75,7 +75,7 @@ export const engineLiars: readonly Liar[] = [
   {
     lie: 'does not say which operation of a batch was refused',
     caughtBy: 'an atomic batch with a refused',
-    make: replacing('batch', (engine) => async (operations: Operation[], atomic: boolean) => {
+    make: replacing('batch', (engine) => async (operations: BatchOperation[], atomic: boolean) => {
       try {
         return await MemoryEngine.prototype.batch.call(engine, operations, atomic);
       } catch (error) {
@@ -86,7 +86,7 @@ export const engineLiars: readonly Liar[] = [
   {
     lie: 'stops a pipeline at the first refusal',
     caughtBy: 'in a pipeline what is refused stands in its place',
-    make: replacing('batch', (engine) => async (operations: Operation[], atomic: boolean) => {
+    make: replacing('batch', (engine) => async (operations: BatchOperation[], atomic: boolean) => {
       const outcomes = await MemoryEngine.prototype.batch.call(engine, operations, atomic);
       const refused = outcomes.findIndex((outcome) => outcome instanceof DatabaseError);
       return refused < 0 ? outcomes : outcomes.slice(0, refused + 1);
@@ -95,7 +95,7 @@ export const engineLiars: readonly Liar[] = [
   {
     lie: 'shows other readers a batch in two halves',
     caughtBy: 'readers see an atomic batch whole',
-    make: replacing('batch', (engine) => async (operations: Operation[]) => {
+    make: replacing('batch', (engine) => async (operations: BatchOperation[]) => {
       const outcomes: Outcome[] = [];
       for (const operation of operations) {
         outcomes.push(await engine.write(operation));

@@ -1,20 +1,19 @@
 import { expect } from '@jest/globals';
 import { DatabaseError } from '../../../src/errors.js';
-import type { Operation } from '../../../src/storage/operation.js';
+import type { BatchOperation } from '../../../src/storage/operation.js';
 import { entryOf, headerOf, incrOf, kindOf, namesOf, put, putOf, refusalOf, textOf } from '../shorthand.js';
 import type { Rule } from '../rule.js';
 
 const NOT_A_NUMBER = 'text';
 
 /** What an atomic batch is refused for, each with its code. */
-const REFUSED: readonly (readonly [Operation, string])[] = [
+const REFUSED: readonly (readonly [BatchOperation, string])[] = [
   [{ op: 'check', key: 'a', condition: { ifNoneMatch: '*' } }, 'precondition-failed'],
   [{ op: 'get', key: 'a', condition: { ifMatch: [] } }, 'precondition-failed'],
   [putOf('new', 'x', { condition: { ifMatch: '*' } }), 'precondition-failed'],
   [{ op: 'delete', key: 'a', condition: { ifMatch: [] } }, 'precondition-failed'],
   [incrOf('a', 1n), 'not-an-integer'],
   [{ op: 'touch', key: 'absent', expiry: 'never' }, 'missing-key'],
-  [{ op: 'edit', key: 'absent', edit: ({ value }) => value }, 'missing-key'],
 ];
 
 /** Batches: atomic, or a pipeline. */
@@ -35,7 +34,7 @@ export const batchRules: readonly Rule[] = [
           { op: 'get', key: 'a' },
           incrOf('a', 41n),
           { op: 'check', key: 'a', condition: { ifMatch: '*' } },
-          { op: 'edit', key: 'a', edit: ({ value }) => Buffer.from(`${value.toString()}!`) },
+          putOf('a', '42!', { type: 'x/y', expiry: 'keep' }),
           { op: 'touch', key: 'a', expiry: { in: 1000 } },
           { op: 'get', key: 'a' },
           { op: 'delete', key: 'a' },
@@ -77,7 +76,7 @@ export const batchRules: readonly Rule[] = [
       const before = await put(engine, 'a', NOT_A_NUMBER, { type: 'text/x', expiry: { in: 9000 } });
       await put(engine, 'gone', 'x', { expiry: { in: 10 } });
       time.advance(10);
-      const batch: Operation[] = [
+      const batch: BatchOperation[] = [
         putOf('b', 'x'),
         { op: 'touch', key: 'a', expiry: 'never' },
         putOf('gone', 'back'),
@@ -111,7 +110,7 @@ export const batchRules: readonly Rule[] = [
   {
     rule: 'get and delete of an absent key refuse no batch',
     async run({ engine }) {
-      const batch: Operation[] = [{ op: 'get', key: 'a' }, { op: 'delete', key: 'a' }, putOf('b', 'x')];
+      const batch: BatchOperation[] = [{ op: 'get', key: 'a' }, { op: 'delete', key: 'a' }, putOf('b', 'x')];
       expect((await engine.batch(batch, true)).map(kindOf)).toEqual(['absent', 'absent', 'created']);
     },
   },

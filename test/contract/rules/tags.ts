@@ -1,5 +1,5 @@
 import { expect } from '@jest/globals';
-import type { Operation } from '../../../src/storage/operation.js';
+import type { BatchOperation, Operation } from '../../../src/storage/operation.js';
 import type { StorageEngine } from '../../../src/storage/storage-engine.js';
 import { entryOf, headerOf, incrOf, put, putOf, refusalOf } from '../shorthand.js';
 import type { Rule, World } from '../rule.js';
@@ -85,7 +85,10 @@ export const tagRules: readonly Rule[] = [
   {
     rule: 'a tag that the refusal of a batch names is never that of another state',
     async run({ engine }) {
-      const planned: Operation[] = [putOf('a', 'x'), { op: 'check', key: 'a', condition: { ifMatch: [] } }];
+      const planned: BatchOperation[] = [
+        putOf('a', 'x'),
+        { op: 'check', key: 'a', condition: { ifMatch: [] } },
+      ];
       const shown = [
         await refusalOf(engine.batch(planned, true)),
         await refusalOf(engine.batch(planned, true)),
