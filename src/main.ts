@@ -8,6 +8,7 @@ import { loadConfig, type AppConfig } from './config/app-config.js';
 import { StartError } from './errors.js';
 import { ServerLogger } from './http/server-logger.js';
 import { shutDownOnSignals } from './http/shutdown.js';
+import { withoutPassword } from './storage/engine-factory.js';
 
 try {
   await serve(loadConfig(process.env));
@@ -50,7 +51,7 @@ function cannotListen({ host, port }: AppConfig, error: NodeJS.ErrnoException): 
 
 function announce(config: AppConfig, url: string): void {
   const logger = new Logger('Server');
-  logger.log(`Listening on ${url}, data in ${config.databaseUrl}`);
+  logger.log(`Listening on ${url}, data in ${withoutPassword(config.databaseUrl)}`);
   if (config.allowAnonymous) {
     logger.warn(
       'ALLOW_ANONYMOUS is on: whoever reaches this address, and any web page they visit, can read and write',

@@ -17,8 +17,8 @@ export class AppConfig {
   @FromEnvironment('PORT', 'a number from 0 to 65535', (text) => wholeNumber(text, 0, 65_535))
   readonly port: number = 4000;
 
-  /** Where the data is: `lmdb:<folder>` or `memory:`. */
-  @FromEnvironment('DATABASE_URL', 'lmdb:<folder> or memory:', (text) => text)
+  /** Where the data is: `lmdb:<folder>`, `memory:`, `redis://…` or `redis+cluster://…`; storage/engine-factory.ts has the forms. */
+  @FromEnvironment('DATABASE_URL', 'a URL of one of the engines', (text) => text)
   readonly databaseUrl: string = 'lmdb:./data';
 
   /** Lets everybody who can reach the server read and write. Needed on another address than loopback. */
@@ -53,6 +53,10 @@ export class AppConfig {
   )
   readonly watchLogBytes: number = 64 * 2 ** 20;
 
+  /** In Redis: how many replicas have to have a write before it is answered. */
+  @FromEnvironment('WAIT_REPLICAS', 'a number from 0 to 5', (text) => wholeNumber(text, 0, 5))
+  readonly waitReplicas: number = 0;
+
   /** How much is logged: `debug` adds a line for every request. */
   @FromEnvironment('LOG_LEVEL', `one of ${LOG_LEVELS.join(', ')}`, (text) =>
     LOG_LEVELS.find((level) => level === text),
@@ -80,7 +84,7 @@ export function loadConfig(environment: NodeJS.ProcessEnv): AppConfig {
 }
 
 /** Settings that are to come. Whoever sets one believes that the server is protected, or more, than it is. */
-const UNBUILT = ['ADMIN_TOKEN', 'ADMIN_TOKEN_FILE', 'TLS_CERT', 'TLS_KEY', 'WORKERS', 'WAIT_REPLICAS'];
+const UNBUILT = ['ADMIN_TOKEN', 'ADMIN_TOKEN_FILE', 'TLS_CERT', 'TLS_KEY', 'WORKERS'];
 
 function refuseUnbuilt(environment: NodeJS.ProcessEnv): void {
   const set = UNBUILT.find((name) => (environment[name] ?? '') !== '');

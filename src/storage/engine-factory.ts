@@ -1,37 +1,74 @@
 import { resolve } from 'node:path';
 import { StartError } from '../errors.js';
-import { LmdbEngine, type LmdbSettings } from './lmdb/lmdb.engine.js';
+import type { LmdbSettings } from './lmdb/lmdb.engine.js';
 import { MemoryEngine } from './memory.engine.js';
+import { parseRedisUrl, REDIS_URL_FORMS } from './redis/redis-url.js';
+import type { RedisSettings } from './redis/redis.engine.js';
 import type { StorageEngine } from './storage-engine.js';
 
 /** What an engine needs to know beside its URL. */
-export type EngineSettings = LmdbSettings;
+export type EngineSettings = LmdbSettings & RedisSettings;
 
-type Factory = (rest: string, settings: EngineSettings) => StorageEngine;
+interface Engine {
+  readonly form: string;
+  readonly accepts: (url: string) => boolean;
+  /** Loads what the engine needs, so that no server carries the libraries of those it does not use. */
+  readonly make: (url: string, settings: EngineSettings) => Promise<StorageEngine>;
+}
+
+const redis: Engine = {
+  form: REDIS_URL_FORMS,
+  accepts: (url) => parseRedisUrl(url) !== undefined,
+  make: async (url, settings) => {
+    const { RedisEngine } = await import('./redis/redis.engine.js');
+    return new RedisEngine(parseRedisUrl(url)!, settings);
+  },
+};
 
 /** Every engine by the scheme of its URL. A new engine is one line here and one in the contract tests. */
-const ENGINES: Record<string, Factory> = {
-  lmdb: (folder, settings) => new LmdbEngine(resolve(folder), settings),
-  memory: () => new MemoryEngine(),
+const ENGINES: Record<string, Engine> = {
+  lmdb: {
+    form: 'lmdb:<folder>',
+    accepts: (url) => afterScheme(url) !== '',
+    make: async (url, settings) => {
+      const { LmdbEngine } = await import('./lmdb/lmdb.engine.js');
+      return new LmdbEngine(resolve(afterScheme(url)), settings);
+    },
+  },
+  memory: {
+    form: 'memory:',
+    accepts: (url) => afterScheme(url) === '',
+    make: async () => new MemoryEngine(),
+  },
+  redis,
+  rediss: redis,
+  'redis+cluster': redis,
+  'rediss+cluster': redis,
 };
 
 /** The accepted forms of DATABASE_URL, for error messages. */
-export const DATABASE_URL_FORMS = 'lmdb:<folder> or memory:';
-
-/** Whether `url` names an engine this version has. */
-export function isDatabaseUrl(url: string): boolean {
-  const { scheme, rest } = split(url);
-  return Object.hasOwn(ENGINES, scheme) && (scheme === 'lmdb') === (rest !== '');
-}
+export const DATABASE_URL_FORMS = [...new Set(Object.values(ENGINES).map(({ form }) => form))].join(', ');
 
 /** Makes the engine that `url` names; it is not open yet. @throws StartError */
-export function createEngine(url: string, settings: EngineSettings): StorageEngine {
-  if (!isDatabaseUrl(url)) throw new StartError(`DATABASE_URL must be ${DATABASE_URL_FORMS}.`);
-  const { scheme, rest } = split(url);
-  return ENGINES[scheme]!(rest, settings);
+export async function createEngine(url: string, settings: EngineSettings): Promise<StorageEngine> {
+  const scheme = schemeOf(url);
+  const engine = Object.hasOwn(ENGINES, scheme) ? ENGINES[scheme] : undefined;
+  if (!engine?.accepts(url)) throw new StartError(`DATABASE_URL must be one of ${DATABASE_URL_FORMS}.`);
+  if (settings.waitReplicas > 0 && engine !== redis) {
+    throw new StartError('WAIT_REPLICAS is for databases in Redis. Start the server without it.');
+  }
+  return engine.make(url, settings);
 }
 
-function split(url: string): { scheme: string; rest: string } {
-  const colon = url.indexOf(':');
-  return { scheme: url.slice(0, Math.max(0, colon)), rest: url.slice(colon + 1) };
+/** The URL as it may be shown: without the password. */
+export function withoutPassword(url: string): string {
+  return url.replace(/^(redis[^/]*:\/\/[^:@/]*):[^@/]*@/, '$1:***@');
+}
+
+function schemeOf(url: string): string {
+  return url.slice(0, Math.max(0, url.indexOf(':')));
+}
+
+function afterScheme(url: string): string {
+  return url.slice(url.indexOf(':') + 1);
 }

@@ -12,8 +12,14 @@ const LAST_ANSWERS_MS = 250;
     {
       provide: StorageEngine,
       inject: [AppConfig],
-      useFactory: ({ databaseUrl, maxSnapshotAge, watchLogBytes }: AppConfig) =>
-        createEngine(databaseUrl, { maxSnapshotAge, watchLogBytes, onFailure: endProcess }),
+      useFactory: ({ databaseUrl, maxSnapshotAge, watchLogBytes, waitReplicas }: AppConfig) =>
+        createEngine(databaseUrl, {
+          maxSnapshotAge,
+          watchLogBytes,
+          waitReplicas,
+          onFailure: endProcess,
+          report: (line) => new Logger('Storage').warn(line),
+        }),
     },
   ],
   exports: [StorageEngine],

@@ -156,9 +156,17 @@ describe('a start that cannot succeed', () => {
 
   test.each(['mysql://x', 'lmdb', 'lmdb:', './data', 'LMDB:./data', 'memory:x', 'toString:x'])(
     'names a DATABASE_URL of no known form: %s',
-    (url) => {
-      const settings = { maxSnapshotAge: 1000, watchLogBytes: 65_536, onFailure: () => {} };
-      expect(() => createEngine(url, settings)).toThrow(`DATABASE_URL must be ${DATABASE_URL_FORMS}`);
+    async (url) => {
+      const settings = {
+        maxSnapshotAge: 1000,
+        watchLogBytes: 65_536,
+        waitReplicas: 0,
+        onFailure: () => {},
+        report: () => {},
+      };
+      await expect(createEngine(url, settings)).rejects.toThrow(
+        `DATABASE_URL must be one of ${DATABASE_URL_FORMS}`,
+      );
     },
   );
 

@@ -1,0 +1,119 @@
+import { randomBytes } from 'node:crypto';
+import type { Clock } from '../clock.js';
+import { LOGGED_VALUE_BYTES } from '../storage-engine.js';
+import type { Reply } from './connection.js';
+import { Layout, type Partition } from './layout.js';
+import type { Nodes, Repeatable } from './nodes.js';
+import { WRITE, SWEEP, type Script } from './scripts.js';
+
+/** What is kept of the change log in all, and what of it falls to one partition. */
+const MAX_LOGGED = 100_000;
+const RANDOM_BYTES = 6;
+
+/** One database in Redis: its layout, and how its partitions are spoken to. */
+export class RedisDatabase {
+  readonly layout: Layout;
+  private readonly log: readonly string[];
+
+  constructor(
+    readonly nodes: Nodes,
+    readonly clock: Clock,
+    /** Of the tags and positions: when the database was made, seconds since 1970. */
+    readonly epoch: number,
+    partitions: number,
+    watchLogBytes: number,
+  ) {
+    this.layout = new Layout(partitions);
+    this.log = [
+      String(Math.ceil(MAX_LOGGED / partitions)),
+      String(Math.ceil(watchLogBytes / partitions)),
+      String(LOGGED_VALUE_BYTES),
+    ];
+  }
+
+  /** A command on a key of the partition that changes nothing. */
+  async read(partition: Partition, ...args: (string | Buffer)[]): Promise<Reply> {
+    return this.nodes.run({ slot: partition.slot, args, repeatable: 'repeatable' });
+  }
+
+  /** A command that may be repeated without harm. */
+  async change(partition: Partition, ...args: (string | Buffer)[]): Promise<Reply> {
+    return this.nodes.run({ slot: partition.slot, args, repeatable: 'repeatable', write: true });
+  }
+
+  /** A script that changes nothing. */
+  async ask(partition: Partition, script: Script, args: readonly (string | Buffer)[]): Promise<Reply> {
+    return this.nodes.run({
+      slot: partition.slot,
+      args: call(script, partition.names, [this.now(), ...args]),
+      script,
+      repeatable: 'repeatable',
+    });
+  }
+
+  /** Does encoded operations on `entries`. Answers one reply for each, behind the time and the partition's last tag. */
+  async write(
+    partition: Partition,
+    entries: readonly string[],
+    operations: readonly (string | Buffer)[],
+    { atomic, maxFound, repeatable }: { atomic: boolean; maxFound: number; repeatable: Repeatable },
+  ): Promise<readonly Reply[]> {
+    const found = String(Math.min(maxFound, Number.MAX_SAFE_INTEGER));
+    const args = [...this.changing(), atomic ? '1' : '0', found, ...operations];
+    const [now, tag, ...answers] = (await this.nodes.run({
+      slot: partition.slot,
+      args: call(WRITE, [...partition.names, ...entries], args),
+      script: WRITE,
+      repeatable,
+      write: true,
+    })) as [Buffer, Buffer, ...Reply[]];
+    this.heard(now);
+    this.onChange?.(partition, tag.toString('latin1'));
+    return answers;
+  }
+
+  /** Removes what has expired in the partition, up to `most` entries. Answers whether there may be more. */
+  async sweep(partition: Partition, most: number): Promise<boolean> {
+    const [now, tag, count] = (await this.nodes.run({
+      slot: partition.slot,
+      args: call(SWEEP, partition.names, [...this.changing(), String(most)]),
+      script: SWEEP,
+      repeatable: 'repeatable',
+    })) as [Buffer, Buffer, number];
+    this.heard(now);
+    if (count > 0) this.onChange?.(partition, tag.toString('latin1'));
+    return count === most;
+  }
+
+  /** Believes what the partition has seen of time. */
+  async hearTime(partition: Partition): Promise<void> {
+    const now = (await this.read(partition, 'HGET', partition.state, 'now')) as Buffer | null;
+    if (now) this.heard(now);
+  }
+
+  /** Told of the last tag of a partition that this server has changed. */
+  onChange: ((partition: Partition, tag: string) => void) | undefined;
+
+  /** Every partition at once. */
+  async each<T>(work: (partition: Partition) => Promise<T>): Promise<T[]> {
+    return Promise.all(this.layout.partitions.map(work));
+  }
+
+  private changing(): string[] {
+    const epoch = this.epoch.toString(16).padStart(8, '0');
+    return [this.now(), epoch, randomBytes(RANDOM_BYTES).toString('hex'), ...this.log];
+  }
+
+  private now(): string {
+    return String(this.clock.now());
+  }
+
+  /** Another server's clock may be ahead, and what it has seen has happened. */
+  private heard(now: Buffer): void {
+    this.clock.raise(Number(now.toString('latin1')));
+  }
+}
+
+function call(script: Script, keys: readonly string[], args: readonly (string | Buffer)[]) {
+  return ['EVALSHA', script.sha, String(keys.length), ...keys, ...args];
+}

@@ -1,0 +1,58 @@
+import { ErrorReply } from '@redis/client';
+import { DatabaseError } from '../../errors.js';
+import { ConnectionError } from './connection.js';
+
+/** What a failed command asks for. */
+export type Remedy =
+  /** The slot lives elsewhere for good. */
+  | { readonly kind: 'moved'; readonly to: string }
+  /** The key lives elsewhere while the slot is being moved. */
+  | { readonly kind: 'ask'; readonly to: string }
+  /** The server does not know the script. */
+  | { readonly kind: 'load' }
+  /** Refused for now: nothing was done, and another try may succeed. */
+  | { readonly kind: 'later' }
+  /** Nobody knows whether it was done. */
+  | { readonly kind: 'lost' }
+  /** It will not get better within a request. */
+  | { readonly kind: 'final'; readonly error: Error };
+
+const LATER = /^(?:TRYAGAIN|LOADING|CLUSTERDOWN|READONLY|MASTERDOWN|BUSY|NOREPLICAS|UNBLOCKED)\b/;
+const REDIRECT = /^(?<kind>MOVED|ASK) [0-9]+ (?<to>\S+)/;
+
+/** Sorts a failure. Texts are those of https://redis.io/docs/latest/develop/reference/protocol-spec and the server's source. */
+export function remedyFor(error: unknown): Remedy {
+  if (error instanceof ConnectionError) return { kind: error.fate === 'lost' ? 'lost' : 'later' };
+  if (!(error instanceof ErrorReply)) return { kind: 'final', error: error as Error };
+  const { message } = error;
+  const redirect = REDIRECT.exec(message)?.groups;
+  if (redirect) return { kind: redirect['kind'] === 'ASK' ? 'ask' : 'moved', to: redirect['to']! };
+  if (message.startsWith('NOSCRIPT')) return { kind: 'load' };
+  if (LATER.test(message)) return { kind: 'later' };
+  if (message.startsWith('OOM')) return { kind: 'final', error: memoryFull() };
+  if (/^(?:MISCONF|NOAUTH|NOPERM|WRONGPASS)/.test(message)) {
+    return { kind: 'final', error: unavailable(`Redis refuses: ${message.split('. ')[0]}.`, error) };
+  }
+  return { kind: 'final', error };
+}
+
+/** Nothing was applied. */
+export function unavailable(why: string, cause?: unknown): DatabaseError {
+  return new DatabaseError('unavailable', `${why} Nothing was applied; try again.`, {}, { cause });
+}
+
+export function outcomeUnknown(cause?: unknown): DatabaseError {
+  return new DatabaseError(
+    'outcome-unknown',
+    'Redis did not confirm the write, which may or may not have been applied. Read the key before repeating it.',
+    {},
+    { cause },
+  );
+}
+
+function memoryFull(): DatabaseError {
+  return new DatabaseError(
+    'disk-full',
+    'The memory of Redis is full (its maxmemory). Nothing was written; reads and deletes go on.',
+  );
+}

@@ -1,0 +1,239 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { DatabaseError, MissingKeyError } from '../../errors.js';
+import { Clock } from '../clock.js';
+import type { Entry } from '../entry.js';
+import { compareKeys } from '../key-range.js';
+import { assertHolds, type BatchOperation, type Operation, type Outcome } from '../operation.js';
+import {
+  StorageEngine,
+  type Change,
+  type EngineStats,
+  type RangePage,
+  type RangeQuery,
+  type ScanRange,
+} from '../storage-engine.js';
+import { ChangeFeed } from './change-feed.js';
+import { RedisDatabase } from './database.js';
+import { Nodes } from './nodes.js';
+import { bounds, RedisRanges } from './ranges.js';
+import type { RedisAddress } from './redis-url.js';
+import { COUNT } from './scripts.js';
+import { infoOf, prepare } from './start.js';
+import { RedisWrites } from './writes.js';
+
+const SWEEP_EVERY_MS = 500;
+const SWEEP_AT_ONCE = 100;
+const MAX_EDITS = 10;
+const LONGEST_EDIT_PAUSE_MS = 50;
+
+export interface RedisSettings {
+  /** How large the change log may grow, bytes, over all servers of a cluster together. */
+  readonly watchLogBytes: number;
+  /** How many replicas have to have a write before it is answered. */
+  readonly waitReplicas: number;
+  /** Told what limits the promises of the servers, a line each. */
+  readonly report: (line: string) => void;
+}
+
+/**
+ * Entries in a Redis or Valkey server, or in a cluster of them, which any number of Pigeonhole servers share.
+ *
+ * Every write is one script that decides and does it where the key lives; a read of a key is one command. How the pieces
+ * lie together is told in layout.ts; scripts.ts is what runs in Redis, nodes.ts the way there and back, ranges.ts ordered
+ * listings, change-feed.ts what watchers read, start.ts what is looked at first.
+ *
+ * An acknowledged write survives what the servers' own persistence and replicas survive. Clocks are those of the Pigeonhole
+ * servers; what one of them has seen has happened for all that write to the same partition.
+ */
+export class RedisEngine extends StorageEngine {
+  readonly capabilities;
+
+  private nodes: Nodes | undefined;
+  private database!: RedisDatabase;
+  private ranges!: RedisRanges;
+  private writes!: RedisWrites;
+  private feed: ChangeFeed | undefined;
+  private sweeping: Promise<void> | undefined;
+  private sweeper: NodeJS.Timeout | undefined;
+  private closed = false;
+
+  constructor(
+    private readonly address: RedisAddress,
+    private readonly settings: RedisSettings,
+    private readonly clock = new Clock(),
+  ) {
+    super();
+    this.capabilities = {
+      durable: true,
+      orderedTags: false,
+      snapshots: false,
+      atomicAcrossKeys: false,
+      totalOrder: !address.cluster,
+      backup: false,
+    };
+  }
+
+  async open(): Promise<void> {
+    const { address, settings } = this;
+    const nodes = new Nodes(address, settings.waitReplicas, () => this.feed?.moved());
+    this.nodes = nodes;
+    try {
+      const { epoch, partitions } = await prepare(nodes, address, this.clock.now(), settings.report);
+      this.database = new RedisDatabase(nodes, this.clock, epoch, partitions, settings.watchLogBytes);
+      await this.database.each((partition) => this.database.hearTime(partition));
+    } catch (error) {
+      nodes.close();
+      throw error;
+    }
+    this.ranges = new RedisRanges(this.database);
+    this.writes = new RedisWrites(this.database);
+    this.feed = new ChangeFeed(this.database);
+    this.sweeper = setInterval(() => (this.sweeping ??= this.sweep()), SWEEP_EVERY_MS).unref();
+  }
+
+  async close(): Promise<void> {
+    if (this.closed) return;
+    this.closed = true;
+    clearInterval(this.sweeper);
+    this.feed?.close();
+    await this.nodes?.settle();
+    this.nodes?.close();
+  }
+
+  now(): number {
+    return this.clock.now();
+  }
+
+  get(key: string): Promise<Entry | undefined> {
+    return this.ranges.fetch(key);
+  }
+
+  write(operation: Operation): Promise<Outcome> {
+    return operation.op === 'edit' ? this.edit(operation) : this.writes.one(operation);
+  }
+
+  batch(
+    operations: readonly BatchOperation[],
+    atomic: boolean,
+    maxBytes?: number,
+  ): Promise<(Outcome | DatabaseError)[]> {
+    return atomic ? this.writes.atomic(operations, maxBytes) : this.writes.pipeline(operations, maxBytes);
+  }
+
+  range(query: RangeQuery): Promise<RangePage> {
+    return this.ranges.page(query);
+  }
+
+  scan(range: ScanRange): AsyncIterable<readonly Entry[]> {
+    return this.ranges.scan(range);
+  }
+
+  async count(prefix: string): Promise<number> {
+    const [low, high] = bounds({ prefix, after: undefined, reverse: false });
+    const partitions = this.database.layout.partitionsOf(prefix);
+    const counts = await Promise.all(
+      partitions.map((partition) => this.database.ask(partition, COUNT, [low, high, prefix])),
+    );
+    return (counts as number[]).reduce((sum, count) => sum + count, 0);
+  }
+
+  position(): Promise<string> {
+    return this.feed!.position();
+  }
+
+  changes(position: string): Promise<Change[] | undefined> {
+    return this.feed!.changes(position);
+  }
+
+  covers(position: string, change: Pick<Change, 'key' | 'etag'>): boolean {
+    return this.feed!.covers(position, change);
+  }
+
+  includes(position: string, other: string): boolean {
+    return this.feed!.includes(position, other);
+  }
+
+  onChange(listener: () => void): () => void {
+    return this.feed!.onChange(listener);
+  }
+
+  async stats(): Promise<EngineStats> {
+    const infos = await Promise.all(
+      this.database.nodes.primaries().map((primary) => infoOf(primary, 'memory')),
+    );
+    const used = infos.map((info) => Number(info.get('used_memory')));
+    const most = infos.map((info) => Number(info.get('maxmemory')));
+    // The first server that is full refuses the keys of its slots.
+    const rooms = most.map((limit, i) => (limit === 0 ? Infinity : Math.max(0, limit - used[i]!)));
+    const room = Math.min(...rooms) * rooms.length;
+    return {
+      entries: await this.count(''),
+      storedBytes: used.reduce((sum, bytes) => sum + bytes, 0),
+      roomBytes: Number.isFinite(room) ? room : undefined,
+    };
+  }
+
+  async backup(): Promise<void> {
+    throw new DatabaseError(
+      'not-supported',
+      'A database in Redis is backed up by Redis itself: its snapshots and append-only files.',
+    );
+  }
+
+  readonly system = {
+    get: async (name: string) => {
+      const { partition, name: hash } = this.database.layout.system;
+      return ((await this.database.read(partition, 'HGET', hash, name)) as Buffer | null) ?? undefined;
+    },
+    put: async (name: string, value: Buffer) => {
+      const { partition, name: hash } = this.database.layout.system;
+      await this.database.change(partition, 'HSET', hash, name, value);
+    },
+    delete: async (name: string) => {
+      const { partition, name: hash } = this.database.layout.system;
+      await this.database.change(partition, 'HDEL', hash, name);
+    },
+    list: async (prefix: string) => {
+      const { partition, name: hash } = this.database.layout.system;
+      const fields = (await this.database.read(partition, 'HGETALL', hash)) as Buffer[];
+      const records: { name: string; value: Buffer }[] = [];
+      for (let i = 0; i < fields.length; i += 2) {
+        const name = fields[i]!.toString('latin1');
+        if (name.startsWith(prefix)) records.push({ name, value: fields[i + 1]! });
+      }
+      return records.toSorted((a, b) => compareKeys(a.name, b.name));
+    },
+  };
+
+  /** What to write is made here, and written if nobody else has written meanwhile. */
+  private async edit({ key, edit, condition }: Extract<Operation, { op: 'edit' }>): Promise<Outcome> {
+    for (let tries = 1; ; tries++) {
+      const entry = await this.get(key);
+      if (!entry) throw new MissingKeyError(key);
+      if (condition) assertHolds(condition, key, entry);
+      const put = { op: 'put', key, value: edit(entry), type: entry.type, expiry: 'keep' } as const;
+      try {
+        return await this.writes.one({ ...put, condition: { ifMatch: [entry.etag] } });
+      } catch (error) {
+        if (!(error instanceof DatabaseError) || error.code !== 'precondition-failed') throw error;
+        if (tries === MAX_EDITS) throw new DatabaseError('busy', TOO_MANY_WRITERS);
+        await pause(Math.random() * LONGEST_EDIT_PAUSE_MS);
+      }
+    }
+  }
+
+  private async sweep(): Promise<void> {
+    try {
+      await this.database.each(async (partition) => {
+        while (!this.closed && (await this.database.sweep(partition, SWEEP_AT_ONCE)));
+      });
+    } catch {
+      // the next tick tries again
+    } finally {
+      this.sweeping = undefined;
+    }
+  }
+}
+
+const TOO_MANY_WRITERS =
+  'Others kept changing the value while it was being edited. Nothing was applied; repeat the request.';

@@ -1,0 +1,140 @@
+import { StartError } from '../../errors.js';
+import { nextEpoch } from '../revision.js';
+import type { Connection } from './connection.js';
+import { META, slotOf } from './layout.js';
+import type { Nodes } from './nodes.js';
+import { nameOf, type RedisAddress } from './redis-url.js';
+
+/** Raised by one when a server of before could not use what this one writes. */
+export const FORMAT = 1;
+/** A cluster's ceiling of useful primaries, and what a page of a listing costs at most in reads. */
+const CLUSTER_PARTITIONS = 256;
+const LEAST_VERSION = 7;
+
+/** What is written once for a database. */
+export interface Meta {
+  readonly partitions: number;
+  /** When the database was made, seconds since 1970. */
+  readonly epoch: number;
+}
+
+/**
+ * Looks at the servers before anything is written to them.
+ * @param report is told, a line each, what limits the promises of this deployment
+ * @throws StartError with one line on what is wrong
+ */
+export async function prepare(
+  nodes: Nodes,
+  address: RedisAddress,
+  now: number,
+  report: (line: string) => void,
+): Promise<Meta> {
+  const where = `Redis at ${address.seeds.map(nameOf).join(', ')}`;
+  try {
+    const seed = await nodes.anyReady();
+    await assertKind(seed, address, where);
+    await nodes.refresh();
+    const primaries = nodes.primaries();
+    if (primaries.length === 0)
+      throw new StartError(`${where} is a cluster in which no server has the slots.`);
+    for (const primary of primaries) await assertSuitable(primary, report);
+    return await takeMeta(nodes, primaries, address, now, where);
+  } catch (error) {
+    if (error instanceof StartError) throw error;
+    throw new StartError(`${where} cannot be used: ${(error as Error).message.split('\n')[0]}`);
+  }
+}
+
+async function assertKind(seed: Connection, { cluster }: RedisAddress, where: string): Promise<void> {
+  const info = await infoOf(seed, 'server', 'cluster');
+  const version = info.get('valkey_version') ?? info.get('redis_version') ?? '0';
+  if (Number.parseInt(version, 10) < LEAST_VERSION) {
+    throw new StartError(
+      `${where} has version ${version}; ${LEAST_VERSION}.0 is the least that is supported.`,
+    );
+  }
+  const isCluster = info.get('cluster_enabled') === '1';
+  if (isCluster && !cluster)
+    throw new StartError(`${where} is part of a cluster: DATABASE_URL must be redis+cluster://…`);
+  if (!isCluster && cluster) throw new StartError(`${where} is no cluster: DATABASE_URL must be redis://…`);
+}
+
+async function assertSuitable(primary: Connection, report: (line: string) => void): Promise<void> {
+  const { name } = primary;
+  const info = await infoOf(primary, 'memory', 'persistence', 'replication');
+  const policy = info.get('maxmemory_policy');
+  if (policy !== 'noeviction') {
+    throw new StartError(
+      `Redis at ${name} may evict keys (maxmemory-policy ${policy}), so that acknowledged writes would vanish. ` +
+        'Set it to noeviction.',
+    );
+  }
+  const replicas = Number(info.get('connected_slaves'));
+  if (info.get('aof_enabled') !== '1') {
+    report(
+      `${name}: appendonly is off, so that a restart of Redis loses what was written since its last snapshot.`,
+    );
+  } else if ((await settingOf(primary, 'appendfsync')) === 'everysec') {
+    report(`${name}: appendfsync is everysec, so that a power failure can lose the last second or two.`);
+  }
+  if (replicas === 0) report(`${name}: no replica, so that its keys are out of reach when it fails.`);
+}
+
+/** Finds the database, or makes it where there is nothing at all. */
+async function takeMeta(
+  nodes: Nodes,
+  primaries: readonly Connection[],
+  address: RedisAddress,
+  now: number,
+  where: string,
+): Promise<Meta> {
+  const slot = slotOf(META);
+  const read = () =>
+    nodes.run({ slot, args: ['HGETALL', META], repeatable: 'repeatable' }) as Promise<Buffer[]>;
+  let fields = await read();
+  if (fields.length === 0) {
+    for (const primary of primaries) {
+      if ((await primary.send(['DBSIZE'])) !== 0 && (await read()).length === 0) {
+        throw new StartError(
+          `${where} holds keys that are not Pigeonhole's; it needs a database of its own.`,
+        );
+      }
+    }
+    const partitions = address.cluster ? CLUSTER_PARTITIONS : 1;
+    const epoch = nextEpoch(now, 0);
+    // Two servers may start at once: the first of them decides, field by field in one command each.
+    const made = { format: FORMAT, partitions, epoch };
+    for (const [field, value] of Object.entries(made)) {
+      const args = ['HSETNX', META, field, String(value)];
+      await nodes.run({ slot, args, repeatable: 'repeatable', write: true });
+    }
+    fields = await read();
+  }
+  const meta = new Map<string, number>();
+  for (let i = 0; i < fields.length; i += 2)
+    meta.set(fields[i]!.toString(), Number(fields[i + 1]!.toString()));
+  const format = meta.get('format') ?? 0;
+  if (format > FORMAT)
+    throw new StartError(
+      `${where} holds format ${format}, made by a newer Pigeonhole; this one knows ${FORMAT}.`,
+    );
+  const [partitions, epoch] = [meta.get('partitions'), meta.get('epoch')];
+  if (!partitions || !epoch) throw new StartError(`${where} holds a key ${META} that is not Pigeonhole's.`);
+  return { partitions, epoch };
+}
+
+/** The fields of some sections of INFO. */
+export async function infoOf(connection: Connection, ...sections: string[]): Promise<Map<string, string>> {
+  const text = ((await connection.send(['INFO', ...sections])) as Buffer).toString();
+  const lines = text.split('\r\n').filter((line) => line.includes(':'));
+  return new Map(lines.map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1)]));
+}
+
+/** A setting of the server; undefined where it may not be asked for. */
+async function settingOf(connection: Connection, name: string): Promise<string | undefined> {
+  try {
+    return ((await connection.send(['CONFIG', 'GET', name])) as Buffer[])[1]?.toString();
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,158 @@
+import { DatabaseError } from '../../errors.js';
+import { FoundBytes, type BatchOperation, type Outcome } from '../operation.js';
+import type { RedisDatabase } from './database.js';
+import { hashTagOf, type Partition } from './layout.js';
+import type { Repeatable } from './nodes.js';
+import { decodeOutcome, encodeOperation, type Answer } from './operations.js';
+
+/** Partitions that a pipeline writes to at once: the values it finds are in memory together. */
+const PARTITIONS_AT_ONCE = 16;
+/** Behind kind, code and tag of an atomic refusal. */
+const INDEX = 3;
+
+/** Operations of a batch that go to one partition, with their places in the batch. */
+interface Share {
+  readonly partition: Partition;
+  readonly operations: BatchOperation[];
+  readonly places: number[];
+}
+
+/** Writes, alone and in batches, each batch as one script for a partition. */
+export class RedisWrites {
+  constructor(private readonly database: RedisDatabase) {}
+
+  async one(operation: BatchOperation): Promise<Outcome> {
+    const partition = this.database.layout.partitionOf(operation.key);
+    const [answer] = await this.send(partition, [operation], false, undefined, repeatable(operation));
+    const outcome = decodeOutcome(operation, answer!, undefined);
+    if (outcome instanceof DatabaseError) throw outcome;
+    return outcome;
+  }
+
+  /** All or nothing, for keys that Redis itself would keep together. @throws DatabaseError `cross-slot` */
+  async atomic(operations: readonly BatchOperation[], maxBytes?: number): Promise<Outcome[]> {
+    if (operations.length === 0) return [];
+    assertOneTag(operations);
+    const partition = this.database.layout.partitionOf(operations[0]!.key);
+    const answers = await this.send(partition, operations, true, maxBytes, 'once');
+    const index = answers[0]![INDEX];
+    if (index !== undefined) {
+      throw (decodeOutcome(operations[index]!, answers[0]!, maxBytes) as DatabaseError).with({ index });
+    }
+    return operations.map((operation, i) => decodeOutcome(operation, answers[i]!, maxBytes) as Outcome);
+  }
+
+  /** Each for itself, in order for each key. */
+  async pipeline(
+    operations: readonly BatchOperation[],
+    maxBytes?: number,
+  ): Promise<(Outcome | DatabaseError)[]> {
+    const outcomes: (Outcome | DatabaseError)[] = [];
+    const shares = this.shares(operations);
+    for (let i = 0; i < shares.length; i += PARTITIONS_AT_ONCE) {
+      const some = shares.slice(i, i + PARTITIONS_AT_ONCE);
+      const left = maxBytes === undefined ? undefined : maxBytes - foundIn(outcomes);
+      const settled = await Promise.allSettled(some.map((share) => this.pipe(share, left, outcomes)));
+      const failed = settled.find(({ status }) => status === 'rejected');
+      // What the other partitions were told may have been done, and nobody hears of it.
+      if (failed) throw this.failureOf((failed as PromiseRejectedResult).reason, shares.length);
+    }
+    return withinBytes(outcomes, maxBytes);
+  }
+
+  private async pipe(
+    { partition, operations, places }: Share,
+    maxBytes: number | undefined,
+    outcomes: (Outcome | DatabaseError)[],
+  ): Promise<void> {
+    const answers = await this.send(partition, operations, false, maxBytes, 'once');
+    for (const [i, operation] of operations.entries()) {
+      outcomes[places[i]!] = decodeOutcome(operation, answers[i]!, maxBytes);
+    }
+  }
+
+  private failureOf(error: unknown, shares: number): unknown {
+    if (shares === 1 || !(error instanceof DatabaseError) || error.code === 'outcome-unknown') return error;
+    return new DatabaseError(
+      'outcome-unknown',
+      'A part of the batch was not answered, so that some of its operations may have been applied and others not.',
+      {},
+      { cause: error },
+    );
+  }
+
+  private async send(
+    partition: Partition,
+    operations: readonly BatchOperation[],
+    atomic: boolean,
+    maxBytes: number | undefined,
+    repeat: Repeatable,
+  ): Promise<Answer[]> {
+    const entries = operations.map(({ key }) => partition.entries + key);
+    const firstEntry = partition.names.length + 1;
+    const encoded = operations.flatMap((operation, i) => encodeOperation(operation, firstEntry + i));
+    const maxFound = maxBytes ?? Infinity;
+    return (await this.database.write(partition, entries, encoded, {
+      atomic,
+      maxFound,
+      repeatable: repeat,
+    })) as unknown as Answer[];
+  }
+
+  private shares(operations: readonly BatchOperation[]): Share[] {
+    const shares = new Map<Partition, Share>();
+    for (const [place, operation] of operations.entries()) {
+      const partition = this.database.layout.partitionOf(operation.key);
+      let share = shares.get(partition);
+      if (!share) shares.set(partition, (share = { partition, operations: [], places: [] }));
+      share.operations.push(operation);
+      share.places.push(place);
+    }
+    return [...shares.values()];
+  }
+}
+
+/**
+ * A write without a condition may be sent again, as any proxy may do (RFC 9110, section 9.2.2): the script knows its own tag
+ * if it is still there. One that adds, or whose condition its own first try might have undone, may not.
+ */
+function repeatable({ op, condition }: BatchOperation): Repeatable {
+  const reads = op === 'get' || op === 'check';
+  return reads || ((op === 'put' || op === 'delete') && !condition) ? 'repeatable' : 'once';
+}
+
+/** Redis's own rule, so that what is allowed does not depend on which keys happen to lie together. */
+function assertOneTag(operations: readonly BatchOperation[]): void {
+  const [first, ...others] = operations.map(({ key }) => key);
+  const tag = hashTagOf(first!);
+  if (others.every((key) => hashTagOf(key) === tag)) return;
+  const keys = [...new Set([first!, ...others])];
+  throw new DatabaseError(
+    'cross-slot',
+    'An atomic batch on Redis needs keys that are all the same or share a `{tag}`, as `{user/1}/name` and `{user/1}/mail` do.',
+    { keys },
+  );
+}
+
+function foundIn(outcomes: readonly (Outcome | DatabaseError)[]): number {
+  let bytes = 0;
+  for (const outcome of outcomes) {
+    if (outcome && 'kind' in outcome && outcome.kind === 'found') bytes += outcome.entry.size;
+  }
+  return bytes;
+}
+
+function withinBytes(
+  outcomes: readonly (Outcome | DatabaseError)[],
+  maxBytes: number | undefined,
+): (Outcome | DatabaseError)[] {
+  const found = new FoundBytes(maxBytes);
+  return outcomes.map((outcome) => {
+    try {
+      if (!(outcome instanceof DatabaseError)) found.add(outcome);
+      return outcome;
+    } catch (error) {
+      return error as DatabaseError;
+    }
+  });
+}
