@@ -16,10 +16,12 @@ export function snapshotEvent(entry: Entry): string {
   return `event: put\ndata: ${putJson(entry, value)}\n\n`;
 }
 
-/** A change, which a client may resume behind. */
-export function changeEvent({ position, kind, key, etag, entry, value }: Change): string {
+/** A change; with its id, where changes have one order, a client may resume behind it. */
+export function changeEvent(change: Change, withId: boolean): string {
+  const { kind, key, etag, entry, value } = change;
   const data = entry ? putJson(entry, value) : `{"key":${JSON.stringify(key)},"etag":"${etag}"}`;
-  return `id: ${position}\nevent: ${kind}\ndata: ${data}\n\n`;
+  const event = `event: ${kind}\ndata: ${data}\n\n`;
+  return withId ? `id: ${change.position}\n${event}` : event;
 }
 
 /** The snapshot is out, live from here. */

@@ -5,6 +5,8 @@ import { StorageEngine, type Change } from '../storage/storage-engine.js';
 import { changeEvent, heartbeatEvent } from './watch-events.js';
 
 const HEARTBEAT_MS = 15_000;
+/** Where changes have no id of their own, a heartbeat tells one so long after them. */
+const ID_AFTER_MS = 1_000;
 /** Of other machines; programs of this one, and a proxy on it, all have the same address. */
 const MAX_PER_ADDRESS = 100;
 
@@ -38,6 +40,9 @@ class Audience {
  * the log brings an audience is one buffer that every watcher of it writes. After a delivery the hub rests as long as the
  * delivery took, so that it gathers more under load and never takes more than half of the processor. Guarantee: a watcher
  * that has followed the log to the hub's position by itself, and then joins, misses nothing.
+ *
+ * In a cluster a position is long, and changes have no one order. Their events carry no id there; whoever was told some
+ * hears a heartbeat with one within a second, so that a client that resumes repeats that second at most.
  */
 @Injectable()
 export class WatchHub implements OnModuleInit, OnModuleDestroy {
@@ -58,6 +63,9 @@ export class WatchHub implements OnModuleInit, OnModuleDestroy {
   private readonly arriving = new Set<Watcher>();
   private stopped = false;
   private heartbeats: NodeJS.Timeout | undefined;
+  /** Those who were told changes without ids, and wait for a heartbeat with one. */
+  private readonly owed = new Set<Audience>();
+  private paying: NodeJS.Timeout | undefined;
   private stopListening: (() => void) | undefined;
 
   constructor(
@@ -67,13 +75,14 @@ export class WatchHub implements OnModuleInit, OnModuleDestroy {
 
   onModuleInit(): void {
     this.stopListening = this.engine.onChange(() => this.wake());
-    this.heartbeats = setInterval(() => this.beat(), HEARTBEAT_MS).unref();
+    this.heartbeats = setInterval(() => this.beat(this.everybody()), HEARTBEAT_MS).unref();
   }
 
   onModuleDestroy(): void {
     this.stopped = true;
     this.stopListening?.();
     clearInterval(this.heartbeats);
+    clearTimeout(this.paying);
     this.endAll();
   }
 
@@ -187,11 +196,12 @@ export class WatchHub implements OnModuleInit, OnModuleDestroy {
   }
 
   private handOut(changes: readonly Change[]): void {
+    const { totalOrder } = this.engine.capabilities;
     const told = new Set<Audience>();
     for (const change of changes) {
       let event: string | undefined;
       for (const audience of this.audiencesOf(change.key)) {
-        event ??= changeEvent(change);
+        event ??= changeEvent(change, totalOrder);
         audience.events.push(event);
         audience.changes.push(change);
         told.add(audience);
@@ -204,6 +214,17 @@ export class WatchHub implements OnModuleInit, OnModuleDestroy {
       audience.changes = [];
       for (const watcher of audience.watchers) watcher.deliver(events, its);
     }
+    if (!totalOrder) this.owe(told);
+  }
+
+  private owe(told: Iterable<Audience>): void {
+    for (const audience of told) this.owed.add(audience);
+    this.paying ??= setTimeout(() => {
+      this.paying = undefined;
+      const watchers = [...this.owed].flatMap((audience) => [...audience.watchers]);
+      this.owed.clear();
+      this.beat(watchers);
+    }, ID_AFTER_MS).unref();
   }
 
   private *audiencesOf(key: string): Iterable<Audience> {
@@ -239,10 +260,10 @@ export class WatchHub implements OnModuleInit, OnModuleDestroy {
     else this.prefixLengths.set(length, count);
   }
 
-  private beat(): void {
+  private beat(watchers: Iterable<Watcher>): void {
     if (this.position === undefined) return;
     const event = Buffer.from(heartbeatEvent(this.position));
-    for (const watcher of this.everybody()) watcher.heartbeat(event, this.position);
+    for (const watcher of watchers) watcher.heartbeat(event, this.position);
   }
 
   private endAll(): void {

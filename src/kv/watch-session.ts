@@ -7,6 +7,8 @@ import type { Watcher, WatchHub, WatchTarget } from './watch-hub.js';
 
 const PAGE_ITEMS = 500;
 const PAGE_BYTES = 256 * 1024;
+/** Of a key that is written all the time; then a change may be told that the snapshot shows. */
+const MAX_AGREEING = 10;
 const MAX_PENDING_BYTES = 256 * 1024;
 /** Live only. No id that a client sends is taken for it. */
 export const NOW = Symbol('now');
@@ -61,7 +63,7 @@ export class WatchSession implements Watcher {
     } else if (this.ahead) {
       const news = changes.filter((change) => !this.engine.covers(this.position, change));
       this.ahead = news.length < changes.length;
-      if (news.length > 0) this.write(this.ahead ? Buffer.from(news.map(changeEvent).join('')) : events);
+      if (news.length > 0) this.write(this.ahead ? Buffer.from(this.encode(news)) : events);
     } else {
       this.write(events);
     }
@@ -97,11 +99,18 @@ export class WatchSession implements Watcher {
     }
   }
 
+  /** An engine elsewhere is asked one thing after the other: a position between two reads that agree is that of the entry. */
   private async showKey(key: string): Promise<Shown[]> {
-    const { position } = this;
-    const entry = await this.engine.get(key);
-    if (entry) await writePaced(this.response, snapshotEvent(entry));
-    return [{ upTo: REST, position }];
+    let entry = await this.engine.get(key);
+    for (let tries = 1; ; tries++) {
+      const position = await this.engine.position();
+      const again = await this.engine.get(key);
+      if (again?.etag === entry?.etag || tries === MAX_AGREEING) {
+        if (entry) await writePaced(this.response, snapshotEvent(entry));
+        return [{ upTo: REST, position }];
+      }
+      entry = again;
+    }
   }
 
   private async showRange(prefix: string): Promise<Shown[]> {
@@ -125,7 +134,7 @@ export class WatchSession implements Watcher {
       if (!changes) return false;
       if (changes.length === 0) return true;
       const news = changes.filter((change) => this.concerns(change) && !this.wasShown(change, shown));
-      if (news.length > 0) await writePaced(this.response, news.map(changeEvent).join(''));
+      if (news.length > 0) await writePaced(this.response, this.encode(news));
       this.position = changes.at(-1)!.position;
     }
   }
@@ -147,6 +156,11 @@ export class WatchSession implements Watcher {
     this.live = true;
     this.write(Buffer.from(readyEvent(this.position)));
     return true;
+  }
+
+  private encode(changes: readonly Change[]): string {
+    const { totalOrder } = this.engine.capabilities;
+    return changes.map((change) => changeEvent(change, totalOrder)).join('');
   }
 
   private concerns({ key }: Change): boolean {

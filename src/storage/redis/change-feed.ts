@@ -25,6 +25,8 @@ export class ChangeFeed {
   private readonly wakeUps: WakeUps;
   private timer: NodeJS.Timeout | undefined;
   private announced = false;
+  /** The last position that was asked about: a reader asks for each of many changes. */
+  private decoded: { position: string; marks: readonly Mark[] | undefined } | undefined;
 
   constructor(private readonly database: RedisDatabase) {
     this.tags = database.layout.partitions.map(() => '');
@@ -39,7 +41,7 @@ export class ChangeFeed {
 
   async changes(position: string): Promise<Change[] | undefined> {
     const { epoch, layout } = this.database;
-    const marks = decodePosition(position, epoch, layout.partitions.length);
+    const marks = this.decode(position);
     if (!marks) return undefined;
     if (this.listeners.size === 0) await this.look();
     const moved = layout.partitions.filter(({ id }) => !isSame(marks[id]!, markOf(this.tags[id]!)));
@@ -49,17 +51,14 @@ export class ChangeFeed {
   }
 
   covers(position: string, change: Pick<Change, 'key' | 'etag'>): boolean {
-    const { epoch, layout } = this.database;
-    const marks = decodePosition(position, epoch, layout.partitions.length);
-    return (
-      marks !== undefined && sequenceOf(change.etag) <= marks[layout.partitionOf(change.key).id]!.sequence
-    );
+    const marks = this.decode(position);
+    const { id } = this.database.layout.partitionOf(change.key);
+    return marks !== undefined && sequenceOf(change.etag) <= marks[id]!.sequence;
   }
 
   includes(position: string, other: string): boolean {
-    const { epoch, layout } = this.database;
-    const marks = decodePosition(position, epoch, layout.partitions.length);
-    const others = decodePosition(other, epoch, layout.partitions.length);
+    const marks = this.decode(position);
+    const others = this.decode(other);
     if (!marks || !others) return false;
     return others.every(({ sequence }, i) => sequence <= marks[i]!.sequence);
   }
@@ -88,6 +87,14 @@ export class ChangeFeed {
     if (this.timer) return;
     this.timer = setInterval(() => void this.look().catch(() => undefined), LOOK_EVERY_MS).unref();
     this.wakeUps.renew();
+  }
+
+  private decode(position: string): readonly Mark[] | undefined {
+    if (this.decoded?.position !== position) {
+      const { epoch, layout } = this.database;
+      this.decoded = { position, marks: decodePosition(position, epoch, layout.partitions.length) };
+    }
+    return this.decoded.marks;
   }
 
   /** Asks every partition for its last tag. */
