@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { startRedis, type RedisOptions } from './redis.js';
 import { disagreement, parseNodes, type NodeView } from './redis-cluster-view.js';
 import { userInfo, type RedisServer } from './redis-server.js';
+import { startTcpProxy, type TcpProxy } from './tcp-proxy.js';
 
 const SLOTS = 16_384;
 const WITHIN_MS = 30_000;
@@ -81,13 +82,20 @@ export class RedisCluster {
     return views.filter((view) => view.primary === id).map((view) => this.byId.get(view.id)!);
   }
 
-  /** Makes a replica the primary without loss (CLUSTER FAILOVER) and waits until every node knows. */
+  /**
+   * Makes a replica the primary without loss (CLUSTER FAILOVER) and waits until every node knows. It waits before that, too,
+   * when the replica has won an election within the last four node timeouts: for so long it may take those votes for new
+   * ones (https://github.com/valkey-io/valkey/pull/1274), take over unelected, be overruled, and lose writes.
+   */
   async failover(replica: RedisServer): Promise<void> {
+    const [, timeout] = (await replica.cli('CONFIG', 'GET', 'cluster-node-timeout')).split('\n').map(Number);
+    await sleep(Math.max(0, lastElection(replica.log()) + 4 * timeout! + 500 - Date.now()));
     await replica.cli('CLUSTER', 'FAILOVER');
     await until(async () =>
       (await replica.cli('ROLE')).startsWith('master') ? undefined : 'the replica is no primary yet',
     );
     await this.waitHealthy();
+    if (!(await replica.cli('ROLE')).startsWith('master')) throw new Error('The new primary was overruled');
   }
 
   /** Moves so many slots with their keys from one primary to another and waits until every node knows. */
@@ -96,6 +104,24 @@ export class RedisCluster {
     const how = ['--cluster-slots', `${slots}`, '--cluster-yes'];
     await from.cli('--cluster', 'reshard', from.address, ...move, ...how);
     await this.waitHealthy();
+  }
+
+  /**
+   * Puts a proxy in front of a primary, for those whom the cluster sends there: clients, save for what they connect to by
+   * `url`, and its replicas. Waits until every node names its port; a restart of the node ends that.
+   */
+  async proxy(node: RedisServer): Promise<TcpProxy> {
+    const proxy = await startTcpProxy(node.port);
+    await node.cli('CONFIG', 'SET', 'cluster-announce-port', `${proxy.port}`);
+    await until(async () => {
+      const answering = this.nodes.filter(({ answers }) => answers);
+      const views = await Promise.all(answering.map((each) => each.cli('CLUSTER', 'NODES')));
+      return views.every((view) => view.includes(`:${proxy.port}@`))
+        ? undefined
+        : 'not all nodes know the proxy';
+    });
+    await this.waitHealthy();
+    return proxy;
   }
 
   /**
@@ -167,7 +193,13 @@ async function until(complaint: () => Promise<string | undefined>): Promise<void
   for (;;) {
     const said = await complaint().catch(String);
     if (said === undefined) return;
-    if (Date.now() > deadline) throw new Error(`The cluster is not healthy after ${WITHIN_MS} ms: ${said}`);
+    if (Date.now() > deadline) throw new Error(`The cluster is not there after ${WITHIN_MS} ms: ${said}`);
     await sleep(POLL_MS);
   }
+}
+
+/** When a node last asked for votes, in milliseconds since 1970; its log has the local time. */
+function lastElection(log: string): number {
+  const elections = [...log.matchAll(/(\d+ \w+ \d+ [\d:.]+) \S Starting a failover election/g)];
+  return elections.length > 0 ? Date.parse(elections.at(-1)![1]!) : 0;
 }

@@ -181,8 +181,8 @@ export class RedisServer {
     const port = `${this.port}`;
     return [
       ...flags({ bind: '127.0.0.1', dir: this.folder, appendonly: 'yes', save: '' }),
-      // A replica's first copy starts at once instead of after 5 s.
-      ...flags({ 'repl-diskless-sync-delay': '0' }),
+      // A replica's first copy starts at once instead of after 5 s, and CLUSTER SLOTS names it after a first ping.
+      ...flags({ 'repl-diskless-sync-delay': '0', 'repl-ping-replica-period': '1' }),
       ...flags(certificate ? tlsSettings(port, certificate) : { port }),
       ...(auth ? authFlags(auth) : []),
       ...args,

@@ -117,8 +117,8 @@ class Connection {
   }
 
   reset(): void {
-    this.client.resetAndDestroy();
-    this.upstream.resetAndDestroy();
+    reset(this.client);
+    reset(this.upstream);
   }
 }
 
@@ -136,7 +136,7 @@ class Lane extends Transform {
   ) {
     super();
     from.setNoDelay().pipe(this).pipe(to);
-    from.on('error', () => this.inOrder(() => to.resetAndDestroy()));
+    from.on('error', () => this.inOrder(() => reset(to)));
   }
 
   override _transform(chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
@@ -165,6 +165,12 @@ class Lane extends Transform {
     if (passing.length === chunk.length) return;
     this.cut = true;
     this.push(null);
-    this.from.resetAndDestroy();
+    reset(this.from);
   }
+}
+
+/** Ends a connection by a reset, or without one where our end is already on its way, which Node cannot take back. */
+function reset(socket: Socket): void {
+  if (socket.writableEnded) socket.destroy();
+  else socket.resetAndDestroy();
 }
