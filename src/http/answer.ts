@@ -116,19 +116,26 @@ export function answerError(
     return;
   }
   if (!response.req.complete && hasBody(response.req)) closeAfter(response.req, response);
-  const problem = speaksProblems(response.req.url!);
-  const body = problem ? JSON.stringify(problemOf(error)) : plainError(error);
+  const { type, body } = errorText(error, response.req.url!);
   response.writeHead(status, [
     ...BASE,
     ...NO_STORE,
     'Content-Type',
-    problem ? 'application/problem+json' : 'application/json',
+    type,
     ...headersOf(error.code, response.req.method),
     ...headers,
     'Content-Length',
     String(Buffer.byteLength(body)),
   ]);
   response.end(body);
+}
+
+/** A problem, or `{title, detail}` for the original routes and everything around them: the path decides. */
+function errorText(error: DatabaseError, url: string): { type: string; body: string } {
+  if (speaksProblems(url))
+    return { type: 'application/problem+json', body: JSON.stringify(problemOf(error)) };
+  const title = ERRORS[error.code][0];
+  return { type: 'application/json', body: JSON.stringify({ title, detail: error.detail }) };
 }
 
 /** The problem document of an error, as an object. */
@@ -138,7 +145,7 @@ export function problemOf(error: DatabaseError): object {
   return { type: `/problems/${code}`, code, title, status: STATUS_OF[code], detail, ...context };
 }
 
-/** The original routes and everything around them keep `{title, detail}`. */
+/** Whether errors of a path are problem documents. */
 export function speaksProblems(url: string): boolean {
   return /^\/(?:kv|batch|tokens|backup)(?:[/?]|$)/.test(url);
 }
@@ -149,15 +156,11 @@ export function refuseMethod(request: IncomingMessage, response: ServerResponse,
   answerError(response, new DatabaseError('method-not-allowed', detail), undefined, ['Allow', allow]);
 }
 
-function plainError({ code, detail }: DatabaseError): string {
-  return JSON.stringify({ title: ERRORS[code][0], detail });
-}
-
 /** The whole answer, head and body, to bytes that are no request; the connection ends with it. */
-export function rawError(error: DatabaseError, reason: string): string {
+export function rawError(error: DatabaseError, reason: string, url: string): string {
   const status = STATUS_OF[error.code];
-  const body = plainError(error);
-  const headers = PASSING_HEADERS;
+  const { type, body } = errorText(error, url);
+  const headers = [...BASE, ...NO_STORE, 'Content-Type', type];
   let head = `HTTP/1.1 ${status} ${reason}\r\n`;
   for (let i = 0; i < headers.length; i += 2) head += `${headers[i]}: ${headers[i + 1]}\r\n`;
   return `${head}Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`;

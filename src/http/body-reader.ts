@@ -119,10 +119,14 @@ export class BodyReader implements OnApplicationShutdown {
   /** Holds `bytes` of the budget for something that is not a body itself, such as a line of one. */
   claim(bytes: number): void {
     if (this.held + bytes > this.budget) {
-      throw new DatabaseError('busy', `Bodies of ${this.budget} bytes are in memory already; try again.`, {
-        limit: this.budget,
-        setting: 'MAX_VALUE_BYTES',
-      });
+      throw new DatabaseError(
+        'busy',
+        `The server has no room for this body: all at once may take ${this.budget} bytes. Try again.`,
+        {
+          limit: this.budget,
+          setting: 'MAX_VALUE_BYTES',
+        },
+      );
     }
     this.held += bytes;
   }
@@ -157,7 +161,8 @@ export class BodyReader implements OnApplicationShutdown {
         }
       };
       const onEnd = () => settle();
-      const onClose = () => settle(new DatabaseError('malformed-request', 'The body was cut off.'));
+      const onClose = () =>
+        settle(new DatabaseError('malformed-request', 'The connection ended in the middle of the body.'));
       this.uploads.add(upload);
       request.on('data', onData).on('end', onEnd).on('close', onClose).on(BROKEN, settle);
     });
@@ -168,7 +173,10 @@ export class BodyReader implements OnApplicationShutdown {
     for (const upload of this.uploads) {
       if (!upload.isLate(now)) continue;
       upload.cut(
-        new DatabaseError('request-timeout', 'The body came too slowly: 30 s of silence, or under 1 KiB/s.'),
+        new DatabaseError(
+          'request-timeout',
+          'The body came too slowly: nothing for 30 s, or less than 1 KiB/s. Send it again.',
+        ),
       );
     }
   }
@@ -177,7 +185,7 @@ export class BodyReader implements OnApplicationShutdown {
 function tooLarge({ bytes, what, setting }: BodyLimit): DatabaseError {
   const code = setting === 'MAX_VALUE_BYTES' ? 'value-too-large' : 'body-too-large';
   const by = setting ? ` (${setting})` : '';
-  return new DatabaseError(code, `${what} may have ${bytes} bytes${by}.`, {
+  return new DatabaseError(code, `${what} may have at most ${bytes} bytes${by}.`, {
     limit: bytes,
     ...(setting && { setting }),
   });

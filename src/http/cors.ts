@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
-const METHODS = 'GET, HEAD, PUT, PATCH, POST, DELETE, OPTIONS';
+/** All that any path answers. */
+export const METHODS = 'GET, HEAD, PUT, PATCH, POST, DELETE, OPTIONS';
 const REQUEST_HEADERS =
   'Accept, Authorization, Content-Type, If-Match, If-Modified-Since, If-None-Match, If-Range, If-Unmodified-Since, ' +
   'Last-Event-ID, Prefer, Range';

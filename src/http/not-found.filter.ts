@@ -20,7 +20,10 @@ export class NotFoundFilter implements ExceptionFilter {
     const status = statusOf(exception);
     if (status === 404) return new DatabaseError('route-not-found', "This URL doesn't exist!");
     if (status === 400)
-      return new DatabaseError('malformed-request', 'The path has a malformed percent escape.');
+      return new DatabaseError(
+        'malformed-request',
+        'The path has a malformed escape. Escapes are `%` and two hex digits, of UTF-8 text.',
+      );
     this.log(exception);
     return new DatabaseError('internal', 'The server failed. Its log says how.');
   }

@@ -1,8 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { DatabaseError } from '../errors.js';
-import { answerError, closeAfter } from './answer.js';
+import { answerError, answerOptions, closeAfter } from './answer.js';
 import { foreignOrigin } from './cross-site.js';
-import type { Cors } from './cors.js';
+import { METHODS, type Cors } from './cors.js';
 import type { Hosts } from './hosts.js';
 
 const MAX_HEADERS = 200;
@@ -42,17 +42,21 @@ export class RequestGate {
     const error = this.refusal(request, glance, letIn);
     // Nobody reads a body here, and one that is refused is not read either: it ends with the connection.
     if (glance.hasBody && (error || SAFE.has(request.method!))) closeAfter(request, response);
-    if (!error) return true;
+    if (!error && request.url !== SERVER) return true;
     if (this.draining) response.shouldKeepAlive = false;
-    answerError(response, error);
+    if (error) answerError(response, error);
+    else answerOptions(response, METHODS);
     return false;
   }
 
   private refusal(request: IncomingMessage, glance: Glance, letIn: boolean): DatabaseError | undefined {
     if (this.draining)
-      return new DatabaseError('stopping', 'The server is shutting down. Nothing was applied.');
+      return new DatabaseError(
+        'stopping',
+        'The server is shutting down. Nothing was applied; repeat the request.',
+      );
     if (request.rawHeaders.length > MAX_HEADERS * 2) {
-      return new DatabaseError('headers-too-large', `A request may have ${MAX_HEADERS} headers.`, {
+      return new DatabaseError('headers-too-large', `A request may have at most ${MAX_HEADERS} headers.`, {
         limit: MAX_HEADERS,
       });
     }
@@ -66,11 +70,15 @@ export class RequestGate {
   }
 
   private hostRefusal(request: IncomingMessage, { host, hosts }: Glance): DatabaseError | undefined {
-    if (hosts > 1) return new DatabaseError('malformed-request', 'A request has one Host header.');
-    const target =
-      request.url!.charCodeAt(0) === SLASH || request.url === '*' ? undefined : takeAuthority(request);
-    if (target === null)
-      return new DatabaseError('malformed-request', 'The request target is not a path or a URL.');
+    if (hosts > 1)
+      return new DatabaseError('malformed-request', 'A request may have one Host header, not several.');
+    const target = hasAuthority(request) ? takeAuthority(request) : undefined;
+    if (target === null) {
+      return new DatabaseError(
+        'malformed-request',
+        'The request target must be a path such as `/get?key=a`, or an http URL.',
+      );
+    }
     if (this.hosts.allows(target ?? host ?? '')) return undefined;
     return new DatabaseError(
       'misdirected-host',
@@ -82,6 +90,12 @@ export class RequestGate {
 }
 
 const SLASH = 47;
+/** The target of an OPTIONS that is about no path but the whole server (RFC 9110, 9.3.7). */
+const SERVER = '*';
+
+function hasAuthority({ url, method }: IncomingMessage): boolean {
+  return url!.charCodeAt(0) !== SLASH && !(url === SERVER && method === 'OPTIONS');
+}
 
 function look(raw: readonly string[]): Glance {
   const glance: Glance = {
@@ -135,7 +149,7 @@ function takeAuthority(request: IncomingMessage): string | null {
 /** Node hands on a request of another coding before it finds that it cannot tell where the body ends. */
 function transferRefusal(transfer: string | undefined): DatabaseError | undefined {
   if (transfer === undefined || transfer.toLowerCase() === 'chunked') return undefined;
-  return new DatabaseError('malformed-request', 'The only Transfer-Encoding is `chunked`.');
+  return new DatabaseError('malformed-request', 'The only Transfer-Encoding that is taken is `chunked`.');
 }
 
 function encodingRefusal(encoding: string | undefined): DatabaseError | undefined {

@@ -32,16 +32,17 @@ export function limitServer(server: Server): void {
   server.maxHeadersCount = 0;
   server.maxRequestsPerSocket = 0;
   server.maxConnections = 10_000;
-  server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) =>
-    answerClientError(error, socket),
-  );
+  server.on('clientError', (error: ClientError, socket: Socket) => answerClientError(error, socket));
   // Node would ask for the body by itself; whoever reads it asks, so that a refusal comes before the body.
   server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
     server.emit('request', request, response);
   });
   server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
     closeAfter(request, response);
-    answerError(response, new DatabaseError('expectation-failed', 'The only expectation is `100-continue`.'));
+    answerError(
+      response,
+      new DatabaseError('expectation-failed', 'The only expectation that is met is `Expect: 100-continue`.'),
+    );
   });
 }
 
@@ -51,25 +52,41 @@ type ServingSocket = Socket & { _httpMessage?: ServerResponse | null };
 /** Connections whose error is known: it comes again with all that still arrives. */
 const failed = new WeakSet<Socket>();
 
-function answerClientError({ code }: NodeJS.ErrnoException, socket: Socket): void {
+/** What Node tells of bytes that are no request: those that came last, and how many of them it had understood. */
+interface ClientError extends NodeJS.ErrnoException {
+  readonly rawPacket?: Buffer;
+  readonly bytesParsed?: number;
+}
+
+function answerClientError(failure: ClientError, socket: Socket): void {
+  const { code } = failure;
   if (code === 'ECONNRESET' || !socket.writable) {
     if (!socket.writableEnded) socket.destroy();
   } else if (!failed.has(socket)) {
     failed.add(socket);
-    sendLast(clientError(code), socket);
+    sendLast(clientError(code), urlOf(failure), socket);
   }
 }
 
 /** Ends the connection with `error`, behind the answers under way: among their bytes it would be taken for theirs. */
-function sendLast(error: DatabaseError, socket: ServingSocket): void {
+function sendLast(error: DatabaseError, url: string, socket: ServingSocket): void {
   if (socket._httpMessage) {
-    socket._httpMessage.once('close', () => sendLast(error, socket));
+    socket._httpMessage.once('close', () => sendLast(error, url, socket));
     breakBody(socket._httpMessage.req, error);
     return;
   }
-  if (socket.writable) socket.end(rawError(error, STATUS_CODES[STATUS_OF[error.code]]!));
+  if (socket.writable) socket.end(rawError(error, STATUS_CODES[STATUS_OF[error.code]]!, url));
   // Closing at once with bytes unread would reset the connection, and the answer with it.
   setTimeout(() => socket.destroy(), LINGER_MS).unref();
+}
+
+const MAX_START = 2048;
+
+/** As much of the URL as is in sight: nothing unless the bytes begin with the request that failed. */
+function urlOf({ rawPacket, bytesParsed = 0 }: ClientError): string {
+  const start = rawPacket?.toString('latin1', 0, MAX_START) ?? '';
+  const isFirst = !start.slice(0, bytesParsed).includes('\r\n\r\n');
+  return (isFirst && /^[A-Z]+ (\/[^\s]*)/.exec(start)?.[1]) || '';
 }
 
 function clientError(code: string | undefined): DatabaseError {
@@ -77,7 +94,7 @@ function clientError(code: string | undefined): DatabaseError {
     case 'HPE_HEADER_OVERFLOW':
       return new DatabaseError(
         'headers-too-large',
-        `URL and headers may take ${MAX_HEADER_BYTES} bytes together.`,
+        `URL and headers may take at most ${MAX_HEADER_BYTES} bytes together.`,
       );
     case 'ERR_HTTP_REQUEST_TIMEOUT':
       return new DatabaseError(

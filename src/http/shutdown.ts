@@ -1,11 +1,12 @@
 import type { Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { Server as TlsServer } from 'node:tls';
-import type { INestApplication } from '@nestjs/common';
+import { Logger, type INestApplication } from '@nestjs/common';
 import type { RequestGate } from './request-gate.js';
 
 const DEADLINE_MS = 9_000;
 const SWEEP_MS = 50;
+const logger = new Logger('Server');
 
 /**
  * Ends the process on SIGTERM and SIGINT: no new request is taken, those inside finish, then the store closes. After
@@ -14,9 +15,10 @@ const SWEEP_MS = 50;
 export function shutDownOnSignals(app: INestApplication, gate: RequestGate): void {
   const closeUnused = unusedConnections(app.getHttpServer() as Server);
   let stopping = false;
-  const stop = () => {
+  const stop = (signal: NodeJS.Signals) => {
     if (stopping) return;
     stopping = true;
+    logger.log(`Stopping on ${signal}: requests under way finish, within ${DEADLINE_MS / 1000} s`);
     void drain(app, gate, closeUnused);
   };
   process.on('SIGTERM', stop).on('SIGINT', stop);
@@ -43,5 +45,6 @@ async function drain(app: INestApplication, gate: RequestGate, closeUnused: () =
   await app.close();
   clearInterval(sweep);
   clearTimeout(deadline);
+  logger.log('Stopped');
   process.exitCode = 0;
 }

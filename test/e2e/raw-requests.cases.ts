@@ -134,7 +134,8 @@ export const TARGETS: RawCase[] = [
     bytes: lines('GET /set#x?k=v HTTP/1.1', HOST, 'Sec-Fetch-Site: cross-site'),
     status: [400, 403, 404],
   },
-  { input: 'OPTIONS *', bytes: lines('OPTIONS * HTTP/1.1', HOST), status: [204, 404] },
+  { input: 'OPTIONS *', bytes: lines('OPTIONS * HTTP/1.1', HOST), status: [204] },
+  { input: 'GET *', bytes: lines('GET * HTTP/1.1', HOST), status: [400] },
   {
     input: 'OPTIONS * with a foreign Host',
     bytes: lines('OPTIONS * HTTP/1.1', 'Host: evil.example'),

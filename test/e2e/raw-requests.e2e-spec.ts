@@ -64,6 +64,35 @@ describe('raw requests', () => {
     if (answers[0]!.status >= 400) expectError(answers[0]!, status);
   });
 
+  test('OPTIONS * tells the methods of the server', async () => {
+    const { answers } = await first(lines('OPTIONS * HTTP/1.1', HOST));
+    expect(answers[0]).toMatchObject({
+      status: 204,
+      headers: { allow: 'GET, HEAD, PUT, PATCH, POST, DELETE, OPTIONS', 'cache-control': 'no-store' },
+    });
+  });
+
+  const BROKEN = ['/kv/é', '/kv?key=é', '/batch?é'];
+  test.each(BROKEN)('the path decides the form of the error where it is in sight: %s', async (path) => {
+    for (const method of ['GET', 'PUT', 'DELETE']) {
+      const { answers } = await first(lines(`${method} ${unescapedBytes(path)} HTTP/1.1`, HOST));
+      expect(answers[0]).toMatchObject({
+        status: 400,
+        headers: { 'content-type': 'application/problem+json', 'cache-control': 'no-store' },
+      });
+      expect(JSON.parse(answers[0]!.body)).toMatchObject({ code: 'malformed-request', status: 400 });
+    }
+    const { answers } = await first(lines(`GET /kv/a HTTP/1.1`, HOST, 'no header'));
+    expect(answers[0]!.headers['content-type']).toBe('application/problem+json');
+  });
+
+  test('an error is not in the form of the request before it', async () => {
+    const before = lines('GET /kv/before HTTP/1.1', HOST);
+    const { answers } = await exchange(server.port, `${before}garbage\r\n\r\n`);
+    expect(answers[0]!.status).toBe(200);
+    expectError(answers[1]!, [400]);
+  });
+
   test('CONNECT is closed', async () => {
     const { answers, closed } = await exchange(server.port, lines('CONNECT example.com:443 HTTP/1.1', HOST));
     expect(closed).toBe(true);

@@ -77,7 +77,13 @@ describe.each(['SIGTERM', 'SIGINT'] as const)('%s', (signal) => {
     expect((await textOf(response)) === wholeDatabase(stored)).toBe(true);
     expect(response.complete).toBe(true);
     expect(await within(server.exit, 'the exit')).toEqual({ code: 0, signal: null });
-    expect(server.output().stderr).toBe('');
+    const { stdout, stderr } = server.output();
+    expect(stderr).toBe('');
+    const said = stdout.split('\n').filter((line) => /Stopp/.test(line));
+    expect(said).toEqual([
+      expect.stringContaining(`Stopping on ${signal}`),
+      expect.stringContaining('Stopped'),
+    ]);
   });
 });
 
