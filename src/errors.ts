@@ -19,7 +19,7 @@ export const ERRORS = {
   ],
   'invalid-condition': [
     'Invalid Condition',
-    'A conditional header is malformed; tags stand in double quotes.',
+    'A conditional header is malformed, or stands where none is taken; tags stand in double quotes.',
   ],
   'invalid-batch': ['Invalid Batch', 'The batch or one of its operations is malformed.'],
   'confirmation-needed': ['Confirmation Needed', 'Deleting every key has to be confirmed.'],

@@ -5,7 +5,7 @@ import { compactJson, markNumbers, numberText, stringOf } from './exact-json.js'
 import { typeOf, valueOf } from './import-line.js';
 import { parseJson, parseJsonText } from './json-value.js';
 import { checkKey } from './key.js';
-import { parseInt64, parseTtl } from './parameters.js';
+import { oneOf, parseInt64, parseTtl } from './parameters.js';
 
 const MAX_OPERATIONS = 1000;
 const CONDITIONS = ['ifMatch', 'ifNoneMatch'];
@@ -31,14 +31,17 @@ export function parseBatch(body: Buffer, maxValueBytes: number): BatchRequest {
   const batch = asObject(parseBody(body), 'The batch');
   const unknown = Object.keys(batch).find((name) => name !== 'atomic' && name !== 'ops');
   if (unknown !== undefined)
-    throw invalid(`There is no member ${JSON.stringify(unknown.slice(0, 64))}: atomic, ops.`);
+    throw invalid(
+      `A batch has no member ${JSON.stringify(unknown.slice(0, 64))}, only \`ops\` and \`atomic\`.`,
+    );
   const { atomic = true, ops } = batch;
-  if (typeof atomic !== 'boolean') throw invalid('`atomic` is true or false.');
-  if (!Array.isArray(ops) || ops.length === 0) throw invalid('`ops` is a list of operations, at least one.');
+  if (typeof atomic !== 'boolean') throw invalid('`atomic` must be true or false.');
+  if (!Array.isArray(ops) || ops.length === 0)
+    throw invalid('`ops` must be a list of operations, at least one.');
   if (ops.length > MAX_OPERATIONS) {
     throw new DatabaseError(
       'body-too-large',
-      `A batch may have ${MAX_OPERATIONS} operations, this one has ${ops.length}.`,
+      `A batch may have at most ${MAX_OPERATIONS} operations; this one has ${ops.length}.`,
       {
         limit: MAX_OPERATIONS,
       },
@@ -59,28 +62,30 @@ function parseAt(op: unknown, index: number, maxValueBytes: number): BatchOperat
   try {
     return parseOperation(asObject(op, 'An operation'), maxValueBytes);
   } catch (error) {
-    throw error instanceof DatabaseError ? error.with({ index }) : error;
+    if (!(error instanceof DatabaseError)) throw error;
+    // What is a parameter of a single call is a part of the batch here.
+    throw (error.code === 'invalid-parameter' ? invalid(error.detail) : error).with({ index });
   }
 }
 
 function parseOperation(members: Members, maxValueBytes: number): BatchOperation {
   const op = stringOf(members['op']);
   const allowed = op !== undefined && Object.hasOwn(MEMBERS, op) ? MEMBERS[op]! : undefined;
-  if (!allowed) throw invalid(`\`op\` is one of ${Object.keys(MEMBERS).join(', ')}.`);
+  if (!allowed) throw invalid(`\`op\` must be ${oneOf(Object.keys(MEMBERS), 'or')}.`);
   const unknown = Object.keys(members).find(
     (name) => name !== 'op' && name !== 'key' && !allowed.includes(name),
   );
   if (unknown !== undefined) {
-    const known = ['key', ...allowed].join(', ');
-    throw invalid(`\`${op}\` has no member ${JSON.stringify(unknown.slice(0, 64))}: ${known}.`);
+    const known = oneOf(['key', ...allowed], 'and');
+    throw invalid(`\`${op}\` has no member ${JSON.stringify(unknown.slice(0, 64))}, only ${known}.`);
   }
   const key = stringOf(members['key']);
-  if (key === undefined) throw invalid('`key` is a string.');
+  if (key === undefined) throw invalid('`key` must be a string.');
   checkKey(key);
   const condition = conditionOf(members);
   switch (op) {
     case 'check':
-      if (!condition) throw invalid('`check` has `ifMatch` or `ifNoneMatch`.');
+      if (!condition) throw invalid('`check` needs `ifMatch` or `ifNoneMatch`.');
       return { op, key, condition };
     case 'put':
       return { op, key, ...putValue(members, maxValueBytes), expiry: expiryOf(members['ttl']), condition };
@@ -98,7 +103,7 @@ function putValue(members: Members, maxValueBytes: number): { value: Buffer; typ
   const given = members['value'];
   if (given !== undefined && stringOf(given) === undefined) {
     if (members['type'] !== undefined || members['base64'] !== undefined) {
-      throw invalid('A `value` that is no string is JSON: it has neither `type` nor `base64` beside it.');
+      throw invalid('A `value` that is not a string is stored as JSON: leave out `type` and `base64`.');
     }
     return { value: valueOf({ value: compactJson(given) }, maxValueBytes), type: 'application/json' };
   }
@@ -117,7 +122,8 @@ function conditionOf(members: Members): Condition | undefined {
 function tagOf(given: unknown, name: string): '*' | string[] | undefined {
   if (given === undefined) return undefined;
   const tag = stringOf(given);
-  if (tag === undefined || tag === '') throw invalid(`\`${name}\` is a tag or \`*\`.`);
+  if (tag === undefined || tag === '')
+    throw invalid(`\`${name}\` must be one tag, as \`etag\` gives it, or \`*\`.`);
   return tag === '*' ? tag : [tag.replace(/^"(.*)"$/, '$1')];
 }
 
@@ -133,7 +139,7 @@ function amountOf(by: unknown): bigint {
 
 function asObject(value: unknown, what: string): Members {
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Members;
-  throw invalid(`${what} is a JSON object.`);
+  throw invalid(`${what} must be a JSON object.`);
 }
 
 function invalid(detail: string): DatabaseError {

@@ -11,8 +11,9 @@ import { DescribeBatch } from './batch.openapi.js';
 import { parseBatch } from './batch-request.js';
 import { DatabaseService } from './database.service.js';
 import { expiresJson, valueMember } from './entry-json.js';
-import { essenceOf } from './media-type.js';
+import { contentTypeOf, essenceOf } from './media-type.js';
 import { Parameters } from './parameters.js';
+import { refuseConditions } from './preconditions.js';
 
 const LIMIT = { bytes: 16 * 2 ** 20, what: 'A batch' };
 const ALLOW = 'POST, OPTIONS';
@@ -40,8 +41,9 @@ export class BatchController {
   @DescribeBatch()
   async run(@Req() request: IncomingMessage, @Res() response: ServerResponse): Promise<void> {
     new Parameters(request.url!, []);
-    if (!TYPES.includes(essenceOf(request.headers['content-type'] ?? 'application/json'))) {
-      throw new DatabaseError('unsupported-type', 'A batch is application/json.');
+    refuseConditions(request, 'Conditions stand in the operations: `ifMatch`, `ifNoneMatch`.');
+    if (!TYPES.includes(essenceOf(contentTypeOf(request) ?? 'application/json'))) {
+      throw new DatabaseError('unsupported-type', 'A batch must be sent as application/json.');
     }
     const body = await this.bodies.read(request, response, LIMIT);
     const { operations, atomic } = parseBatch(body, this.config.maxValueBytes);

@@ -25,9 +25,13 @@ export function rangeOf(headers: IncomingHttpHeaders, entry: Entry): ByteRange |
 
 function satisfiable(first: number, last: number, entry: Entry): ByteRange {
   if (first <= last) return { first, last };
-  throw new DatabaseError('range-not-satisfiable', `The value has ${entry.size} bytes.`, {
-    size: entry.size,
-  });
+  throw new DatabaseError(
+    'range-not-satisfiable',
+    `The range holds none of the ${entry.size} bytes of the value.`,
+    {
+      size: entry.size,
+    },
+  );
 }
 
 /**

@@ -1,7 +1,6 @@
 import { All, Controller, Delete, Get, Patch, Put, Req, Res } from '@nestjs/common';
 import { ApiExcludeEndpoint } from '@nestjs/swagger';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { refuseMethod } from '../http/answer.js';
 import {
   DescribeEntryDelete,
   DescribeEntryGet,
@@ -90,8 +89,7 @@ export class EntriesController {
   @All('kv/{*key}')
   @ApiExcludeEndpoint()
   otherMethod(@Req() request: IncomingMessage, @Res() response: ServerResponse): void {
-    if (request.method === 'OPTIONS') this.entry.options(response);
-    else refuseMethod(request, response, EntryEndpoint.allow);
+    this.entry.otherMethod(request, response);
   }
 
   private parameters(request: IncomingMessage, known: readonly string[]): Parameters {

@@ -9,6 +9,7 @@ import {
   answerOptions,
   answerValue,
   hasBody,
+  refuseMethod,
   vary,
 } from '../http/answer.js';
 import { BodyReader } from '../http/body-reader.js';
@@ -20,7 +21,7 @@ import { DatabaseService, type Written } from './database.service.js';
 import { describe, timestamp } from './entry-json.js';
 import { parseJson } from './json-value.js';
 import { pathOf } from './key.js';
-import { essenceOf, storedType } from './media-type.js';
+import { contentTypeOf, essenceOf, storedType } from './media-type.js';
 import { mergePatch } from './merge-patch.js';
 import { parseInt64, parseTtl, type Parameters } from './parameters.js';
 import { conditionOf, writeConditionOf } from './preconditions.js';
@@ -33,8 +34,6 @@ const ALLOW = 'GET, HEAD, PUT, PATCH, DELETE, OPTIONS';
 /** What one entry answers, whichever of its two spellings the URL has: `/kv/{key}` or `/kv?key=`. */
 @Injectable()
 export class EntryEndpoint {
-  static readonly allow = ALLOW;
-
   constructor(
     private readonly database: DatabaseService,
     private readonly bodies: BodyReader,
@@ -65,6 +64,9 @@ export class EntryEndpoint {
     const look = () => this.database.find(key);
     const entry = await this.watch.hold(response, { key }, wait, look, isKnown);
     if (!entry) throw new MissingKeyError(key);
+    // Dates have whole seconds, too coarse to wait by: what a date alone says to be known is answered at once.
+    if (condition && !condition.ifNoneMatch && evaluate(condition, entry) === 'known')
+      response.removeHeader('Preference-Applied');
     show(request, response, entry);
   }
 
@@ -81,11 +83,12 @@ export class EntryEndpoint {
     if (headers['content-range'] !== undefined) {
       throw new DatabaseError(
         'malformed-request',
-        'A PUT replaces the whole value; Content-Range is not taken.',
+        'A PUT replaces the whole value: send all of it, without Content-Range.',
       );
     }
+    const given = contentTypeOf(request);
     const value = await this.readValue(request, response);
-    const type = storedType(headers['content-type'], value);
+    const type = storedType(given, value);
     if (essenceOf(type) === 'application/json') parseJson(value, 'The value');
     const written = await this.database.put(key, value, type, expiry, condition);
     answerJson(response, written.created ? 201 : 200, describe(written.entry), headersOfWrite(written));
@@ -102,7 +105,10 @@ export class EntryEndpoint {
     const ttl = parameters.get('ttl');
     if (hasBody(request)) {
       if (incr !== undefined || ttl !== undefined) {
-        throw new DatabaseError('invalid-parameter', 'A PATCH has either parameters or a body.');
+        throw new DatabaseError(
+          'invalid-parameter',
+          'A PATCH takes either `incr` or `ttl`, or a merge patch as its body, not both.',
+        );
       }
       const change = await this.readPatch(request, response);
       answerPatched(response, await this.database.edit(key, change, condition));
@@ -114,7 +120,10 @@ export class EntryEndpoint {
       const { entry } = await this.database.touch(key, parseTtl(ttl), condition);
       answerJson(response, 200, describe(entry), headersOfEntry(entry));
     } else {
-      throw new DatabaseError('invalid-parameter', 'A PATCH has `incr`, `ttl` or a merge patch as its body.');
+      throw new DatabaseError(
+        'invalid-parameter',
+        'A PATCH needs `incr`, `ttl`, or a merge patch as its body.',
+      );
     }
   }
 
@@ -123,8 +132,10 @@ export class EntryEndpoint {
     answerEmpty(response, 204);
   }
 
-  options(response: ServerResponse): void {
-    answerOptions(response, ALLOW, ACCEPT_PATCH);
+  /** OPTIONS, and what an entry does not have. */
+  otherMethod(request: IncomingMessage, response: ServerResponse): void {
+    if (request.method === 'OPTIONS') answerOptions(response, ALLOW, ACCEPT_PATCH);
+    else refuseMethod(request, response, ALLOW);
   }
 
   private readValue(request: IncomingMessage, response: ServerResponse): Promise<Buffer> {
@@ -136,8 +147,11 @@ export class EntryEndpoint {
     request: IncomingMessage,
     response: ServerResponse,
   ): Promise<(entry: Entry) => Buffer> {
-    if (essenceOf(request.headers['content-type'] ?? '') !== MERGE_PATCH) {
-      throw new DatabaseError('unsupported-type', `A PATCH body is ${MERGE_PATCH}.`);
+    if (essenceOf(contentTypeOf(request) ?? '') !== MERGE_PATCH) {
+      throw new DatabaseError(
+        'unsupported-type',
+        `The body of a PATCH must be a merge patch, ${MERGE_PATCH}.`,
+      );
     }
     return mergePatch(await this.readValue(request, response));
   }

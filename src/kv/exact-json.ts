@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { endOfString } from './json-value.js';
 
 /*
- * Values inside a batch are stored as their compact text, but JSON.parse turns 12345678901234567890 and 1e400 into
+ * A batch and a merge patch store JSON as its compact text, but JSON.parse turns 12345678901234567890 and 1e400 into
  * other numbers. So numbers that a double may not hold are wrapped into marked strings before parsing, and unwrapped
  * when a value is written out again. The mark is random, so that no user's string can look like one.
  */

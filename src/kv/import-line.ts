@@ -30,13 +30,13 @@ export function parseLine(line: Buffer, maxValueBytes: number, mode: ImportMode)
   if (isBlank(line)) return undefined;
   const parsed = parseJson(line, 'The line');
   if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed))
-    throw invalid('It is not an object.');
+    throw invalid('The line is not a JSON object.');
   const members = parsed as Record<string, unknown>;
-  if (members['end'] === true && !('key' in members)) return closing(members);
+  if ('end' in members && !('key' in members)) return closing(members);
   const unknown = Object.keys(members).find((name) => !MEMBERS.has(name));
-  if (unknown !== undefined) throw invalid(`There is no member ${JSON.stringify(unknown.slice(0, 64))}.`);
+  if (unknown !== undefined) throw invalid(`An entry has no member ${JSON.stringify(unknown.slice(0, 64))}.`);
   const { key } = members;
-  if (typeof key !== 'string') throw invalid('`key` is not a string.');
+  if (typeof key !== 'string') throw invalid('`key` must be a string.');
   checkKey(key);
   const value = valueOf(members, maxValueBytes);
   const type = typeOf(members, value);
@@ -44,18 +44,19 @@ export function parseLine(line: Buffer, maxValueBytes: number, mode: ImportMode)
   return mode === 'create' ? { ...put, condition: CREATE_ONLY } : put;
 }
 
-/** The bytes of `value` or `base64`, of which there is exactly one. @throws DatabaseError `invalid-json`, … */
+/** The bytes of `value` or `base64`, of which there is exactly one. @throws DatabaseError `invalid-parameter`, … */
 export function valueOf(members: Record<string, unknown>, maxValueBytes: number): Buffer {
   const { value, base64 } = members;
-  if ((value === undefined) === (base64 === undefined))
-    throw invalid('There is one of `value` and `base64`.');
+  if (value === undefined && base64 === undefined) throw invalid('It needs `value` or `base64`.');
+  if (value !== undefined && base64 !== undefined)
+    throw invalid('It takes either `value` or `base64`, not both.');
   const bytes = value === undefined ? decodeBase64(base64) : encodeText(value);
   checkValueSize(bytes.length, maxValueBytes);
   return bytes;
 }
 
 function encodeText(value: unknown): Buffer {
-  if (typeof value !== 'string') throw invalid('`value` is not a string.');
+  if (typeof value !== 'string') throw invalid('`value` must be a string.');
   if (!value.isWellFormed()) throw invalid('`value` has half a surrogate pair, which is no text.');
   return Buffer.from(value);
 }
@@ -64,14 +65,14 @@ function decodeBase64(base64: unknown): Buffer {
   const bytes = typeof base64 === 'string' ? Buffer.from(base64, 'base64') : undefined;
   // Node skips what is no base64; a regular expression would run out of stack on megabytes.
   if (bytes === undefined || bytes.toString('base64') !== base64)
-    throw invalid('`base64` is not padded base64.');
+    throw invalid('`base64` must be base64 of the standard alphabet, with its padding.');
   return bytes;
 }
 
-/** The stored type of a value inside JSON. @throws DatabaseError `invalid-type`, `invalid-json` */
+/** The stored type of a value inside JSON. @throws DatabaseError `invalid-type`, `invalid-json`, … */
 export function typeOf({ type }: Record<string, unknown>, value: Buffer): string {
   if (type === undefined) return storedType(undefined, value);
-  if (typeof type !== 'string') throw invalid('`type` is not a string.');
+  if (typeof type !== 'string') throw invalid('`type` must be a string.');
   checkMediaType(type);
   if (essenceOf(type) === 'application/json') parseJson(value, 'The value');
   return type;
@@ -80,13 +81,13 @@ export function typeOf({ type }: Record<string, unknown>, value: Buffer): string
 function expiryOf(expires: unknown): Expiry {
   if (expires === undefined || expires === null) return 'never';
   const at = typeof expires === 'string' && /^\d{4}-\d{2}-\d{2}T/.test(expires) ? Date.parse(expires) : NaN;
-  if (Number.isNaN(at)) throw invalid('`expires` is null or a time like 2030-01-31T12:00:00.000Z.');
+  if (Number.isNaN(at)) throw invalid('`expires` must be null or a time such as 2030-01-31T12:00:00.000Z.');
   return { at };
 }
 
-function closing({ count, sha256 }: Record<string, unknown>): Closing {
-  if (typeof count !== 'number' || typeof sha256 !== 'string')
-    throw invalid('The closing line has no count or sha256.');
+function closing({ end, count, sha256 }: Record<string, unknown>): Closing {
+  if (end !== true || typeof count !== 'number' || typeof sha256 !== 'string')
+    throw invalid('A closing line must be {"end":true,"count":…,"sha256":"…"}, as an export gives it.');
   return { end: true, count, sha256 };
 }
 
@@ -95,5 +96,5 @@ function isBlank(line: Buffer): boolean {
 }
 
 function invalid(detail: string): DatabaseError {
-  return new DatabaseError('invalid-json', detail);
+  return new DatabaseError('invalid-parameter', detail);
 }

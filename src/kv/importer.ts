@@ -8,7 +8,7 @@ import type { BatchOperation, Outcome } from '../storage/operation.js';
 import { DatabaseService } from './database.service.js';
 import { CREATE_ONLY, parseLine, type Closing, type ImportMode } from './import-line.js';
 import { LineSplitter } from './line-splitter.js';
-import { essenceOf } from './media-type.js';
+import { contentTypeOf, essenceOf } from './media-type.js';
 
 const CHUNK_OPERATIONS = 1000;
 const CHUNK_BYTES = 4 * 2 ** 20;
@@ -44,15 +44,13 @@ export class Importer {
     mode: ImportMode,
     dryRun: boolean,
   ): Promise<ImportReport> {
-    const essence = essenceOf(request.headers['content-type'] ?? FORM);
+    const essence = essenceOf(contentTypeOf(request) ?? FORM);
     if (essence !== FORM && !TYPES.includes(essence)) {
-      throw new DatabaseError('unsupported-type', 'An import is application/x-ndjson.');
+      throw new DatabaseError('unsupported-type', 'An import must be sent as application/x-ndjson.');
     }
     const run = new ImportRun(this.database, this.config.maxValueBytes, mode, dryRun);
-    // A text of control characters takes six times its bytes as JSON.
-    const lines = new LineSplitter(6 * this.config.maxValueBytes + 16_384, this.bodies, (line, complete) =>
-      run.take(line, complete),
-    );
+    const most = longestLine(this.config.maxValueBytes);
+    const lines = new LineSplitter(most, this.bodies, (line, complete) => run.take(line, complete));
     try {
       await this.bodies.stream(request, response, (chunk) => {
         lines.push(chunk);
@@ -69,6 +67,11 @@ export class Importer {
       lines.close();
     }
   }
+}
+
+/** Bytes. A text of control characters takes six times its own as JSON. */
+function longestLine(maxValueBytes: number): number {
+  return 6 * maxValueBytes + 16_384;
 }
 
 /** One import under way: lines in, chunks of operations out, at most one chunk written while the next fills. */
@@ -103,9 +106,13 @@ class ImportRun {
   take(line: Buffer | null, complete = true): void {
     this.line++;
     try {
-      if (line === null) throw new DatabaseError('body-too-large', 'The line is too long.');
+      if (line === null)
+        throw new DatabaseError(
+          'body-too-large',
+          `A line may have at most ${longestLine(this.maxValueBytes)} bytes.`,
+        );
       if (this.report.end && line.toString().trim() !== '') {
-        throw new DatabaseError('invalid-json', 'It stands behind the closing line.');
+        throw new DatabaseError('invalid-json', 'Nothing may follow the closing line.');
       }
       const parsed = parseLine(line, this.maxValueBytes, this.mode);
       if (parsed === undefined) return;
@@ -155,11 +162,15 @@ class ImportRun {
   }
 
   private close({ count, sha256 }: Closing): void {
-    const digest = this.hash.copy().digest('hex');
-    if ((this.hashed && sha256 !== digest) || count !== this.entries) {
-      throw new DatabaseError('truncated', `The closing line ${this.line} does not fit the lines before it.`);
-    }
+    if (count !== this.entries)
+      throw this.misfit(`it counts ${count} entries, and there are ${this.entries} before it`);
+    if (this.hashed && sha256 !== this.hash.copy().digest('hex'))
+      throw this.misfit('its sha256 is not that of the lines before it');
     this.report.end = true;
+  }
+
+  private misfit(why: string): DatabaseError {
+    return new DatabaseError('truncated', `The closing line ${this.line} does not fit: ${why}.`);
   }
 
   private async flush(): Promise<void> {

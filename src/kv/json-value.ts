@@ -17,7 +17,8 @@ export function parseJsonText(text: string, what: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw invalid(what, (error as Error).message.slice(0, 200));
+    // V8 says it again at the end, with a piece of the text.
+    throw invalid(what, (error as Error).message.replace(/, .* is not valid JSON$/s, ''));
   }
 }
 

@@ -10,7 +10,7 @@ export function checkKey(key: string): void {
   if (bytes < 1 || bytes > MAX_KEY_BYTES) {
     throw new DatabaseError(
       'invalid-key',
-      `A key has 1 to ${MAX_KEY_BYTES} bytes of UTF-8; this one has ${bytes}.`,
+      `A key must have 1 to ${MAX_KEY_BYTES} bytes of UTF-8; this one has ${bytes}.`,
       {
         limit: MAX_KEY_BYTES,
       },
@@ -31,10 +31,12 @@ export function keyOfPath(url: string): string {
   const query = url.indexOf('?');
   const text = query < 0 ? url.slice(4) : url.slice(4, query);
   const key = decodeEscapes(text);
-  if (key === undefined)
-    throw new DatabaseError('invalid-key', 'Escapes are `%` and two hex digits, of UTF-8 text.');
+  if (key === undefined) throw new DatabaseError('invalid-key', `The key has a malformed escape. ${ESCAPES}`);
   return key;
 }
+
+/** What to do about malformed ones, as a sentence. */
+export const ESCAPES = 'Escapes are `%` and two hex digits, of UTF-8 text; a percent sign is `%25`.';
 
 const PLAIN = /^[!-$&-~]*$/;
 

@@ -1,12 +1,13 @@
 import { DatabaseError } from '../errors.js';
 import type { Entry } from '../storage/entry.js';
+import { compactJson, markNumbers } from './exact-json.js';
 import { parseJson } from './json-value.js';
 import { essenceOf } from './media-type.js';
 
 type Members = Record<string, unknown>;
 
 /**
- * An RFC 7396 merge patch as an edit of an entry. Numbers of a patched value pass through IEEE doubles.
+ * An RFC 7396 merge patch as an edit of an entry. No number loses a digit.
  * @throws DatabaseError `not-json` from the edit if the value is not JSON
  */
 export function mergePatch(patch: Buffer): (entry: Entry) => Buffer {
@@ -19,7 +20,7 @@ export function mergePatch(patch: Buffer): (entry: Entry) => Buffer {
       );
     }
     // Parsed anew each time, because it is edited in place.
-    return Buffer.from(JSON.stringify(apply(parsed(entry.value), parsed(patch))));
+    return Buffer.from(compactJson(apply(parsed(entry.value), parsed(patch))));
   };
 }
 
@@ -40,7 +41,7 @@ function isObject(value: unknown): value is Members {
 
 /** Objects without a prototype, on which `__proto__` is a member like any other. */
 function parsed(bytes: Buffer): unknown {
-  return JSON.parse(bytes.toString(), (_, value: unknown) =>
+  return JSON.parse(markNumbers(bytes.toString()), (_, value: unknown) =>
     isObject(value) ? Object.assign(Object.create(null) as object, value) : value,
   );
 }

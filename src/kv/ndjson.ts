@@ -1,16 +1,11 @@
 import { createHash } from 'node:crypto';
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ServerResponse } from 'node:http';
 import { startText } from '../http/answer.js';
 import { writePaced } from '../http/paced-writer.js';
 import type { Entry } from '../storage/entry.js';
 import { expiresJson, valueMember } from './entry-json.js';
 
 export const NDJSON = 'application/x-ndjson';
-
-/** Whether the client asks for the export rather than a page. */
-export function wantsNdjson({ headers }: IncomingMessage): boolean {
-  return /(?:^|[\s,])application\/(?:x-)?ndjson(?:[\s;,]|$)/i.test(headers.accept ?? '');
-}
 
 /** One entry as a line of an export, which an import takes as it is. */
 export function exportLine({ key, type, expires, value }: Entry): string {

@@ -2,7 +2,7 @@ import { MAX_DURATION, parseDuration } from '../config/duration.js';
 import { DatabaseError } from '../errors.js';
 import { MAX_KEY_BYTES } from '../storage/entry.js';
 import type { Expiry } from '../storage/operation.js';
-import { decodeEscapes } from './key.js';
+import { decodeEscapes, ESCAPES } from './key.js';
 
 /** Only this one may be given empty: it then means every key. */
 const MAY_BE_EMPTY = 'prefix';
@@ -47,14 +47,15 @@ export class Parameters {
   keyText(name: string): string | undefined {
     const text = this.values.get(name);
     if (text !== undefined && Buffer.byteLength(text) > MAX_KEY_BYTES)
-      throw this.refuse(`\`${name}\` has at most ${MAX_KEY_BYTES} bytes of UTF-8, as keys have.`);
+      throw this.refuse(`\`${name}\` may have at most ${MAX_KEY_BYTES} bytes of UTF-8, as keys do.`);
     return text;
   }
 
   /** `true` or `false`; absent is false. */
   flag(name: string): boolean {
     const value = this.values.get(name) ?? 'false';
-    if (value !== 'true' && value !== 'false') throw this.refuse(`\`${name}\` is \`true\` or \`false\`.`);
+    if (value !== 'true' && value !== 'false')
+      throw this.refuse(`\`${name}\` must be \`true\` or \`false\`.`);
     return value === 'true';
   }
 
@@ -64,7 +65,7 @@ export class Parameters {
     if (text === undefined) return fallback;
     const value = /^[0-9]{1,9}$/.test(text) ? Number(text) : NaN;
     if (!(value >= least && value <= most))
-      throw this.refuse(`\`${name}\` is a number from ${least} to ${most}.`);
+      throw this.refuse(`\`${name}\` must be a whole number from ${least} to ${most}.`);
     return value;
   }
 
@@ -72,23 +73,35 @@ export class Parameters {
     const equals = pair.indexOf('=');
     const name = decode(equals < 0 ? pair : pair.slice(0, equals));
     const value = equals < 0 ? '' : decode(pair.slice(equals + 1));
-    if (name === undefined || value === undefined) throw this.refuse('The query has malformed escapes.');
+    if (name === undefined || value === undefined)
+      throw this.refuse(`The query has a malformed escape. ${ESCAPES}`);
     if (!this.known.includes(name))
-      throw this.refuse(`There is no parameter ${JSON.stringify(name.slice(0, 64))} here.`);
+      throw this.refuse(`The request has no parameter ${JSON.stringify(name.slice(0, 64))}.`);
     if (this.values.has(name)) throw this.refuse(`\`${name}\` is given twice.`);
     if (value === '' && name !== MAY_BE_EMPTY) throw this.refuse(`\`${name}\` is empty.`);
     this.values.set(name, value);
   }
 
   private refuse(why: string): DatabaseError {
-    const known =
-      this.known.length > 0 ? `The parameters are ${this.known.join(', ')}.` : 'It takes no parameters.';
-    return new DatabaseError('invalid-parameter', `${why} ${known}`);
+    return new DatabaseError('invalid-parameter', `${why} ${this.listing()}`);
+  }
+
+  private listing(): string {
+    const { known } = this;
+    if (known.length === 0) return 'It takes no parameters.';
+    return `It takes ${known.length === 1 ? 'only ' : ''}${oneOf(known, 'and')}.`;
   }
 }
 
 function decode(text: string): string | undefined {
   return decodeEscapes(text.replaceAll('+', ' '));
+}
+
+/** Names as a sentence lists them: `a`, `b` or `c`. */
+export function oneOf(names: readonly string[], conjunction: 'and' | 'or'): string {
+  const quoted = names.map((name) => `\`${name}\``);
+  const last = quoted.pop()!;
+  return quoted.length === 0 ? last : `${quoted.join(', ')} ${conjunction} ${last}`;
 }
 
 /** What a TTL means: `60`, `90s`, `15m`, `2h`, `7d`, `none` or `keep`. @throws DatabaseError `invalid-parameter` */
@@ -100,7 +113,7 @@ export function parseTtl(text: string): Expiry {
   const years = Math.floor(MAX_DURATION / 31_557_600_000);
   throw new DatabaseError(
     'invalid-parameter',
-    `\`ttl\` is seconds or a whole number with s, m, h or d, from 1s to ${years} years, or none, or keep.`,
+    `\`ttl\` must be seconds, or a whole number with s, m, h or d, from 1s to ${years} years; or none, or keep.`,
   );
 }
 
@@ -108,5 +121,5 @@ export function parseTtl(text: string): Expiry {
 export function parseInt64(name: string, text: string): bigint {
   const value = /^[+-]?[0-9]{1,19}$/.test(text) ? BigInt(text.replace(/^\+/, '')) : undefined;
   if (value !== undefined && BigInt.asIntN(64, value) === value) return value;
-  throw new DatabaseError('invalid-parameter', `\`${name}\` is a whole number of 64 bits.`);
+  throw new DatabaseError('invalid-parameter', `\`${name}\` must be a whole number of 64 bits.`);
 }

@@ -1,4 +1,4 @@
-import type { IncomingHttpHeaders } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { DatabaseError } from '../errors.js';
 import type { Condition } from '../storage/condition.js';
 
@@ -26,6 +26,18 @@ export function writeConditionOf(headers: IncomingHttpHeaders): Condition | unde
   if (condition?.ifModifiedSince === undefined) return condition;
   const { ifModifiedSince: _, ...rest } = condition;
   return rest;
+}
+
+const OF_WRITES = ['If-Match', 'If-None-Match', 'If-Unmodified-Since'];
+
+/**
+ * For writes that no condition can be decided for: whoever sends one must not believe that it was kept.
+ * @throws DatabaseError `invalid-condition` with the sentence `instead`, on what to do
+ */
+export function refuseConditions({ headers }: IncomingMessage, instead: string): void {
+  const name = OF_WRITES.find((each) => headers[each.toLowerCase()] !== undefined);
+  if (name !== undefined)
+    throw new DatabaseError('invalid-condition', `${name} is not taken here. ${instead}`);
 }
 
 // A list may have empty elements (RFC 9110, 5.6.1).

@@ -3,13 +3,14 @@ import { ApiExcludeEndpoint } from '@nestjs/swagger';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { DatabaseError } from '../errors.js';
 import { answerEmpty, answerJson, answerOptions, refuseMethod, startText, vary } from '../http/answer.js';
+import { acceptsNdjson } from './accept.js';
 import { DatabaseService } from './database.service.js';
 import { EntryEndpoint } from './entry.endpoint.js';
 import { checkKey } from './key.js';
 import { Importer } from './importer.js';
-import { exportRange, wantsNdjson } from './ndjson.js';
+import { exportRange, NDJSON } from './ndjson.js';
 import { Parameters } from './parameters.js';
-import { conditionOf } from './preconditions.js';
+import { conditionOf, refuseConditions } from './preconditions.js';
 import { Page, PAGE_PARAMETERS, pageQuery } from './range-page.js';
 import { wantsEvents, waitOf, WatchEndpoint } from './watch.endpoint.js';
 import {
@@ -38,17 +39,19 @@ export class RangesController {
 
   /**
    * Counts a range
+   * @remarks The headers of GET, and KV-Count.
    * @throws {400} A parameter or a condition is malformed.
    * @throws {404} The `key` is not in the database.
-   * @throws {412} With `key`: If-Match or If-Unmodified-Since does not hold.
+   * @throws {412} If-Match does not hold, or, with `key`, If-Unmodified-Since.
    */
   @Head()
   @DescribeCount()
   async head(@Req() request: IncomingMessage, @Res() response: ServerResponse): Promise<void> {
     if (Parameters.names(request.url!, 'key'))
       return this.entry.get(request, response, keyOf(request, []).key);
-    const { prefix } = pageQuery(new Parameters(request.url!, PAGE_PARAMETERS));
-    startText(response, 'application/json', [...vary(response), ...(await this.countHeader(prefix))]);
+    if (!acceptsNdjson(request.headers.accept)) return this.answerPage(request, response);
+    const { prefix } = prefixOf(request, ['prefix']);
+    startText(response, NDJSON, [...vary(response), ...(await this.countHeader(prefix))]);
     response.end();
   }
 
@@ -58,7 +61,7 @@ export class RangesController {
    * snapshot, one entry a line; its last line has the SHA-256 of those before.
    * @throws {400} A parameter or a condition is malformed.
    * @throws {404} The `key` is not in the database.
-   * @throws {412} With `key`: If-Match or If-Unmodified-Since does not hold.
+   * @throws {412} If-Match does not hold, or, with `key`, If-Unmodified-Since.
    * @throws {416} With `key`: the value has no byte in the Range.
    */
   @Get()
@@ -67,7 +70,7 @@ export class RangesController {
     if (wantsEvents(request)) return this.follow(request, response);
     if (Parameters.names(request.url!, 'key'))
       return this.entry.get(request, response, keyOf(request, []).key);
-    if (wantsNdjson(request)) {
+    if (acceptsNdjson(request.headers.accept)) {
       const { prefix } = prefixOf(request, ['prefix']);
       return exportRange(response, this.database.scan(prefix), vary(response));
     }
@@ -82,11 +85,12 @@ export class RangesController {
   @Post()
   @DescribeImport()
   async import(@Req() request: IncomingMessage, @Res() response: ServerResponse): Promise<void> {
-    if (Parameters.names(request.url!, 'key')) return refuseMethod(request, response, EntryEndpoint.allow);
+    if (Parameters.names(request.url!, 'key')) return this.entry.otherMethod(request, response);
     const parameters = new Parameters(request.url!, ['mode', 'dry-run']);
+    refuseConditions(request, 'An import writes line by line; `mode=create` leaves what exists.');
     const mode = parameters.get('mode') ?? 'upsert';
     if (mode !== 'upsert' && mode !== 'create') {
-      throw new DatabaseError('invalid-parameter', '`mode` is `upsert` or `create`.');
+      throw new DatabaseError('invalid-parameter', '`mode` must be `upsert` or `create`.');
     }
     const report = await this.importer.run(request, response, mode, parameters.flag('dry-run'));
     answerJson(response, 200, JSON.stringify(report));
@@ -134,15 +138,16 @@ export class RangesController {
     if (Parameters.names(request.url!, 'key'))
       return this.entry.delete(request, response, keyOf(request, []).key);
     const { prefix, parameters } = prefixOf(request, ['prefix', 'dry-run', 'confirm']);
+    refuseConditions(request, 'Only one entry can be deleted on a condition, with `DELETE /kv/{key}`.');
     const confirm = parameters.get('confirm');
     if (confirm !== undefined && confirm !== 'all') {
-      throw new DatabaseError('invalid-parameter', '`confirm` is `all`.');
+      throw new DatabaseError('invalid-parameter', '`confirm` can only be `all`.');
     }
     const dryRun = parameters.flag('dry-run');
     if (prefix === '' && !dryRun && confirm !== 'all') {
       throw new DatabaseError(
         'confirmation-needed',
-        'Without a prefix this deletes every key: add confirm=all.',
+        'Without a prefix this deletes every key: add `confirm=all`.',
       );
     }
     const deleted = dryRun ? await this.database.count(prefix) : await this.database.deleteRange(prefix);
@@ -152,9 +157,9 @@ export class RangesController {
   @All()
   @ApiExcludeEndpoint()
   otherMethod(@Req() request: IncomingMessage, @Res() response: ServerResponse): void {
-    if (request.method !== 'OPTIONS') refuseMethod(request, response, ALLOW);
-    else if (Parameters.names(request.url!, 'key')) this.entry.options(response);
-    else answerOptions(response, ALLOW);
+    if (Parameters.names(request.url!, 'key')) this.entry.otherMethod(request, response);
+    else if (request.method === 'OPTIONS') answerOptions(response, ALLOW);
+    else refuseMethod(request, response, ALLOW);
   }
 
   private follow(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -177,7 +182,7 @@ export class RangesController {
       wait === undefined ? await look() : await this.watch.hold(response, query, wait, look, isKnown);
     page.require(condition);
     const headers = ['ETag', `"${page.etag}"`, ...vary(response), ...page.link(parameters)];
-    if (query.counted) headers.push(...(await this.countHeader(query.prefix)));
+    if (query.counted || request.method === 'HEAD') headers.push(...(await this.countHeader(query.prefix)));
     if (isKnown(page)) answerEmpty(response, 304, headers);
     else answerJson(response, 200, page.json, headers);
   }
@@ -189,9 +194,20 @@ export class RangesController {
 
 /** The key of `?key=` and what stands beside it. */
 function keyOf(request: IncomingMessage, known: readonly string[]): { key: string; parameters: Parameters } {
+  if (Parameters.names(request.url!, 'key') && Parameters.names(request.url!, 'prefix')) {
+    throw new DatabaseError(
+      'invalid-parameter',
+      '`key` names one entry and `prefix` a range: give only one of the two.',
+    );
+  }
   const parameters = new Parameters(request.url!, ['key', ...known]);
   const key = parameters.get('key');
-  if (key === undefined) throw new DatabaseError('invalid-parameter', 'This method needs `key`.');
+  if (key === undefined) {
+    throw new DatabaseError(
+      'invalid-parameter',
+      `${request.method} is for one entry: name it, as in \`/kv/{key}\` or \`/kv?key={key}\`.`,
+    );
+  }
   checkKey(key);
   return { key, parameters };
 }

@@ -4,6 +4,7 @@ import type { Socket } from 'node:net';
 import { DatabaseError } from '../errors.js';
 import { startEvents } from '../http/answer.js';
 import { StorageEngine, type Awaitable, type Change } from '../storage/storage-engine.js';
+import { acceptsEvents } from './accept.js';
 import { RETRY } from './watch-events.js';
 import { WatchHub, type Watcher, type WatchTarget } from './watch-hub.js';
 import { NOW, WatchSession } from './watch-session.js';
@@ -132,11 +133,7 @@ class Waiter implements Watcher {
 
 /** Whether the client asks for events, as browsers' EventSource does by itself. */
 export function wantsEvents({ headers, method }: IncomingMessage): boolean {
-  return (
-    method === 'GET' &&
-    headers.accept !== undefined &&
-    /(?:^|[\s,])text\/event-stream(?:[\s;,]|$)/i.test(headers.accept)
-  );
+  return method === 'GET' && acceptsEvents(headers.accept);
 }
 
 /** The seconds of `Prefer: wait=n` (RFC 7240), at most 60; undefined if there is none, or one that is malformed. */

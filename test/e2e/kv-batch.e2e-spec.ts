@@ -181,8 +181,36 @@ describe.each(ENGINES)('a batch, $name', ({ start }) => {
       expect(answer.status).toBe(400);
       const problem = JSON.parse(answer.text) as Problem;
       expect(expectProblem(answer, 400, problem.code)).toMatchObject({ index: 1 });
+      expect(['invalid-batch', 'invalid-key', 'invalid-type', 'invalid-json']).toContain(problem.code);
       expect(await count()).toBe(1);
     }
+  });
+
+  test.each<[object, string]>([
+    [{ op: 'put', key: 'k', value: 'x', ttl: 0 }, 'invalid-batch'],
+    [{ op: 'incr', key: 'k', by: 1.5 }, 'invalid-batch'],
+    [{ op: 'put', key: 'k' }, 'invalid-batch'],
+    [{ op: 'put', key: 'k', base64: 'eA' }, 'invalid-batch'],
+    [{ op: 'put', key: 'k', value: 'x', type: 5 }, 'invalid-batch'],
+    [{ op: 'get', key: '' }, 'invalid-key'],
+    [{ op: 'put', key: 'k', value: 'x', type: 'text/*' }, 'invalid-type'],
+    [{ op: 'put', key: 'k', value: '{', type: 'application/json' }, 'invalid-json'],
+  ])('tells a malformed operation from a key, a type and a value that are none: %j', async (op, code) => {
+    expect(expectProblem(await batch(target.port, [op]), 400, code)).toMatchObject({ index: 0 });
+  });
+
+  test('is refused with a condition in a header: each operation has its own', async () => {
+    for (const name of ['If-Match', 'If-None-Match', 'If-Unmodified-Since']) {
+      const headers = { ...JSON_TYPE, [name]: '*' };
+      const answer = await raw('{"ops":[{"op":"delete","key":"there"}]}', headers);
+      expect(expectProblem(answer, 400, 'invalid-condition').detail).toContain('`ifMatch`');
+    }
+    expect(await count()).toBe(1);
+  });
+
+  test('takes the last of members with the same name', async () => {
+    await raw('{"ops":[{"op":"put","key":"k","value":"1","value":"2","key":"l"}]}');
+    expect([await valueOf(target.port, 'k'), await valueOf(target.port, 'l')]).toEqual([undefined, '2']);
   });
 
   test.each([

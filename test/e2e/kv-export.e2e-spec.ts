@@ -105,21 +105,28 @@ describe.each(ENGINES)('an export, $name', ({ start }) => {
     expect(none).toEqual([{ end: true, count: 0, sha256: sha256('') }]);
   });
 
-  test.each(['application/x-ndjson', 'application/ndjson', 'text/html, Application/X-NDJSON;q=0.9'])(
-    'is what Accept: %s asks for',
-    async (accept) => {
-      const answer = await ask(target.port, '/kv?prefix=none', { headers: { Accept: accept } });
-      expect(answer.headers['content-type']).toBe('application/x-ndjson');
-    },
-  );
+  test.each([
+    'application/x-ndjson',
+    'application/ndjson',
+    'text/html, Application/X-NDJSON;q=0.9',
+    'application/json;q=0, application/x-ndjson ; q=0.001',
+  ])('is what Accept: %s asks for', async (accept) => {
+    const answer = await ask(target.port, '/kv?prefix=none', { headers: { Accept: accept } });
+    expect(answer.headers['content-type']).toBe('application/x-ndjson');
+  });
 
-  test.each(['application/json', '*/*', 'text/html', 'application/x-ndjson-seq'])(
-    'is not what Accept: %s asks for',
-    async (accept) => {
-      const answer = await ask(target.port, '/kv?prefix=none', { headers: { Accept: accept } });
-      expect(answer.headers['content-type']).toBe('application/json');
-    },
-  );
+  test.each([
+    'application/json',
+    '*/*',
+    'text/html',
+    'application/x-ndjson-seq',
+    'application/x-ndjson;q=0',
+    'application/x-ndjson; Q=0.000, */*',
+    'application/ndjson;x=1;q=0',
+  ])('is not what Accept: %s asks for', async (accept) => {
+    const answer = await ask(target.port, '/kv?prefix=none', { headers: { Accept: accept } });
+    expect(answer.headers['content-type']).toBe('application/json');
+  });
 
   test.each(['limit=5', 'after=a', 'reverse=true', 'values=true', 'x=1'])('takes no %s', async (query) => {
     const answer = await ask(target.port, `/kv?${query}`, { headers: ACCEPT });

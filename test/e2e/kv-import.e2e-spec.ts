@@ -75,6 +75,14 @@ describe.each(ENGINES)('an import, $name', ({ start }) => {
     expect(await valueOf(target.port, 'twice')).toBe('2');
   });
 
+  test('is refused with a condition, which no line could keep', async () => {
+    for (const name of ['If-Match', 'If-None-Match', 'If-Unmodified-Since']) {
+      const answer = await post(line('k'), '', { ...NDJSON, [name]: '*' });
+      expect(expectProblem(answer, 400, 'invalid-condition').detail).toContain('mode=create');
+    }
+    expect(await count()).toBe(0);
+  });
+
   test('takes CRLF, blank lines, and a last line without its end', async () => {
     const body = `\n${line('a').replace('\n', '\r\n')}\r\n  \t\n${line('b')}${line('c').trimEnd()}`;
     expect(await imported(body)).toMatchObject({ created: 3, errorCount: 0 });

@@ -174,6 +174,13 @@ describe.each(ENGINES)('PATCH, $name', ({ start }) => {
       ['{}', '{"constructor":{"prototype":{"x":1}}}', '{"constructor":{"prototype":{"x":1}}}'],
       ['{"a":1}', '{"toString":null,"hasOwnProperty":null}', '{"a":1}'],
       ['[]', '{"length":5}', '{"length":5}'],
+      // No number loses a digit.
+      ['{"a":12345678901234567890,"b":1e400}', '{"c":1.0}', '{"a":12345678901234567890,"b":1e400,"c":1.0}'],
+      ['{"a":{"b":0.10}}', '{"a":{"c":-1E-400}}', '{"a":{"b":0.10,"c":-1E-400}}'],
+      ['[1e400]', '1e400', '1e400'],
+      ['{"a":1}', '{"a":-0,"s":"1e400 \\" 1.0"}', '{"a":-0,"s":"1e400 \\" 1.0"}'],
+      // The last of members with the same name counts.
+      ['{"a":1}', '{"a":2,"a":3}', '{"a":3}'],
     ];
 
     test.each(APPENDIX)('%s and %s make %s', async (before, change, after) => {

@@ -46,6 +46,50 @@ const PROVOKED: [string, string, Question][] = [
   ['not-json', '/kv/a', { method: 'PATCH', body: '{}', headers: MERGE_PATCH }],
 ];
 
+const post = (body: string): Question => ({ method: 'POST', body, headers: JSON_TYPE });
+const put = (body: string, headers = {}): Question => ({ method: 'PUT', body, headers });
+
+/** What went wrong and what to do about it, as the person reads it who sent the request. */
+const DETAILS: [string, Question, string][] = [
+  ['/kv/a?tll=60', put('x'), 'The request has no parameter "tll". It takes only `ttl`.'],
+  ['/kv/a?x=1', {}, 'The request has no parameter "x". It takes no parameters.'],
+  ['/kv?mode=', post(''), '`mode` is empty. It takes `mode` and `dry-run`.'],
+  ['/kv?key=a&prefix=b', {}, '`key` names one entry and `prefix` a range: give only one of the two.'],
+  ['/kv', put('x'), 'PUT is for one entry: name it, as in `/kv/{key}` or `/kv?key={key}`.'],
+  [
+    '/kv/100%',
+    {},
+    'The key has a malformed escape. Escapes are `%` and two hex digits, of UTF-8 text; a percent sign is `%25`.',
+  ],
+  ['/kv/', {}, 'A key must have 1 to 1024 bytes of UTF-8; this one has 0.'],
+  [
+    '/kv/a?ttl=1w',
+    put('x'),
+    '`ttl` must be seconds, or a whole number with s, m, h or d, from 1s to 100 years; or none, or keep.',
+  ],
+  [
+    '/kv/a',
+    put('x', { 'Content-Type': '*/*' }),
+    'A Content-Type must be one media type, such as `image/png`, of at most 255 ASCII characters.',
+  ],
+  ['/kv/a', put('ab', JSON_TYPE), "The value is not valid JSON: Unexpected token 'a'."],
+  ['/kv/a', { method: 'PATCH' }, 'A PATCH needs `incr`, `ttl`, or a merge patch as its body.'],
+  [
+    '/kv/a',
+    { headers: { 'If-Match': 'abc' } },
+    'If-Match takes `*` or tags in double quotes, as ETag gives them: If-Match: "…".',
+  ],
+  ['/kv/a', { headers: { Range: 'bytes=9-' } }, 'The range holds none of the 4 bytes of the value.'],
+  ['/batch', post('{"op":"get"}'), 'A batch has no member "op", only `ops` and `atomic`.'],
+  ['/batch', post('{"ops":[{"op":"set"}]}'), '`op` must be `check`, `get`, `put`, `incr` or `delete`.'],
+  ['/batch', post('{"ops":[{"op":"put","key":"k"}]}'), 'It needs `value` or `base64`.'],
+  [
+    '/batch',
+    post('{"ops":[{"op":"delete","key":"k","value":"x"}]}'),
+    '`delete` has no member "value", only `key`, `ifMatch` and `ifNoneMatch`.',
+  ],
+];
+
 describe('problems', () => {
   let target: Target;
   beforeAll(async () => {
@@ -69,6 +113,23 @@ describe('problems', () => {
     const { status, text, headers } = await ask(target.port, String(problem['type']));
     expect({ status, type: headers['content-type'] }).toEqual({ status: 200, type: 'application/json' });
     expect(JSON.parse(text)).toMatchObject({ code, title: problem['title'], status: problem['status'] });
+  });
+
+  test.each(DETAILS)('%s is told plainly what is wrong: %j %s', async (path, question, detail) => {
+    const answer = await ask(target.port, path, question);
+    expect(JSON.parse(answer.text)).toMatchObject({ detail });
+  });
+
+  test.each([
+    ['{"end":false}', 'A closing line must be {"end":true,"count":…,"sha256":"…"}, as an export gives it.'],
+    ['{"key":"k"}', 'It needs `value` or `base64`.'],
+    ['{"key":"k","value":"v","base64":"dg=="}', 'It takes either `value` or `base64`, not both.'],
+    ['{"key":"k","value":5}', '`value` must be a string.'],
+    ['{"value":"v"}', '`key` must be a string.'],
+    ['[]', 'The line is not a JSON object.'],
+  ])('the line %s of an import is told plainly what is wrong', async (line, detail) => {
+    const answer = await ask(target.port, '/kv', { method: 'POST', body: `${line}\n`, headers: NDJSON });
+    expect(JSON.parse(answer.text)).toMatchObject({ errors: [{ line: 1, detail }] });
   });
 
   test('every code is explained under /problems', async () => {

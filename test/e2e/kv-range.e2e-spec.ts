@@ -17,6 +17,10 @@ function nextLink({ headers }: Answer): string | undefined {
   return /^<([^>]*)>; rel="next"$/.exec(String(headers.link ?? ''))?.[1];
 }
 
+function without<T extends object>(headers: T, name: string): object {
+  return Object.fromEntries(Object.entries(headers).filter(([each]) => each !== name));
+}
+
 describe.each(ENGINES)('a range, $name', ({ start }) => {
   let target: Target;
   const keys = new Set<string>();
@@ -117,6 +121,30 @@ describe.each(ENGINES)('a range, $name', ({ start }) => {
     expect(count(await ask(target.port, '/kv?prefix=none&count=true'))).toBe('0');
   });
 
+  test.each([
+    '/kv',
+    '/kv?limit=7',
+    '/kv?prefix=a&values=true&reverse=true',
+    '/kv?prefix=none',
+    '/kv?prefix=a&delimiter=/&count=true',
+  ])('HEAD %s has the headers of GET, its tag, length and links too', async (path) => {
+    const [get, head] = [await ask(target.port, path), await ask(target.port, path, { method: 'HEAD' })];
+    const { 'kv-count': _, ...rest } = head.headers;
+    expect({ ...rest, date: '' }).toEqual({ ...without(get.headers, 'kv-count'), date: '' });
+    expect(head.headers['content-length']).toBe(String(get.bytes.length));
+    const known = { method: 'HEAD', headers: { 'If-None-Match': get.headers.etag } };
+    expect(await ask(target.port, path, known)).toMatchObject({ status: 304, text: '' });
+    const other = { method: 'HEAD', headers: { 'If-Match': '"x"' } };
+    expect((await ask(target.port, path, other)).status).toBe(412);
+  });
+
+  test('HEAD of an export has its type and the count', async () => {
+    const headers = { Accept: 'application/x-ndjson' };
+    const head = await ask(target.port, '/kv', { method: 'HEAD', headers });
+    expect(head.headers).toMatchObject({ 'content-type': 'application/x-ndjson', 'kv-count': '300' });
+    expect((await ask(target.port, '/kv?limit=5', { method: 'HEAD', headers })).status).toBe(400);
+  });
+
   test('has a tag that changes with what it shows, and answers 304 to it', async () => {
     const page = '/kv?prefix=tag/&values=true';
     await stored(target.port, 'tag/a', '1');
@@ -192,7 +220,7 @@ describe.each(ENGINES)('a range, $name', ({ start }) => {
     `delimiter=${'x'.repeat(3000)}`,
   ])('%s is 400', async (query) => {
     const { detail } = expectProblem(await ask(target.port, `/kv?${query}`), 400, 'invalid-parameter');
-    expect(detail).toContain('prefix, after, limit, delimiter, values, reverse, count');
+    expect(detail).toContain('`prefix`, `after`, `limit`, `delimiter`, `values`, `reverse` and `count`');
     if (!query.startsWith('prefix=x')) return;
     expect((await ask(target.port, `/kv?${query}`, { method: 'HEAD' })).status).toBe(400);
     expect((await ask(target.port, `/kv?${query}`, { method: 'DELETE' })).status).toBe(400);
@@ -241,6 +269,20 @@ describe.each(ENGINES)('deleting a range, $name', ({ start }) => {
       const before = await count();
       const answer = await ask(target.port, `/kv${query}`, { method: 'DELETE' });
       expect(expectProblem(answer, 400, 'confirmation-needed').detail).toContain('confirm=all');
+      expect(await count()).toBe(before);
+    },
+  );
+
+  test.each(['If-Match', 'If-None-Match', 'If-Unmodified-Since'])(
+    'on a condition is refused, and nothing is deleted: %s',
+    async (name) => {
+      await fill('some', 2);
+      const before = await count();
+      for (const value of ['*', '"x"', 'Thu, 01 Jan 1970 00:00:00 GMT']) {
+        const question = { method: 'DELETE', headers: { [name]: value } };
+        const answer = await ask(target.port, '/kv?prefix=some', question);
+        expect(expectProblem(answer, 400, 'invalid-condition').detail).toContain('DELETE /kv/{key}');
+      }
       expect(await count()).toBe(before);
     },
   );

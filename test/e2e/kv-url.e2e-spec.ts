@@ -104,7 +104,7 @@ describe.each(ENGINES)('the URL of an entry, $name', ({ start }) => {
     if (method !== 'HEAD') {
       const { detail } = expectProblem(answer, 400, 'invalid-parameter');
       expect(detail).toMatch(
-        /The parameters are [a-z, -]+\.|It takes no parameters\.|needs `key`|A PATCH has/,
+        /It takes [a-z`, -]+\.$|It takes no parameters\.$|only one of the two|name it|A PATCH needs/,
       );
     }
     expect(await valueOf(target.port, 'a')).toBe('v');
@@ -129,12 +129,17 @@ describe.each(ENGINES)('the URL of an entry, $name', ({ start }) => {
     ['POST', '/kv/a', ALLOW],
     ['POST', '/kv?key=a', ALLOW],
     ['PROPFIND', '/kv/a', ALLOW],
+    ['PROPFIND', '/kv?key=a', ALLOW],
+    ['TRACE', '/kv/a', ALLOW],
+    ['TRACE', '/kv?key=a', ALLOW],
+    ['TRACE', '/kv?prefix=a', 'GET, HEAD, POST, DELETE, OPTIONS'],
     ['PROPFIND', '/kv', 'GET, HEAD, POST, DELETE, OPTIONS'],
     ['GET', '/batch', 'POST, OPTIONS'],
     ['HEAD', '/batch', 'POST, OPTIONS'],
     ['PUT', '/batch', 'POST, OPTIONS'],
   ])('%s %s is 405 with Allow', async (method, path, allow) => {
-    const answer = await ask(target.port, path, { method, body: method === 'HEAD' ? undefined : 'x' });
+    const body = ['HEAD', 'TRACE'].includes(method) ? undefined : 'x';
+    const answer = await ask(target.port, path, { method, body });
     expect(answer.headers.allow).toBe(allow);
     if (method === 'HEAD') expect(answer.status).toBe(405);
     else expectProblem(answer, 405, 'method-not-allowed');
@@ -147,5 +152,14 @@ describe.each(ENGINES)('the URL of an entry, $name', ({ start }) => {
     expect(await text('a')).toBe('{"a":"v"}');
     expect(await text('n')).toBe('{"n":{ "big": 12345678901234567890 }}');
     expect(await text('b')).toBe('{"b":"data:image/png;base64,/w=="}');
+  });
+
+  test('shows on the original routes as JSON only what is exactly application/json', async () => {
+    const type = 'application/json; charset=utf-8';
+    await stored(target.port, 'c', '{}', { 'Content-Type': type });
+    expect((await ask(target.port, '/kv/c')).headers['content-type']).toBe(type);
+    const url = 'data:application/json;charset=utf-8;base64,e30=';
+    expect((await ask(target.port, '/get?key=c')).text).toBe(JSON.stringify({ c: url }));
+    expect((JSON.parse((await ask(target.port, '/')).text) as { c: string }).c).toBe(url);
   });
 });

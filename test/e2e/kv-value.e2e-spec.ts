@@ -49,7 +49,9 @@ describe.each(ENGINES)('a value, $name', ({ start }) => {
     ['none', ' ', 400, 'invalid-type'],
     ['no subtype', 'text', 400, 'invalid-type'],
     ['an empty subtype', 'text/', 400, 'invalid-type'],
-    ['any', '*/*, text/html', 400, 'invalid-type'],
+    ['any', '*/*', 400, 'invalid-type'],
+    ['any text', 'text/*', 400, 'invalid-type'],
+    ['any of a list', '*/*, text/html', 400, 'invalid-type'],
     ['two', 'text/plain, text/html', 400, 'invalid-type'],
     ['a quote that stays open', 'text/plain; a="b', 400, 'invalid-type'],
     ['latin1', 'text/plén', 400, 'invalid-type'],
@@ -65,6 +67,22 @@ describe.each(ENGINES)('a value, $name', ({ start }) => {
   ])('is refused with a type of %s', async (_name, type, status, code) => {
     const key = freshKey();
     expectProblem(await put(target.port, key, 'v', { 'Content-Type': type }), status, code);
+    expect(await valueOf(target.port, key)).toBeUndefined();
+  });
+
+  test('is refused with two types, whichever is first, and so is every other body', async () => {
+    const key = freshKey();
+    const types = { 'Content-Type': ['text/plain', 'image/png'] };
+    const requests: [string, string][] = [
+      ['PUT', pathOf(key)],
+      ['PATCH', pathOf(key)],
+      ['POST', '/kv'],
+      ['POST', '/batch'],
+    ];
+    for (const [method, path] of requests) {
+      const answer = await ask(target.port, path, { method, body: '{}', headers: types });
+      expectProblem(answer, 400, 'invalid-type');
+    }
     expect(await valueOf(target.port, key)).toBeUndefined();
   });
 

@@ -141,6 +141,17 @@ describe.each(EVERYWHERE)('long-poll, $name', ({ start }) => {
     expect((await poll(pathOf(freshKey()), undefined, prefer)).status).toBe(404);
   });
 
+  test('is not said to be applied where a date alone made the answer, at once', async () => {
+    const key = freshKey();
+    await stored(target.port, key, 'x');
+    const headers = { Prefer: 'wait=20', 'If-Modified-Since': new Date(Date.now() + 60_000).toUTCString() };
+    const known = await ask(target.port, pathOf(key), { headers });
+    expect(known.status).toBe(304);
+    expect(known.headers).not.toHaveProperty('preference-applied');
+    const held = ask(target.port, pathOf(freshKey()), { headers: { ...headers, Prefer: 'wait=1' } });
+    expect(await held).toMatchObject({ status: 404, headers: { 'preference-applied': 'wait=1' } });
+  });
+
   test('HEAD never waits, and no write does', async () => {
     const key = freshKey();
     const etag = await stored(target.port, key, 'x');
