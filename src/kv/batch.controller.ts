@@ -31,7 +31,7 @@ export class BatchController {
   /**
    * Does many operations
    * @remarks In order, each seeing the effects of those before. If atomic, the first that fails undoes all: the answer is
-   * its problem, with its `index`.
+   * its problem, with its `index`. Of members with the same name the last counts.
    * @throws {400} The batch or an operation is malformed.
    * @throws {409} Atomic, and the value to count is no integer, or the sum no 64-bit one.
    * @throws {412} Atomic, and a condition does not hold.

@@ -49,7 +49,11 @@ const BATCH = {
           operation(
             'put',
             {
-              value: { description: 'A string is text; any other JSON is stored as its compact text.' },
+              value: {
+                description:
+                  'A string is text; any other JSON is stored as its compact text, every digit kept; members whose ' +
+                  'names are whole numbers come first.',
+              },
               base64: { type: 'string', format: 'byte' },
               type: TYPE,
               ttl: SECONDS,

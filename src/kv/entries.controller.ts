@@ -55,7 +55,7 @@ export class EntriesController {
   /**
    * Counts, edits JSON, or changes when an entry ends
    * @remarks Either `incr` (then `ttl` is for a counter that is new), or `ttl` alone, or a merge patch as the body.
-   * Each is one atomic step. Numbers of a patched value pass through IEEE doubles.
+   * Each is one atomic step. A patched value is compact JSON with every digit of its numbers.
    * @throws {400} It is none of the three or more than one, or one of its parts is malformed.
    * @throws {404} The key is not in the database; `incr` would have made it.
    * @throws {409} The value is no integer, the sum no 64-bit one, or the value to patch no JSON.

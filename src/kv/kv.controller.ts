@@ -25,19 +25,7 @@ export class KvController {
   ) {}
 
   /**
-   * Reads one key
-   * @throws {400} The key is not in the database, or the query is not `?key=…`.
-   * @throws {500} The stored record fails its checksum.
-   */
-  @Get('get')
-  @DescribeGet()
-  get(@Req() request: IncomingMessage, @Res() response: ServerResponse): void | Promise<void> {
-    const entry = this.database.get(parseGetQuery(request.url!));
-    return entry instanceof Promise ? entry.then((found) => show(response, found)) : show(response, entry);
-  }
-
-  /**
-   * Refused: Express would answer it by the handler of GET, and write
+   * Refused, because GET of this path writes
    * @throws {405} Nothing was written.
    */
   @Head('set')
@@ -61,6 +49,18 @@ export class KvController {
     const { key, value } = parseSetQuery(request.url!);
     const { created } = await this.database.set(key, value);
     answerJson(response, created ? 201 : 200, `{${JSON.stringify(key)}:${JSON.stringify(value)}}`);
+  }
+
+  /**
+   * Reads one key
+   * @throws {400} The key is not in the database, or the query is not `?key=…`.
+   * @throws {500} The stored record fails its checksum.
+   */
+  @Get('get')
+  @DescribeGet()
+  get(@Req() request: IncomingMessage, @Res() response: ServerResponse): void | Promise<void> {
+    const entry = this.database.get(parseGetQuery(request.url!));
+    return entry instanceof Promise ? entry.then((found) => show(response, found)) : show(response, entry);
   }
 
   /** HEAD does not read the store. */

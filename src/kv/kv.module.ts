@@ -15,7 +15,7 @@ import { WatchHub } from './watch-hub.js';
 @Module({
   imports: [StorageModule, HttpModule],
   providers: [DatabaseService, EntryEndpoint, Importer, WatchHub, WatchEndpoint],
-  controllers: [KvController, RangesController, BatchController, EntriesController],
+  controllers: [KvController, EntriesController, RangesController, BatchController],
   exports: [DatabaseService],
 })
 export class KvModule {}

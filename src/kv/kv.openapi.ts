@@ -10,7 +10,8 @@ import { EVENTS, WATCH } from './watch.openapi.js';
 
 const VALUES = {
   type: 'object',
-  description: 'Keys and their values: text, JSON as stored, or a `data:` URL for other bytes.',
+  description:
+    'Keys and their values: text, `application/json` as stored, or a `data:` URL for every other type.',
   additionalProperties: true,
 };
 

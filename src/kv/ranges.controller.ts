@@ -56,8 +56,8 @@ export class RangesController {
   }
 
   /**
-   * Lists, exports, or reads by `?key=`
-   * @remarks In the order of the keys' bytes. With `Accept: application/x-ndjson` the whole range is streamed from one
+   * Lists or exports a range, or reads one entry
+   * @remarks With `key` it is `GET /kv/{key}`, for every key, `.` and `..` too. A range is in the order of the keys' bytes. With `Accept: application/x-ndjson` the whole range is streamed from one
    * snapshot, one entry a line; its last line has the SHA-256 of those before.
    * @throws {400} A parameter or a condition is malformed.
    * @throws {404} The `key` is not in the database.
@@ -79,7 +79,8 @@ export class RangesController {
 
   /**
    * Imports entries
-   * @remarks Takes what an export gives, as a stream; each line is one write, and what came before a failure stays.
+   * @remarks Takes what an export gives, as a stream; each line is one write, and what came before a failure stays. A dry
+   * run counts a new key once for each line that has it. Without the closing line the answer is 200 with `end` false.
    * @throws {400} A parameter is malformed, or the import is cut off; its counts say how far it came.
    */
   @Post()
@@ -97,7 +98,7 @@ export class RangesController {
   }
 
   /**
-   * Stores one entry by `?key=`
+   * Stores one entry, its key in the query
    * @remarks As `PUT /kv/{key}`, for every key, `.` and `..` too.
    * @throws {400} As there.
    * @throws {412} As there.
@@ -111,7 +112,7 @@ export class RangesController {
   }
 
   /**
-   * Counts, edits JSON, or changes when an entry ends, by `?key=`
+   * Counts, edits JSON, or changes when an entry ends, its key in the query
    * @remarks As `PATCH /kv/{key}`, for every key, `.` and `..` too.
    * @throws {400} As there.
    * @throws {404} As there.
@@ -127,7 +128,7 @@ export class RangesController {
   }
 
   /**
-   * Deletes a range, or one entry by `?key=`
+   * Deletes a range, or one entry
    * @remarks It takes the keys that exist when it begins; repeat it if it breaks off.
    * @throws {400} A parameter or a condition is malformed, or deleting every key is not confirmed.
    * @throws {412} With `key`: a condition does not hold.

@@ -105,12 +105,12 @@ export function DescribeCount(): MethodDecorator {
     READ_CONDITIONS,
     ApiResponse({
       status: 200,
-      description: 'The range, counted; with `key` the headers of the entry.',
-      headers: optionalHeaders('KV-Count', 'ETag', 'Last-Modified', 'KV-Expires'),
+      description: 'The headers of the page or the export, and the count; with `key` those of the entry.',
+      headers: optionalHeaders('KV-Count', 'ETag', 'Link', 'Last-Modified', 'KV-Expires'),
     }),
     ApiResponse({
       status: 304,
-      description: 'With `key`: the client has the entry.',
+      description: 'The client has it.',
       headers: headers('ETag'),
     }),
   );
@@ -172,8 +172,7 @@ export function DescribeImport(): MethodDecorator {
         description:
           'One entry a line: `key`, `value` or `base64`, and if wanted `type` and `expires`. An export is one.',
         required: true,
-        // Explorers make a JSON string of text whose type has `json` in it, so another is the first.
-        content: { 'text/plain': lines, [NDJSON]: lines },
+        content: { [NDJSON]: lines, 'text/plain': lines },
       },
     }),
     described(200, 'What was done.', REPORT, report),

@@ -19,6 +19,9 @@ const METHODS = ['get', 'put', 'post', 'patch', 'delete', 'head', 'options'] as 
 /** What means nothing to HEAD. */
 const OF_BODIES = ['Range', 'If-Range', 'Prefer', 'since', 'Last-Event-ID'];
 
+/** A group of its own, so that it does not stand between those that do something. */
+const METHODS_TAG = 'Methods';
+
 /** The groups of routes, in the order they are shown. */
 const TAGS: Record<string, string> = {
   'The original routes': 'The whole database, and text under a key, by nothing but GET.',
@@ -26,6 +29,7 @@ const TAGS: Record<string, string> = {
   'Many entries': 'Pages, counts, exports, imports and deletions of all keys that begin alike.',
   Batches: 'Many operations in one request, all or nothing.',
   Problems: 'The closed table of everything that can go wrong.',
+  [METHODS_TAG]: 'What each path answers. OPTIONS changes nothing.',
 };
 
 /** Builds the OpenAPI document when it is first asked for: a server that only serves keys never pays for it. */
@@ -60,20 +64,21 @@ export class ApiDocument {
       operationIdFactory: (controller, method) =>
         `${controller.replace('Controller', '').toLowerCase()}_${method}`,
     });
-    for (const [path, item] of Object.entries(document.paths)) complete(path, item);
+    const completed = Object.entries(document.paths).map(([path, item]) => [path, complete(path, item)]);
     const schemas = {};
-    const paths = hoistSchemas(document.paths, schemas);
+    const paths = hoistSchemas(Object.fromEntries(completed), schemas);
     return JSON.stringify({ ...document, security: [], paths, components: { schemas } });
   }
 }
 
-/** Adds what is the same for every path: HEAD beside GET, OPTIONS, and the errors that any request may meet. */
-function complete(path: string, item: PathItem): void {
+/** The path with what is the same for all: HEAD beside GET, OPTIONS, and the errors that any request may meet. */
+function complete(path: string, item: PathItem): PathItem {
   const operations = METHODS.flatMap((method) => item[method] ?? []);
   for (const { responses } of operations) dropUndescribed(responses);
   if (item.get) item.head ??= withoutBodies(item.get);
   item.options = optionsOf(operations[0]!, item.patch !== undefined);
   for (const method of METHODS) if (item[method]) addErrors(method, path, item[method]);
+  return Object.fromEntries(METHODS.flatMap((method) => (item[method] ? [[method, item[method]]] : [])));
 }
 
 /** The compiler plugin gives every handler a success of its own; the real ones say what they are. */
@@ -107,7 +112,7 @@ function optionsOf(operation: Operation, patch: boolean): Operation {
   return {
     operationId: `${operation.operationId}_options`,
     summary: 'Lists the methods of the path',
-    tags: operation.tags,
+    tags: [METHODS_TAG],
     parameters: operation.parameters?.filter((parameter) => 'in' in parameter && parameter.in === 'path'),
     responses: {
       204: {

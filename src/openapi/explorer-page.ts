@@ -14,7 +14,22 @@ export function explorerPage(nonce: string): string {
     <div id="explorer"></div>
     <script nonce="${nonce}" src="/docs/swagger-ui-bundle.js"></script>
     <script nonce="${nonce}">
-      SwaggerUIBundle({ url: '/openapi.json', dom_id: '#explorer', deepLinking: true, tryItOutEnabled: true });
+      // Swagger UI makes one JSON string of text whose type has "json" in its name; lines of JSON are to stay as they are.
+      const plainLines = {
+        afterLoad() {
+          const { fn } = this;
+          const sampleOf = fn.getSampleSchema;
+          fn.getSampleSchema = (schema, type, options, example) =>
+            /ndjson/.test(type) && typeof example === 'string' ? example : sampleOf(schema, type, options, example);
+        },
+      };
+      SwaggerUIBundle({
+        url: '/openapi.json',
+        dom_id: '#explorer',
+        deepLinking: true,
+        tryItOutEnabled: true,
+        plugins: [plainLines],
+      });
     </script>
   </body>
 </html>

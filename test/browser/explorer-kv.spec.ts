@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { join } from 'node:path';
-import { chromium, type Browser, type Page } from 'playwright-core';
+import { chromium, type Browser, type Locator, type Page } from 'playwright-core';
 import { ask } from '../support/http.js';
 import { requireProgram } from '../support/requires.js';
 import { startServer, type ServerProcess } from '../support/server.js';
@@ -39,15 +39,19 @@ program.describe('the explorer, on /kv and /batch', () => {
     expect(complaints).toEqual([]);
   });
 
+  function operationOf(method: string, path: string): Locator {
+    return page.locator(`.opblock-${method}`, {
+      has: page.locator(`.opblock-summary-path[data-path="${path}"]`),
+    });
+  }
+
   /** Opens an operation, fills in `key` if there is one, and runs its example. */
   async function execute(
     method: string,
     path: string,
     key?: string,
   ): Promise<{ status: string; text: string }> {
-    const operation = page.locator(`.opblock-${method}`, {
-      has: page.locator(`.opblock-summary-path[data-path="${path}"]`),
-    });
+    const operation = operationOf(method, path);
     await operation.locator('.opblock-summary-control').click();
     if (key !== undefined) await operation.locator('tr[data-param-name="key"] input').fill(key);
     await operation.getByRole('button', { name: 'Execute' }).click();
@@ -73,6 +77,45 @@ program.describe('the explorer, on /kv and /batch', () => {
     expect((await execute('patch', '/kv/{key}', key)).text).toContain('"city": "London"');
     expect((await execute('delete', '/kv/{key}', key)).status).toBe('204');
     expect((await ask(server.port, url)).status).toBe(404);
+  });
+
+  test('shows first what does something, in words without marks', async () => {
+    await page.locator('.opblock').first().waitFor();
+    const summaries = await page.locator('.opblock-summary').allInnerTexts();
+    const methods = summaries.map((text) => text.split('\n')[0]!);
+    expect(methods.slice(methods.indexOf('OPTIONS')).filter((method) => method !== 'OPTIONS')).toEqual([]);
+    expect(summaries.join('')).not.toContain('`');
+    const paths = summaries.map((text) => text.split('\n')[1]!);
+    expect([...new Set(paths)]).toEqual([
+      '/set',
+      '/get',
+      '/',
+      '/kv/{key}',
+      '/kv',
+      '/batch',
+      '/problems/{code}',
+    ]);
+  });
+
+  test('sends lines of JSON as they are, whichever of its types is chosen', async () => {
+    const sent: (string | null)[] = [];
+    page.on('request', (request) => {
+      if (request.method() === 'POST') sent.push(request.postData());
+    });
+    const operation = operationOf('post', '/kv');
+    await operation.locator('.opblock-summary-control').click();
+    const choice = operation.locator('.opblock-section-request-body select.content-type');
+    const types = await choice.locator('option').allInnerTexts();
+    expect(types).toEqual(['application/x-ndjson', 'text/plain']);
+    for (const type of types) {
+      await choice.selectOption(type);
+      const answered = page.waitForResponse((response) => response.request().method() === 'POST');
+      await operation.getByRole('button', { name: 'Execute' }).click();
+      expect((await answered).status()).toBe(200);
+    }
+    expect(sent[0]).toMatch(/^\{"key":"example\/grace",.*\}\n\{"key":"example\/pixel",.*\}\n$/);
+    expect(sent[1]).toBe(sent[0]);
+    await ask(server.port, '/kv?prefix=example/', { method: 'DELETE' });
   });
 
   test('imports, lists, and runs a batch', async () => {
