@@ -39,7 +39,7 @@ const CONDITIONS: Record<string, string> = {
   'If-Unmodified-Since': 'Only if the entry was not written since. Ignored beside If-Match.',
   'If-Modified-Since': 'Only if the entry was written since. Ignored beside If-None-Match.',
   'If-Range':
-    'The tag, `"…"`, or date for which the range is meant; for another the whole value is answered.',
+    'The tag, `"…"`, for which the range is meant; for another, or for a date, the whole value is answered.',
   Range: 'The bytes to give out, one range like `bytes=0-99`.',
 };
 

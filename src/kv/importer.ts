@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Injectable } from '@nestjs/common';
 import { AppConfig } from '../config/app-config.js';
-import { DatabaseError } from '../errors.js';
+import { DatabaseError, type ErrorCode } from '../errors.js';
 import { BodyReader } from '../http/body-reader.js';
 import type { BatchOperation, Outcome } from '../storage/operation.js';
 import { DatabaseService } from './database.service.js';
@@ -16,6 +16,9 @@ const MAX_ERRORS = 100;
 const TYPES = ['application/x-ndjson', 'application/ndjson', 'application/octet-stream', 'text/plain'];
 /** What `curl --data-binary` sends without being told. */
 const FORM = 'application/x-www-form-urlencoded';
+
+/** What the half of a line can look like. */
+const CUT_OFF: readonly ErrorCode[] = ['invalid-json', 'body-too-large'];
 
 /** What an import did, as its answer. */
 export interface ImportReport {
@@ -121,8 +124,11 @@ class ImportRun {
       this.add(parsed);
     } catch (error) {
       if (!(error instanceof DatabaseError) || error.code === 'truncated') throw error;
-      if (!complete)
-        throw new DatabaseError('truncated', `The import ends in the middle of line ${this.line}.`);
+      // A line that is whole JSON has not been cut off, whatever else is wrong with it.
+      if (!complete && CUT_OFF.includes(error.code)) {
+        const detail = `The import ends in the middle of line ${this.line}: ${error.detail}`;
+        throw new DatabaseError('truncated', detail);
+      }
       // The closing line counts it, too.
       this.entries++;
       this.reject(this.line, error.detail);

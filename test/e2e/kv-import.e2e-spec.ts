@@ -144,6 +144,15 @@ describe.each(ENGINES)('an import, $name', ({ start }) => {
     expect(await count()).toBe(2);
   });
 
+  test('whose last line has no end is not cut off there if the line is whole JSON', async () => {
+    for (const bad of ['{"key":"k","value":5}', '{"key":""}', '[]', '{"end":false}']) {
+      const report = await imported(line('a') + bad);
+      expect(report.errors).toEqual([{ line: 2, detail: expect.stringMatching(/./) }]);
+    }
+    const { detail } = expectProblem(await post('{"key":"k","value":"v"'), 400, 'truncated');
+    expect(detail).toContain('The import ends in the middle of line 1: The line is not valid JSON');
+  });
+
   test('whose closing line does not fit is 400 with the counts', async () => {
     const closing = `${JSON.stringify({ end: true, count: 1, sha256: '0'.repeat(64) })}\n`;
     const problem = expectProblem(await post(line('a') + closing), 400, 'truncated');
