@@ -171,7 +171,9 @@ describe('a start that cannot succeed', () => {
   );
 
   test('says in one line what a DATABASE_URL may be', async () => {
-    expect(await refusal({ DATABASE_URL: 'mysql://x' })).toContain('DATABASE_URL must be one of lmdb:<folder>');
+    expect(await refusal({ DATABASE_URL: 'mysql://x' })).toContain(
+      'DATABASE_URL must be one of lmdb:<folder>',
+    );
   });
 
   test('leaves a folder of something else as it is', async () => {
