@@ -208,6 +208,11 @@ describe.each(ENGINES)('a batch, $name', ({ start }) => {
     expect(await count()).toBe(1);
   });
 
+  test('stores JSON with the members first whose names are whole numbers', async () => {
+    await raw('{"ops":[{"op":"put","key":"k","value":{"b":1,"10":2,"9":3}}]}');
+    expect(await valueOf(target.port, 'k')).toBe('{"9":3,"10":2,"b":1}');
+  });
+
   test('takes the last of members with the same name', async () => {
     await raw('{"ops":[{"op":"put","key":"k","value":"1","value":"2","key":"l"}]}');
     expect([await valueOf(target.port, 'k'), await valueOf(target.port, 'l')]).toEqual([undefined, '2']);

@@ -73,6 +73,8 @@ describe.each(ENGINES)('an import, $name', ({ start }) => {
     expect([await count(), await valueOf(target.port, 'old')]).toEqual([2, 'w']);
     expect(await imported(line('twice', '1') + line('twice', '2'))).toMatchObject({ created: 1, updated: 1 });
     expect(await valueOf(target.port, 'twice')).toBe('2');
+    const dry = await imported(line('three') + line('three'), '?dry-run=true');
+    expect(dry).toMatchObject({ created: 2, updated: 0 });
   });
 
   test('is refused with a condition, which no line could keep', async () => {
