@@ -12,6 +12,8 @@ const MOST_LINES = 300;
 const LAYERS = ['errors', 'config', 'storage', 'http', 'auth'];
 const FEATURE = LAYERS.length;
 const ROOT = FEATURE + 1;
+/** Beside the server, which one of its commands starts. */
+const CLI = ROOT + 1;
 
 interface Source {
   /** From src, with slashes. */
@@ -56,6 +58,7 @@ function folderOf(path: string): string {
 
 function rankOf(path: string): number {
   if (!path.includes('/') && path !== 'errors.ts') return ROOT;
+  if (folderOf(path) === 'cli') return CLI;
   const layer = LAYERS.indexOf(folderOf(path));
   return layer < 0 ? FEATURE : layer;
 }

@@ -2,7 +2,7 @@ import { isIP } from 'node:net';
 import { isFQDN, validateSync } from 'class-validator';
 import { StartError } from '../errors.js';
 import { parseDuration } from './duration.js';
-import { applyEnvironment, badSetting, FromEnvironment } from './setting.js';
+import { applyEnvironment, badSetting, FromEnvironment, knownSettings } from './setting.js';
 
 const LOG_LEVELS = ['error', 'warn', 'info', 'debug'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
@@ -63,6 +63,9 @@ export class AppConfig {
   )
   readonly logLevel: LogLevel = 'info';
 }
+
+/** Name and form of every setting. */
+export const SETTINGS = knownSettings();
 
 /**
  * The configuration that `environment` asks for.

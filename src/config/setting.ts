@@ -1,14 +1,21 @@
 import { ValidateBy } from 'class-validator';
 import { StartError } from '../errors.js';
 
-interface Setting {
+/** A field of a configuration class that the environment decides. */
+export interface Setting {
   readonly property: string;
   readonly name: string;
   readonly parse: (text: string) => unknown;
+  /** What a value looks like. */
   readonly form: string;
 }
 
 const settings: Setting[] = [];
+
+/** The settings of the classes that have been loaded. */
+export function knownSettings(): readonly Setting[] {
+  return settings;
+}
 
 /**
  * Marks a field of a configuration class as the setting `name` of the environment.

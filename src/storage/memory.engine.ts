@@ -177,6 +177,10 @@ export class MemoryEngine extends StorageEngine {
     return { entries: this.count(''), storedBytes, roomBytes: undefined };
   }
 
+  peers(): number {
+    return 0;
+  }
+
   async backup(): Promise<void> {
     throw new DatabaseError(
       'not-supported',

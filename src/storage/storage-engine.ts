@@ -59,6 +59,12 @@ export interface ScanRange {
   readonly values: boolean;
 }
 
+/** How a store is opened. */
+export interface OpenSettings {
+  /** Beside others that write: nothing is made, swept or written, and a store that is not there is refused. */
+  readonly readOnly?: boolean;
+}
+
 /** An engine's figures, for health, metrics and the console. */
 export interface EngineStats {
   /** Live entries. */
@@ -79,6 +85,9 @@ export interface SystemKeyspace {
   delete(name: string): Promise<void>;
   list(prefix: string): Awaitable<{ name: string; value: Buffer }[]>;
 }
+
+/** The private record of a database that is being filled by a migration: from where. No server may use it until that is over. */
+export const MIGRATION = 'migration';
 
 /** Largest value that the change log keeps, bytes. */
 export const LOGGED_VALUE_BYTES = 64 * 1024;
@@ -195,6 +204,9 @@ export abstract class StorageEngine {
   abstract onChange(listener: () => void): () => void;
 
   abstract stats(): Awaitable<EngineStats>;
+
+  /** How many other processes of ours have the store open at present. */
+  abstract peers(): Awaitable<number>;
 
   /** Writes a consistent copy to the file `target`, complete and synced when it appears there; mode 0600. */
   abstract backup(target: string): Promise<void>;

@@ -1,7 +1,8 @@
 import { Logger, Module, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
 import { AppConfig } from '../config/app-config.js';
 import { createEngine } from './engine-factory.js';
-import { StorageEngine } from './storage-engine.js';
+import { StartError } from '../errors.js';
+import { MIGRATION, StorageEngine } from './storage-engine.js';
 
 /** Long enough for the answers that are ready to leave. */
 const LAST_ANSWERS_MS = 250;
@@ -27,8 +28,14 @@ const LAST_ANSWERS_MS = 250;
 export class StorageModule implements OnModuleInit, OnApplicationShutdown {
   constructor(private readonly engine: StorageEngine) {}
 
-  onModuleInit(): Promise<void> {
-    return this.engine.open();
+  async onModuleInit(): Promise<void> {
+    await this.engine.open();
+    const unfinished = (await this.engine.system.get(MIGRATION))?.toString();
+    if (unfinished === undefined) return;
+    await this.engine.close();
+    throw new StartError(
+      `The database is half of a migration from ${unfinished}. Run that to its end before a server uses it.`,
+    );
   }
 
   onApplicationShutdown(): Promise<void> {

@@ -18,14 +18,16 @@ const LOCK = 'lock.mdb';
 const MAKING = '.pigeonhole-making';
 const HARMLESS = new Set([LOCK, MAKING, 'lost+found']);
 
-/** Opens the store in `folder`, making folder and store if there are none. @throws StartError in one line */
-export async function openDataFolder(folder: string): Promise<Store> {
+/** Opens the store in `folder`, making folder and store if there are none and they may be written. @throws StartError */
+export async function openDataFolder(folder: string, readOnly = false): Promise<Store> {
   const described = `the folder ${folder}`;
   try {
-    makeFolder(folder);
+    if (!readOnly) makeFolder(folder);
     const names = readdirSync(folder);
     if (names.includes(DATA)) {
       await checkHeader(join(folder, DATA), folder);
+    } else if (readOnly) {
+      throw new StartError(`DATABASE_URL: ${described} holds no Pigeonhole database.`);
     } else {
       refuseForeign(names, described);
       await create(folder);
@@ -35,7 +37,7 @@ export async function openDataFolder(folder: string): Promise<Store> {
     throw new StartError(`DATABASE_URL: ${described} cannot be used: ${(error as Error).message}.`);
   }
   try {
-    return await Store.open(folder, described);
+    return await Store.open(folder, described, readOnly);
   } catch (error) {
     if (error instanceof StartError) throw error;
     throw damaged(join(folder, DATA), (error as Error).message);

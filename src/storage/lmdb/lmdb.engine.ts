@@ -9,6 +9,7 @@ import {
   StorageEngine,
   type Change,
   type EngineStats,
+  type OpenSettings,
   type RangePage,
   type RangeQuery,
   type ScanRange,
@@ -28,7 +29,7 @@ import { Writer } from './writer.js';
 const SWEEP_EVERY_MS = 500;
 const COUNT_AT_ONCE = 20_000;
 
-export interface LmdbSettings {
+export interface LmdbSettings extends OpenSettings {
   /** What the process does when the store can take no more writes. */
   readonly onFailure: (error: Error) => void;
   /** After how long a scan is broken off, milliseconds. */
@@ -75,7 +76,8 @@ export class LmdbEngine extends StorageEngine {
   }
 
   async open(): Promise<void> {
-    this.store = await openDataFolder(this.folder);
+    const { readOnly = false } = this.settings;
+    this.store = await openDataFolder(this.folder, readOnly);
     this.clock.raise(this.store.readHead().now);
     this.room = new DiskRoom(this.store);
     this.scans = new Scans(this.store, this.clock, this.room, this.settings.maxSnapshotAge);
@@ -90,7 +92,7 @@ export class LmdbEngine extends StorageEngine {
       committed: () => this.announce(),
       fail: this.settings.onFailure,
     });
-    this.sweeper = setInterval(() => this.sweep(), SWEEP_EVERY_MS).unref();
+    if (!readOnly) this.sweeper = setInterval(() => this.sweep(), SWEEP_EVERY_MS).unref();
   }
 
   close(): Promise<void> {
@@ -186,6 +188,10 @@ export class LmdbEngine extends StorageEngine {
       storedBytes: this.store.size().file,
       roomBytes: this.room.available(),
     };
+  }
+
+  peers(): number {
+    return this.store.peers();
   }
 
   async backup(target: string): Promise<void> {

@@ -57,8 +57,8 @@ export class Store {
   }
 
   /** Opens the LMDB files in `folder`, which the caller has checked to be sound. @throws StartError if not ours */
-  static async open(folder: string, described: string): Promise<Store> {
-    const root = openRoot(folder);
+  static async open(folder: string, described: string, readOnly = false): Promise<Store> {
+    const root = openRoot(folder, readOnly);
     const names = [...root.getKeys({ start: undefined })].map(String);
     if (!NAMES.every((name) => names.includes(name))) {
       await root.close();
@@ -154,6 +154,13 @@ export class Store {
     return { file: total * all.pageSize, free: Math.max(0, total - used) * all.pageSize };
   }
 
+  /** How many other processes have the store open: each has a place in LMDB's table of readers, given back at its death. */
+  peers(): number {
+    this.root.readerCheck();
+    const pids = [...this.root.readerList().matchAll(/^\s*([0-9]+) /gm)].map(([, pid]) => Number(pid));
+    return new Set(pids.filter((pid) => pid !== process.pid)).size;
+  }
+
   /** Copies one instant of the store into the empty `folder`; answers the name of the file. */
   async copyTo(folder: string): Promise<string> {
     await this.root.backup(folder, true);
@@ -178,9 +185,10 @@ function textKeyed(name: string): DatabaseOptions & { name: string } {
   return { name, encoding: 'binary', keyEncoder: utf8Keys } as DatabaseOptions & { name: string };
 }
 
-function openRoot(folder: string): RootDatabase<Buffer, string> {
+function openRoot(folder: string, readOnly = false): RootDatabase<Buffer, string> {
   return open<Buffer, string>({
     path: folder,
+    readOnly,
     noSubdir: false,
     encoding: 'binary',
     overlappingSync: false,

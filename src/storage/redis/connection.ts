@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { ClientClosedError, ClientOfflineError, createClient, ErrorReply, RESP_TYPES } from '@redis/client';
 import { nameOf, type HostPort, type RedisAddress } from './redis-url.js';
 
@@ -24,6 +25,10 @@ const LOOK_EVERY_MS = 500;
 const LONGEST_PAUSE_MS = 1_000;
 /** Commands that wait for one server; more are refused. */
 const MAX_PENDING = 20_000;
+/** What this process calls itself, so that servers that share a database can count each other. */
+export const OWN_NAME = `pigeonhole-${randomBytes(6).toString('hex')}`;
+/** Finds such names in what CLIENT LIST says. */
+export const CLIENT_NAME = /(?<= name=)(pigeonhole-[0-9a-f]{12})(?= )/g;
 const BYTES = { [RESP_TYPES.BLOB_STRING]: Buffer };
 
 function makeClient(address: RedisAddress, { host, port }: HostPort) {
@@ -41,6 +46,7 @@ function makeClient(address: RedisAddress, { host, port }: HostPort) {
     username: address.username,
     password: address.password,
     database: address.database,
+    name: OWN_NAME,
     // It is unbounded, and keeps what nobody waits for any more.
     disableOfflineQueue: true,
     commandsQueueMaxLength: MAX_PENDING,

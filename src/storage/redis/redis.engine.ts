@@ -8,11 +8,13 @@ import {
   StorageEngine,
   type Change,
   type EngineStats,
+  type OpenSettings,
   type RangePage,
   type RangeQuery,
   type ScanRange,
 } from '../storage-engine.js';
 import { ChangeFeed } from './change-feed.js';
+import { CLIENT_NAME, OWN_NAME } from './connection.js';
 import { RedisDatabase } from './database.js';
 import { Nodes } from './nodes.js';
 import { bounds, RedisRanges } from './ranges.js';
@@ -26,7 +28,7 @@ const SWEEP_AT_ONCE = 100;
 const MAX_EDITS = 10;
 const LONGEST_EDIT_PAUSE_MS = 50;
 
-export interface RedisSettings {
+export interface RedisSettings extends OpenSettings {
   /** How large the change log may grow, bytes, over all servers of a cluster together. */
   readonly watchLogBytes: number;
   /** How many replicas have to have a write before it is answered. */
@@ -78,7 +80,7 @@ export class RedisEngine extends StorageEngine {
     const nodes = new Nodes(address, settings.waitReplicas, () => this.feed?.moved());
     this.nodes = nodes;
     try {
-      const { epoch, partitions } = await prepare(nodes, address, this.clock.now(), settings.report);
+      const { epoch, partitions } = await prepare(nodes, address, this.clock.now(), settings);
       this.database = new RedisDatabase(nodes, this.clock, epoch, partitions, settings.watchLogBytes);
       await this.database.each((partition) => this.database.hearTime(partition));
     } catch (error) {
@@ -88,7 +90,8 @@ export class RedisEngine extends StorageEngine {
     this.ranges = new RedisRanges(this.database);
     this.writes = new RedisWrites(this.database);
     this.feed = new ChangeFeed(this.database);
-    this.sweeper = setInterval(() => (this.sweeping ??= this.sweep()), SWEEP_EVERY_MS).unref();
+    if (!settings.readOnly)
+      this.sweeper = setInterval(() => (this.sweeping ??= this.sweep()), SWEEP_EVERY_MS).unref();
   }
 
   async close(): Promise<void> {
@@ -171,6 +174,14 @@ export class RedisEngine extends StorageEngine {
       storedBytes: used.reduce((sum, bytes) => sum + bytes, 0),
       roomBytes: Number.isFinite(room) ? room : undefined,
     };
+  }
+
+  async peers(): Promise<number> {
+    const lists = await Promise.all(
+      this.database.nodes.primaries().map((primary) => primary.send(['CLIENT', 'LIST', 'TYPE', 'normal'])),
+    );
+    const names = lists.flatMap((list) => [...String(list).matchAll(CLIENT_NAME)].map(([, name]) => name));
+    return new Set(names.filter((name) => name !== OWN_NAME)).size;
   }
 
   async backup(): Promise<void> {

@@ -1,5 +1,6 @@
 import { StartError } from '../../errors.js';
 import { nextEpoch } from '../revision.js';
+import type { OpenSettings } from '../storage-engine.js';
 import type { Connection } from './connection.js';
 import { META, slotOf } from './layout.js';
 import type { Nodes } from './nodes.js';
@@ -11,6 +12,10 @@ export const FORMAT = 1;
 const CLUSTER_PARTITIONS = 256;
 const LEAST_VERSION = 7;
 
+interface PrepareSettings extends OpenSettings {
+  readonly report: (line: string) => void;
+}
+
 /** What is written once for a database. */
 export interface Meta {
   readonly partitions: number;
@@ -20,14 +25,14 @@ export interface Meta {
 
 /**
  * Looks at the servers before anything is written to them.
- * @param report is told, a line each, what limits the promises of this deployment
+ * @param settings of which `report` is told, a line each, what limits the promises of this deployment
  * @throws StartError with one line on what is wrong
  */
 export async function prepare(
   nodes: Nodes,
   address: RedisAddress,
   now: number,
-  report: (line: string) => void,
+  { report, readOnly }: PrepareSettings,
 ): Promise<Meta> {
   const where = `Redis at ${address.seeds.map(nameOf).join(', ')}`;
   try {
@@ -38,7 +43,7 @@ export async function prepare(
     if (primaries.length === 0)
       throw new StartError(`${where} is a cluster in which no server has the slots.`);
     for (const primary of primaries) await assertSuitable(primary, report);
-    return await takeMeta(nodes, primaries, address, now, where);
+    return await takeMeta(nodes, primaries, address, now, where, readOnly);
   } catch (error) {
     if (error instanceof StartError) throw error;
     throw new StartError(`${where} cannot be used: ${(error as Error).message.split('\n')[0]}`);
@@ -87,12 +92,14 @@ async function takeMeta(
   address: RedisAddress,
   now: number,
   where: string,
+  readOnly: boolean | undefined,
 ): Promise<Meta> {
   const slot = slotOf(META);
   const read = () =>
     nodes.run({ slot, args: ['HGETALL', META], repeatable: 'repeatable' }) as Promise<Buffer[]>;
   let fields = await read();
   if (fields.length === 0) {
+    if (readOnly) throw new StartError(`${where} holds no Pigeonhole database.`);
     for (const primary of primaries) {
       if ((await primary.send(['DBSIZE'])) !== 0 && (await read()).length === 0) {
         throw new StartError(
