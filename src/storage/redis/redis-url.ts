@@ -8,6 +8,8 @@ export interface RedisAddress {
   readonly password: string | undefined;
   /** Of one server: the number of the database. */
   readonly database: number;
+  /** Into how many partitions a database is divided when it is made; an existing one stays as it is. */
+  readonly partitions: number;
 }
 
 export interface HostPort {
@@ -16,13 +18,16 @@ export interface HostPort {
 }
 
 const DEFAULT_PORT = 6379;
+/** One server has no use for more than one. A cluster's are the ceiling of useful primaries, and what a listing reads. */
+const PARTITIONS = { server: 1, cluster: 256 };
+const MAX_PARTITIONS = 16_384;
 const FORM =
-  /^redis(?<tls>s)?(?<cluster>\+cluster)?:\/\/(?:(?<username>[^:@/]*)(?::(?<password>[^@/]*))?@)?(?<hosts>[^@/?#]+)(?:\/(?<database>[0-9]{1,4})?)?$/;
+  /^redis(?<tls>s)?(?<cluster>\+cluster)?:\/\/(?:(?<username>[^:@/]*)(?::(?<password>[^@/]*))?@)?(?<hosts>[^@/?#]+)(?:\/(?<database>[0-9]{1,4})?)?(?:\?partitions=(?<partitions>[0-9]{1,5}))?$/;
 const HOST = /^(?:\[(?<ipv6>[0-9a-fA-F:.]+)\]|(?<host>[^:[\]\s,]+))(?::(?<port>[0-9]{1,5}))?$/;
 
 /** The forms that `parseRedisUrl` takes, for error messages. */
 export const REDIS_URL_FORMS =
-  'redis[s]://[user:password@]host[:port][/database] or redis[s]+cluster://[user:password@]host:port,host:port';
+  'redis[s]://[user:password@]host[:port][/database] or redis[s]+cluster://[user:password@]host:port,host:port[?partitions=n]';
 
 /** What `url` says; undefined if it is malformed. */
 export function parseRedisUrl(url: string): RedisAddress | undefined {
@@ -32,6 +37,8 @@ export function parseRedisUrl(url: string): RedisAddress | undefined {
   const seeds = parts['hosts']!.split(',').map(parseHost);
   if (seeds.includes(undefined) || (!cluster && seeds.length > 1)) return undefined;
   if (cluster && parts['database'] !== undefined) return undefined;
+  const partitions = Number(parts['partitions'] ?? PARTITIONS[cluster ? 'cluster' : 'server']);
+  if (partitions < 1 || partitions > MAX_PARTITIONS) return undefined;
   try {
     return {
       cluster,
@@ -40,6 +47,7 @@ export function parseRedisUrl(url: string): RedisAddress | undefined {
       username: parts['username'] ? decodeURIComponent(parts['username']) : undefined,
       password: parts['password'] ? decodeURIComponent(parts['password']) : undefined,
       database: Number(parts['database'] ?? 0),
+      partitions,
     };
   } catch {
     return undefined; // a malformed escape

@@ -6,6 +6,7 @@ import { compareKeys } from '../key-range.js';
 import { assertHolds, type BatchOperation, type Operation, type Outcome } from '../operation.js';
 import {
   StorageEngine,
+  type Capabilities,
   type Change,
   type EngineStats,
   type OpenSettings,
@@ -48,8 +49,6 @@ export interface RedisSettings extends OpenSettings {
  * servers; what one of them has seen has happened for all that write to the same partition.
  */
 export class RedisEngine extends StorageEngine {
-  readonly capabilities;
-
   private nodes: Nodes | undefined;
   private database!: RedisDatabase;
   private ranges!: RedisRanges;
@@ -65,12 +64,16 @@ export class RedisEngine extends StorageEngine {
     private readonly clock = new Clock(),
   ) {
     super();
-    this.capabilities = {
+  }
+
+  get capabilities(): Capabilities {
+    const partitions = this.database ? this.database.layout.partitions.length : this.address.partitions;
+    return {
       durable: true,
       orderedTags: false,
       snapshots: false,
       atomicAcrossKeys: false,
-      totalOrder: !address.cluster,
+      totalOrder: partitions === 1,
       backup: false,
     };
   }

@@ -8,8 +8,6 @@ import { nameOf, type RedisAddress } from './redis-url.js';
 
 /** Raised by one when a server of before could not use what this one writes. */
 export const FORMAT = 1;
-/** A cluster's ceiling of useful primaries, and what a page of a listing costs at most in reads. */
-const CLUSTER_PARTITIONS = 256;
 const LEAST_VERSION = 7;
 
 interface PrepareSettings extends OpenSettings {
@@ -107,7 +105,7 @@ async function takeMeta(
         );
       }
     }
-    const partitions = address.cluster ? CLUSTER_PARTITIONS : 1;
+    const { partitions } = address;
     const epoch = nextEpoch(now, 0);
     // Two servers may start at once: the first of them decides, field by field in one command each.
     const made = { format: FORMAT, partitions, epoch };
