@@ -41,7 +41,6 @@ export class Nodes {
   private refreshing: Promise<void> | undefined;
   private refreshedAt = -Infinity;
   private closed = false;
-  private readonly underWay = new Set<Promise<Reply>>();
 
   constructor(
     private readonly address: RedisAddress,
@@ -94,19 +93,11 @@ export class Nodes {
       }, DEADLINE_MS);
     });
     const work = this.attempt(call, attempt);
-    const done = () => this.underWay.delete(work);
-    this.underWay.add(work);
-    work.then(done, done); // it may fail behind the deadline
     try {
       return await Promise.race([work, deadline]);
     } finally {
       clearTimeout(timer);
     }
-  }
-
-  /** Resolves once everything that was sent so far has been answered, or given up. */
-  async settle(): Promise<void> {
-    await Promise.allSettled(this.underWay);
   }
 
   /** Reads anew who has which slot; once for all who ask meanwhile. */
@@ -125,7 +116,7 @@ export class Nodes {
     let redirections = 0;
     let wait = FIRST_PAUSE_MS;
     let asked: Connection | undefined;
-    while (!attempt.over) {
+    while (!attempt.over && !this.closed) {
       const connection = asked ?? this.ownerOf(call.slot);
       try {
         if (!connection) throw new NoOwner();
@@ -163,8 +154,14 @@ export class Nodes {
     throw this.unreachable();
   }
 
+  /** @throws DatabaseError, ErrorReply if the server will never take it; what may pass, the next call meets too */
   private async load(connection: Connection, { script }: Call): Promise<void> {
-    await connection.send(['SCRIPT', 'LOAD', script!.source]).catch(() => undefined);
+    try {
+      await connection.send(['SCRIPT', 'LOAD', script!.source]);
+    } catch (error) {
+      const remedy = remedyFor(error);
+      if (remedy.kind === 'final') throw remedy.error;
+    }
   }
 
   private async replicate(connection: Connection): Promise<void> {

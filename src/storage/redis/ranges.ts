@@ -47,9 +47,12 @@ interface Cut {
 /** Larger values are fetched one by one, when it is certain that they are wanted. */
 const MAX_VALUE_ALONG = 64 * 1024;
 const BYTES_AT_ONCE = 4 * 2 ** 20;
-const SPARE_NAMES = 3;
-const SCAN_NAMES = 4096;
+/** Names that a scan holds ready, and how much it gives out at once. */
+const SCAN_NAMES = 1024;
 const LEAST_SCAN_NAMES = 16;
+const CHUNK_NAMES = 256;
+const CHUNK_BYTES = 2 ** 20;
+const NO_VALUE = Buffer.alloc(0);
 
 export class RedisRanges {
   constructor(private readonly database: RedisDatabase) {}
@@ -60,8 +63,7 @@ export class RedisRanges {
     const partitions = this.database.layout.partitionsOf(prefix);
     const valueBytes = Math.max(maxValue, Math.ceil(BYTES_AT_ONCE / partitions.length));
     const cut = { prefix, after, reverse, delimiter, maxValue, valueBytes };
-    const share =
-      partitions.length === 1 ? limit + 1 : Math.ceil((limit / partitions.length) * 2) + SPARE_NAMES;
+    const share = shareOf(limit + 1, partitions.length);
     let parts = await Promise.all(partitions.map((partition) => this.read(partition, cut, share)));
     for (;;) {
       const merged = merge(parts, reverse, limit + 1);
@@ -86,8 +88,7 @@ export class RedisRanges {
       const bound = lowest(buffers.map(({ upTo }) => upTo));
       const names = buffers.flatMap((part) => upTo(part.names, bound));
       names.sort((a, b) => compareKeys(a.name, b.name));
-      const entries = await this.entriesOf(names, values);
-      if (entries.length > 0) yield entries;
+      yield* this.chunksOf(names, values);
       if (bound === undefined) return;
       await Promise.all(
         buffers.map(async (part, i) => {
@@ -162,17 +163,21 @@ export class RedisRanges {
     return value ? { ...header!, value } : this.fetch(header!.key);
   }
 
-  private async entriesOf(names: readonly Name[], values: boolean): Promise<Entry[]> {
-    const entries: Entry[] = [];
+  /** The entries of `names`, with large values got as they are wanted, so that memory does not grow with them. */
+  private async *chunksOf(names: readonly Name[], values: boolean): AsyncIterable<readonly Entry[]> {
+    let chunk: Entry[] = [];
+    let bytes = 0;
     for (const { header, value } of names) {
-      if (!values) entries.push({ ...header!, value: Buffer.alloc(0) });
-      else if (value) entries.push({ ...header!, value });
-      else {
-        const entry = await this.fetch(header!.key);
-        if (entry) entries.push(entry);
-      }
+      const known = values ? value : NO_VALUE;
+      const entry = known ? { ...header!, value: known } : await this.fetch(header!.key);
+      if (!entry) continue;
+      chunk.push(entry);
+      bytes += entry.value.length;
+      if (chunk.length < CHUNK_NAMES && bytes < CHUNK_BYTES) continue;
+      yield chunk;
+      [chunk, bytes] = [[], 0];
     }
-    return entries;
+    if (chunk.length > 0) yield chunk;
   }
 
   /** The live entry under `key`, in one round trip. */
@@ -190,6 +195,12 @@ export class RedisRanges {
     for (const { partition, mark } of parts) marks[partition.id] = mark;
     return encodePosition(this.database.epoch, marks);
   }
+}
+
+/** How many names of a partition a page of `names` needs: the mean and three deviations, so that few are asked again. */
+function shareOf(names: number, partitions: number): number {
+  const mean = names / partitions;
+  return partitions === 1 ? names : Math.ceil(mean + 3 * Math.sqrt(mean)) + 1;
 }
 
 /** The bounds of ZRANGEBYLEX for the keys of a cut. */

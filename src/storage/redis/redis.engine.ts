@@ -57,6 +57,8 @@ export class RedisEngine extends StorageEngine {
   private sweeping: Promise<void> | undefined;
   private sweeper: NodeJS.Timeout | undefined;
   private closed = false;
+  /** Writes that have not been answered: one may take several commands. */
+  private readonly underWay = new Set<Promise<unknown>>();
 
   constructor(
     private readonly address: RedisAddress,
@@ -102,7 +104,7 @@ export class RedisEngine extends StorageEngine {
     this.closed = true;
     clearInterval(this.sweeper);
     this.feed?.close();
-    await this.nodes?.settle();
+    await Promise.allSettled(this.underWay);
     this.nodes?.close();
   }
 
@@ -115,7 +117,7 @@ export class RedisEngine extends StorageEngine {
   }
 
   write(operation: Operation): Promise<Outcome> {
-    return operation.op === 'edit' ? this.edit(operation) : this.writes.one(operation);
+    return this.settled(operation.op === 'edit' ? this.edit(operation) : this.writes.one(operation));
   }
 
   batch(
@@ -123,7 +125,8 @@ export class RedisEngine extends StorageEngine {
     atomic: boolean,
     maxBytes?: number,
   ): Promise<(Outcome | DatabaseError)[]> {
-    return atomic ? this.writes.atomic(operations, maxBytes) : this.writes.pipeline(operations, maxBytes);
+    const { writes } = this;
+    return this.settled(atomic ? writes.atomic(operations, maxBytes) : writes.pipeline(operations, maxBytes));
   }
 
   range(query: RangeQuery): Promise<RangePage> {
@@ -201,11 +204,11 @@ export class RedisEngine extends StorageEngine {
     },
     put: async (name: string, value: Buffer) => {
       const { partition, name: hash } = this.database.layout.system;
-      await this.database.change(partition, 'HSET', hash, name, value);
+      await this.settled(this.database.change(partition, 'HSET', hash, name, value));
     },
     delete: async (name: string) => {
       const { partition, name: hash } = this.database.layout.system;
-      await this.database.change(partition, 'HDEL', hash, name);
+      await this.settled(this.database.change(partition, 'HDEL', hash, name));
     },
     list: async (prefix: string) => {
       const { partition, name: hash } = this.database.layout.system;
@@ -218,6 +221,14 @@ export class RedisEngine extends StorageEngine {
       return records.toSorted((a, b) => compareKeys(a.name, b.name));
     },
   };
+
+  /** Closing waits for it. */
+  private settled<T>(work: Promise<T>): Promise<T> {
+    const done = () => this.underWay.delete(work);
+    this.underWay.add(work);
+    work.then(done, done);
+    return work;
+  }
 
   /** What to write is made here, and written if nobody else has written meanwhile. */
   private async edit({ key, edit, condition }: Extract<Operation, { op: 'edit' }>): Promise<Outcome> {

@@ -16,6 +16,8 @@ export interface Script {
   readonly sha: string;
 }
 
+/** Makes the record of a new database. */
+export const MAKE = script('make');
 /** Does operations. */
 export const WRITE = script('common', 'changing', 'write');
 /** Removes what has expired. */

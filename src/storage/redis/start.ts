@@ -5,6 +5,7 @@ import type { Connection } from './connection.js';
 import { META, slotOf } from './layout.js';
 import type { Nodes } from './nodes.js';
 import { nameOf, type RedisAddress } from './redis-url.js';
+import { MAKE } from './scripts.js';
 
 /** Raised by one when a server of before could not use what this one writes. */
 export const FORMAT = 1;
@@ -105,15 +106,10 @@ async function takeMeta(
         );
       }
     }
-    const { partitions } = address;
-    const epoch = nextEpoch(now, 0);
-    // Two servers may start at once: the first of them decides, field by field in one command each.
-    const made = { format: FORMAT, partitions, epoch };
-    for (const [field, value] of Object.entries(made)) {
-      const args = ['HSETNX', META, field, String(value)];
-      await nodes.run({ slot, args, repeatable: 'repeatable', write: true });
-    }
-    fields = await read();
+    const made = ['format', FORMAT, 'partitions', address.partitions, 'epoch', nextEpoch(now, 0)];
+    const args = ['EVALSHA', MAKE.sha, '1', META, ...made.map(String)];
+    const call = { slot, args, script: MAKE, repeatable: 'repeatable', write: true } as const;
+    fields = (await nodes.run(call)) as Buffer[];
   }
   const meta = new Map<string, number>();
   for (let i = 0; i < fields.length; i += 2)

@@ -70,5 +70,6 @@ local function finish()
   if not changed then return end
   trimLog()
   redis.call('HSET', state, 'tag', tag, 'now', string.format('%.0f', now), 'floor', floor, 'count', count, 'bytes', bytes)
-  redis.call('SPUBLISH', state, tag)
+  -- Only a hint: that the user may use no channels must not fail what has been done.
+  redis.pcall('SPUBLISH', state, tag)
 end
