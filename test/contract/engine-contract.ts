@@ -9,6 +9,7 @@ import { durabilityRules } from './rules/durability.js';
 import { entryRules } from './rules/entries.js';
 import { expiryRules } from './rules/expiry.js';
 import { keyRules } from './rules/keys.js';
+import { positionRules } from './rules/positions.js';
 import { rangeRules } from './rules/ranges.js';
 import { scanRules } from './rules/scans.js';
 import { systemRules } from './rules/system.js';
@@ -30,6 +31,7 @@ export const RULES: readonly Rule[] = [
   ...systemRules,
   ...durabilityRules,
   ...changeLogRules,
+  ...positionRules,
 ];
 
 /** The rules that an engine is held to: those of a capability it does not declare are left out. */

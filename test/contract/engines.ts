@@ -2,16 +2,30 @@ import { copyFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { LmdbEngine } from '../../src/storage/lmdb/lmdb.engine.js';
 import { MemoryEngine } from '../../src/storage/memory.engine.js';
+import { decodePosition, encodePosition, START, type Mark } from '../../src/storage/redis/position.js';
 import { parseRedisUrl } from '../../src/storage/redis/redis-url.js';
 import { RedisEngine } from '../../src/storage/redis/redis.engine.js';
+import { formatTag, parseTag } from '../../src/storage/revision.js';
 import type { RedisCluster } from '../support/redis-cluster.js';
 import type { RedisServer } from '../support/redis-server.js';
 import type { EngineFactory } from './rule.js';
 
 export const MAX_SNAPSHOT_AGE = 600_000;
 
+/** Of the engines whose positions look like their tags. */
+function forgedTags(position: string): string[] {
+  const { epoch, sequence } = parseTag(position)!;
+  return [
+    formatTag(epoch, sequence + 1),
+    formatTag(epoch, 2 ** 52 - 1),
+    ...[-1, 1, 1000].map((by) => formatTag(epoch + by, sequence)),
+    ...[-1, 1].map((by) => formatTag(epoch + by, sequence - 1)),
+  ];
+}
+
 export const memory: EngineFactory = {
   make: (clock) => new MemoryEngine(clock),
+  forgedPositions: forgedTags,
   storedEntries: (engine) => (engine as MemoryEngine)['entries'].size,
 };
 
@@ -22,33 +36,55 @@ export const lmdb: EngineFactory = {
       { onFailure: mustNotFail, maxSnapshotAge: MAX_SNAPSHOT_AGE, watchLogBytes: 2 ** 20 },
       clock,
     ),
+  forgedPositions: forgedTags,
   restore: (file, folder) => copyFileSync(file, join(folder, 'data.mdb')),
   storedEntries: (engine) => (engine as LmdbEngine)['store'].entryCount(),
 };
 
 /** In servers that run once the tests do, emptied for every rule. */
 export function redisAt(cluster: boolean, started: () => RedisServer | RedisCluster): EngineFactory {
-  const anywhere = `redis${cluster ? '+cluster' : ''}://127.0.0.1:1`;
+  // Fewer than a cluster has unless it is told: what is tested is the same, and every listing asks all of them.
+  const partitions = cluster ? 16 : 1;
+  const url = (base: string) => `${base}?partitions=${partitions}`;
+  const nowhere = `redis${cluster ? '+cluster' : ''}://127.0.0.1:1`;
   return {
     make: (clock, folder) =>
       new RedisEngine(
-        parseRedisUrl(folder === '' ? anywhere : started().url)!,
-        { watchLogBytes: 2 ** 20, waitReplicas: 0, report: () => undefined },
+        parseRedisUrl(url(folder === '' ? nowhere : started().url))!,
+        { watchLogBytes: partitions * 2 ** 18, waitReplicas: 0, report: () => undefined },
         clock,
       ),
     clean: async () => {
       const server = started();
-      const nodes = 'nodes' in server ? server.nodes : [server];
-      await Promise.all(nodes.map((node) => node.cli('FLUSHALL')));
+      await Promise.all(('nodes' in server ? server.nodes : [server]).map((node) => node.flush()));
     },
+    forgedPositions: (position) => forgedMarks(position, partitions),
     storedEntries: async (engine) => {
-      const { layout } = (engine as RedisEngine)['database'];
-      const counts = layout.partitions.map(async (partition) =>
-        (engine as RedisEngine)['database'].read(partition, 'ZCARD', partition.index),
-      );
-      return (await Promise.all(counts)).reduce<number>((sum, count) => sum + (count as number), 0);
+      const database = (engine as RedisEngine)['database'];
+      const counts = await database.each((partition) => database.read(partition, 'ZCARD', partition.index));
+      return (counts as number[]).reduce((sum, count) => sum + count, 0);
     },
   };
+}
+
+function forgedMarks(position: string, partitions: number): string[] {
+  const epoch = Buffer.from(position, 'base64url').readUInt32BE(0);
+  const marks = decodePosition(position, epoch, partitions)!;
+  const last = marks.findLastIndex(({ sequence }) => sequence > 0);
+  const { sequence, random } = marks[last]!;
+  const other = random === 'ffff' ? '0000' : 'ffff';
+  const forged: Mark[] = [
+    { sequence: sequence + 1, random },
+    { sequence: 2 ** 48, random },
+    { sequence, random: other },
+    { sequence: sequence + 1, random: other },
+  ];
+  return [
+    ...[-1, 1, 1000].map((by) => encodePosition(epoch + by, marks)),
+    ...forged.map((mark) => encodePosition(epoch, marks.with(last, mark))),
+    encodePosition(epoch, marks.slice(1)),
+    encodePosition(epoch, [...marks, START]),
+  ];
 }
 
 function mustNotFail(error: Error): void {

@@ -13,6 +13,8 @@ export interface EngineFactory {
   restore?(file: string, folder: string): void;
   /** Empties what is not in a folder. */
   clean?(): Promise<void>;
+  /** Positions as this engine writes them that it has never given out: of the future, of other databases. */
+  forgedPositions(position: string): string[];
   /** How many entries the store holds, those too that have expired and wait to be swept. */
   storedEntries(engine: StorageEngine): Awaitable<number>;
 }
@@ -65,6 +67,10 @@ export class World {
     this.others.push(engine);
     await engine.open();
     return engine;
+  }
+
+  forgedPositions(position: string): string[] {
+    return this.factory.forgedPositions(position);
   }
 
   storedEntries(): Awaitable<number> {

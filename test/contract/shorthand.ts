@@ -11,6 +11,11 @@ interface PutOptions {
   readonly condition?: Condition;
 }
 
+/** A key that shares its `{tag}` with all others made here: every engine does atomic batches over them. */
+export function tied(name: string): string {
+  return `{t}${name}`;
+}
+
 export function putOf(key: string, value: string | Buffer, options: PutOptions = {}): BatchOperation {
   const { type = TEXT, expiry = 'never', condition } = options;
   return { op: 'put', key, value: Buffer.from(value as string), type, expiry, condition };

@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { rmSync } from 'node:fs';
+import { connect } from 'node:net';
 import { cli } from './redis-cli.js';
 import { Guardian } from './redis-guardian.js';
 import { releasePort, takePort } from './redis-ports.js';
@@ -96,6 +97,19 @@ export class RedisServer {
     const login = auth ? ['--no-auth-warning', '-a', auth.password] : [];
     const tls = certificate ? ['--tls', '--cacert', certificate.cert] : [];
     return cli(this.port, ...login, ...tls, ...args);
+  }
+
+  /** FLUSHALL, without a process and without credentials or TLS: tests that empty a server often use it. */
+  flush(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const socket = connect(this.port, '127.0.0.1', () => socket.write('FLUSHALL\r\n'));
+      socket.once('data', (reply) => {
+        socket.destroy();
+        if (reply.toString().startsWith('+OK')) resolve();
+        else reject(new Error(`FLUSHALL: ${reply.toString()}`));
+      });
+      socket.once('error', reject);
+    });
   }
 
   /** Sends a signal, to its background saves too, and waits for the end. A paused one ends by SIGKILL only. */

@@ -3,6 +3,7 @@ import type { Entry } from '../../../src/storage/entry.js';
 import { MemoryEngine } from '../../../src/storage/memory.engine.js';
 import type { BatchOperation, Outcome } from '../../../src/storage/operation.js';
 import type { ScanRange } from '../../../src/storage/storage-engine.js';
+import { crossSlotLiars } from './cross-slot.js';
 import { entriesOf, replacing, type Liar } from './liar.js';
 
 /** Engines that lie in one of their parts. */
@@ -83,6 +84,7 @@ export const engineLiars: readonly Liar[] = [
       }
     }),
   },
+  ...crossSlotLiars,
   {
     lie: 'stops a pipeline at the first refusal',
     caughtBy: 'in a pipeline what is refused stands in its place',
@@ -133,6 +135,21 @@ export const engineLiars: readonly Liar[] = [
     ),
   },
   {
+    lie: 'goes on in a scan by the number of entries it has shown',
+    caughtBy: 'a scan while others write',
+    make: replacing(
+      'scan',
+      (engine) =>
+        async function* ({ prefix }: ScanRange) {
+          for (let shown = 0; ; shown += 256) {
+            const chunk = engine['sorted'](prefix, 1).slice(shown, shown + 256);
+            if (chunk.length === 0) return;
+            yield chunk;
+          }
+        },
+    ),
+  },
+  {
     lie: 'loses the place of a scan whose reader stops early',
     caughtBy: 'a reader that stops early',
     make: replacing('scan', (engine) => {
@@ -149,6 +166,24 @@ export const engineLiars: readonly Liar[] = [
     lie: 'calls itself durable and is not',
     caughtBy: 'every entry is the same after a restart',
     make: replacing('capabilities', ({ capabilities }) => ({ ...capabilities, durable: true })),
+  },
+  {
+    lie: 'drops the second half of a pipeline when it is closed',
+    caughtBy: 'closing settles the writes under way',
+    make: (clock) => {
+      const engine = new MemoryEngine(clock);
+      const honest = engine.batch.bind(engine);
+      let closed = false;
+      engine.close = async () => void (closed = true);
+      engine.batch = async (operations, atomic) => {
+        const half = Math.ceil(operations.length / 2);
+        const outcomes = await honest(operations.slice(0, half), atomic);
+        await new Promise(setImmediate);
+        if (closed) throw new DatabaseError('unavailable', 'Closed.');
+        return [...outcomes, ...(await honest(operations.slice(half), atomic))];
+      };
+      return engine;
+    },
   },
   {
     lie: 'drops the writes under way when it is closed',

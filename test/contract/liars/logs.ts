@@ -1,3 +1,4 @@
+import { compareKeys } from '../../../src/storage/key-range.js';
 import { MemoryEngine } from '../../../src/storage/memory.engine.js';
 import type { Change } from '../../../src/storage/storage-engine.js';
 import { replacing, type Liar } from './liar.js';
@@ -23,6 +24,11 @@ export const logLiars: readonly Liar[] = [
     lie: 'logs out of order',
     caughtBy: EVERY_CHANGE,
     make: logging((changes) => changes.toSorted((a, b) => a.key.localeCompare(b.key) || -1)),
+  },
+  {
+    lie: 'logs each key in order, and the keys in another',
+    caughtBy: 'changes of all keys are in the log in one order',
+    make: logging((changes) => changes.toSorted((a, b) => compareKeys(a.key, b.key))),
   },
   {
     lie: 'logs a change twice',
@@ -80,6 +86,23 @@ export const logLiars: readonly Liar[] = [
       'changes',
       (engine) => (position: string) => MemoryEngine.prototype.changes.call(engine, position) ?? [],
     ),
+  },
+  {
+    lie: 'overlooks what stands behind a position',
+    caughtBy: 'a position that is garbage',
+    make: replacing(
+      'changes',
+      (engine) => (position: string) =>
+        MemoryEngine.prototype.changes.call(engine, position.slice(0, engine.position().length)),
+    ),
+  },
+  {
+    lie: 'breaks when it cannot read a position',
+    caughtBy: 'a position with one character changed',
+    make: replacing('changes', (engine) => (position: string) => {
+      if (/[^0-9a-f-]/.test(position)) throw new TypeError('no number');
+      return MemoryEngine.prototype.changes.call(engine, position);
+    }),
   },
   {
     lie: 'lets its log grow for ever',

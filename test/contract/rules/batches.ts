@@ -1,19 +1,53 @@
 import { expect } from '@jest/globals';
 import { DatabaseError } from '../../../src/errors.js';
 import type { BatchOperation } from '../../../src/storage/operation.js';
-import { entryOf, headerOf, incrOf, kindOf, namesOf, put, putOf, refusalOf, textOf } from '../shorthand.js';
+import {
+  entryOf,
+  headerOf,
+  incrOf,
+  kindOf,
+  namesOf,
+  put,
+  putOf,
+  refusalOf,
+  textOf,
+  tied,
+} from '../shorthand.js';
 import type { Rule } from '../rule.js';
 
 const NOT_A_NUMBER = 'text';
+const [A, B, C, Z] = ['a', 'b', 'c', 'z'].map(tied) as [string, string, string, string];
 
 /** What an atomic batch is refused for, each with its code. */
 const REFUSED: readonly (readonly [BatchOperation, string])[] = [
-  [{ op: 'check', key: 'a', condition: { ifNoneMatch: '*' } }, 'precondition-failed'],
-  [{ op: 'get', key: 'a', condition: { ifMatch: [] } }, 'precondition-failed'],
-  [putOf('new', 'x', { condition: { ifMatch: '*' } }), 'precondition-failed'],
-  [{ op: 'delete', key: 'a', condition: { ifMatch: [] } }, 'precondition-failed'],
-  [incrOf('a', 1n), 'not-an-integer'],
-  [{ op: 'touch', key: 'absent', expiry: 'never' }, 'missing-key'],
+  [{ op: 'check', key: A, condition: { ifNoneMatch: '*' } }, 'precondition-failed'],
+  [{ op: 'get', key: A, condition: { ifMatch: [] } }, 'precondition-failed'],
+  [putOf(tied('new'), 'x', { condition: { ifMatch: '*' } }), 'precondition-failed'],
+  [{ op: 'delete', key: A, condition: { ifMatch: [] } }, 'precondition-failed'],
+  [incrOf(A, 1n), 'not-an-integer'],
+  [{ op: 'touch', key: tied('absent'), expiry: 'never' }, 'missing-key'],
+];
+
+/** Keys that Redis would put into one slot: the same, or of one text between the first `{` and the next `}`. */
+const KEPT_TOGETHER = [
+  ['a', 'a'],
+  ['{t}a', '{t}b', 'x{t}'],
+  ['{é/😀}', '{é/😀}a'],
+  ['{t}{u}', '{t}'],
+  ['a{t}b{u}', '{t}{v}'],
+  ['{{t}a', '{{t}b'],
+];
+
+/** Some of which lie together by chance. */
+const KEPT_APART = [
+  ['a', 'b'],
+  ['{t}a', '{u}a'],
+  ['{t}a', '{t}b', 'c'],
+  ['{}a', '{}b'],
+  ['{ta', '{tb'],
+  ['t}a', 't}b'],
+  ['{}{t}a', '{}{t}b'],
+  ['k3', 'k9', 'k27'],
 ];
 
 /** Batches: atomic, or a pipeline. */
@@ -30,18 +64,18 @@ export const batchRules: readonly Rule[] = [
     async run({ engine }) {
       const outcomes = await engine.batch(
         [
-          putOf('a', '1', { condition: { ifNoneMatch: '*' } }),
-          { op: 'get', key: 'a' },
-          incrOf('a', 41n),
-          { op: 'check', key: 'a', condition: { ifMatch: '*' } },
-          putOf('a', '42!', { type: 'x/y', expiry: 'keep' }),
-          { op: 'touch', key: 'a', expiry: { in: 1000 } },
-          { op: 'get', key: 'a' },
-          { op: 'delete', key: 'a' },
-          { op: 'get', key: 'a' },
-          { op: 'delete', key: 'a' },
-          putOf('a', 'anew', { expiry: 'keep' }),
-          putOf('b', 'other'),
+          putOf(A, '1', { condition: { ifNoneMatch: '*' } }),
+          { op: 'get', key: A },
+          incrOf(A, 41n),
+          { op: 'check', key: A, condition: { ifMatch: '*' } },
+          putOf(A, '42!', { type: 'x/y', expiry: 'keep' }),
+          { op: 'touch', key: A, expiry: { in: 1000 } },
+          { op: 'get', key: A },
+          { op: 'delete', key: A },
+          { op: 'get', key: A },
+          { op: 'delete', key: A },
+          putOf(A, 'anew', { expiry: 'keep' }),
+          putOf(B, 'other'),
         ],
         atomic,
       );
@@ -64,43 +98,43 @@ export const batchRules: readonly Rule[] = [
       expect(headerOf(entryOf(outcomes[6]!))).toEqual(headerOf(entryOf(outcomes[5]!)));
       const tags = [0, 2, 4, 5, 10, 11].map((i) => entryOf(outcomes[i]!).etag);
       expect(new Set(tags).size).toBe(tags.length);
-      const stored = (await engine.get('a'))!;
+      const stored = (await engine.get(A))!;
       expect(headerOf(stored)).toEqual(headerOf(entryOf(outcomes[10]!)));
       expect(stored.expires).toBe(0);
-      expect(await namesOf(engine)).toEqual(['a', 'b']);
+      expect(await namesOf(engine)).toEqual([A, B]);
     },
   })),
   ...REFUSED.map(([refused, code], i): Rule => ({
     rule: `an atomic batch with a refused ${refused.op} applies nothing and names code and index (case ${i + 1})`,
     async run({ engine, time }) {
-      const before = await put(engine, 'a', NOT_A_NUMBER, { type: 'text/x', expiry: { in: 9000 } });
-      await put(engine, 'gone', 'x', { expiry: { in: 10 } });
+      const before = await put(engine, A, NOT_A_NUMBER, { type: 'text/x', expiry: { in: 9000 } });
+      await put(engine, tied('gone'), 'x', { expiry: { in: 10 } });
       time.advance(10);
       const batch: BatchOperation[] = [
-        putOf('b', 'x'),
-        { op: 'touch', key: 'a', expiry: 'never' },
-        putOf('gone', 'back'),
+        putOf(B, 'x'),
+        { op: 'touch', key: A, expiry: 'never' },
+        putOf(tied('gone'), 'back'),
         refused,
-        putOf('c', 'x'),
+        putOf(C, 'x'),
       ];
       const refusal = await refusalOf(engine.batch(batch, true));
       expect([refusal.code, refusal.index]).toEqual([code, 3]);
-      const after = (await engine.get('a'))!;
+      const after = (await engine.get(A))!;
       expect(headerOf(after)).toEqual(headerOf(before));
       expect(after.value.toString()).toBe(NOT_A_NUMBER);
-      expect(await namesOf(engine)).toEqual(['a']);
+      expect(await namesOf(engine)).toEqual([A]);
       expect(await engine.count('')).toBe(1);
-      expect(kindOf(await engine.write(putOf('b', 'x')))).toBe('created');
+      expect(kindOf(await engine.write(putOf(B, 'x')))).toBe('created');
     },
   })),
   {
     rule: 'a condition in a batch sees the batch: a key created twice is refused at the second',
     async run({ engine }) {
-      const create = putOf('a', 'x', { condition: { ifNoneMatch: '*' } });
+      const create = putOf(A, 'x', { condition: { ifNoneMatch: '*' } });
       const refusal = await refusalOf(engine.batch([create, create], true));
       expect([refusal.code, refusal.index]).toEqual(['precondition-failed', 1]);
-      expect(await engine.get('a')).toBeUndefined();
-      expect((await engine.batch([create, { op: 'delete', key: 'a' }, create], true)).map(kindOf)).toEqual([
+      expect(await engine.get(A)).toBeUndefined();
+      expect((await engine.batch([create, { op: 'delete', key: A }, create], true)).map(kindOf)).toEqual([
         'created',
         'deleted',
         'created',
@@ -110,48 +144,48 @@ export const batchRules: readonly Rule[] = [
   {
     rule: 'get and delete of an absent key refuse no batch',
     async run({ engine }) {
-      const batch: BatchOperation[] = [{ op: 'get', key: 'a' }, { op: 'delete', key: 'a' }, putOf('b', 'x')];
+      const batch: BatchOperation[] = [{ op: 'get', key: A }, { op: 'delete', key: A }, putOf(B, 'x')];
       expect((await engine.batch(batch, true)).map(kindOf)).toEqual(['absent', 'absent', 'created']);
     },
   },
   {
     rule: 'in a pipeline what is refused stands in its place and the rest happens',
     async run({ engine }) {
-      await put(engine, 'a', NOT_A_NUMBER);
+      await put(engine, A, NOT_A_NUMBER);
       const outcomes = await engine.batch(
-        [putOf('b', '1'), ...REFUSED.map(([op]) => op), incrOf('b', 1n)],
+        [putOf(B, '1'), ...REFUSED.map(([op]) => op), incrOf(B, 1n)],
         false,
       );
       expect(outcomes.map(kindOf)).toEqual(['created', ...REFUSED.map(([, code]) => code), 'updated']);
       expect(outcomes.slice(1, -1).every((outcome) => outcome instanceof DatabaseError)).toBe(true);
-      expect(await textOf(engine, 'b')).toBe('2');
-      expect(await textOf(engine, 'a')).toBe(NOT_A_NUMBER);
+      expect(await textOf(engine, B)).toBe('2');
+      expect(await textOf(engine, A)).toBe(NOT_A_NUMBER);
     },
   },
   {
     rule: 'a thousand operations are one batch, on a thousand keys or all on one',
     async run({ engine }) {
       await engine.batch(
-        Array.from({ length: 1000 }, (_, i) => putOf(`k${i}`, `${i}`)),
+        Array.from({ length: 1000 }, (_, i) => putOf(tied(`k${i}`), `${i}`)),
         true,
       );
-      expect(await engine.count('k')).toBe(1000);
+      expect(await engine.count(tied('k'))).toBe(1000);
       await engine.batch(
-        Array.from({ length: 1000 }, () => incrOf('n', 1n)),
+        Array.from({ length: 1000 }, () => incrOf(tied('n'), 1n)),
         true,
       );
-      expect(await textOf(engine, 'n')).toBe('1000');
+      expect(await textOf(engine, tied('n'))).toBe('1000');
       await engine.batch(
-        Array.from({ length: 1000 }, () => incrOf('n', 1n)),
+        Array.from({ length: 1000 }, () => incrOf(tied('n'), 1n)),
         false,
       );
-      expect(await textOf(engine, 'n')).toBe('2000');
+      expect(await textOf(engine, tied('n'))).toBe('2000');
     },
   },
   {
     rule: 'readers see an atomic batch whole or not at all',
     async run({ engine }) {
-      const pair = (i: number) => [putOf('a', `${i}`), putOf('z', `${i}`)];
+      const pair = (i: number) => [putOf(A, `${i}`), putOf(Z, `${i}`)];
       await engine.batch(pair(0), true);
       let writing = true;
       const writes = Promise.all(Array.from({ length: 100 }, (_, i) => engine.batch(pair(i), true))).finally(
@@ -163,22 +197,22 @@ export const batchRules: readonly Rule[] = [
         await new Promise(setImmediate);
       }
       await writes;
-      expect(await textOf(engine, 'a')).toBe(await textOf(engine, 'z'));
+      expect(await textOf(engine, A)).toBe(await textOf(engine, Z));
     },
   },
   {
     rule: 'batches at once do not mix: money moved between accounts stays the same sum',
     async run({ engine }) {
-      await engine.batch([putOf('a', '1000'), putOf('b', '1000')], true);
+      await engine.batch([putOf(A, '1000'), putOf(B, '1000')], true);
       const moves = Array.from({ length: 100 }, (_, i) =>
         engine.batch(
-          [incrOf('a', BigInt(-i)), incrOf('b', BigInt(i)), ...(i % 3 ? [] : [incrOf('x\0', 0n)])],
+          [incrOf(A, BigInt(-i)), incrOf(B, BigInt(i)), ...(i % 3 ? [] : [incrOf(tied('x\0'), 0n)])],
           true,
         ),
       );
       await Promise.all(moves);
-      expect(Number(await textOf(engine, 'a')) + Number(await textOf(engine, 'b'))).toBe(2000);
-      expect(await textOf(engine, 'a')).toBe(`${1000 - 4950}`);
+      expect(Number(await textOf(engine, A)) + Number(await textOf(engine, B))).toBe(2000);
+      expect(await textOf(engine, A)).toBe(`${1000 - 4950}`);
     },
   },
   {
@@ -186,11 +220,44 @@ export const batchRules: readonly Rule[] = [
     async run({ engine }) {
       const [left, refusal, right] = await Promise.all([
         engine.write(putOf('left', 'x')),
-        refusalOf(engine.batch([putOf('no', 'x'), { op: 'touch', key: 'absent', expiry: 'never' }], true)),
+        refusalOf(
+          engine.batch([putOf(tied('no'), 'x'), { op: 'touch', key: tied('absent'), expiry: 'never' }], true),
+        ),
         engine.write(putOf('right', 'x')),
       ]);
       expect([left.kind, refusal.code, right.kind]).toEqual(['created', 'missing-key', 'created']);
       expect(await namesOf(engine)).toEqual(['left', 'right']);
     },
   },
+  {
+    rule: 'in a pipeline keys may lie anywhere',
+    async run({ engine }) {
+      const puts = [...new Set(KEPT_APART.flat())].map((key) => putOf(key, 'x'));
+      expect((await engine.batch(puts, false)).map(kindOf)).toEqual(puts.map(() => 'created'));
+    },
+  },
+  ...KEPT_TOGETHER.map((keys): Rule => ({
+    rule: `an atomic batch over keys that share a {tag} is done: ${keys.join(' ')}`,
+    async run({ engine }) {
+      const outcomes = await engine.batch(
+        keys.map((key) => incrOf(key, 1n)),
+        true,
+      );
+      expect(outcomes.map(kindOf)).toEqual(
+        keys.map((key, i) => (keys.indexOf(key) < i ? 'updated' : 'created')),
+      );
+    },
+  })),
+  ...KEPT_APART.map((keys): Rule => ({
+    rule: `an atomic batch over other keys is done where the engine can, else refused whole as cross-slot: ${keys.join(' ')}`,
+    async run({ engine }) {
+      const start = await engine.position();
+      const puts = keys.map((key) => putOf(key, 'x'));
+      const refusal = await refusalOf(engine.batch([...puts, puts[0]!], true));
+      const able = engine.capabilities.atomicAcrossKeys;
+      expect(refusal).toEqual(able ? { code: 'not refused' } : { code: 'cross-slot', keys });
+      expect(await engine.count('')).toBe(able ? keys.length : 0);
+      expect(await engine.changes(start)).toHaveLength(able ? keys.length + 1 : 0);
+    },
+  })),
 ];

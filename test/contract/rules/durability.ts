@@ -1,7 +1,7 @@
 import { expect } from '@jest/globals';
 import { readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { codeOf, incrOf, namesOf, portraitsOf, put, putOf, scanned, textOf } from '../shorthand.js';
+import { codeOf, incrOf, namesOf, portraitsOf, put, putOf, scanned, textOf, tied } from '../shorthand.js';
 import type { Rule } from '../rule.js';
 import { HARD_KEYS } from './keys.js';
 
@@ -31,14 +31,14 @@ export const durabilityRules: readonly Rule[] = [
     rule: 'deletions, counters and batches survive a restart, and work goes on from there',
     needs: 'durable',
     async run(world) {
-      await put(world.engine, 'gone', 'x');
-      await world.engine.write({ op: 'delete', key: 'gone' });
+      await put(world.engine, tied('gone'), 'x');
+      await world.engine.write({ op: 'delete', key: tied('gone') });
       await world.engine.write(incrOf('n', 41n));
-      await world.engine.batch([putOf('a', '1'), putOf('b', '2')], true);
-      await codeOf(world.engine.batch([putOf('c', '3'), incrOf('gone', 2n ** 70n)], true));
+      await world.engine.batch([putOf(tied('a'), '1'), putOf(tied('b'), '2')], true);
+      await codeOf(world.engine.batch([putOf(tied('c'), '3'), incrOf(tied('gone'), 2n ** 70n)], true));
       for (let restart = 0; restart < 3; restart++) {
         await world.reopen();
-        expect(await namesOf(world.engine)).toEqual(['a', 'b', 'n']);
+        expect(await namesOf(world.engine)).toEqual(['n', tied('a'), tied('b')]);
       }
       await world.engine.write(incrOf('n', 1n));
       expect(await textOf(world.engine, 'n')).toBe('42');
@@ -47,14 +47,25 @@ export const durabilityRules: readonly Rule[] = [
   {
     rule: 'closing settles the writes under way: all are answered, and kept where the engine is durable',
     async run(world) {
-      const writes = Array.from({ length: 200 }, (_, i) => put(world.engine, `k${i}`, `${i}`));
+      await put(world.engine, 'e', '');
+      const many = Array.from({ length: 1000 }, (_, i) => putOf(`m${i}`, `${i}`));
+      const writes: Promise<unknown>[] = [
+        ...Array.from({ length: 200 }, (_, i) => put(world.engine, `k${i}`, `${i}`)),
+        world.engine.batch(many, false),
+        world.engine.batch([putOf(tied('a'), 'x'), putOf(tied('b'), 'x')], true),
+        world.engine.write({ op: 'edit', key: 'e', edit: () => Buffer.from('edited') }),
+        world.engine.system.put('s', Buffer.from('secret')),
+      ];
       const closed = world.engine.close();
       const settled = await Promise.allSettled(writes);
       await closed;
       expect(settled.every(({ status }) => status === 'fulfilled')).toBe(true);
       if (!world.engine.capabilities.durable) return;
       await world.reopen();
-      expect(await world.engine.count('k')).toBe(200);
+      const counts = ['k', 'm', tied('')].map(async (prefix) => world.engine.count(prefix));
+      expect(await Promise.all(counts)).toEqual([200, 1000, 2]);
+      expect(await textOf(world.engine, 'e')).toBe('edited');
+      expect((await world.engine.system.get('s'))?.toString()).toBe('secret');
     },
   },
   {

@@ -100,7 +100,7 @@ export const expiryRules: readonly Rule[] = [
       const puts = Array.from({ length: 2500 }, (_, i) =>
         putOf(`k${i}`, 'x', { expiry: { in: 1 + (i % 9) } }),
       );
-      await engine.batch(puts, true);
+      await engine.batch(puts, false);
       await put(engine, 'stays', 'x', { expiry: { in: 1_000_000 } });
       expect(await world.storedEntries()).toBe(2501);
       time.advance(10);

@@ -31,6 +31,7 @@ export const HARD_KEYS: readonly string[] = [
   ['\ud7ff', '\ue000', '\ufffd', '\ufffe', '\uffff', '\uffff\uffff', '😀', '😀a', '\u{10000}', '\u{10ffff}'],
   ['k'.repeat(1023), 'k'.repeat(1024), `${'k'.repeat(1023)}l`, 'é'.repeat(512), '😀'.repeat(256)],
   ['\0'.repeat(1024), '\u{10ffff}'.repeat(256), '\uffff'.repeat(341)],
+  ['{', '}', '{}', '{}a', '}{', '{t}', '{t}a', '{t}b', '{t', 'a{t}', '{t}{u}', '{{t}}', '{é}', '{😀}a'],
 ].flat();
 
 /** Any well-formed text of 1 to 1024 bytes is a key, and only itself. */

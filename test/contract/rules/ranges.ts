@@ -43,7 +43,7 @@ export const rangeRules: readonly Rule[] = [
       const keys = randomKeys(random, 150);
       await engine.batch(
         keys.map((key) => putOf(key, 'x')),
-        true,
+        false,
       );
       for (const prefix of ['', 'a', 'a/', 'b/a', 'é', '\uffff', '😀', '\u{10ffff}', 'absent']) {
         for (const delimiter of [undefined, '/', 'a', '/b', '😀']) {
@@ -142,7 +142,7 @@ export const rangeRules: readonly Rule[] = [
       const keys = randomKeys(new Random(7), 300);
       await engine.batch(
         keys.map((key) => putOf(key, 'x')),
-        true,
+        false,
       );
       for (const prefix of ['', 'a', 'ab', '😀', '\uffff', '\0', 'absent'])
         expect(await engine.count(prefix)).toBe(keys.filter((key) => key.startsWith(prefix)).length);
@@ -157,7 +157,7 @@ export const rangeRules: readonly Rule[] = [
     async run({ engine }) {
       for (let block = 0; block < 25; block++) {
         const puts = Array.from({ length: 1000 }, (_, i) => putOf(`n/${block * 1000 + i}`, ''));
-        await engine.batch(puts, true);
+        await engine.batch(puts, false);
       }
       await put(engine, 'o', '');
       expect(await engine.count('n/')).toBe(25_000);

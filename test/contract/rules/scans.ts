@@ -8,7 +8,7 @@ const name = (i: number) => `k${String(i).padStart(5, '0')}`;
 async function fill({ engine }: World): Promise<void> {
   await engine.batch(
     Array.from({ length: MANY }, (_, i) => putOf(name(i), `old ${i}`)),
-    true,
+    false,
   );
 }
 
@@ -65,13 +65,37 @@ export const scanRules: readonly Rule[] = [
     needs: 'snapshots',
     async run({ engine, time }) {
       const puts = Array.from({ length: MANY }, (_, i) => putOf(name(i), 'x', { expiry: { in: 1000 } }));
-      await engine.batch(puts, true);
+      await engine.batch(puts, false);
       let count = 0;
       for await (const chunk of engine.scan({ prefix: '', values: false })) {
         count += chunk.length;
         time.advance(1000);
       }
       expect(count).toBe(MANY);
+    },
+  },
+  {
+    rule: 'a scan while others write shows what stays once, what changes old or new, and all of it in order',
+    async run(world) {
+      await fill(world);
+      const { engine } = world;
+      const seen: { key: string; text: string }[] = [];
+      for await (const chunk of engine.scan({ prefix: '', values: true })) {
+        seen.push(...chunk.map(({ key, value }) => ({ key, text: value.toString() })));
+        const changes = Array.from({ length: MANY }, (_, i) => [
+          ...(i % 10 === 3 ? [putOf(name(i), `new ${i}`)] : []),
+          ...(i % 10 === 6 ? [{ op: 'delete', key: name(i) } as const] : []),
+          ...(i > MANY / 2 ? [putOf(`${name(i)}+`, 'new')] : []),
+        ]);
+        await engine.batch(changes.flat(), false);
+      }
+      const keys = seen.map(({ key }) => key);
+      expect(keys).toEqual(inByteOrder([...new Set(keys)]));
+      const texts = new Map(seen.map(({ key, text }) => [key, text]));
+      for (let i = 0; i < MANY; i++) {
+        const allowed = i % 10 === 3 ? ['old', 'new'] : i % 10 === 6 ? ['old', undefined] : ['old'];
+        expect(allowed).toContain(texts.get(name(i))?.replace(` ${i}`, ''));
+      }
     },
   },
   {

@@ -1,0 +1,134 @@
+import { expect } from '@jest/globals';
+import type { Change } from '../../../src/storage/storage-engine.js';
+import { Random } from '../../support/random.js';
+import { apply, byKey, following, scribble, tagsOf } from '../log-shorthand.js';
+import { pause, put, putOf } from '../shorthand.js';
+import type { Rule } from '../rule.js';
+
+/** Whoever reads pages and the log from a position misses nothing and sees nothing twice. */
+export const positionRules: readonly Rule[] = [
+  {
+    rule: 'a reader goes on exactly behind every position that it was given',
+    async run({ engine }) {
+      const start = await engine.position();
+      const random = new Random(1);
+      for (let i = 0; i < 150; i++) await scribble(engine, random);
+      const all = (await following(engine, start))!;
+      expect(all.length).toBeGreaterThan(100);
+      expect(new Set(all.map(({ position }) => position)).size).toBe(all.length);
+      for (const [i, { position }] of all.entries()) {
+        const rest = (await following(engine, position))!;
+        expect(byKey(rest)).toEqual(byKey(all.slice(i + 1)));
+      }
+    },
+  },
+  {
+    rule: 'covers tells what a position shows from what it does not',
+    async run({ engine }) {
+      const start = await engine.position();
+      for (const key of ['a', 'b', 'c']) await put(engine, key, 'x');
+      const all = (await following(engine, start))!;
+      for (const [i, { position }] of all.entries()) {
+        expect(all.map((change) => engine.covers(position, change))).toEqual(all.map((_, j) => j <= i));
+        expect(engine.includes(start, position)).toBe(false);
+        expect(engine.includes(position, start)).toBe(true);
+      }
+      expect(engine.covers(await engine.position(), all.at(-1)!)).toBe(true);
+    },
+  },
+  {
+    rule: 'a position that is garbage, from the future or of another database cannot be served',
+    async run(world) {
+      const { engine } = world;
+      await put(engine, 'a', 'x');
+      await put(engine, 'b', 'x');
+      const position = await engine.position();
+      const bad = ['', 'x', '0-0', 'é', '-', '='.repeat(8), 'f'.repeat(22), 'A'.repeat(4000)];
+      const cut = [` ${position}`, `${position} `, `${position}0`, `0${position}`, position.slice(0, -1)];
+      for (const each of [...bad, ...cut, position.slice(1), ...world.forgedPositions(position)])
+        expect([each, await engine.changes(each)]).toEqual([each, undefined]);
+      expect(await engine.changes(position)).toEqual([]);
+    },
+  },
+  {
+    rule: 'a position with one character changed cannot be served, or is an earlier one',
+    async run({ engine }) {
+      const positions = [await engine.position()];
+      for (const key of ['a', 'b', 'c']) {
+        await put(engine, key, 'x');
+        positions.push(await engine.position());
+      }
+      const behind = await Promise.all(positions.map((position) => following(engine, position)));
+      const allowed = [undefined, ...behind.map((changes) => JSON.stringify(changes))];
+      const last = positions.at(-1)!;
+      for (let i = 0; i < last.length; i++) {
+        for (const character of 'AZaz09-_f') {
+          const changed = last.slice(0, i) + character + last.slice(i + 1);
+          expect(allowed).toContain(JSON.stringify(await following(engine, changed)));
+        }
+      }
+    },
+  },
+  {
+    rule: 'the log is bounded: a position that has fallen out cannot be served, and what it holds is whole',
+    async run({ engine }) {
+      const start = await engine.position();
+      const value = Buffer.alloc(60_000, 'v');
+      const positions: string[] = [];
+      for (let i = 0; i < 30; i++) {
+        const batch = Array.from({ length: 50 }, (_, j) => putOf(`k${j}`, value));
+        await engine.batch(batch, false);
+        positions.push(await engine.position());
+      }
+      expect(await engine.changes(start)).toBeUndefined();
+      const served: (readonly Change[] | undefined)[] = [];
+      for (const position of positions) served.push(await engine.changes(position));
+      const first = served.findIndex((changes) => changes !== undefined);
+      expect(first).toBeGreaterThan(0);
+      expect(served.slice(first)).not.toContain(undefined);
+      for (let i = first; i < positions.length; i++)
+        expect((await following(engine, positions[i]!))!.length).toBe(50 * (positions.length - 1 - i));
+    },
+  },
+  {
+    rule: 'pages and the log from their positions have no gap and no duplicate while others write',
+    async run({ engine }) {
+      const random = new Random(2);
+      for (let i = 0; i < 40; i++) await put(engine, `k{${i % 8}}${i % 5}`, 'x');
+      let busy = true;
+      const writers = [3, 4, 5].map(async (seed) => {
+        const own = new Random(seed);
+        for (let i = 0; busy && i < 5000; i++) {
+          await scribble(engine, own);
+          if (own.chance(0.2)) await pause(0);
+        }
+      });
+      for (let round = 0; round < 20; round++) {
+        const start = await engine.position();
+        const state = new Map<string, string>();
+        const shown: { upTo: string | undefined; position: string }[] = [];
+        let after: string | undefined;
+        do {
+          const page = await engine.range({ prefix: 'k', after, limit: 7, values: true });
+          for (const { key, etag } of page.items) state.set(key, etag);
+          shown.push({ upTo: (after = page.next), position: page.position });
+          await pause(random.below(3));
+        } while (after !== undefined);
+        const end = await engine.position();
+        const now = new Map(await tagsOf(engine));
+        const news = (await following(engine, start))!.filter((change) => {
+          const page = shown.find(({ upTo }) => upTo === undefined || change.key <= upTo)!;
+          return !engine.covers(page.position, change);
+        });
+        for (const change of news) expect(state.get(change.key) === change.etag).toBe(false);
+        apply(state, news);
+        // The log was read after the scan: what has happened since is left out of the comparison.
+        const since = new Set((await following(engine, end))!.map(({ key }) => key));
+        const settled = ([key]: [string, string]) => !since.has(key);
+        expect(new Map([...state].filter(settled))).toEqual(new Map([...now].filter(settled)));
+      }
+      busy = false;
+      await Promise.all(writers);
+    },
+  },
+];
