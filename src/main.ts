@@ -1,24 +1,27 @@
 #!/usr/bin/env node
 import 'reflect-metadata';
-import { Logger } from '@nestjs/common';
-import { NestFactory } from '@nestjs/core';
-import { AppModule } from './app.module.js';
-import { createHttp, setUp } from './app.setup.js';
+import cluster from 'node:cluster';
 import { loadConfig, type AppConfig } from './config/app-config.js';
 import { StartError } from './errors.js';
-import { ServerLogger } from './http/server-logger.js';
-import { shutDownOnSignals } from './http/shutdown.js';
-import { withoutPassword } from './storage/engine-factory.js';
+import { endWithSupervisor, speaksForAll, superviseWorkers } from './workers.js';
 
 try {
-  await serve(loadConfig(process.env));
+  const config = loadConfig(process.env);
+  if (config.workers > 1 && cluster.isPrimary) await superviseWorkers(config);
+  else await serve(config);
 } catch (error) {
   if (!(error instanceof StartError)) throw error;
   console.error(`pigeonhole: ${error.message}`);
   process.exit(1);
 }
 
+/** Loads the application only here, so that a process that looks after others stays small. */
 async function serve(config: AppConfig): Promise<void> {
+  const { NestFactory } = await import('@nestjs/core');
+  const { AppModule } = await import('./app.module.js');
+  const { createHttp, setUp } = await import('./app.setup.js');
+  const { ServerLogger } = await import('./http/server-logger.js');
+  const { shutDownOnSignals } = await import('./http/shutdown.js');
   const { gate, adapter } = createHttp(config);
   const app = await NestFactory.create(AppModule.with(config), adapter, {
     logger: new ServerLogger(config.logLevel),
@@ -27,10 +30,11 @@ async function serve(config: AppConfig): Promise<void> {
   });
   setUp(app);
   shutDownOnSignals(app, gate);
+  if (cluster.isWorker) endWithSupervisor();
   await app.listen(config.port, config.host).catch((error: NodeJS.ErrnoException) => {
     throw error instanceof StartError ? error : cannotListen(config, error);
   });
-  announce(config, await app.getUrl());
+  if (speaksForAll()) await announce(config, await app.getUrl());
 }
 
 function cannotListen({ host, port }: AppConfig, error: NodeJS.ErrnoException): Error {
@@ -49,7 +53,9 @@ function cannotListen({ host, port }: AppConfig, error: NodeJS.ErrnoException): 
   }
 }
 
-function announce(config: AppConfig, url: string): void {
+async function announce(config: AppConfig, url: string): Promise<void> {
+  const { Logger } = await import('@nestjs/common');
+  const { withoutPassword } = await import('./storage/engine-factory.js');
   const logger = new Logger('Server');
   logger.log(`Listening on ${url}, data in ${withoutPassword(config.databaseUrl)}`);
   if (config.allowAnonymous) {

@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import { availableParallelism } from 'node:os';
 import { isFQDN, validateSync } from 'class-validator';
 import { StartError } from '../errors.js';
 import { parseDuration } from './duration.js';
@@ -57,11 +58,22 @@ export class AppConfig {
   @FromEnvironment('WAIT_REPLICAS', 'a number from 0 to 5', (text) => wholeNumber(text, 0, 5))
   readonly waitReplicas: number = 0;
 
+  /** How many processes serve requests; `auto` is one for each processor. */
+  @FromEnvironment('WORKERS', 'a number from 1 to 64, or auto', (text) =>
+    text === 'auto' ? availableParallelism() : wholeNumber(text, 1, 64),
+  )
+  readonly workers: number = 1;
+
   /** How much is logged: `debug` adds a line for every request. */
   @FromEnvironment('LOG_LEVEL', `one of ${LOG_LEVELS.join(', ')}`, (text) =>
     LOG_LEVELS.find((level) => level === text),
   )
   readonly logLevel: LogLevel = 'info';
+}
+
+/** What of a limit for the whole server falls to one of its processes. */
+export function shareOf(limit: number, { workers }: AppConfig): number {
+  return Math.ceil(limit / workers);
 }
 
 /** Name and form of every setting. */
@@ -87,7 +99,7 @@ export function loadConfig(environment: NodeJS.ProcessEnv): AppConfig {
 }
 
 /** Settings that are to come. Whoever sets one believes that the server is protected, or more, than it is. */
-const UNBUILT = ['ADMIN_TOKEN', 'ADMIN_TOKEN_FILE', 'TLS_CERT', 'TLS_KEY', 'WORKERS'];
+const UNBUILT = ['ADMIN_TOKEN', 'ADMIN_TOKEN_FILE', 'TLS_CERT', 'TLS_KEY'];
 
 function refuseUnbuilt(environment: NodeJS.ProcessEnv): void {
   const set = UNBUILT.find((name) => (environment[name] ?? '') !== '');

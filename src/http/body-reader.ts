@@ -1,5 +1,6 @@
 import type { OnApplicationShutdown } from '@nestjs/common';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { AppConfig } from '../config/app-config.js';
 import { DatabaseError } from '../errors.js';
 
 const CHECK_EVERY_MS = 1_000;
@@ -61,8 +62,8 @@ export class BodyReader implements OnApplicationShutdown {
   private held = 0;
   private readonly checker = setInterval(() => this.cutLate(), CHECK_EVERY_MS).unref();
 
-  constructor(maxValueBytes: number) {
-    this.budget = Math.max(LEAST_BUDGET, BUDGET_IN_VALUES * maxValueBytes);
+  constructor({ maxValueBytes, workers }: Pick<AppConfig, 'maxValueBytes' | 'workers'>) {
+    this.budget = Math.max(LEAST_BUDGET, maxValueBytes, (BUDGET_IN_VALUES * maxValueBytes) / workers);
   }
 
   onApplicationShutdown(): void {

@@ -9,7 +9,7 @@ import { ProblemsController } from './problems.controller.js';
     {
       provide: BodyReader,
       inject: [AppConfig],
-      useFactory: (config: AppConfig) => new BodyReader(config.maxValueBytes),
+      useFactory: (config: AppConfig) => new BodyReader(config),
     },
   ],
   controllers: [ProblemsController],

@@ -1,5 +1,5 @@
 import { Injectable, Logger, type OnModuleDestroy, type OnModuleInit } from '@nestjs/common';
-import { AppConfig, isLoopback } from '../config/app-config.js';
+import { AppConfig, isLoopback, shareOf } from '../config/app-config.js';
 import { DatabaseError } from '../errors.js';
 import { StorageEngine, type Change } from '../storage/storage-engine.js';
 import { changeEvent, heartbeatEvent } from './watch-events.js';
@@ -88,13 +88,13 @@ export class WatchHub implements OnModuleInit, OnModuleDestroy {
 
   /** Whether there is room for one more, and it makes sense to wait. */
   hasRoom(): boolean {
-    return !this.stopped && this.watchers < this.config.maxWatchers;
+    return !this.stopped && this.watchers < shareOf(this.config.maxWatchers, this.config);
   }
 
   /** Counts a client in, from the snapshot on. Answers how to count it out. @throws DatabaseError `busy` */
   enter(address: string): () => void {
     if (!this.hasRoom()) {
-      const limit = this.config.maxWatchers;
+      const limit = shareOf(this.config.maxWatchers, this.config);
       throw new DatabaseError('busy', `${limit} clients are watching already (MAX_WATCHERS).`, {
         limit,
         setting: 'MAX_WATCHERS',

@@ -63,6 +63,8 @@ export interface ScanRange {
 export interface OpenSettings {
   /** Beside others that write: nothing is made, swept or written, and a store that is not there is refused. */
   readonly readOnly?: boolean;
+  /** Beside other processes of the same deployment: what they write is seen at once, and announced soon. */
+  readonly shared?: boolean;
 }
 
 /** An engine's figures, for health, metrics and the console. */

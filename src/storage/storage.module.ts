@@ -13,11 +13,12 @@ const LAST_ANSWERS_MS = 250;
     {
       provide: StorageEngine,
       inject: [AppConfig],
-      useFactory: ({ databaseUrl, maxSnapshotAge, watchLogBytes, waitReplicas }: AppConfig) =>
+      useFactory: ({ databaseUrl, maxSnapshotAge, watchLogBytes, waitReplicas, workers }: AppConfig) =>
         createEngine(databaseUrl, {
           maxSnapshotAge,
           watchLogBytes,
           waitReplicas,
+          shared: workers > 1,
           onFailure: endProcess,
           report: (line) => new Logger('Storage').warn(line),
         }),

@@ -27,6 +27,8 @@ import { Store } from './store.js';
 import { Writer } from './writer.js';
 
 const SWEEP_EVERY_MS = 500;
+/** How soon watchers hear of what another process has written. */
+const LOOK_EVERY_MS = 10;
 const COUNT_AT_ONCE = 20_000;
 
 export interface LmdbSettings extends OpenSettings {
@@ -65,6 +67,9 @@ export class LmdbEngine extends StorageEngine {
   private changed = false;
   private readonly listeners = new Set<() => void>();
   private sweeper: NodeJS.Timeout | undefined;
+  private lookout: NodeJS.Timeout | undefined;
+  /** The last sequence that this process has told its listeners of. */
+  private announced = 0;
   private closing: Promise<void> | undefined;
 
   constructor(
@@ -76,7 +81,7 @@ export class LmdbEngine extends StorageEngine {
   }
 
   async open(): Promise<void> {
-    const { readOnly = false } = this.settings;
+    const { readOnly = false, shared = false } = this.settings;
     this.store = await openDataFolder(this.folder, readOnly);
     this.clock.raise(this.store.readHead().now);
     this.room = new DiskRoom(this.store);
@@ -93,6 +98,7 @@ export class LmdbEngine extends StorageEngine {
       fail: this.settings.onFailure,
     });
     if (!readOnly) this.sweeper = setInterval(() => this.sweep(), SWEEP_EVERY_MS).unref();
+    if (shared) this.lookout = setInterval(() => this.look(), LOOK_EVERY_MS).unref();
   }
 
   close(): Promise<void> {
@@ -102,6 +108,7 @@ export class LmdbEngine extends StorageEngine {
 
   private async shutDown(): Promise<void> {
     clearInterval(this.sweeper);
+    clearInterval(this.lookout);
     await this.commits?.settle();
     this.scans?.close();
     await this.store?.close();
@@ -112,7 +119,7 @@ export class LmdbEngine extends StorageEngine {
   }
 
   get(key: string): Entry | undefined {
-    const record = this.store.entries.getBinary(key);
+    const record = this.current.entries.getBinary(key);
     return record && this.live(decode(key, record));
   }
 
@@ -132,7 +139,7 @@ export class LmdbEngine extends StorageEngine {
   }
 
   range(query: RangeQuery): RangePage {
-    return { ...readPage(this.store, query, this.now()), position: this.position() };
+    return { ...readPage(this.current, query, this.now()), position: this.position() };
   }
 
   scan(range: ScanRange): AsyncIterable<readonly Entry[]> {
@@ -141,8 +148,9 @@ export class LmdbEngine extends StorageEngine {
 
   async count(prefix: string): Promise<number> {
     const end = prefixEnd(prefix);
+    const { current } = this;
     let count = -this.countExpired(prefix);
-    if (prefix === '') return count + this.store.entryCount();
+    if (prefix === '') return count + current.entryCount();
     // In steps, so that counting millions does not hold up other requests.
     for (let start: string | Buffer | undefined = prefix; start !== undefined;) {
       const options = { start, end, limit: COUNT_AT_ONCE, values: false };
@@ -160,11 +168,12 @@ export class LmdbEngine extends StorageEngine {
   }
 
   position(): string {
-    const { epoch, sequence } = this.store.readHead();
+    const { epoch, sequence } = this.current.readHead();
     return formatTag(epoch, sequence);
   }
 
   changes(position: string): Change[] | undefined {
+    if (this.settings.shared) this.store.freshen();
     return this.log.after(position);
   }
 
@@ -212,7 +221,7 @@ export class LmdbEngine extends StorageEngine {
   }
 
   readonly system = {
-    get: (name: string) => this.store.system.getBinary(name),
+    get: (name: string) => this.current.system.getBinary(name),
     put: (name: string, value: Buffer) =>
       this.commits.submit(value.length, () => {
         this.room.claim(value.length);
@@ -220,10 +229,16 @@ export class LmdbEngine extends StorageEngine {
       }),
     delete: (name: string) => this.commits.submit(0, () => void this.store.system.remove(name)),
     list: (prefix: string) =>
-      [...this.store.system.getRange({ start: prefix || undefined, end: prefixEnd(prefix) })].map(
+      [...this.current.system.getRange({ start: prefix || undefined, end: prefixEnd(prefix) })].map(
         ({ key, value }) => ({ name: key as string, value }),
       ),
   };
+
+  /** The store for a read that sees all that has been answered, by whatever process. */
+  private get current(): Store {
+    if (this.settings.shared) this.store.freshen();
+    return this.store;
+  }
 
   private live(entry: StoredEntry): StoredEntry | undefined {
     return entry.expires !== 0 && entry.expires <= this.clock.now() ? undefined : entry;
@@ -240,6 +255,15 @@ export class LmdbEngine extends StorageEngine {
   private announce(): void {
     if (!this.changed) return;
     this.changed = false;
+    for (const listener of this.listeners) listener();
+  }
+
+  /** Looks for what other processes have written. */
+  private look(): void {
+    if (this.listeners.size === 0) return;
+    const { sequence } = this.current.readHead();
+    if (sequence === this.announced) return;
+    this.announced = sequence;
     for (const listener of this.listeners) listener();
   }
 

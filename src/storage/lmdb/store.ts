@@ -103,6 +103,11 @@ export class Store {
     );
   }
 
+  /** Lets the next read begin anew. Within a turn of the event loop it would not see what another process commits. */
+  freshen(): void {
+    this.root.resetReadTxn();
+  }
+
   entryCount(): number {
     return (this.entries.getStats() as TreeStats).entryCount;
   }
