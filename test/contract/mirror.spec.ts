@@ -1,19 +1,24 @@
-import { describe, expect, it } from '@jest/globals';
+import { beforeAll, describe, expect, it } from '@jest/globals';
 import { DatabaseError } from '../../src/errors.js';
 import type { Condition } from '../../src/storage/condition.js';
+import { compareKeys } from '../../src/storage/key-range.js';
 import type { BatchOperation, Expiry, Operation } from '../../src/storage/operation.js';
 import type { StorageEngine } from '../../src/storage/storage-engine.js';
 import { FakeTime } from '../support/fake-time.js';
 import { Random } from '../support/random.js';
+import { startCluster, type RedisCluster } from '../support/redis-cluster.js';
+import type { RedisServer } from '../support/redis-server.js';
+import { describeOnRedis, startRedis } from '../support/redis.js';
 import { makeTempFolder, removeFolder } from '../support/temp-folder.js';
-import { lmdb, memory } from './engines.js';
+import { lmdb, memory, redisAt } from './engines.js';
+import type { EngineFactory } from './rule.js';
+import { tied } from './shorthand.js';
 
 /*
  * The plain engine and the real one side by side: the same random operations at the same time must be answered the
  * same. Tags differ between databases, so each is replaced by the number under which its own engine first showed it;
  * equal numbers then mean that the same entries had equal tags.
  */
-const SEEDS = Array.from({ length: 20 }, (_, i) => i + 1);
 const STEPS = 500;
 
 const BATCHED: Operation['op'][] = ['put', 'put', 'put', 'incr', 'incr', 'delete', 'touch', 'get', 'check'];
@@ -94,6 +99,8 @@ class Author {
   constructor(
     private readonly random: Random,
     private readonly time: FakeTime,
+    /** Whether atomic batches name any keys, or only such as share a tag. */
+    private readonly acrossKeys: boolean,
   ) {}
 
   step(shown: number): Step {
@@ -106,8 +113,9 @@ class Author {
     return this.pass();
   }
 
-  private key(): string {
-    return this.random.text(UNITS, 2) || 'k';
+  private key(isTied = this.random.chance(0.3)): string {
+    const key = this.random.text(UNITS, 2) || 'k';
+    return isTied ? tied(key) : key;
   }
 
   private expiry(): Expiry {
@@ -116,9 +124,8 @@ class Author {
     return random.pick<Expiry>(['never', 'never', 'keep', { in: 1 + random.below(100) }, { at }]);
   }
 
-  private operation(shown: number, ops = EVERY): (side: Side) => Operation {
+  private operation(shown: number, ops = EVERY, key = this.key()): (side: Side) => Operation {
     const { random } = this;
-    const key = this.key();
     const expiry = this.expiry();
     const condition = this.condition(shown);
     const value = random.pick([random.bytes(random.below(30)), Buffer.from(`${random.below(100) - 50}`)]);
@@ -175,8 +182,11 @@ class Author {
   }
 
   private batch(shown: number): Step {
-    const operations = Array.from({ length: this.random.below(8) }, () => this.operation(shown, BATCHED));
     const atomic = this.random.chance(0.5);
+    const isTied = atomic && !(this.acrossKeys && this.random.chance(0.7));
+    const operations = Array.from({ length: this.random.below(8) }, () =>
+      this.operation(shown, BATCHED, isTied ? this.key(true) : undefined),
+    );
     return {
       says: `batch of ${operations.length}, atomic ${atomic}`,
       run: (side) =>
@@ -242,41 +252,77 @@ class Author {
   }
 }
 
+interface Logged {
+  readonly key: string;
+}
+
+const byKey = (a: Logged, b: Logged) => compareKeys(a.key, b.key);
+
 /** Everything that was put and deleted, in order; when what has expired is swept depends on the engine. */
-async function wholeLog(engine: StorageEngine, start: string): Promise<unknown[]> {
-  const log: unknown[] = [];
+async function wholeLog(engine: StorageEngine, start: string): Promise<Logged[]> {
+  const log: Logged[] = [];
   for (let position = start; ;) {
     const changes = (await engine.changes(position))!;
     if (changes.length === 0) return log;
     position = changes.at(-1)!.position;
     for (const { kind, key, value, entry } of changes) {
-      if (kind !== 'expire') log.push({ kind, key, value, type: entry?.type, expires: entry?.expires });
+      const change = { kind, key, value, type: entry?.type, expires: entry?.expires };
+      if (kind !== 'expire') log.push(change);
     }
   }
 }
 
-describe('memory and lmdb, side by side:', () => {
-  it.each(SEEDS)(`${STEPS} random operations are answered the same (seed %i)`, async (seed) => {
-    const folder = makeTempFolder();
-    const time = new FakeTime();
-    const sides = [memory, lmdb].map((factory) => new Side(factory.make(time.clock(), folder)));
-    const [plain, real] = sides as [Side, Side];
-    const author = new Author(new Random(seed), time);
-    try {
-      for (const { engine } of sides) await engine.open();
-      const starts = await Promise.all(sides.map(async ({ engine }) => engine.position()));
-      for (let i = 0; i < STEPS; i++) {
-        const step = author.step(plain.tagCount());
-        const where = `seed ${seed}, step ${i}: ${step.says}`;
-        const [expected, actual] = await Promise.all([plain.answerOf(step), real.answerOf(step)]);
-        expect({ where, answer: actual }).toEqual({ where, answer: expected });
+function sideBySide(name: string, factory: EngineFactory, seeds: number): void {
+  const all = Array.from({ length: seeds }, (_, i) => i + 1);
+  describe(`memory and ${name}, side by side:`, () => {
+    it.each(all)(`${STEPS} random operations are answered the same (seed %i)`, async (seed) => {
+      const folder = makeTempFolder();
+      const time = new FakeTime();
+      const sides = [memory, factory].map((each) => new Side(each.make(time.clock(), folder)));
+      const [plain, real] = sides as [Side, Side];
+      const author = new Author(new Random(seed), time, real.engine.capabilities.atomicAcrossKeys);
+      await factory.clean?.();
+      try {
+        for (const { engine } of sides) await engine.open();
+        const starts = await Promise.all(sides.map(async ({ engine }) => engine.position()));
+        for (let i = 0; i < STEPS; i++) {
+          const step = author.step(plain.tagCount());
+          const where = `seed ${seed}, step ${i}: ${step.says}`;
+          const [expected, actual] = await Promise.all([plain.answerOf(step), real.answerOf(step)]);
+          expect({ where, answer: actual }).toEqual({ where, answer: expected });
+        }
+        const logs = await Promise.all(sides.map(({ engine }, i) => wholeLog(engine, starts[i]!)));
+        // Where changes have no one order, each key's have one.
+        if (!real.engine.capabilities.totalOrder) for (const log of logs) log.sort(byKey);
+        expect(logs[1]).toEqual(logs[0]);
+        expect(logs[0]!.length).toBeGreaterThan(0);
+      } finally {
+        for (const { engine } of sides) await engine.close();
+        removeFolder(folder);
       }
-      const logs = await Promise.all(sides.map(({ engine }, i) => wholeLog(engine, starts[i]!)));
-      expect(logs[1]).toEqual(logs[0]);
-      expect(logs[0]!.length).toBeGreaterThan(0);
-    } finally {
-      for (const { engine } of sides) await engine.close();
-      removeFolder(folder);
-    }
+    });
   });
+}
+
+sideBySide('lmdb', lmdb, 20);
+
+describeOnRedis('the plain engine', (binary) => {
+  let server: RedisServer;
+  let cluster: RedisCluster;
+
+  beforeAll(async () => {
+    server = await startRedis({ binary });
+    cluster = await startCluster({ binary, replicas: 0 });
+  });
+
+  sideBySide(
+    'redis',
+    redisAt(false, () => server),
+    6,
+  );
+  sideBySide(
+    'redis+cluster',
+    redisAt(true, () => cluster),
+    4,
+  );
 });
