@@ -1,10 +1,12 @@
 import { All, Controller, Get, NotFoundException, Req, Res } from '@nestjs/common';
-import { ApiExcludeEndpoint } from '@nestjs/swagger';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { ERRORS, type ErrorCode } from '../errors.js';
 import { answerJson, answerOptions, refuseMethod } from './answer.js';
-import { DescribeProblem } from './problems.openapi.js';
 import { STATUS_OF } from './status-of.js';
+import { Documented, Undocumented } from './documented.js';
+
+/** Loaded when somebody asks for the document. */
+const docs = () => import('./problems.openapi.js');
 
 const PREFIX = '/problems/';
 const ALLOW = 'GET, HEAD, OPTIONS';
@@ -12,12 +14,9 @@ const ALLOW = 'GET, HEAD, OPTIONS';
 /** What the `type` of a problem points to: its row of the table of errors. */
 @Controller('problems')
 export class ProblemsController {
-  /**
-   * Explains an error
-   * @remarks The `type` of a problem leads here. Codes never change; titles may.
-   */
+  /** Explains an error. */
   @Get(':code')
-  @DescribeProblem()
+  @Documented(docs, 'DescribeProblem')
   show(@Req() request: IncomingMessage, @Res() response: ServerResponse): void {
     const code = codeOf(request);
     const [title, meaning] = ERRORS[code];
@@ -25,7 +24,7 @@ export class ProblemsController {
   }
 
   @All(':code')
-  @ApiExcludeEndpoint()
+  @Undocumented()
   otherMethod(@Req() request: IncomingMessage, @Res() response: ServerResponse): void {
     codeOf(request);
     if (request.method === 'OPTIONS') answerOptions(response, ALLOW);

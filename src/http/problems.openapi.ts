@@ -2,6 +2,7 @@ import { applyDecorators } from '@nestjs/common';
 import { ApiParam, ApiResponse, ApiTags } from '@nestjs/swagger';
 import { ERROR_CODES, ERRORS } from '../errors.js';
 import { STATUS_OF } from './status-of.js';
+import { about } from './about.openapi.js';
 
 const CODE = { type: 'string', enum: ERROR_CODES };
 
@@ -30,5 +31,6 @@ export function DescribeProblem(): MethodDecorator {
       description: 'The row of the table.',
       content: { 'application/json': { schema: MEANING, example } },
     }),
+    about('Explains an error', 'The `type` of a problem leads here. Codes never change; titles may.', {}),
   );
 }

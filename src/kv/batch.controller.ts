@@ -1,19 +1,21 @@
 import { All, Controller, Post, Req, Res } from '@nestjs/common';
-import { ApiExcludeEndpoint } from '@nestjs/swagger';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { AppConfig } from '../config/app-config.js';
 import { DatabaseError, MissingKeyError } from '../errors.js';
 import { answerOptions, answerPassing, problemOf, refuseMethod } from '../http/answer.js';
+import { Documented, Undocumented } from '../http/documented.js';
 import { BodyReader } from '../http/body-reader.js';
 import { STATUS_OF } from '../http/status-of.js';
 import type { BatchOperation, Outcome } from '../storage/operation.js';
-import { DescribeBatch } from './batch.openapi.js';
 import { parseBatch } from './batch-request.js';
 import { DatabaseService } from './database.service.js';
 import { expiresJson, valueMember } from './entry-json.js';
 import { contentTypeOf, essenceOf } from './media-type.js';
 import { Parameters } from './parameters.js';
 import { refuseConditions } from './preconditions.js';
+
+/** Loaded when somebody asks for the document. */
+const docs = () => import('./batch.openapi.js');
 
 const LIMIT = { bytes: 16 * 2 ** 20, what: 'A batch' };
 const ALLOW = 'POST, OPTIONS';
@@ -28,17 +30,9 @@ export class BatchController {
     private readonly config: AppConfig,
   ) {}
 
-  /**
-   * Does many operations
-   * @remarks In order, each seeing the effects of those before. If atomic, the first that fails undoes all: the answer is
-   * its problem, with its `index`. Of members with the same name the last counts.
-   * @throws {400} The batch or an operation is malformed.
-   * @throws {409} Atomic, and the value to count is no integer, or the sum no 64-bit one.
-   * @throws {412} Atomic, and a condition does not hold.
-   * @throws {413} More than 1000 operations, or than 16 MiB in or out, or a value larger than MAX_VALUE_BYTES.
-   */
+  /** Does many operations. */
   @Post()
-  @DescribeBatch()
+  @Documented(docs, 'DescribeBatch')
   async run(@Req() request: IncomingMessage, @Res() response: ServerResponse): Promise<void> {
     new Parameters(request.url!, []);
     refuseConditions(request, 'Conditions stand in the operations: `ifMatch`, `ifNoneMatch`.');
@@ -53,7 +47,7 @@ export class BatchController {
   }
 
   @All()
-  @ApiExcludeEndpoint()
+  @Undocumented()
   otherMethod(@Req() request: IncomingMessage, @Res() response: ServerResponse): void {
     if (request.method === 'OPTIONS') answerOptions(response, ALLOW);
     else refuseMethod(request, response, ALLOW);

@@ -2,6 +2,7 @@ import { applyDecorators } from '@nestjs/common';
 import { ApiHeader, ApiOperation, ApiParam, ApiQuery, ApiResponse, ApiTags } from '@nestjs/swagger';
 import { ENTRY, ENTRY_EXAMPLE, headers, KEY, optionalHeaders, TTL } from './schemas.js';
 import { EVENTS, WAIT, WATCH } from './watch.openapi.js';
+import { about } from '../http/about.openapi.js';
 
 /*
  * What the doc comments of the controllers cannot say of one entry: parameters, bodies and answers, with examples that
@@ -100,6 +101,12 @@ export function DescribeEntryGet(): MethodDecorator {
       headers: { ...VALIDATORS, ...headers('Accept-Ranges', 'Content-Range') },
     }),
     NOT_MODIFIED,
+    about('Reads one entry', '', {
+      400: 'The key is not one, or a condition is malformed.',
+      404: 'The key is not in the database, or its time has run out.',
+      412: 'If-Match or If-Unmodified-Since does not hold.',
+      416: 'The value has no byte in the Range.',
+    }),
   );
 }
 
@@ -122,6 +129,15 @@ export function DescribeEntryPut(key = PATH_KEY): MethodDecorator {
       ...headers('Location'),
     }),
     described(200, 'The key existed; value, type and expiry are replaced.', ENTRY, ENTRY_EXAMPLE, VALIDATORS),
+    about(
+      'Stores one entry',
+      'Without `ttl` it stays for ever, whatever it was before. JSON is checked and kept as its own bytes.',
+      {
+        400: 'The key, the Content-Type, `ttl` or a condition is malformed, or the value is no JSON but says so.',
+        412: 'A condition does not hold; `etag` is the tag of the entry as it is.',
+        413: 'The value is larger than MAX_VALUE_BYTES.',
+      },
+    ),
   );
 }
 
@@ -165,6 +181,17 @@ export function DescribeEntryPatch(key = PATH_KEY): MethodDecorator {
       },
       headers: VALIDATORS,
     }),
+    about(
+      'Counts, edits JSON, or changes when an entry ends',
+      'Either `incr` (then `ttl` is for a counter that is new), or `ttl` alone, or a merge patch as the body. Each is one atomic step. A patched value is compact JSON with every digit of its numbers.',
+      {
+        400: 'It is none of the three or more than one, or one of its parts is malformed.',
+        404: 'The key is not in the database; `incr` would have made it.',
+        409: 'The value is no integer, the sum no 64-bit one, or the value to patch no JSON.',
+        412: 'A condition does not hold; `etag` is the tag of the entry as it is.',
+        413: 'The patch, or what it makes of the value, is larger than MAX_VALUE_BYTES.',
+      },
+    ),
   );
 }
 
@@ -172,5 +199,14 @@ export function DescribeEntryPatch(key = PATH_KEY): MethodDecorator {
 export const DELETED = ApiResponse({ status: 204, description: 'The key is not there, or not any more.' });
 
 export function DescribeEntryDelete(): MethodDecorator {
-  return applyDecorators(TAG, PATH_KEY, WRITE_CONDITIONS, DELETED);
+  return applyDecorators(
+    TAG,
+    PATH_KEY,
+    WRITE_CONDITIONS,
+    DELETED,
+    about('Deletes one entry', 'A key that is not there is as good as deleted, so it is safe to repeat.', {
+      400: 'The key is not one, or a condition is malformed.',
+      412: 'A condition does not hold; `etag` is the tag of the entry as it is.',
+    }),
+  );
 }

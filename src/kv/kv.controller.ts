@@ -1,16 +1,18 @@
 import { All, Controller, Get, Head, Req, Res, UseFilters } from '@nestjs/common';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { ApiExcludeEndpoint } from '@nestjs/swagger';
 import { answerJson, answerOptions, refuseMethod, startText, vary } from '../http/answer.js';
+import { Documented, Undocumented } from '../http/documented.js';
 import { writePaced } from '../http/paced-writer.js';
 import type { Entry } from '../storage/entry.js';
 import { DatabaseService } from './database.service.js';
-import { DescribeAll, DescribeGet, DescribeRefusedHead, DescribeSet } from './kv.openapi.js';
 import { MissingKeyFilter } from './missing-key.filter.js';
 import { Parameters } from './parameters.js';
 import { memberAsJson } from './plain-json.js';
 import { parseGetQuery, parseSetQuery } from './original-query.js';
 import { wantsEvents, WatchEndpoint } from './watch.endpoint.js';
+
+/** Loaded when somebody asks for the document. */
+const docs = () => import('./kv.openapi.js');
 
 /**
  * The original three routes. Handlers take the raw request and write their own answer: Nest's parameter pipes and
@@ -24,40 +26,25 @@ export class KvController {
     private readonly watch: WatchEndpoint,
   ) {}
 
-  /**
-   * Refused, because GET of this path writes
-   * @throws {405} Nothing was written.
-   */
+  /** Refused, because GET of this path writes. */
   @Head('set')
-  @DescribeRefusedHead()
+  @Documented(docs, 'DescribeRefusedHead')
   headSet(@Req() request: IncomingMessage, @Res() response: ServerResponse): void {
     refuseMethod(request, response, allowOf('/set'));
   }
 
-  /**
-   * Stores one pair
-   * @remarks Durable when it is answered. It writes on GET, so pages of other sites are refused.
-   * @throws {400} The query is not one pair, or its escapes are malformed.
-   * @throws {403} Another site's page, or a prefetch, sent the request.
-   * @throws {413} The value is larger than MAX_VALUE_BYTES.
-   * @throws {504} The disk did not confirm the write; it may or may not have been applied.
-   * @throws {507} The disk is full; nothing was written.
-   */
+  /** Stores one pair. */
   @Get('set')
-  @DescribeSet()
+  @Documented(docs, 'DescribeSet')
   async set(@Req() request: IncomingMessage, @Res() response: ServerResponse): Promise<void> {
     const { key, value } = parseSetQuery(request.url!);
     const { created } = await this.database.set(key, value);
     answerJson(response, created ? 201 : 200, `{${JSON.stringify(key)}:${JSON.stringify(value)}}`);
   }
 
-  /**
-   * Reads one key
-   * @throws {400} The key is not in the database, or the query is not `?key=…`.
-   * @throws {500} The stored record fails its checksum.
-   */
+  /** Reads one key. */
   @Get('get')
-  @DescribeGet()
+  @Documented(docs, 'DescribeGet')
   get(@Req() request: IncomingMessage, @Res() response: ServerResponse): void | Promise<void> {
     const entry = this.database.get(parseGetQuery(request.url!));
     return entry instanceof Promise ? entry.then((found) => show(response, found)) : show(response, entry);
@@ -65,18 +52,15 @@ export class KvController {
 
   /** HEAD does not read the store. */
   @Head()
-  @ApiExcludeEndpoint()
+  @Undocumented()
   headAll(@Res() response: ServerResponse): void {
     startJson(response);
     response.end();
   }
 
-  /**
-   * Shows the whole database
-   * @remarks One JSON object in key order, streamed from one snapshot. It breaks off if it cannot be finished.
-   */
+  /** Shows the whole database. */
   @Get()
-  @DescribeAll()
+  @Documented(docs, 'DescribeAll')
   async showAll(@Req() request: IncomingMessage, @Res() response: ServerResponse): Promise<void> {
     if (wantsEvents(request)) {
       const since = new Parameters(request.url!, ['since']).get('since');
@@ -93,7 +77,7 @@ export class KvController {
   }
 
   @All(['/', 'get', 'set'])
-  @ApiExcludeEndpoint()
+  @Undocumented()
   otherMethod(@Req() request: IncomingMessage, @Res() response: ServerResponse): void {
     const allow = allowOf(request.url!.split('?', 1)[0]!);
     if (request.method === 'OPTIONS') answerOptions(response, allow);

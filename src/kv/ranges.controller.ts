@@ -1,8 +1,8 @@
 import { All, Controller, Delete, Get, Head, Patch, Post, Put, Req, Res } from '@nestjs/common';
-import { ApiExcludeEndpoint } from '@nestjs/swagger';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { DatabaseError } from '../errors.js';
 import { answerEmpty, answerJson, answerOptions, refuseMethod, startText, vary } from '../http/answer.js';
+import { Documented, Undocumented } from '../http/documented.js';
 import { acceptsNdjson } from './accept.js';
 import { DatabaseService } from './database.service.js';
 import { EntryEndpoint } from './entry.endpoint.js';
@@ -13,14 +13,9 @@ import { Parameters } from './parameters.js';
 import { conditionOf, refuseConditions } from './preconditions.js';
 import { Page, PAGE_PARAMETERS, pageQuery } from './range-page.js';
 import { wantsEvents, waitOf, WatchEndpoint } from './watch.endpoint.js';
-import {
-  DescribeCount,
-  DescribeImport,
-  DescribePage,
-  DescribeRangeDelete,
-  DescribeTwinPatch,
-  DescribeTwinPut,
-} from './ranges.openapi.js';
+
+/** Loaded when somebody asks for the document. */
+const docs = () => import('./ranges.openapi.js');
 
 const ALLOW = 'GET, HEAD, POST, DELETE, OPTIONS';
 
@@ -37,15 +32,9 @@ export class RangesController {
     private readonly watch: WatchEndpoint,
   ) {}
 
-  /**
-   * Counts a range
-   * @remarks The headers of GET, and KV-Count.
-   * @throws {400} A parameter or a condition is malformed.
-   * @throws {404} The `key` is not in the database.
-   * @throws {412} If-Match does not hold, or, with `key`, If-Unmodified-Since.
-   */
+  /** Counts a range. */
   @Head()
-  @DescribeCount()
+  @Documented(docs, 'DescribeCount')
   async head(@Req() request: IncomingMessage, @Res() response: ServerResponse): Promise<void> {
     if (Parameters.names(request.url!, 'key'))
       return this.entry.get(request, response, keyOf(request, []).key);
@@ -55,17 +44,9 @@ export class RangesController {
     response.end();
   }
 
-  /**
-   * Lists or exports a range, or reads one entry
-   * @remarks With `key` it is `GET /kv/{key}`, for every key, `.` and `..` too. A range is in the order of the keys' bytes. With `Accept: application/x-ndjson` the whole range is streamed from one
-   * snapshot, one entry a line; its last line has the SHA-256 of those before.
-   * @throws {400} A parameter or a condition is malformed.
-   * @throws {404} The `key` is not in the database.
-   * @throws {412} If-Match does not hold, or, with `key`, If-Unmodified-Since.
-   * @throws {416} With `key`: the value has no byte in the Range.
-   */
+  /** Lists or exports a range, or reads one entry. */
   @Get()
-  @DescribePage()
+  @Documented(docs, 'DescribePage')
   async get(@Req() request: IncomingMessage, @Res() response: ServerResponse): Promise<void> {
     if (wantsEvents(request)) return this.follow(request, response);
     if (Parameters.names(request.url!, 'key'))
@@ -77,14 +58,9 @@ export class RangesController {
     await this.answerPage(request, response);
   }
 
-  /**
-   * Imports entries
-   * @remarks Takes what an export gives, as a stream; each line is one write, and what came before a failure stays. A dry
-   * run counts a new key once for each line that has it. Without the closing line the answer is 200 with `end` false.
-   * @throws {400} A parameter is malformed, or the import is cut off; its counts say how far it came.
-   */
+  /** Imports entries. */
   @Post()
-  @DescribeImport()
+  @Documented(docs, 'DescribeImport')
   async import(@Req() request: IncomingMessage, @Res() response: ServerResponse): Promise<void> {
     if (Parameters.names(request.url!, 'key')) return this.entry.otherMethod(request, response);
     const parameters = new Parameters(request.url!, ['mode', 'dry-run']);
@@ -97,44 +73,25 @@ export class RangesController {
     answerJson(response, 200, JSON.stringify(report));
   }
 
-  /**
-   * Stores one entry, its key in the query
-   * @remarks As `PUT /kv/{key}`, for every key, `.` and `..` too.
-   * @throws {400} As there.
-   * @throws {412} As there.
-   * @throws {413} As there.
-   */
+  /** Stores one entry, its key in the query. */
   @Put()
-  @DescribeTwinPut()
+  @Documented(docs, 'DescribeTwinPut')
   put(@Req() request: IncomingMessage, @Res() response: ServerResponse): Promise<void> {
     const { key, parameters } = keyOf(request, ['ttl']);
     return this.entry.put(request, response, key, parameters);
   }
 
-  /**
-   * Counts, edits JSON, or changes when an entry ends, its key in the query
-   * @remarks As `PATCH /kv/{key}`, for every key, `.` and `..` too.
-   * @throws {400} As there.
-   * @throws {404} As there.
-   * @throws {409} As there.
-   * @throws {412} As there.
-   * @throws {413} As there.
-   */
+  /** Counts, edits JSON, or changes when an entry ends, its key in the query. */
   @Patch()
-  @DescribeTwinPatch()
+  @Documented(docs, 'DescribeTwinPatch')
   patch(@Req() request: IncomingMessage, @Res() response: ServerResponse): Promise<void> {
     const { key, parameters } = keyOf(request, ['incr', 'ttl']);
     return this.entry.patch(request, response, key, parameters);
   }
 
-  /**
-   * Deletes a range, or one entry
-   * @remarks It takes the keys that exist when it begins; repeat it if it breaks off.
-   * @throws {400} A parameter or a condition is malformed, or deleting every key is not confirmed.
-   * @throws {412} With `key`: a condition does not hold.
-   */
+  /** Deletes a range, or one entry. */
   @Delete()
-  @DescribeRangeDelete()
+  @Documented(docs, 'DescribeRangeDelete')
   async delete(@Req() request: IncomingMessage, @Res() response: ServerResponse): Promise<void> {
     if (Parameters.names(request.url!, 'key'))
       return this.entry.delete(request, response, keyOf(request, []).key);
@@ -156,7 +113,7 @@ export class RangesController {
   }
 
   @All()
-  @ApiExcludeEndpoint()
+  @Undocumented()
   otherMethod(@Req() request: IncomingMessage, @Res() response: ServerResponse): void {
     if (Parameters.names(request.url!, 'key')) this.entry.otherMethod(request, response);
     else if (request.method === 'OPTIONS') answerOptions(response, ALLOW);

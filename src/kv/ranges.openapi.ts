@@ -12,6 +12,7 @@ import {
 } from './entries.openapi.js';
 import { ENTRY_EXAMPLE, headers, ITEM, KEY, optionalHeaders } from './schemas.js';
 import { EVENTS, WAIT, WATCH } from './watch.openapi.js';
+import { about } from '../http/about.openapi.js';
 
 /* What the doc comments of RangesController cannot say: parameters, bodies and answers, with examples that run. */
 
@@ -113,6 +114,11 @@ export function DescribeCount(): MethodDecorator {
       description: 'The client has it.',
       headers: headers('ETag'),
     }),
+    about('Counts a range', 'The headers of GET, and KV-Count.', {
+      400: 'A parameter or a condition is malformed.',
+      404: 'The `key` is not in the database.',
+      412: 'If-Match does not hold, or, with `key`, If-Unmodified-Since.',
+    }),
   );
 }
 
@@ -153,6 +159,16 @@ export function DescribePage(): MethodDecorator {
       headers: headers('ETag', 'Content-Range'),
     }),
     ApiResponse({ status: 304, description: 'The client has it.', headers: headers('ETag') }),
+    about(
+      'Lists or exports a range, or reads one entry',
+      "With `key` it is `GET /kv/{key}`, for every key, `.` and `..` too. A range is in the order of the keys' bytes. With `Accept: application/x-ndjson` the whole range is streamed from one snapshot, one entry a line; its last line has the SHA-256 of those before.",
+      {
+        400: 'A parameter or a condition is malformed.',
+        404: 'The `key` is not in the database.',
+        412: 'If-Match does not hold, or, with `key`, If-Unmodified-Since.',
+        416: 'With `key`: the value has no byte in the Range.',
+      },
+    ),
   );
 }
 
@@ -176,15 +192,34 @@ export function DescribeImport(): MethodDecorator {
       },
     }),
     described(200, 'What was done.', REPORT, report),
+    about(
+      'Imports entries',
+      'Takes what an export gives, as a stream; each line is one write, and what came before a failure stays. A dry run counts a new key once for each line that has it. Without the closing line the answer is 200 with `end` false.',
+      { 400: 'A parameter is malformed, or the import is cut off; its counts say how far it came.' },
+    ),
   );
 }
 
 export function DescribeTwinPut(): MethodDecorator {
-  return DescribeEntryPut(QUERY_KEY);
+  return applyDecorators(
+    DescribeEntryPut(QUERY_KEY),
+    about(
+      'Stores one entry, its key in the query',
+      'As `PUT /kv/{key}`, for every key, `.` and `..` too.',
+      {},
+    ),
+  );
 }
 
 export function DescribeTwinPatch(): MethodDecorator {
-  return DescribeEntryPatch(QUERY_KEY);
+  return applyDecorators(
+    DescribeEntryPatch(QUERY_KEY),
+    about(
+      'Counts, edits JSON, or changes when an entry ends, its key in the query',
+      'As `PATCH /kv/{key}`, for every key, `.` and `..` too.',
+      {},
+    ),
+  );
 }
 
 export function DescribeRangeDelete(): MethodDecorator {
@@ -201,5 +236,13 @@ export function DescribeRangeDelete(): MethodDecorator {
     WRITE_CONDITIONS,
     described(200, 'How many there were.', REMOVED, { deleted: 2 }),
     DELETED,
+    about(
+      'Deletes a range, or one entry',
+      'It takes the keys that exist when it begins; repeat it if it breaks off.',
+      {
+        400: 'A parameter or a condition is malformed, or deleting every key is not confirmed.',
+        412: 'With `key`: a condition does not hold.',
+      },
+    ),
   );
 }

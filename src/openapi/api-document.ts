@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Injectable, type INestApplication } from '@nestjs/common';
 import type { OpenAPIObject } from '@nestjs/swagger';
+import { documentHandlers } from '../http/documented.js';
 import { hoistSchemas } from './components.js';
 import { addErrors } from './error-responses.js';
 
@@ -51,6 +52,7 @@ export class ApiDocument {
 
   private async build(): Promise<string> {
     const { DocumentBuilder, SwaggerModule } = await import('@nestjs/swagger');
+    await documentHandlers();
     const config = new DocumentBuilder()
       .setOpenAPIVersion('3.1.0')
       .setTitle('Pigeonhole')

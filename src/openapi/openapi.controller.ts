@@ -4,9 +4,9 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { All, Controller, Get, NotFoundException, Req, Res } from '@nestjs/common';
-import { ApiExcludeController } from '@nestjs/swagger';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { answerJson, answerOptions, GUARD_HEADERS, refuseMethod } from '../http/answer.js';
+import { Undocumented } from '../http/documented.js';
 import { ApiDocument } from './api-document.js';
 import { explorerPage } from './explorer-page.js';
 
@@ -25,16 +25,17 @@ const ALLOW = 'GET, HEAD, OPTIONS';
 
 /** The OpenAPI document and its explorer, whose scripts and styles come from this server. */
 @Controller()
-@ApiExcludeController()
 export class OpenApiController {
   constructor(private readonly document: ApiDocument) {}
 
   @Get('openapi.json')
+  @Undocumented()
   async openApi(@Res() response: ServerResponse): Promise<void> {
     answerJson(response, 200, await this.document.json());
   }
 
   @Get('docs')
+  @Undocumented()
   explorer(@Res() response: ServerResponse): void {
     // Only scripts of this very page run: a stored value could be loaded from 'self' as a script.
     const nonce = randomBytes(16).toString('base64');
@@ -54,6 +55,7 @@ export class OpenApiController {
   }
 
   @Get(['docs/swagger-ui-bundle.js', 'docs/swagger-ui.css'])
+  @Undocumented()
   async asset(@Req() request: IncomingMessage, @Res() response: ServerResponse): Promise<void> {
     const path = request.url!.split('?', 1)[0]!;
     const type = ASSETS[path];
@@ -65,6 +67,7 @@ export class OpenApiController {
   }
 
   @All(['openapi.json', 'docs', 'docs/swagger-ui-bundle.js', 'docs/swagger-ui.css'])
+  @Undocumented()
   otherMethod(@Req() request: IncomingMessage, @Res() response: ServerResponse): void {
     if (request.method === 'OPTIONS') answerOptions(response, ALLOW);
     else refuseMethod(request, response, ALLOW);
