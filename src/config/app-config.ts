@@ -1,9 +1,10 @@
 import { isIP } from 'node:net';
 import { availableParallelism } from 'node:os';
-import { isFQDN, validateSync } from 'class-validator';
+
 import { StartError } from '../errors.js';
 import { parseDuration } from './duration.js';
 import { applyEnvironment, badSetting, FromEnvironment, knownSettings } from './setting.js';
+import { isFQDN, Validator } from './validation.js';
 
 const LOG_LEVELS = ['error', 'warn', 'info', 'debug'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
@@ -87,7 +88,7 @@ export function loadConfig(environment: NodeJS.ProcessEnv): AppConfig {
   const config = new AppConfig();
   refuseUnbuilt(environment);
   const given = applyEnvironment(config, environment);
-  const [failed] = validateSync(config);
+  const [failed] = new Validator().validateSync(config);
   if (failed) throw badSetting(Object.values(failed.constraints!)[0]!, given.get(failed.property));
   if (!isLoopback(config.host) && !config.allowAnonymous) {
     throw new StartError(

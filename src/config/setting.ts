@@ -1,5 +1,5 @@
-import { ValidateBy } from 'class-validator';
 import { StartError } from '../errors.js';
+import { ValidateBy } from './validation.js';
 
 /** A field of a configuration class that the environment decides. */
 export interface Setting {
