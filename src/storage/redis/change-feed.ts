@@ -24,6 +24,7 @@ export class ChangeFeed {
   private readonly listeners = new Set<() => void>();
   private readonly wakeUps: WakeUps;
   private timer: NodeJS.Timeout | undefined;
+  private looking: Promise<void> | undefined;
   private announced = false;
   /** The last position that was asked about: a reader asks for each of many changes. */
   private decoded: { position: string; marks: readonly Mark[] | undefined } | undefined;
@@ -85,8 +86,8 @@ export class ChangeFeed {
 
   private follow(): void {
     if (this.timer) return;
-    this.timer = setInterval(() => void this.look().catch(() => undefined), LOOK_EVERY_MS).unref();
-    this.wakeUps.renew();
+    this.timer = setInterval(() => this.lookAround(), LOOK_EVERY_MS).unref();
+    this.wakeUps.open();
   }
 
   private decode(position: string): readonly Mark[] | undefined {
@@ -95,6 +96,12 @@ export class ChangeFeed {
       this.decoded = { position, marks: decodePosition(position, epoch, layout.partitions.length) };
     }
     return this.decoded.marks;
+  }
+
+  /** One at a time: a server that does not answer holds it up. */
+  private lookAround(): void {
+    const done = () => (this.looking = undefined);
+    this.looking ??= this.look().then(done, done);
   }
 
   /** Asks every partition for its last tag. */

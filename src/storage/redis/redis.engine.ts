@@ -82,7 +82,7 @@ export class RedisEngine extends StorageEngine {
 
   async open(): Promise<void> {
     const { address, settings } = this;
-    const nodes = new Nodes(address, settings.waitReplicas, () => this.feed?.moved());
+    const nodes = new Nodes(address, settings.waitReplicas, settings.report, () => this.feed?.moved());
     this.nodes = nodes;
     try {
       const { epoch, partitions } = await prepare(nodes, address, this.clock.now(), settings);
@@ -167,9 +167,7 @@ export class RedisEngine extends StorageEngine {
   }
 
   async stats(): Promise<EngineStats> {
-    const infos = await Promise.all(
-      this.database.nodes.primaries().map((primary) => infoOf(primary, 'memory')),
-    );
+    const infos = await this.database.nodes.all((primary) => infoOf(primary, 'memory'));
     const used = infos.map((info) => Number(info.get('used_memory')));
     const most = infos.map((info) => Number(info.get('maxmemory')));
     // The first server that is full refuses the keys of its slots.
@@ -183,8 +181,8 @@ export class RedisEngine extends StorageEngine {
   }
 
   async peers(): Promise<number> {
-    const lists = await Promise.all(
-      this.database.nodes.primaries().map((primary) => primary.send(['CLIENT', 'LIST', 'TYPE', 'normal'])),
+    const lists = await this.database.nodes.all((primary) =>
+      primary.send(['CLIENT', 'LIST', 'TYPE', 'normal']),
     );
     const names = lists.flatMap((list) => [...String(list).matchAll(CLIENT_NAME)].map(([, name]) => name));
     return new Set(names.filter((name) => name !== OWN_NAME)).size;

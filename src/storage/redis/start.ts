@@ -2,6 +2,7 @@ import { StartError } from '../../errors.js';
 import { nextEpoch } from '../revision.js';
 import type { OpenSettings } from '../storage-engine.js';
 import type { Connection } from './connection.js';
+import { Refused } from './failure.js';
 import { META, slotOf } from './layout.js';
 import type { Nodes } from './nodes.js';
 import { nameOf, type RedisAddress } from './redis-url.js';
@@ -35,17 +36,18 @@ export async function prepare(
 ): Promise<Meta> {
   const where = `Redis at ${address.seeds.map(nameOf).join(', ')}`;
   try {
-    const seed = await nodes.anyReady();
+    const seed = await nodes.topology.anyReady();
     await assertKind(seed, address, where);
-    await nodes.refresh();
-    const primaries = nodes.primaries();
+    await nodes.topology.refresh();
+    const primaries = nodes.topology.primaries();
     if (primaries.length === 0)
       throw new StartError(`${where} is a cluster in which no server has the slots.`);
     for (const primary of primaries) await assertSuitable(primary, report);
     return await takeMeta(nodes, primaries, address, now, where, readOnly);
   } catch (error) {
     if (error instanceof StartError) throw error;
-    throw new StartError(`${where} cannot be used: ${(error as Error).message.split('\n')[0]}`);
+    const why = error instanceof Refused ? error.why : (error as Error).message;
+    throw new StartError(`${where} cannot be used: ${why.split('\n')[0]}`);
   }
 }
 

@@ -4,68 +4,78 @@ import type { Partition } from './layout.js';
 
 const RENEW_AFTER_MS = 500;
 
+/** What is heard of one primary. */
+interface Subscription {
+  readonly partitions: readonly Partition[];
+  readonly stop: () => void;
+}
+
 /**
  * Listens to the partitions' own channels, on which every script that changes something publishes its last tag.
  *
  * A channel lives where its slot does (sharded publish and subscribe, Redis 7), so that each primary is listened to on a
- * connection of its own for the partitions it has. When one of them ends, or slots move, all are made anew: messages are
- * only hints, and what is missed is found by the look at all partitions once a second.
+ * connection of its own for the partitions it has. When one of them ends, or slots move, what no longer fits is made anew
+ * half a second later: messages are only hints, and what is missed is found by the look at all partitions once a second.
  */
 export class WakeUps {
-  private stops: (() => void)[] = [];
+  private readonly subscriptions = new Map<Connection, Subscription>();
   private renewing: NodeJS.Timeout | undefined;
   private closed = true;
-  /** Tells what an earlier renewal has set going from the present one. */
-  private round = 0;
 
   constructor(
     private readonly database: RedisDatabase,
     private readonly heard: (partition: Partition, tag: string) => void,
   ) {}
 
-  /** Begins to listen, or does so anew. */
-  renew(): void {
+  open(): void {
     this.closed = false;
-    this.renewing ??= setTimeout(
-      () => void this.listen(),
-      this.stops.length === 0 ? 0 : RENEW_AFTER_MS,
-    ).unref();
+    this.listen();
+  }
+
+  /** Looks again, a little later, whom to listen to. */
+  renew(): void {
+    if (this.closed) return;
+    this.renewing ??= setTimeout(() => this.listen(), RENEW_AFTER_MS).unref();
   }
 
   close(): void {
     this.closed = true;
     clearTimeout(this.renewing);
     this.renewing = undefined;
-    this.stopAll();
+    for (const { stop } of this.subscriptions.values()) stop();
+    this.subscriptions.clear();
   }
 
-  private async listen(): Promise<void> {
-    this.stopAll();
-    const round = ++this.round;
+  private listen(): void {
     this.renewing = undefined;
-    const gone = () => {
-      if (!this.closed && round === this.round) this.renew();
-    };
-    for (const [connection, partitions] of this.byPrimary()) {
-      const byChannel = new Map(partitions.map((partition) => [partition.state, partition]));
-      try {
-        const stop = await connection.subscribe(
-          [...byChannel.keys()],
-          (channel, tag) => this.heard(byChannel.get(channel)!, tag),
-          gone,
-        );
-        if (this.closed || round !== this.round) return stop();
-        this.stops.push(stop);
-      } catch {
-        gone();
-      }
+    const wanted = this.byPrimary();
+    for (const [primary, { partitions, stop }] of this.subscriptions) {
+      if (isSame(partitions, wanted.get(primary) ?? [])) continue;
+      stop();
+      this.subscriptions.delete(primary);
     }
+    for (const [primary, partitions] of wanted) {
+      if (!this.subscriptions.has(primary)) this.subscribe(primary, partitions);
+    }
+  }
+
+  private subscribe(primary: Connection, partitions: readonly Partition[]): void {
+    const byChannel = new Map(partitions.map((partition) => [partition.state, partition]));
+    const stop = primary.subscribe(
+      [...byChannel.keys()],
+      (channel, tag) => this.heard(byChannel.get(channel)!, tag),
+      () => {
+        this.subscriptions.delete(primary);
+        this.renew();
+      },
+    );
+    this.subscriptions.set(primary, { partitions, stop });
   }
 
   private byPrimary(): Map<Connection, Partition[]> {
     const groups = new Map<Connection, Partition[]>();
     for (const partition of this.database.layout.partitions) {
-      const owner = this.database.nodes.ownerOf(partition.slot);
+      const owner = this.database.nodes.topology.ownerOf(partition.slot);
       if (!owner) continue;
       const group = groups.get(owner);
       if (group) group.push(partition);
@@ -73,9 +83,8 @@ export class WakeUps {
     }
     return groups;
   }
+}
 
-  private stopAll(): void {
-    for (const stop of this.stops) stop();
-    this.stops = [];
-  }
+function isSame(some: readonly Partition[], others: readonly Partition[]): boolean {
+  return some.length === others.length && some.every((partition, i) => partition === others[i]);
 }

@@ -53,9 +53,10 @@ export class RedisWrites {
       const some = shares.slice(i, i + PARTITIONS_AT_ONCE);
       const left = maxBytes === undefined ? undefined : maxBytes - foundIn(outcomes);
       const settled = await Promise.allSettled(some.map((share) => this.pipe(share, left, outcomes)));
-      const failed = settled.find(({ status }) => status === 'rejected');
-      // What the other partitions were told may have been done, and nobody hears of it.
-      if (failed) throw this.failureOf((failed as PromiseRejectedResult).reason, shares.length);
+      const failures = settled.flatMap((share) =>
+        share.status === 'rejected' ? [share.reason as unknown] : [],
+      );
+      if (failures.length > 0) throw failureOf(failures, i > 0 || failures.length < settled.length);
     }
     return withinBytes(outcomes, maxBytes);
   }
@@ -69,16 +70,6 @@ export class RedisWrites {
     for (const [i, operation] of operations.entries()) {
       outcomes[places[i]!] = decodeOutcome(operation, answers[i]!, maxBytes);
     }
-  }
-
-  private failureOf(error: unknown, shares: number): unknown {
-    if (shares === 1 || !(error instanceof DatabaseError) || error.code === 'outcome-unknown') return error;
-    return new DatabaseError(
-      'outcome-unknown',
-      'A part of the batch was not answered, so that some of its operations may have been applied and others not.',
-      {},
-      { cause: error },
-    );
   }
 
   private async send(
@@ -119,6 +110,17 @@ export class RedisWrites {
 function repeatable({ op, condition }: BatchOperation): Repeatable {
   const reads = op === 'get' || op === 'check';
   return reads || ((op === 'put' || op === 'delete') && !condition) ? 'repeatable' : 'once';
+}
+
+/** What the whole batch comes to if parts of it failed; the others may have `applied` what nobody is told then. */
+function failureOf(failures: readonly unknown[], applied: boolean): unknown {
+  const isUnknown = (error: unknown) => !(error instanceof DatabaseError) || error.code === 'outcome-unknown';
+  const [first] = failures;
+  if (!applied || isUnknown(first)) return failures.find(isUnknown) ?? first;
+  return new DatabaseError(
+    'outcome-unknown',
+    'A part of the batch was not answered, so that some of its operations may have been applied and others not.',
+  );
 }
 
 /** Redis's own rule, so that what is allowed does not depend on which keys happen to lie together. */
