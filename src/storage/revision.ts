@@ -13,13 +13,17 @@ export interface Revision {
 const EPOCH_DIGITS = 8;
 const SEQUENCE_DIGITS = 13;
 
+/** The epoch of the last tag that was made, which is almost always that of the next, and its text. */
+let lastEpoch = -1;
+let lastPrefix = '';
+
 /** The tag of a revision, `6745a1f0-0000000000042`: hexadecimal and of fixed width, so that byte order is age. */
 export function formatTag(epoch: number, sequence: number): string {
-  return (
-    epoch.toString(16).padStart(EPOCH_DIGITS, '0') +
-    '-' +
-    sequence.toString(16).padStart(SEQUENCE_DIGITS, '0')
-  );
+  if (epoch !== lastEpoch) {
+    lastEpoch = epoch;
+    lastPrefix = `${epoch.toString(16).padStart(EPOCH_DIGITS, '0')}-`;
+  }
+  return lastPrefix + sequence.toString(16).padStart(SEQUENCE_DIGITS, '0');
 }
 
 const TAG = new RegExp(`^[0-9a-f]{${EPOCH_DIGITS}}-[0-9a-f]{${SEQUENCE_DIGITS}}$`);

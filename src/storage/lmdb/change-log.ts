@@ -2,8 +2,9 @@ import { crc32 } from 'node:zlib';
 import { DatabaseError } from '../../errors.js';
 import type { Revision } from '../revision.js';
 import { formatTag, parseTag } from '../revision.js';
+import { MAX_KEY_BYTES } from '../entry.js';
 import { LOGGED_VALUE_BYTES, type Change } from '../storage-engine.js';
-import { decode, encode, type StoredEntry } from './record.js';
+import { decode, encode, encodeBehind, RECORD_BYTES, type Recorded, type StoredEntry } from './record.js';
 import type { Head, Store } from './store.js';
 
 /*
@@ -35,7 +36,7 @@ const CRC_BYTES = 4;
 const TRAILER_BYTES = 16 + CRC_BYTES;
 const SEGMENT_BYTES = 64 * 1024;
 /** Of one change: its header, a key, and a record of the largest value that is kept. */
-const MAX_CHANGE_BYTES = HEADER_BYTES + 1024 + 512 + LOGGED_VALUE_BYTES;
+const MAX_CHANGE_BYTES = HEADER_BYTES + MAX_KEY_BYTES + RECORD_BYTES + 512 + LOGGED_VALUE_BYTES;
 const MAX_CHANGES = 100_000;
 const READ_BYTES = 256 * 1024;
 /** The library's types know options only as a version. */
@@ -61,17 +62,19 @@ export class ChangeLogWriter {
     this.count = 0;
   }
 
-  /** A put of `entry`, whose record in the store is `record`. */
-  put(head: Head, entry: StoredEntry, record: Buffer): void {
-    if (entry.size <= LOGGED_VALUE_BYTES) return this.add(head, entry.sequence, PUT, entry.key, record);
-    const size = Buffer.allocUnsafe(8);
-    size.writeDoubleLE(entry.size);
-    const header = encode({ ...entry, value: Buffer.alloc(0), size: 0 });
-    this.add(head, entry.sequence, LARGE_PUT, entry.key, Buffer.concat([header, size]));
+  /** A put of `entry`. Answers its record, in memory that the next change overwrites. */
+  put(head: Head, entry: StoredEntry): Buffer {
+    if (entry.size > LOGGED_VALUE_BYTES) return this.putLarge(head, entry);
+    const { segment } = this;
+    const keyEnd = this.start(head, entry.sequence, PUT, entry.key);
+    const end = encodeBehind(this.length + HEADER_BYTES, keyEnd, entry, segment);
+    this.finish(head, entry.sequence, keyEnd, end);
+    return segment.subarray(keyEnd, end);
   }
 
   remove(head: Head, sequence: number, key: string, expired: boolean): void {
-    this.add(head, sequence, expired ? EXPIRE : DELETE, key, undefined);
+    const keyEnd = this.start(head, sequence, expired ? EXPIRE : DELETE, key);
+    this.finish(head, sequence, keyEnd, keyEnd);
   }
 
   /** Appends what has been added and drops what is too much. */
@@ -89,16 +92,30 @@ export class ChangeLogWriter {
     }
   }
 
-  private add(head: Head, sequence: number, kind: number, key: string, record: Buffer | undefined): void {
+  private putLarge(head: Head, entry: StoredEntry): Buffer {
+    const { segment } = this;
+    const keyEnd = this.start(head, entry.sequence, LARGE_PUT, entry.key);
+    const valueless: Recorded = { ...entry, value: segment.subarray(0, 0) };
+    const end = encodeBehind(this.length + HEADER_BYTES, keyEnd, valueless, segment);
+    this.finish(head, entry.sequence, keyEnd, segment.writeDoubleLE(entry.size, end));
+    return encode(entry);
+  }
+
+  /** Writes the head and the key of a change behind those before it; answers where the key ends. */
+  private start(head: Head, sequence: number, kind: number, key: string): number {
     const { segment, length } = this;
     const keyEnd = length + HEADER_BYTES + segment.write(key, length + HEADER_BYTES);
     segment.writeUInt16LE(kind, length);
     segment.writeUInt16LE(keyEnd - length - HEADER_BYTES, length + 2);
     segment.writeUInt32LE(head.epoch, length + 4);
     segment.writeDoubleLE(sequence, length + 8);
-    segment.writeUInt32LE(record?.length ?? 0, length + 16);
-    record?.copy(segment, keyEnd);
-    this.length = keyEnd + (record?.length ?? 0);
+    return keyEnd;
+  }
+
+  /** The change that was started ends at `end`. */
+  private finish(head: Head, sequence: number, keyEnd: number, end: number): void {
+    this.segment.writeUInt32LE(end - keyEnd, this.length + 16);
+    this.length = end;
     if (this.count++ === 0) this.first = sequence;
     this.last = sequence;
     if (this.length >= SEGMENT_BYTES) this.appendSegment(head);

@@ -4,25 +4,32 @@ import { TEXT, type Entry } from '../entry.js';
 import { formatTag } from '../revision.js';
 
 /*
- * How an entry lies in the store. Little-endian:
+ * How an entry lies in the store. Little-endian, times in milliseconds since 1970:
  *
  *    0  u8   format of the record, FORMAT
- *    1  u8   type: an index of KNOWN_TYPES, or 0 for a type spelled out behind the header
- *    2  u16  length of the spelled-out type, bytes
- *    4  u32  epoch
- *    8  f64  sequence
- *   16  f64  created, milliseconds since 1970
- *   24  f64  modified
- *   32  f64  expires, 0 for never
- *   40  …    the type (Latin-1), then the value
+ *    1  u8   the type, an index of KNOWN_TYPES or 0 for one spelled out, and the flags CREATED and EXPIRES
+ *    2  u32  epoch
+ *    6  u48  sequence
+ *   12  u48  modified
+ *   18  u48  created; only with CREATED, if it is not `modified`
+ *    …  u48  expires; only with EXPIRES, if it is not never
+ *    …  u16  length of the type, then the type (Latin-1); only if it is spelled out
+ *    …       the value
  *  end  u32  CRC-32 of the key's UTF-8 bytes and everything before it
+ *
+ * Small, because what is written is whole pages of the tree: the fewer bytes an entry takes, the fewer pages there are.
  *
  * LMDB has no page checksums: 64 flipped bytes can lose or change entries in silence. The CRC covers the key, so that a
  * record found under another key is refused too, and stands last, so that the CRC over a whole sound record is one
  * constant (the CRC's residue) and a check needs no second view of the bytes.
  */
-const FORMAT = 1;
-const HEADER_BYTES = 40;
+const FORMAT = 2;
+const CREATED = 0x80;
+const EXPIRES = 0x40;
+const TYPE_MASK = 0x3f;
+const TIME_BYTES = 6;
+const HEADER_BYTES = 18;
+const LENGTH_BYTES = 2;
 const CRC_BYTES = 4;
 const CRC_RESIDUE = 0x2144df1c;
 const KNOWN_TYPES = ['', TEXT, 'application/json', 'application/octet-stream'];
@@ -32,6 +39,38 @@ const NO_VALUE = Buffer.alloc(0);
 export interface StoredEntry extends Entry {
   readonly epoch: number;
   readonly sequence: number;
+}
+
+/** What a record keeps of an entry, and its key. */
+export type Recorded = Omit<StoredEntry, 'etag' | 'size'>;
+
+/** An entry whose parts are at hand. Its tag, which not everybody wants, is made of them when asked for. */
+export class PlainEntry implements StoredEntry {
+  readonly key: string;
+  readonly value: Buffer;
+  readonly type: string;
+  readonly size: number;
+  readonly created: number;
+  readonly modified: number;
+  readonly expires: number;
+  readonly epoch: number;
+  readonly sequence: number;
+
+  constructor(parts: Recorded, size = parts.value.length) {
+    this.key = parts.key;
+    this.value = parts.value;
+    this.type = parts.type;
+    this.size = size;
+    this.created = parts.created;
+    this.modified = parts.modified;
+    this.expires = parts.expires;
+    this.epoch = parts.epoch;
+    this.sequence = parts.sequence;
+  }
+
+  get etag(): string {
+    return formatTag(this.epoch, this.sequence);
+  }
 }
 
 /** An entry read from the store: a window on its record, whose fields are read only when somebody asks for them. */
@@ -50,8 +89,9 @@ class RecordEntry implements StoredEntry {
   }
 
   get type(): string {
-    const known = this.record[1]!;
-    return known === 0 ? this.record.toString('latin1', HEADER_BYTES, this.valueStart) : KNOWN_TYPES[known]!;
+    const known = this.record[1]! & TYPE_MASK;
+    if (known !== 0) return KNOWN_TYPES[known]!;
+    return this.record.toString('latin1', typeStart(this.record[1]!) + LENGTH_BYTES, this.valueStart);
   }
 
   get etag(): string {
@@ -59,49 +99,75 @@ class RecordEntry implements StoredEntry {
   }
 
   get epoch(): number {
-    return this.record.readUInt32LE(4);
+    return this.record.readUInt32LE(2);
   }
 
   get sequence(): number {
-    return this.record.readDoubleLE(8);
-  }
-
-  get created(): number {
-    return this.record.readDoubleLE(16);
+    return this.record.readUIntLE(6, 6);
   }
 
   get modified(): number {
-    return this.record.readDoubleLE(24);
+    return this.record.readUIntLE(12, TIME_BYTES);
+  }
+
+  get created(): number {
+    return (this.record[1]! & CREATED) === 0
+      ? this.modified
+      : this.record.readUIntLE(HEADER_BYTES, TIME_BYTES);
   }
 
   get expires(): number {
-    return this.record.readDoubleLE(32);
+    return expiresOf(this.record);
   }
 
   private get valueStart(): number {
-    return HEADER_BYTES + this.record.readUInt16LE(2);
+    const flags = this.record[1]!;
+    const start = typeStart(flags);
+    return (flags & TYPE_MASK) === 0 ? start + LENGTH_BYTES + this.record.readUInt16LE(start) : start;
   }
 }
 
+/** Where a spelled-out type begins, and the value if there is none. */
+function typeStart(flags: number): number {
+  return (
+    HEADER_BYTES + ((flags & CREATED) === 0 ? 0 : TIME_BYTES) + ((flags & EXPIRES) === 0 ? 0 : TIME_BYTES)
+  );
+}
+
+/** Most bytes of a record, beside its value and its type. */
+export const RECORD_BYTES = HEADER_BYTES + 2 * TIME_BYTES + LENGTH_BYTES + CRC_BYTES;
+
 /** The bytes stored for `entry`. */
-export function encode(entry: StoredEntry): Buffer {
+export function encode(entry: Recorded): Buffer {
   const { key, type, value } = entry;
-  const known = KNOWN_TYPES.indexOf(type, 1);
-  const typeLength = known < 0 ? type.length : 0;
-  const record = Buffer.allocUnsafe(HEADER_BYTES + typeLength + value.length + CRC_BYTES);
-  record[0] = FORMAT;
-  record[1] = known < 0 ? 0 : known;
-  record.writeUInt16LE(typeLength, 2);
-  record.writeUInt32LE(entry.epoch, 4);
-  record.writeDoubleLE(entry.sequence, 8);
-  record.writeDoubleLE(entry.created, 16);
-  record.writeDoubleLE(entry.modified, 24);
-  record.writeDoubleLE(entry.expires, 32);
-  if (typeLength > 0) record.write(type, HEADER_BYTES, 'latin1');
-  record.set(value, HEADER_BYTES + typeLength);
-  const end = record.length - CRC_BYTES;
-  record.writeUInt32LE(crc32(record.subarray(0, end), crc32(key)), end);
-  return record;
+  const target = Buffer.allocUnsafe(Buffer.byteLength(key) + RECORD_BYTES + type.length + value.length);
+  const start = target.write(key);
+  return target.subarray(start, encodeBehind(0, start, entry, target));
+}
+
+/**
+ * Writes the record of `entry` into `target` at `start`, right behind its key, which begins at `keyStart`, so that the
+ * CRC of both is one. Answers where the record ends.
+ */
+export function encodeBehind(keyStart: number, start: number, entry: Recorded, target: Buffer): number {
+  const { type, value, created, modified, expires } = entry;
+  const known = type === TEXT ? 1 : Math.max(0, KNOWN_TYPES.indexOf(type, 1));
+  const flags = known | (created === modified ? 0 : CREATED) | (expires === 0 ? 0 : EXPIRES);
+  target[start] = FORMAT;
+  target[start + 1] = flags;
+  target.writeUInt32LE(entry.epoch, start + 2);
+  target.writeUIntLE(entry.sequence, start + 6, 6);
+  target.writeUIntLE(modified, start + 12, TIME_BYTES);
+  let end = start + HEADER_BYTES;
+  if (created !== modified) end = target.writeUIntLE(created, end, TIME_BYTES);
+  if (expires !== 0) end = target.writeUIntLE(expires, end, TIME_BYTES);
+  if (known === 0) {
+    end = target.writeUInt16LE(type.length, end);
+    end += target.write(type, end, 'latin1');
+  }
+  target.set(value, end);
+  end += value.length;
+  return target.writeUInt32LE(crc32(target.subarray(keyStart, end)), end);
 }
 
 /**
@@ -113,26 +179,30 @@ export function decode(key: string, record: Buffer): StoredEntry {
     record.length >= HEADER_BYTES + CRC_BYTES &&
     crc32(record, crc32(key)) === CRC_RESIDUE &&
     record[0] === FORMAT &&
-    record[1]! < KNOWN_TYPES.length;
+    (record[1]! & TYPE_MASK) < KNOWN_TYPES.length;
   if (!sound) throw corrupt(key);
   return new RecordEntry(key, record);
 }
 
 /** The same without its value, from memory that is only borrowed. @throws DatabaseError `corrupt` */
 export function decodeHeader(key: string, record: Buffer): StoredEntry {
-  const { size, type, etag, created, modified, expires, epoch, sequence } = decode(key, record);
-  return { key, value: NO_VALUE, size, type, etag, created, modified, expires, epoch, sequence };
+  const { size, type, created, modified, expires, epoch, sequence } = decode(key, record);
+  return new PlainEntry({ key, value: NO_VALUE, type, created, modified, expires, epoch, sequence }, size);
 }
 
 /** When the record says it ends, whether or not it is sound. */
 export function expiresOf(record: Buffer): number {
-  return record.length < HEADER_BYTES ? 0 : record.readDoubleLE(32);
+  const flags = record[1] ?? 0;
+  const start = typeStart(flags) - TIME_BYTES;
+  return (flags & EXPIRES) === 0 || record.length < start + TIME_BYTES
+    ? 0
+    : record.readUIntLE(start, TIME_BYTES);
 }
 
 /** Stands for a record that cannot be read, where it is about to be overwritten or deleted. */
 export function unreadable(key: string, now: number): StoredEntry {
-  const entry = { key, value: NO_VALUE, type: TEXT, size: 0, created: now, modified: now, expires: 0 };
-  return { ...entry, epoch: 0, sequence: 0, etag: formatTag(0, 0) };
+  const times = { created: now, modified: now, expires: 0 };
+  return new PlainEntry({ key, value: NO_VALUE, type: TEXT, ...times, epoch: 0, sequence: 0 });
 }
 
 function corrupt(key: string): DatabaseError {

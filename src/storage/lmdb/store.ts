@@ -5,7 +5,7 @@ import type { Revision } from '../revision.js';
 import { utf8Keys } from './keys.js';
 
 /** Raised by one when a server of before could not read what this one writes. */
-export const STORE_FORMAT = 1;
+export const STORE_FORMAT = 2;
 
 /** How much log there is, kept in the head of the store. */
 export interface LogBounds {

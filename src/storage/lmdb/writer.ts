@@ -1,11 +1,11 @@
 import { DatabaseError } from '../../errors.js';
 import type { Clock } from '../clock.js';
 import { decide, FoundBytes, type Operation, type Outcome } from '../operation.js';
-import { formatTag, nextEpoch } from '../revision.js';
+import { nextEpoch } from '../revision.js';
 import type { ChangeLogWriter } from './change-log.js';
 import type { DiskRoom } from './disk-room.js';
 import { expiryKey, firstAfter, splitExpiryKey } from './keys.js';
-import { decode, decodeHeader, encode, expiresOf, unreadable, type StoredEntry } from './record.js';
+import { decode, decodeHeader, expiresOf, PlainEntry, unreadable, type StoredEntry } from './record.js';
 import type { Head, Store } from './store.js';
 
 const SWEEP_AT_ONCE = 1000;
@@ -59,7 +59,7 @@ export class Writer {
   /** @throws DatabaseError having written nothing */
   perform(operation: Operation): Outcome {
     const changes: Change[] = [];
-    const outcome = this.plan(operation, this.read(operation, needsValue(operation)), changes);
+    const outcome = this.plan(operation, this.read(operation), changes);
     this.carryOut(changes);
     return outcome;
   }
@@ -82,18 +82,17 @@ export class Writer {
   /** All or nothing. @throws DatabaseError of the first that is refused, with its index, having written nothing */
   performAll(operations: readonly Operation[], maxBytes?: number): Outcome[] {
     const found = new FoundBytes(maxBytes);
-    const planned = new Map<string, StoredEntry | undefined>();
+    // null is what the batch has removed.
+    const planned = new Map<string, StoredEntry | null>();
     const changes: Change[] = [];
     const outcomes: Outcome[] = [];
-    for (const [index, operation] of operations.entries()) {
-      const { key } = operation;
+    for (let index = 0; index < operations.length; index++) {
+      const operation = operations[index]!;
       const done = changes.length;
       try {
-        const outcome = this.plan(
-          operation,
-          planned.has(key) ? planned.get(key) : this.read(operation, true),
-          changes,
-        );
+        const known = planned.get(operation.key);
+        const stored = known === undefined ? this.read(operation) : (known ?? undefined);
+        const outcome = this.plan(operation, stored, changes);
         found.add(outcome);
         outcomes.push(outcome);
       } catch (error) {
@@ -101,7 +100,7 @@ export class Writer {
         if (!(error instanceof DatabaseError)) throw error;
         throw error.with({ index });
       }
-      if (changes.length > done) planned.set(key, changes.at(-1)!.after);
+      if (changes.length > done) planned.set(operation.key, changes.at(-1)!.after ?? null);
     }
     this.carryOut(changes);
     return outcomes;
@@ -143,21 +142,11 @@ export class Writer {
         return effect.outcome;
       case 'write': {
         const { value, type, created, expires } = effect;
-        this.room.claim(value.length + operation.key.length);
+        const { key } = operation;
+        this.room.claim(value.length + key.length);
         const { epoch } = this.head;
         const sequence = ++this.head.sequence;
-        const after = {
-          key: operation.key,
-          value,
-          type,
-          size: value.length,
-          created,
-          modified: now,
-          expires,
-          epoch,
-          sequence,
-          etag: formatTag(epoch, sequence),
-        };
+        const after = new PlainEntry({ key, value, type, created, modified: now, expires, epoch, sequence });
         changes.push({ before: live, after, sequence });
         return { kind: live ? 'updated' : 'created', entry: after };
       }
@@ -174,16 +163,15 @@ export class Writer {
         this.log.remove(this.head, sequence, before!.key, expired);
         continue;
       }
-      const record = encode(after);
-      void this.store.entries.put(after.key, record);
+      void this.store.entries.put(after.key, this.log.put(this.head, after));
       if (after.expires !== 0) void this.store.expiry.put(expiryKey(after.expires, after.key), INDEXED);
-      this.log.put(this.head, after, record);
     }
   }
 
-  /** What is stored under the operation's key, expired or not. */
-  private read(operation: Operation, withValue: boolean): StoredEntry | undefined {
+  /** What is stored under the operation's key, expired or not; its value only if the operation looks at it. */
+  private read(operation: Operation): StoredEntry | undefined {
     const { key } = operation;
+    const withValue = needsValue(operation);
     const record = withValue ? this.store.entries.getBinary(key) : this.store.borrow(this.store.entries, key);
     if (!record) return undefined;
     try {

@@ -135,7 +135,7 @@ describe('a data folder', () => {
     await store.transaction(() => store['meta'].put('format', format));
     await store.close();
     const before = digestOf(file);
-    expect(await refusalOf(openDataFolder(folder))).toMatch(/^DATABASE_URL: .*format 99.*format 1\b.*$/);
+    expect(await refusalOf(openDataFolder(folder))).toMatch(/^DATABASE_URL: .*format 99.*format 2\b.*$/);
     expect(digestOf(file)).toBe(before);
   });
 
