@@ -2,21 +2,25 @@ import { DatabaseError } from '../errors.js';
 import type { Condition } from '../storage/condition.js';
 import type { Expiry, BatchOperation } from '../storage/operation.js';
 import { compactJson, markNumbers, numberText, stringOf } from './exact-json.js';
-import { typeOf, valueOf } from './import-line.js';
-import { parseJson, parseJsonText } from './json-value.js';
+import { memberBeside, typeOf, valueOf } from './import-line.js';
+import { parseJsonText, textOf } from './json-value.js';
 import { checkKey } from './key.js';
 import { oneOf, parseInt64, parseTtl } from './parameters.js';
 
 const MAX_OPERATIONS = 1000;
 const CONDITIONS = ['ifMatch', 'ifNoneMatch'];
-/** The members of each operation beside `op` and `key`. */
-const MEMBERS: Record<string, readonly string[]> = {
-  check: CONDITIONS,
-  get: [],
-  put: ['value', 'base64', 'type', 'ttl', ...CONDITIONS],
-  incr: ['by', 'ttl', ...CONDITIONS],
-  delete: CONDITIONS,
-};
+/** The members of each operation. */
+const MEMBERS = new Map([
+  ['check', membersOf(CONDITIONS)],
+  ['get', membersOf([])],
+  ['put', membersOf(['value', 'base64', 'type', 'ttl', ...CONDITIONS])],
+  ['incr', membersOf(['by', 'ttl', ...CONDITIONS])],
+  ['delete', membersOf(CONDITIONS)],
+]);
+
+function membersOf(special: readonly string[]): ReadonlySet<string> {
+  return new Set(['op', 'key', ...special]);
+}
 
 type Members = Record<string, unknown>;
 
@@ -50,12 +54,25 @@ export function parseBatch(body: Buffer, maxValueBytes: number): BatchRequest {
   return { atomic, operations: ops.map((op: unknown, index) => parseAt(op, index, maxValueBytes)) };
 }
 
+/** Parsed once if no number in it is of consequence, which most batches have none of. */
 function parseBody(body: Buffer): unknown {
-  const parsed = parseJson(body, 'The batch');
-  const text = body.toString('latin1');
-  const marked = markNumbers(text);
-  if (marked === text) return parsed;
-  return parseJsonText(Buffer.from(marked, 'latin1').toString(), 'The batch');
+  const text = textOf(body, 'The batch');
+  const parsed = parseJsonText(text, 'The batch');
+  return keepsNumbers(parsed) ? parseJsonText(markNumbers(text), 'The batch') : parsed;
+}
+
+/** Whether an operation stores JSON, or has a number of its own. */
+function keepsNumbers(batch: unknown): boolean {
+  const ops = (batch as Members | null)?.['ops'];
+  return Array.isArray(ops) && (ops as (Members | null)[]).some(hasNumber);
+}
+
+function hasNumber(op: Members | null): boolean {
+  return isNumeric(op?.['value']) || isNumeric(op?.['by']) || isNumeric(op?.['ttl']);
+}
+
+function isNumeric(member: unknown): boolean {
+  return typeof member === 'number' || (typeof member === 'object' && member !== null);
 }
 
 function parseAt(op: unknown, index: number, maxValueBytes: number): BatchOperation {
@@ -70,13 +87,11 @@ function parseAt(op: unknown, index: number, maxValueBytes: number): BatchOperat
 
 function parseOperation(members: Members, maxValueBytes: number): BatchOperation {
   const op = stringOf(members['op']);
-  const allowed = op !== undefined && Object.hasOwn(MEMBERS, op) ? MEMBERS[op]! : undefined;
-  if (!allowed) throw invalid(`\`op\` must be ${oneOf(Object.keys(MEMBERS), 'or')}.`);
-  const unknown = Object.keys(members).find(
-    (name) => name !== 'op' && name !== 'key' && !allowed.includes(name),
-  );
+  const allowed = MEMBERS.get(op ?? '');
+  if (!allowed) throw invalid(`\`op\` must be ${oneOf([...MEMBERS.keys()], 'or')}.`);
+  const unknown = memberBeside(members, allowed);
   if (unknown !== undefined) {
-    const known = oneOf(['key', ...allowed], 'and');
+    const known = oneOf([...allowed].slice(1), 'and');
     throw invalid(`\`${op}\` has no member ${JSON.stringify(unknown.slice(0, 64))}, only ${known}.`);
   }
   const key = stringOf(members['key']);
@@ -88,7 +103,7 @@ function parseOperation(members: Members, maxValueBytes: number): BatchOperation
       if (!condition) throw invalid('`check` needs `ifMatch` or `ifNoneMatch`.');
       return { op, key, condition };
     case 'put':
-      return { op, key, ...putValue(members, maxValueBytes), expiry: expiryOf(members['ttl']), condition };
+      return putOf(key, members, condition, maxValueBytes);
     case 'incr':
       return { op, key, by: amountOf(members['by']), expiry: expiryOf(members['ttl']), condition };
     case 'delete':
@@ -99,16 +114,23 @@ function parseOperation(members: Members, maxValueBytes: number): BatchOperation
 }
 
 /** A string is text; any other JSON is stored as its compact text; `base64` is bytes. */
-function putValue(members: Members, maxValueBytes: number): { value: Buffer; type: string } {
+function putOf(
+  key: string,
+  members: Members,
+  condition: Condition | undefined,
+  maxValueBytes: number,
+): BatchOperation {
   const given = members['value'];
-  if (given !== undefined && stringOf(given) === undefined) {
-    if (members['type'] !== undefined || members['base64'] !== undefined) {
-      throw invalid('A `value` that is not a string is stored as JSON: leave out `type` and `base64`.');
-    }
-    return { value: valueOf({ value: compactJson(given) }, maxValueBytes), type: 'application/json' };
+  const expiry = expiryOf(members['ttl']);
+  if (given === undefined || stringOf(given) !== undefined) {
+    const value = valueOf(members, maxValueBytes);
+    return { op: 'put', key, value, type: typeOf(members, value), expiry, condition };
   }
-  const value = valueOf(members, maxValueBytes);
-  return { value, type: typeOf(members, value) };
+  if (members['type'] !== undefined || members['base64'] !== undefined) {
+    throw invalid('A `value` that is not a string is stored as JSON: leave out `type` and `base64`.');
+  }
+  const value = valueOf({ value: compactJson(given) }, maxValueBytes);
+  return { op: 'put', key, value, type: 'application/json', expiry, condition };
 }
 
 function conditionOf(members: Members): Condition | undefined {

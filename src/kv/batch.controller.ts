@@ -9,7 +9,7 @@ import { STATUS_OF } from '../http/status-of.js';
 import type { BatchOperation, Outcome } from '../storage/operation.js';
 import { parseBatch } from './batch-request.js';
 import { DatabaseService } from './database.service.js';
-import { expiresJson, valueMember } from './entry-json.js';
+import { expiresJson, typeJson, valueMember } from './entry-json.js';
 import { contentTypeOf, essenceOf } from './media-type.js';
 import { Parameters } from './parameters.js';
 import { refuseConditions } from './preconditions.js';
@@ -66,7 +66,7 @@ function resultJson({ op, key }: BatchOperation, outcome: Outcome | DatabaseErro
     default: {
       const { entry, kind } = outcome;
       const status = kind === 'created' ? 201 : 200;
-      const about = `{"status":${status},"etag":"${entry.etag}","type":${JSON.stringify(entry.type)},"expires":${expiresJson(entry.expires)}`;
+      const about = `{"status":${status},"etag":"${entry.etag}","type":${typeJson(entry.type)},"expires":${expiresJson(entry.expires)}`;
       return op === 'put' ? `${about}}` : `${about},${valueMember(entry.value)}}`;
     }
   }

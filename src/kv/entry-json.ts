@@ -4,7 +4,7 @@ import type { EntryHeader } from '../storage/entry.js';
 /** The description of an entry as JSON text without its braces, so that a value may follow. */
 export function describeMembers({ key, etag, type, size, created, modified, expires }: EntryHeader): string {
   return (
-    `"key":${JSON.stringify(key)},"etag":"${etag}","type":${JSON.stringify(type)},"size":${size},` +
+    `"key":${JSON.stringify(key)},"etag":"${etag}","type":${typeJson(type)},"size":${size},` +
     `"created":"${timestamp(created)}","modified":"${timestamp(modified)}","expires":${expiresJson(expires)}`
   );
 }
@@ -24,7 +24,24 @@ export function expiresJson(expires: number): string {
   return expires === 0 ? 'null' : `"${timestamp(expires)}"`;
 }
 
+/** A media type as a JSON string. */
+export const typeJson = rememberLast((type: string) => JSON.stringify(type));
+
 /** RFC 3339 with milliseconds. */
-export function timestamp(time: number): string {
-  return new Date(time).toISOString();
+export const timestamp = rememberLast((time: number) => new Date(time).toISOString());
+
+/** A date as HTTP headers have it. */
+export const httpDate = rememberLast((time: number) => new Date(time).toUTCString());
+
+/** `make` with its last answer at hand: entries that are told of together have mostly one type and, written together, one time. */
+function rememberLast<T extends string | number>(make: (of: T) => string): (of: T) => string {
+  let last: T | undefined;
+  let text = '';
+  return (of) => {
+    if (of !== last) {
+      text = make(of);
+      last = of;
+    }
+    return text;
+  };
 }

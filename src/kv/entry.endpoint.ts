@@ -18,7 +18,7 @@ import type { Entry } from '../storage/entry.js';
 import type { Expiry } from '../storage/operation.js';
 import { rangeOf } from './byte-range.js';
 import { DatabaseService, type Written } from './database.service.js';
-import { describe, timestamp } from './entry-json.js';
+import { describe, httpDate, timestamp } from './entry-json.js';
 import { parseJson } from './json-value.js';
 import { pathOf } from './key.js';
 import { contentTypeOf, essenceOf, storedType } from './media-type.js';
@@ -188,7 +188,7 @@ function tryRange(request: IncomingMessage, response: ServerResponse, entry: Ent
 }
 
 function headersOfEntry(entry: Entry): string[] {
-  const headers = ['ETag', `"${entry.etag}"`, 'Last-Modified', new Date(entry.modified).toUTCString()];
+  const headers = ['ETag', `"${entry.etag}"`, 'Last-Modified', httpDate(entry.modified)];
   if (entry.expires !== 0) headers.push('KV-Expires', timestamp(entry.expires));
   return headers;
 }

@@ -1,4 +1,5 @@
 import { DatabaseError } from '../errors.js';
+import { TEXT } from '../storage/entry.js';
 import type { Expiry, Operation } from '../storage/operation.js';
 import { parseJson } from './json-value.js';
 import { checkKey } from './key.js';
@@ -33,7 +34,7 @@ export function parseLine(line: Buffer, maxValueBytes: number, mode: ImportMode)
     throw invalid('The line is not a JSON object.');
   const members = parsed as Record<string, unknown>;
   if ('end' in members && !('key' in members)) return closing(members);
-  const unknown = Object.keys(members).find((name) => !MEMBERS.has(name));
+  const unknown = memberBeside(members, MEMBERS);
   if (unknown !== undefined) throw invalid(`An entry has no member ${JSON.stringify(unknown.slice(0, 64))}.`);
   const { key } = members;
   if (typeof key !== 'string') throw invalid('`key` must be a string.');
@@ -42,6 +43,12 @@ export function parseLine(line: Buffer, maxValueBytes: number, mode: ImportMode)
   const type = typeOf(members, value);
   const put: Put = { op: 'put', key, value, type, expiry: expiryOf(members['expires']) };
   return mode === 'create' ? { ...put, condition: CREATE_ONLY } : put;
+}
+
+/** The first member that has none of the names. */
+export function memberBeside(members: object, names: ReadonlySet<string>): string | undefined {
+  for (const name in members) if (!names.has(name)) return name;
+  return undefined;
 }
 
 /** The bytes of `value` or `base64`, of which there is exactly one. @throws DatabaseError `invalid-parameter`, … */
@@ -70,7 +77,8 @@ function decodeBase64(base64: unknown): Buffer {
 }
 
 /** The stored type of a value inside JSON. @throws DatabaseError `invalid-type`, `invalid-json`, … */
-export function typeOf({ type }: Record<string, unknown>, value: Buffer): string {
+export function typeOf({ type, base64 }: Record<string, unknown>, value: Buffer): string {
+  if (type === TEXT || (type === undefined && base64 === undefined)) return TEXT;
   if (type === undefined) return storedType(undefined, value);
   if (typeof type !== 'string') throw invalid('`type` must be a string.');
   checkMediaType(type);

@@ -5,10 +5,15 @@ const MAX_DEPTH = 128;
 
 /** What JSON text says. @throws DatabaseError `invalid-json`: RFC 8259, UTF-8 without BOM, at most 128 levels */
 export function parseJson(bytes: Buffer, what: string): unknown {
+  return parseJsonText(textOf(bytes, what), what);
+}
+
+/** JSON text from its bytes. @throws DatabaseError `invalid-json` unless it is UTF-8 without BOM */
+export function textOf(bytes: Buffer, what: string): string {
   if (!isUtf8(bytes)) throw invalid(what, 'it is not UTF-8');
   if (bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf)
     throw invalid(what, 'it begins with a BOM');
-  return parseJsonText(bytes.toString(), what);
+  return bytes.toString();
 }
 
 /** The same for text that has been decoded. */

@@ -3,13 +3,13 @@ import type { ServerResponse } from 'node:http';
 import { startText } from '../http/answer.js';
 import { writePaced } from '../http/paced-writer.js';
 import type { Entry } from '../storage/entry.js';
-import { expiresJson, valueMember } from './entry-json.js';
+import { expiresJson, typeJson, valueMember } from './entry-json.js';
 
 export const NDJSON = 'application/x-ndjson';
 
 /** One entry as a line of an export, which an import takes as it is. */
 export function exportLine({ key, type, expires, value }: Entry): string {
-  return `{"key":${JSON.stringify(key)},"type":${JSON.stringify(type)},"expires":${expiresJson(expires)},${valueMember(value)}}\n`;
+  return `{"key":${JSON.stringify(key)},"type":${typeJson(type)},"expires":${expiresJson(expires)},${valueMember(value)}}\n`;
 }
 
 /** The last line, over everything before it: without it an export is not whole. */

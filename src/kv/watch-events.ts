@@ -1,6 +1,6 @@
 import type { Entry } from '../storage/entry.js';
 import { LOGGED_VALUE_BYTES, type Change } from '../storage/storage-engine.js';
-import { expiresJson, valueMember } from './entry-json.js';
+import { expiresJson, typeJson, valueMember } from './entry-json.js';
 
 /*
  * Events as Server-Sent Events write them (https://html.spec.whatwg.org/multipage/server-sent-events.html). Every event
@@ -40,6 +40,6 @@ export function heartbeatEvent(position: string): string {
 type Described = Pick<Entry, 'key' | 'etag' | 'type' | 'size' | 'expires'>;
 
 function putJson({ key, etag, type, size, expires }: Described, value: Buffer | undefined): string {
-  const about = `"key":${JSON.stringify(key)},"etag":"${etag}","type":${JSON.stringify(type)},"size":${size},"expires":${expiresJson(expires)}`;
+  const about = `"key":${JSON.stringify(key)},"etag":"${etag}","type":${typeJson(type)},"size":${size},"expires":${expiresJson(expires)}`;
   return value === undefined ? `{${about}}` : `{${about},${valueMember(value)}}`;
 }
