@@ -15,6 +15,7 @@ import {
   LOGGED_VALUE_BYTES,
   StorageEngine,
   type Change,
+  type EngineState,
   type EngineStats,
   type RangePage,
   type RangeQuery,
@@ -175,6 +176,10 @@ export class MemoryEngine extends StorageEngine {
     let storedBytes = 0;
     for (const entry of this.entries.values()) storedBytes += entry.size;
     return { entries: this.count(''), storedBytes, roomBytes: undefined };
+  }
+
+  state(): EngineState {
+    return { ready: true, notes: ['Nothing outlives this process: the database is in its memory only.'] };
   }
 
   peers(): number {

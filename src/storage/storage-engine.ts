@@ -77,6 +77,14 @@ export interface EngineStats {
   readonly roomBytes: number | undefined;
 }
 
+/** Whether an engine can do its work at present. */
+export interface EngineState {
+  /** Reads and writes of every key can be expected to succeed. */
+  readonly ready: boolean;
+  /** What is wrong, and what makes this deployment promise less than it could: a sentence each. */
+  readonly notes: readonly string[];
+}
+
 /**
  * Small private records of the server itself (tokens, …), as durable as entries. No range, scan, count or watch of
  * user keys ever shows them. Names are ASCII, at most 256 bytes; a listing is in byte order.
@@ -206,6 +214,9 @@ export abstract class StorageEngine {
   abstract onChange(listener: () => void): () => void;
 
   abstract stats(): Awaitable<EngineStats>;
+
+  /** Asked within 2 s, whatever is wrong. */
+  abstract state(): Awaitable<EngineState>;
 
   /** How many other processes of ours have the store open at present. */
   abstract peers(): Awaitable<number>;

@@ -51,7 +51,7 @@ export class GroupCommit {
 
   /** Runs `run` in the next transaction and resolves with its value once that is durable. */
   submit<T>(bytes: number, run: () => T): Promise<T> {
-    if (this.stalled || this.failed) return Promise.reject(unavailable());
+    if (!this.isWorking) return Promise.reject(unavailable());
     return new Promise((resolve, reject) => {
       this.waiting.push({
         run,
@@ -63,6 +63,11 @@ export class GroupCommit {
       });
       this.running ??= this.drain();
     });
+  }
+
+  /** Whether the disk confirms what it is given. */
+  get isWorking(): boolean {
+    return !this.stalled && !this.failed;
   }
 
   /** Resolves when nothing waits any more. */

@@ -1,5 +1,3 @@
-import { chmod, mkdir, rename, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
 import type { DatabaseError } from '../../errors.js';
 import { Clock } from '../clock.js';
 import type { Entry } from '../entry.js';
@@ -8,6 +6,7 @@ import type { BatchOperation, Operation, Outcome } from '../operation.js';
 import {
   StorageEngine,
   type Change,
+  type EngineState,
   type EngineStats,
   type OpenSettings,
   type RangePage,
@@ -15,8 +14,9 @@ import {
   type ScanRange,
 } from '../storage-engine.js';
 import { formatTag } from '../revision.js';
+import { backUp } from './backup.js';
 import { ChangeLogReader, ChangeLogWriter } from './change-log.js';
-import { openDataFolder, sync } from './data-folder.js';
+import { openDataFolder } from './data-folder.js';
 import { DiskRoom } from './disk-room.js';
 import { GroupCommit } from './group-commit.js';
 import { firstAfter, splitExpiryKey } from './keys.js';
@@ -199,25 +199,19 @@ export class LmdbEngine extends StorageEngine {
     };
   }
 
+  state(): EngineState {
+    const notes: string[] = [];
+    if (!this.commits.isWorking) notes.push('The disk does not confirm writes at present.');
+    if (this.room.available() <= 0) notes.push('The disk is full: puts are refused until there is room.');
+    return { ready: notes.length === 0, notes };
+  }
+
   peers(): number {
     return this.store.peers();
   }
 
-  async backup(target: string): Promise<void> {
-    // The library makes a readable `data.mdb` in a folder: one that only the owner can enter.
-    const making = `${target}.making`;
-    await rm(making, { recursive: true, force: true });
-    try {
-      await mkdir(making, { mode: 0o700 });
-      const copy = await this.store.copyTo(making);
-      await chmod(copy, 0o600);
-      await verify(making);
-      await sync(copy);
-      await rename(copy, target);
-      await sync(dirname(target));
-    } finally {
-      await rm(making, { recursive: true, force: true });
-    }
+  backup(target: string): Promise<void> {
+    return backUp(this.store, target);
   }
 
   readonly system = {
@@ -278,16 +272,6 @@ export class LmdbEngine extends StorageEngine {
       .submit(0, () => this.writer.removeExpired())
       .then((more) => more && this.sweep())
       .catch(() => undefined); // the next tick tries again
-  }
-}
-
-/** Reads a copy through, so that a backup that exists can be restored. @throws DatabaseError `corrupt` */
-async function verify(folder: string): Promise<void> {
-  const copy = await Store.open(folder, 'the copy');
-  try {
-    for (const { key, value } of copy.entries.getRange({ start: undefined })) decode(key as string, value);
-  } finally {
-    await copy.close();
   }
 }
 

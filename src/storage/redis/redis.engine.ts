@@ -8,6 +8,7 @@ import {
   StorageEngine,
   type Capabilities,
   type Change,
+  type EngineState,
   type EngineStats,
   type OpenSettings,
   type RangePage,
@@ -21,7 +22,8 @@ import { Nodes } from './nodes.js';
 import { bounds, RedisRanges } from './ranges.js';
 import type { RedisAddress } from './redis-url.js';
 import { COUNT } from './scripts.js';
-import { infoOf, prepare } from './start.js';
+import { infoOf, stateOf } from './deployment.js';
+import { prepare } from './start.js';
 import { RedisWrites } from './writes.js';
 
 const SWEEP_EVERY_MS = 500;
@@ -178,6 +180,10 @@ export class RedisEngine extends StorageEngine {
       storedBytes: used.reduce((sum, bytes) => sum + bytes, 0),
       roomBytes: Number.isFinite(room) ? room : undefined,
     };
+  }
+
+  state(): Promise<EngineState> {
+    return stateOf(this.database.nodes.topology);
   }
 
   async peers(): Promise<number> {

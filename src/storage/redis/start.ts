@@ -3,6 +3,7 @@ import { nextEpoch } from '../revision.js';
 import type { OpenSettings } from '../storage-engine.js';
 import type { Connection } from './connection.js';
 import { Refused } from './failure.js';
+import { infoOf, limitsOf } from './deployment.js';
 import { META, slotOf } from './layout.js';
 import type { Nodes } from './nodes.js';
 import { nameOf, type RedisAddress } from './redis-url.js';
@@ -67,7 +68,7 @@ async function assertKind(seed: Connection, { cluster }: RedisAddress, where: st
 
 async function assertSuitable(primary: Connection, report: (line: string) => void): Promise<void> {
   const { name } = primary;
-  const info = await infoOf(primary, 'memory', 'persistence', 'replication');
+  const info = await infoOf(primary, 'memory');
   const policy = info.get('maxmemory_policy');
   if (policy !== 'noeviction') {
     throw new StartError(
@@ -75,15 +76,7 @@ async function assertSuitable(primary: Connection, report: (line: string) => voi
         'Set it to noeviction.',
     );
   }
-  const replicas = Number(info.get('connected_slaves'));
-  if (info.get('aof_enabled') !== '1') {
-    report(
-      `${name}: appendonly is off, so that a restart of Redis loses what was written since its last snapshot.`,
-    );
-  } else if ((await settingOf(primary, 'appendfsync')) === 'everysec') {
-    report(`${name}: appendfsync is everysec, so that a power failure can lose the last second or two.`);
-  }
-  if (replicas === 0) report(`${name}: no replica, so that its keys are out of reach when it fails.`);
+  for (const limit of await limitsOf(primary)) report(limit);
 }
 
 /** Finds the database, or makes it where there is nothing at all. */
@@ -124,20 +117,4 @@ async function takeMeta(
   const [partitions, epoch] = [meta.get('partitions'), meta.get('epoch')];
   if (!partitions || !epoch) throw new StartError(`${where} holds a key ${META} that is not Pigeonhole's.`);
   return { partitions, epoch };
-}
-
-/** The fields of some sections of INFO. */
-export async function infoOf(connection: Connection, ...sections: string[]): Promise<Map<string, string>> {
-  const text = ((await connection.send(['INFO', ...sections])) as Buffer).toString();
-  const lines = text.split('\r\n').filter((line) => line.includes(':'));
-  return new Map(lines.map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1)]));
-}
-
-/** A setting of the server; undefined where it may not be asked for. */
-async function settingOf(connection: Connection, name: string): Promise<string | undefined> {
-  try {
-    return ((await connection.send(['CONFIG', 'GET', name])) as Buffer[])[1]?.toString();
-  } catch {
-    return undefined;
-  }
 }

@@ -60,4 +60,12 @@ export const systemRules: readonly Rule[] = [
       expect((await world.engine.system.get('kept'))?.toString()).toBe('secret');
     },
   },
+  {
+    rule: 'an engine that works says so, in sentences',
+    async run({ engine }) {
+      const { ready, notes } = await engine.state();
+      expect(ready).toBe(true);
+      for (const note of notes) expect(note).toMatch(/^\S.*\.$/);
+    },
+  },
 ];
