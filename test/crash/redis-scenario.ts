@@ -27,6 +27,8 @@ export function shortOrLong<T>(short: T, long: T): T {
 export interface Scene {
   readonly server: ServerProcess;
   readonly load: Load;
+  /** What the server's memory is now that is its own (RssAnon), MiB. */
+  readonly memoryNow: () => number;
   /** Notes how long the load takes from now on, when all is well again, until every writer has had a success. */
   readonly recovered: () => Promise<void>;
 }
@@ -51,7 +53,7 @@ export async function underLoad(
   load.start();
   await pause(WARM_UP_MS);
   memory.begin();
-  await fault({ server, load, recovered });
+  await fault({ server, load, recovered, memoryNow: () => memory.now() });
   await load.stop();
   const found = await load.check();
   const { stderr } = server.output();
@@ -92,7 +94,7 @@ class Memory {
     return `RssAnon ${this.before} MiB before, ${this.peak} at most, ${this.now()} after`;
   }
 
-  private now(): number {
+  now(): number {
     const status = readFileSync(`/proc/${this.pid}/status`, 'utf8');
     return Math.round(Number(/RssAnon:\s+(\d+)/.exec(status)![1]) / 1024);
   }

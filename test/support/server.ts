@@ -1,3 +1,4 @@
+import { afterAll } from '@jest/globals';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -6,6 +7,11 @@ import { temporaryFolder } from './temporary-folder.js';
 const ROOT = process.cwd();
 const READY_WITHIN_MS = 20_000;
 const EXIT_WITHIN_MS = 20_000;
+
+/** Servers that run: what a failed test leaves behind would keep jest from ending. */
+const running = new Set<ChildProcess>();
+
+afterAll(() => running.forEach((child) => child.kill('SIGKILL')));
 
 /** How a process ended: by itself with a code, or by a signal. */
 export interface Exit {
@@ -37,11 +43,14 @@ export function spawnServer(
   // Away from the checkout, so that the default of `./data` never lands in it.
   cwd = temporaryFolder(),
 ): ChildProcess {
-  return spawn(process.execPath, [builtServer()], {
+  const child = spawn(process.execPath, [builtServer()], {
     env: { PATH: process.env['PATH'] ?? '', ...settings },
     cwd,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
+  running.add(child);
+  child.on('exit', () => running.delete(child));
+  return child;
 }
 
 /** Starts the built server on a free loopback port and waits until it listens. */
