@@ -5,8 +5,8 @@ import { hashTagOf, type Partition } from './layout.js';
 import type { Repeatable } from './nodes.js';
 import { decodeOutcome, encodeOperation, type Answer } from './operations.js';
 
-/** Partitions that a pipeline writes to at once: the values it finds are in memory together. */
-const PARTITIONS_AT_ONCE = 16;
+/** Partitions that a pipeline reads from at once: the values it finds are in memory together. */
+const READ_AT_ONCE = 16;
 /** Behind kind, code and tag of an atomic refusal. */
 const INDEX = 3;
 
@@ -49,8 +49,9 @@ export class RedisWrites {
   ): Promise<(Outcome | DatabaseError)[]> {
     const outcomes: (Outcome | DatabaseError)[] = [];
     const shares = this.shares(operations);
-    for (let i = 0; i < shares.length; i += PARTITIONS_AT_ONCE) {
-      const some = shares.slice(i, i + PARTITIONS_AT_ONCE);
+    const atOnce = operations.some(({ op }) => op === 'get') ? READ_AT_ONCE : shares.length;
+    for (let i = 0; i < shares.length; i += atOnce) {
+      const some = shares.slice(i, i + atOnce);
       const left = maxBytes === undefined ? undefined : maxBytes - foundIn(outcomes);
       const settled = await Promise.allSettled(some.map((share) => this.pipe(share, left, outcomes)));
       const failures = settled.flatMap((share) =>
