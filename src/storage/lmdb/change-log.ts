@@ -2,7 +2,7 @@ import { crc32 } from 'node:zlib';
 import { DatabaseError } from '../../errors.js';
 import type { Revision } from '../revision.js';
 import { formatTag, parseTag } from '../revision.js';
-import { MAX_KEY_BYTES } from '../entry.js';
+import { MAX_KEY_BYTES, type EntryHeader } from '../entry.js';
 import { LOGGED_VALUE_BYTES, type Change } from '../storage-engine.js';
 import { decode, encode, encodeBehind, RECORD_BYTES, type Recorded, type StoredEntry } from './record.js';
 import type { Head, Store } from './store.js';
@@ -136,8 +136,6 @@ export class ChangeLogWriter {
   }
 }
 
-interface LoggedChange extends Change, Revision {}
-
 /** Reads the log. */
 export class ChangeLogReader {
   constructor(private readonly store: Store) {}
@@ -151,18 +149,23 @@ export class ChangeLogReader {
     const head = this.store.readHead();
     if (!from || from.sequence > head.sequence || from.sequence < head.log.floor.sequence) return undefined;
     if (from.sequence === head.sequence) return from.epoch === head.epoch ? [] : undefined;
-    const changes: Change[] = [];
+    const changes: LoggedChange[] = [];
     let before: Revision = head.log.floor;
     let bytes = 0;
-    for (const { value } of this.store.log.getRange({ start: this.segmentAt(from.sequence) })) {
-      for (const change of readSegment(value)) {
+    for (const { value: segment } of this.store.log.getRange({ start: this.segmentAt(from.sequence) })) {
+      const { last } = readTrailer(checked(segment));
+      if (last.sequence <= from.sequence) {
+        before = last;
+        continue;
+      }
+      for (const change of changesIn(segment)) {
         if (change.sequence > from.sequence) changes.push(change);
         else before = change;
       }
-      if (changes.length > 0) bytes += value.length;
+      bytes += segment.length;
       if (bytes >= READ_BYTES) break;
     }
-    return liesBetween(from, before, (changes[0] as LoggedChange | undefined) ?? head) ? changes : undefined;
+    return liesBetween(from, before, changes[0] ?? head) ? changes : undefined;
   }
 
   /** The key of the last segment that begins at or before `sequence`. */
@@ -193,44 +196,82 @@ function readTrailer(segment: Buffer): { bytes: number; count: number; last: Rev
   return { bytes: segment.length, count: segment.readUInt32LE(at), last };
 }
 
-function readSegment(segment: Buffer): LoggedChange[] {
+/** The segment, if it is sound. @throws DatabaseError `corrupt` */
+function checked(segment: Buffer): Buffer {
   const sum = segment.length - CRC_BYTES;
   if (sum < TRAILER_BYTES || crc32(segment.subarray(0, sum)) !== segment.readUInt32LE(sum)) {
     throw new DatabaseError('corrupt', 'A segment of the change log fails its checksum.');
   }
+  return segment;
+}
+
+function* changesIn(segment: Buffer): Iterable<LoggedChange> {
   const end = segment.length - TRAILER_BYTES;
-  const changes: LoggedChange[] = [];
   for (let at = 0; at < end;) {
     const keyEnd = at + HEADER_BYTES + segment.readUInt16LE(at + 2);
     const next = keyEnd + segment.readUInt32LE(at + 16);
-    changes.push(readChange(segment, at, keyEnd, next));
+    yield new LoggedChange(segment, at, keyEnd, next);
     at = next;
   }
-  return changes;
 }
 
-function readChange(segment: Buffer, at: number, keyEnd: number, end: number): LoggedChange {
-  const kind = segment.readUInt16LE(at);
-  const epoch = segment.readUInt32LE(at + 4);
-  const sequence = segment.readDoubleLE(at + 8);
-  const key = segment.toString('utf8', at + HEADER_BYTES, keyEnd);
-  const position = formatTag(epoch, sequence);
-  const about = { position, key, etag: position, epoch, sequence };
-  switch (kind) {
-    case PUT: {
-      const entry = decode(key, segment.subarray(keyEnd, end));
-      return { ...about, kind: 'put', entry, value: entry.value };
+/** A change in the log: a window on its segment. Most are read by somebody who looks at the key and goes on. */
+class LoggedChange implements Change, Revision {
+  readonly key: string;
+
+  constructor(
+    private readonly segment: Buffer,
+    private readonly at: number,
+    private readonly keyEnd: number,
+    private readonly end: number,
+  ) {
+    this.key = segment.toString('utf8', at + HEADER_BYTES, keyEnd);
+  }
+
+  get kind(): Change['kind'] {
+    switch (this.segment.readUInt16LE(this.at)) {
+      case DELETE:
+        return 'delete';
+      case EXPIRE:
+        return 'expire';
+      default:
+        return 'put';
     }
-    case LARGE_PUT: {
-      const { type, created, modified, expires } = decode(key, segment.subarray(keyEnd, end - 8));
-      const size = segment.readDoubleLE(end - 8);
-      return {
-        ...about,
-        kind: 'put',
-        entry: { key, type, size, etag: position, created, modified, expires },
-      };
-    }
-    default:
-      return { ...about, kind: kind === DELETE ? 'delete' : 'expire' };
+  }
+
+  get epoch(): number {
+    return this.segment.readUInt32LE(this.at + 4);
+  }
+
+  get sequence(): number {
+    return this.segment.readDoubleLE(this.at + 8);
+  }
+
+  get position(): string {
+    return formatTag(this.epoch, this.sequence);
+  }
+
+  get etag(): string {
+    return this.position;
+  }
+
+  get entry(): EntryHeader | undefined {
+    if (this.kind !== 'put') return undefined;
+    if (!this.isLarge) return decode(this.key, this.segment.subarray(this.keyEnd, this.end));
+    const { type, created, modified, expires, etag } = decode(
+      this.key,
+      this.segment.subarray(this.keyEnd, this.end - 8),
+    );
+    const size = this.segment.readDoubleLE(this.end - 8);
+    return { key: this.key, type, size, etag, created, modified, expires };
+  }
+
+  get value(): Buffer | undefined {
+    const { entry } = this;
+    return entry && !this.isLarge ? (entry as StoredEntry).value : undefined;
+  }
+
+  private get isLarge(): boolean {
+    return this.segment.readUInt16LE(this.at) === LARGE_PUT;
   }
 }
