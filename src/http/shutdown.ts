@@ -47,4 +47,6 @@ async function drain(app: INestApplication, gate: RequestGate, closeUnused: () =
   clearTimeout(deadline);
   logger.log('Stopped');
   process.exitCode = 0;
+  // The channel to whoever looks after this process would keep it alive.
+  if (process.connected) process.disconnect();
 }
