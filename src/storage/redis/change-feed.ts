@@ -7,7 +7,6 @@ import { CHANGES } from './scripts.js';
 import { WakeUps } from './wake-ups.js';
 
 const READ_BYTES = 256 * 1024;
-const LOOK_EVERY_MS = 1_000;
 
 /**
  * The change logs of all partitions as one.
@@ -23,8 +22,6 @@ export class ChangeFeed {
   private readonly tags: string[];
   private readonly listeners = new Set<() => void>();
   private readonly wakeUps: WakeUps;
-  private timer: NodeJS.Timeout | undefined;
-  private looking: Promise<void> | undefined;
   private announced = false;
   /** The last position that was asked about: a reader asks for each of many changes. */
   private decoded: { position: string; marks: readonly Mark[] | undefined } | undefined;
@@ -36,7 +33,7 @@ export class ChangeFeed {
   }
 
   async position(): Promise<string> {
-    await this.look();
+    await this.lookAround();
     return encodePosition(this.database.epoch, this.tags.map(markOf));
   }
 
@@ -44,7 +41,7 @@ export class ChangeFeed {
     const { epoch, layout } = this.database;
     const marks = this.decode(position);
     if (!marks) return undefined;
-    if (this.listeners.size === 0) await this.look();
+    if (this.listeners.size === 0) await this.lookAround();
     const moved = layout.partitions.filter(({ id }) => !isSame(marks[id]!, markOf(this.tags[id]!)));
     const parts = await Promise.all(moved.map((partition) => this.read(partition, marks[partition.id]!)));
     if (parts.includes(undefined)) return undefined;
@@ -65,8 +62,8 @@ export class ChangeFeed {
   }
 
   onChange(listener: () => void): () => void {
+    if (this.listeners.size === 0) this.wakeUps.open();
     this.listeners.add(listener);
-    this.follow();
     return () => {
       this.listeners.delete(listener);
       if (this.listeners.size === 0) this.close();
@@ -78,16 +75,16 @@ export class ChangeFeed {
     this.wakeUps.renew();
   }
 
-  close(): void {
-    clearInterval(this.timer);
-    this.timer = undefined;
-    this.wakeUps.close();
+  /** Takes in the last tag of a partition, which `ask` asks for. */
+  async look(partition: Partition, ask: () => Promise<string>): Promise<void> {
+    const known = this.tags[partition.id];
+    const tag = await ask();
+    // A failover may have taken the last changes back, so that an older tag is news too; unless a newer one came meanwhile.
+    if (tag !== known && this.tags[partition.id] === known) this.take(partition, tag);
   }
 
-  private follow(): void {
-    if (this.timer) return;
-    this.timer = setInterval(() => this.lookAround(), LOOK_EVERY_MS).unref();
-    this.wakeUps.open();
+  close(): void {
+    this.wakeUps.close();
   }
 
   private decode(position: string): readonly Mark[] | undefined {
@@ -98,20 +95,9 @@ export class ChangeFeed {
     return this.decoded.marks;
   }
 
-  /** One at a time: a server that does not answer holds it up. */
-  private lookAround(): void {
-    const done = () => (this.looking = undefined);
-    this.looking ??= this.look().then(done, done);
-  }
-
-  /** Asks every partition for its last tag. */
-  private async look(): Promise<void> {
-    await this.database.each(async (partition) => {
-      const tag = (await this.database.read(partition, 'HGET', partition.state, 'tag')) as Buffer | null;
-      // A failover may have taken the last changes back, so that an older tag is news too.
-      if (tag && tag.toString('latin1') !== this.tags[partition.id])
-        this.take(partition, tag.toString('latin1'));
-    });
+  private async lookAround(): Promise<void> {
+    const { database } = this;
+    await database.each((partition) => this.look(partition, () => database.tagOf(partition)));
   }
 
   /** A message may come late. */

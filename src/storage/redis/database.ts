@@ -72,8 +72,14 @@ export class RedisDatabase {
     return answers;
   }
 
-  /** Removes what has expired in the partition, up to `most` entries. Answers whether there may be more. */
-  async sweep(partition: Partition, most: number): Promise<boolean> {
+  /** The tag of the partition's last change, or nothing. */
+  async tagOf(partition: Partition): Promise<string> {
+    const tag = (await this.read(partition, 'HGET', partition.state, 'tag')) as Buffer | null;
+    return tag?.toString('latin1') ?? '';
+  }
+
+  /** Removes what has expired in the partition, up to `most` entries. Answers how many there were, and the last tag. */
+  async sweep(partition: Partition, most: number): Promise<{ count: number; tag: string }> {
     const [now, tag, count] = (await this.nodes.run({
       slot: partition.slot,
       args: call(SWEEP, partition.names, [...this.changing(), String(most)]),
@@ -81,8 +87,7 @@ export class RedisDatabase {
       repeatable: 'repeatable',
     })) as [Buffer, Buffer, number];
     this.heard(now);
-    if (count > 0) this.onChange?.(partition, tag.toString('latin1'));
-    return count === most;
+    return { count, tag: tag.toString('latin1') };
   }
 
   /** Believes what the partition has seen of time. */

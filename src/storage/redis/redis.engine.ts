@@ -18,15 +18,18 @@ import {
 import { ChangeFeed } from './change-feed.js';
 import { CLIENT_NAME, OWN_NAME } from './connection.js';
 import { RedisDatabase } from './database.js';
+import { infoOf, stateOf } from './deployment.js';
+import type { Partition } from './layout.js';
 import { Nodes } from './nodes.js';
 import { bounds, RedisRanges } from './ranges.js';
 import type { RedisAddress } from './redis-url.js';
 import { COUNT } from './scripts.js';
-import { infoOf, stateOf } from './deployment.js';
 import { prepare } from './start.js';
 import { RedisWrites } from './writes.js';
 
-const SWEEP_EVERY_MS = 500;
+/** How often each partition is visited, and in how many turns all of them, so that no request waits behind all at once. */
+const VISIT_EVERY_MS = 1_000;
+const VISIT_TURNS = 16;
 const SWEEP_AT_ONCE = 100;
 const MAX_EDITS = 10;
 const LONGEST_EDIT_PAUSE_MS = 50;
@@ -56,8 +59,8 @@ export class RedisEngine extends StorageEngine {
   private ranges!: RedisRanges;
   private writes!: RedisWrites;
   private feed: ChangeFeed | undefined;
-  private sweeping: Promise<void> | undefined;
-  private sweeper: NodeJS.Timeout | undefined;
+  private visits: NodeJS.Timeout | undefined;
+  private readonly visited = new Set<Partition>();
   private closed = false;
   /** Writes that have not been answered: one may take several commands. */
   private readonly underWay = new Set<Promise<unknown>>();
@@ -97,14 +100,15 @@ export class RedisEngine extends StorageEngine {
     this.ranges = new RedisRanges(this.database);
     this.writes = new RedisWrites(this.database);
     this.feed = new ChangeFeed(this.database);
-    if (!settings.readOnly)
-      this.sweeper = setInterval(() => (this.sweeping ??= this.sweep()), SWEEP_EVERY_MS).unref();
+    const turns = Math.min(VISIT_TURNS, this.database.layout.partitions.length);
+    let turn = 0;
+    this.visits = setInterval(() => this.visitSome(turn++ % turns, turns), VISIT_EVERY_MS / turns).unref();
   }
 
   async close(): Promise<void> {
     if (this.closed) return;
     this.closed = true;
-    clearInterval(this.sweeper);
+    clearInterval(this.visits);
     this.feed?.close();
     await Promise.allSettled(this.underWay);
     this.nodes?.close();
@@ -251,16 +255,27 @@ export class RedisEngine extends StorageEngine {
     }
   }
 
-  private async sweep(): Promise<void> {
-    try {
-      await this.database.each(async (partition) => {
-        while (!this.closed && (await this.database.sweep(partition, SWEEP_AT_ONCE)));
-      });
-    } catch {
-      // the next tick tries again
-    } finally {
-      this.sweeping = undefined;
+  /** One visit at a time of each partition: those of a server that does not answer hold up no others. */
+  private visitSome(turn: number, turns: number): void {
+    for (const partition of this.database.layout.partitions) {
+      if (partition.id % turns !== turn || this.visited.has(partition)) continue;
+      this.visited.add(partition);
+      const done = () => this.visited.delete(partition);
+      // What fails is tried again by the next visit.
+      this.visit(partition).then(done, done);
     }
+  }
+
+  /** Removes what has expired, and hears of changes that no message told of. */
+  private visit(partition: Partition): Promise<void> {
+    const { database, settings } = this;
+    return this.feed!.look(partition, async () => {
+      if (settings.readOnly) return database.tagOf(partition);
+      for (;;) {
+        const { count, tag } = await database.sweep(partition, SWEEP_AT_ONCE);
+        if (count < SWEEP_AT_ONCE || this.closed) return tag;
+      }
+    });
   }
 }
 
