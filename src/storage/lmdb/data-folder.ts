@@ -102,15 +102,15 @@ interface MetaPage {
 }
 
 async function checkHeader(file: string, folder: string): Promise<void> {
-  const stat = statSync(file);
-  if (!stat.isFile()) throw damaged(file, 'it is not a file');
+  if (!statSync(file).isFile()) throw damaged(file, 'it is not a file');
   const first = await readMeta(file, 0);
   if (!first) throw damaged(file, 'its header is not that of an LMDB file');
   const second = await readMeta(file, first.pageSize);
   if (!second || second.pageSize !== first.pageSize)
     throw damaged(file, 'its second header does not fit the first');
   const meta = second.transaction > first.transaction ? second : first;
-  const pages = BigInt(Math.floor(stat.size / meta.pageSize));
+  // Asked last: another process may be writing, and makes the file longer before a header says so.
+  const pages = BigInt(Math.floor(statSync(file).size / meta.pageSize));
   if (meta.roots.some((root) => root !== NO_PAGE && root >= pages)) throw damaged(file, 'it is cut short');
   if (meta.lastPage >= pages && !survivesReading(folder)) throw damaged(file, 'it is cut short');
 }
