@@ -31,8 +31,8 @@ const LATE_LOOKS = DEADLINE_MS / LOOK_EVERY_MS;
 const LONGEST_PAUSE_MS = 1_000;
 /** What this process calls itself, so that servers that share a database can count each other. */
 export const OWN_NAME = `pigeonhole-${randomBytes(6).toString('hex')}`;
-/** Finds such names in what CLIENT LIST says. */
-export const CLIENT_NAME = /(?<= name=)(pigeonhole-[0-9a-f]{12})(?= )/g;
+/** Finds such names, and the numbers of the databases, in what CLIENT LIST says. */
+export const CLIENT_NAME = / name=(?<name>pigeonhole-[0-9a-f]{12}) .*? db=(?<database>[0-9]+) /g;
 const BYTES = { [RESP_TYPES.BLOB_STRING]: Buffer };
 const VERSION = { RESP: 2 } as const;
 /** Made once: the library's createClient makes a class with all its commands for every address, some 15 ms each. */

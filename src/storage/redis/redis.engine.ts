@@ -194,8 +194,12 @@ export class RedisEngine extends StorageEngine {
     const lists = await this.database.nodes.all((primary) =>
       primary.send(['CLIENT', 'LIST', 'TYPE', 'normal']),
     );
-    const names = lists.flatMap((list) => [...String(list).matchAll(CLIENT_NAME)].map(([, name]) => name));
-    return new Set(names.filter((name) => name !== OWN_NAME)).size;
+    const clients = lists.flatMap((list) =>
+      [...String(list).matchAll(CLIENT_NAME)].map(({ groups }) => groups!),
+    );
+    // A server may have other databases of ours.
+    const here = clients.filter(({ database }) => Number(database) === this.address.database);
+    return new Set(here.map(({ name }) => name).filter((name) => name !== OWN_NAME)).size;
   }
 
   async backup(): Promise<void> {

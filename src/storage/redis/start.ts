@@ -43,7 +43,11 @@ export async function prepare(
     const primaries = nodes.topology.primaries();
     if (primaries.length === 0)
       throw new StartError(`${where} is a cluster in which no server has the slots.`);
-    for (const primary of primaries) await assertSuitable(primary, report);
+    for (const primary of primaries) {
+      // Those that the URL leaves out have only just been heard of.
+      await nodes.topology.anyReady([primary]);
+      await assertSuitable(primary, report);
+    }
     return await takeMeta(nodes, primaries, address, now, where, readOnly);
   } catch (error) {
     if (error instanceof StartError) throw error;

@@ -42,11 +42,11 @@ export class Topology {
     return [...new Set(this.owners)].filter((owner) => owner !== undefined);
   }
 
-  /** Any connection that works. @throws the error of one that does not */
-  async anyReady(): Promise<Connection> {
+  /** Any connection that works, of `some` or of all. @throws the error of one that does not */
+  async anyReady(some?: readonly Connection[]): Promise<Connection> {
     const start = performance.now();
     for (;;) {
-      const all = [...this.connections.values()];
+      const all = some ?? [...this.connections.values()];
       const ready = all.find((connection) => connection.isReady);
       if (ready) return ready;
       const failures = all.map(({ failure }) => failure);
