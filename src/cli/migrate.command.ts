@@ -1,32 +1,44 @@
-import { Command } from 'commander';
+import { realpathSync } from 'node:fs';
+import { resolve } from 'node:path';
+import type { Command } from 'commander';
 import { AppConfig } from '../config/app-config.js';
 import { StartError } from '../errors.js';
 import { createEngine, withoutPassword } from '../storage/engine-factory.js';
-import type { StorageEngine } from '../storage/storage-engine.js';
+import type { OpenSettings, StorageEngine } from '../storage/storage-engine.js';
 import { Migration } from './migration.js';
 
 const INTERRUPTED = 130;
+const LMDB = 'lmdb:';
 
 /** `pigeonhole migrate <from> <to>` */
-export function migrateCommand(): Command {
-  return new Command('migrate')
-    .description('Moves a database to another engine while its server runs; stop the server to switch.')
+export function addMigrateCommand(program: Command): void {
+  program
+    .command('migrate')
+    .description('Moves a database to another engine while its server runs.')
     .argument('<from>', 'DATABASE_URL of the database')
     .argument('<to>', 'DATABASE_URL of an empty one')
+    .addHelpText('after', HELP)
     .action(migrate);
 }
 
+const HELP = `
+  pigeonhole migrate lmdb:./data redis+cluster://10.0.0.1:6379,10.0.0.2:6379
+
+It copies everything and follows what changes. When it says so, stop the old server: it copies
+the rest, compares both sides and ends with 0. Then start the server on the new database.
+Until then the old one stays as it is, and servers refuse the new one. Whatever interrupts
+it, the same command goes on where it stopped.`;
+
 async function migrate(from: string, to: string): Promise<void> {
-  if ([from, to].includes('memory:')) throw new StartError('A memory: database is of its own process only.');
-  if (from === to) throw new StartError('The two databases are the same one.');
+  const origin = placeOf(from);
+  if (origin === placeOf(to)) throw new StartError('The two databases are the same one.');
   const interrupt = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupt.abort());
-  const source = await open(from, true);
+  const source = await open('<from>', from, { readOnly: true, shared: true });
   let target: StorageEngine | undefined;
   try {
-    target = await open(to, false);
-    const mark = withoutPassword(from);
-    await new Migration(source, target, mark, console.log, interrupt.signal).run();
+    target = await open('<to>', to, {});
+    await new Migration(source, target, origin, console.log, interrupt.signal).run();
     console.log(`Done. Start the server with DATABASE_URL=${withoutPassword(to)}`);
   } catch (error) {
     if (!interrupt.signal.aborted) throw error;
@@ -38,20 +50,41 @@ async function migrate(from: string, to: string): Promise<void> {
   }
 }
 
-async function open(url: string, readOnly: boolean): Promise<StorageEngine> {
-  const { maxSnapshotAge, watchLogBytes, waitReplicas } = new AppConfig();
-  const engine = await createEngine(url, {
-    readOnly,
-    maxSnapshotAge: Math.max(maxSnapshotAge, A_DAY_MS),
-    watchLogBytes,
-    waitReplicas,
-    onFailure: (error) => {
-      throw error;
-    },
-    report: (line) => console.error(line),
-  });
-  await engine.open();
-  return engine;
+/** One spelling for a database, as it may be shown. Whether two servers of Redis are the same only they can tell. */
+function placeOf(url: string): string {
+  if (!url.startsWith(LMDB)) return withoutPassword(url);
+  const folder = resolve(url.slice(LMDB.length));
+  try {
+    return LMDB + realpathSync(folder);
+  } catch {
+    return LMDB + folder; // there is none yet
+  }
+}
+
+/** @throws StartError that speaks of the argument, not of the setting */
+async function open(argument: string, url: string, how: OpenSettings): Promise<StorageEngine> {
+  try {
+    if (url.startsWith('memory:')) throw new StartError('a memory: database is of its own process only.');
+    const { maxSnapshotAge, watchLogBytes, waitReplicas } = new AppConfig();
+    const engine = await createEngine(url, {
+      ...how,
+      maxSnapshotAge: Math.max(maxSnapshotAge, A_DAY_MS),
+      watchLogBytes,
+      waitReplicas,
+      onFailure: (error) => {
+        console.error(`pigeonhole: ${argument} cannot be written any more: ${error.message}`);
+        process.exit(1);
+      },
+      // What limits the promises of the old deployment matters no more.
+      report: how.readOnly ? () => undefined : (line) => console.error(line),
+    });
+    await engine.open();
+    return engine;
+  } catch (error) {
+    if (!(error instanceof StartError)) throw error;
+    const message = error.message.replaceAll('DATABASE_URL', argument);
+    throw new StartError(message.includes(argument) ? message : `${argument}: ${message}`);
+  }
 }
 
 const A_DAY_MS = 86_400_000;

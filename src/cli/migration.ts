@@ -1,19 +1,19 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { DatabaseError, StartError } from '../errors.js';
-import type { Entry } from '../storage/entry.js';
-import type { BatchOperation } from '../storage/operation.js';
+import { StartError } from '../errors.js';
 import { MIGRATION, type StorageEngine } from '../storage/storage-engine.js';
 import { ChangedKeys } from './changed-keys.js';
-import { differences, newSide } from './differences.js';
+import { compare, type Comparison } from './comparison.js';
+import { Copier } from './copier.js';
+import { Patience, unfinished } from './patience.js';
 import { Progress } from './progress.js';
 
 const LOOK_EVERY_MS = 100;
-const BATCH_ENTRIES = 500;
-const BATCH_BYTES = 2 * 2 ** 20;
-const BATCHES_AT_ONCE = 4;
-const RETRY_EVERY_MS = 500;
-const MAX_RETRIES = 60;
+/** For so long nobody may have the source open: a server that lost its connections for a moment has not stopped. */
+const QUIET_MS = 2_000;
 const MAX_REPAIRS = 3;
+/** Of changed keys that are read at once. */
+const PORTION_KEYS = 500;
+const PORTION_BYTES = 2 * 2 ** 20;
 
 /** What a migration came to. */
 export interface Migrated {
@@ -27,12 +27,13 @@ export interface Migrated {
  * Design: the target becomes the source by comparing the two in key order and writing what differs; on an empty target that
  * is a copy, after an interruption it is the rest. Meanwhile and afterwards the change log tells which keys have changed,
  * and each is copied again as it then is, so that neither order nor repetition matters. The switch is stopping the old
- * server: once no process writes to the source, what is left is copied, and everything is compared once more. Guarantee: it
- * ends well only if count and checksum of both sides agree. A target that is not finished carries a mark, by which servers
+ * server: once no process has the source open, what is left is copied, and everything is compared once more; should one
+ * have come back meanwhile, all that begins again. Guarantee: it ends well only if both sides have the same entries, byte
+ * for byte, and nobody has written to the source since. A target that is not finished carries a mark, by which servers
  * refuse it, and a second run goes on.
  */
 export class Migration {
-  private readonly writing = new Set<Promise<void>>();
+  private readonly patience: Patience;
 
   constructor(
     private readonly source: StorageEngine,
@@ -41,165 +42,174 @@ export class Migration {
     private readonly from: string,
     private readonly say: (line: string) => void,
     private readonly signal: AbortSignal,
-  ) {}
+  ) {
+    this.patience = new Patience(say, signal);
+  }
 
-  /** @throws StartError if the target holds something else, or differs in the end; AbortError */
+  /** @throws StartError if the target is of no use, cannot be reached any more or differs in the end; AbortError */
   async run(): Promise<Migrated> {
-    await this.claimTarget();
-    const changed = new ChangedKeys(this.source, this.signal);
-    await changed.start();
+    await this.patience.persist(() => this.claimTarget());
+    const changed = new ChangedKeys(this.source);
     try {
-      await this.copy();
-      while (!(await this.follow(changed))) {
-        this.say('The change log has moved past the copy, so that the two are compared again.');
-        await changed.start();
-        await this.copy();
+      await this.copy(changed);
+      for (;;) {
+        const stopped = await this.follow(changed);
+        const migrated = await this.verify();
+        await this.patience.persist(() => this.copySystem());
+        if (await this.isOver(changed, stopped)) return migrated;
       }
     } finally {
       changed.stop();
     }
-    const migrated = await this.verify();
-    await this.copySystem();
-    await this.target.system.delete(MIGRATION);
-    return migrated;
   }
 
   private async claimTarget(): Promise<void> {
-    const mark = (await this.target.system.get(MIGRATION))?.toString();
-    if (mark !== undefined && mark !== this.from) {
+    const { source, target, from } = this;
+    const origin = (await source.system.get(MIGRATION))?.toString();
+    if (origin !== undefined)
+      throw new StartError(`The source is itself half of a migration from ${origin}.`);
+    const mark = (await target.system.get(MIGRATION))?.toString();
+    if (mark !== undefined && mark !== from)
       throw new StartError(
         `The target is half of a migration from ${mark}. Finish that one, or name another target.`,
       );
-    }
-    const entries = mark === undefined ? await this.target.count('') : 0;
+    const entries = mark === undefined ? await target.count('') : 0;
     if (entries > 0)
       throw new StartError(`The target holds ${entries} entries. Name an empty one; nothing was changed.`);
-    await this.target.system.put(MIGRATION, Buffer.from(this.from));
+    await target.system.put(MIGRATION, Buffer.from(from));
+    // Asked when the mark is there: a server that starts now sees it, and one that did before is seen.
+    const refusal = await this.whyTargetIsInUse();
+    if (refusal === undefined) return;
+    if (mark === undefined) await target.system.delete(MIGRATION);
+    throw new StartError(refusal);
   }
 
-  private async copy(): Promise<void> {
-    const total = await this.source.count('');
-    this.say(`Copying ${total} entries.`);
-    const seen = { original: newSide(), copy: newSide() };
-    const progress = new Progress('Copying', total);
+  private async whyTargetIsInUse(): Promise<string | undefined> {
+    if (await this.source.system.get(MIGRATION)) return 'The two databases are the same one.';
+    const others = await this.target.peers();
+    return others > 0
+      ? 'The target is open in another process, a server or a migration. Stop that first.'
+      : undefined;
+  }
+
+  /** Has the target become as the source is; `changed` begins with what changes meanwhile. */
+  private async copy(changed: ChangedKeys): Promise<void> {
+    await this.patience.persist(() => changed.start());
+    this.say(`Copying ${await this.patience.persist(async () => this.source.count(''))} entries.`);
     const start = performance.now();
-    let batch: BatchOperation[] = [];
-    let bytes = 0;
-    for await (const { key, entry } of differences(this.source, this.target, seen)) {
-      batch.push(operationFor(key, entry));
-      bytes += entry?.size ?? 0;
-      progress.show(seen.original.count);
-      if (batch.length < BATCH_ENTRIES && bytes < BATCH_BYTES) continue;
-      await this.enqueue(batch);
-      batch = [];
-      bytes = 0;
-    }
-    await this.enqueue(batch);
-    await this.settle();
-    progress.clear();
-    this.say(`Copied ${seen.original.count} entries in ${secondsSince(start)}.`);
+    const { entries, differences } = await this.align('Copying', false);
+    this.say(`Copied ${differences} of ${entries} entries in ${secondsSince(start)}.`);
   }
 
-  /** Copies what changes until the source's servers have stopped. False if the log could not be followed. */
-  private async follow(changed: ChangedKeys): Promise<boolean> {
-    let told = false;
+  /** Copies what changes until the source's servers have stopped. Answers when that was seen. */
+  private async follow(changed: ChangedKeys): Promise<number> {
+    let following = false;
     for (;;) {
-      this.signal.throwIfAborted();
-      // Asked before the log is read: who has stopped by then has written its last line.
-      const alone = (await this.source.peers()) === 0;
-      if (!(await changed.read())) return false;
-      const keys = changed.take();
-      if (alone) {
-        if (told) this.say(`The old server has stopped; ${keys.length} changed keys are left to copy.`);
-        await this.copyKeys(keys);
-        return true;
+      const { alone, seen, atEnd } = await this.patience.persist(() => this.look(changed));
+      if (changed.isLost) {
+        this.say('The change log has moved past the copy, so that the two are compared again.');
+        await this.copy(changed);
+        continue;
       }
-      if (!told) this.say('Following what changes. Stop the old server to switch.');
-      told = true;
-      await this.copyKeys(keys);
-      if (keys.length === 0) await pause(LOOK_EVERY_MS);
+      const keys = changed.take();
+      if (alone && following)
+        this.say(`The old server has stopped; ${keys.size} changed keys are left to copy.`);
+      if (!alone && !following) this.say('Following what changes. Stop the old server to switch.');
+      following = !alone;
+      await this.patience.persist(() => this.copyKeys(keys));
+      if (alone && atEnd) return seen;
+      if (keys.size === 0) await pause(LOOK_EVERY_MS);
     }
   }
 
-  private async copyKeys(keys: readonly string[]): Promise<void> {
-    for (let i = 0; i < keys.length; i += BATCH_ENTRIES) {
-      const some = keys.slice(i, i + BATCH_ENTRIES);
-      const entries = await Promise.all(some.map(async (key) => this.source.get(key)));
-      await this.enqueue(some.map((key, j) => operationFor(key, entries[j])));
+  /** Whoever has stopped before the log is read has written its last line. */
+  private async look(changed: ChangedKeys): Promise<{ alone: boolean; seen: number; atEnd: boolean }> {
+    const alone = (await this.source.peers()) === 0;
+    const seen = performance.now();
+    return { alone, seen, atEnd: await changed.read() };
+  }
+
+  private async copyKeys(keys: ReadonlyMap<string, number>): Promise<void> {
+    const copier = new Copier(this.target, this.patience);
+    try {
+      for (const some of portionsOf(keys)) {
+        const entries = await Promise.all(some.map(async (key) => this.source.get(key)));
+        for (const [i, key] of some.entries()) await copier.add(key, entries[i]);
+      }
+      await copier.finish();
+    } finally {
+      await copier.settle();
     }
-    await this.settle();
   }
 
   /** Compares everything; what differs in spite of all is copied again a few times. */
   private async verify(): Promise<Migrated> {
-    for (let repairs = 0; ; repairs++) {
-      const seen = { original: newSide(), copy: newSide() };
-      const progress = new Progress('Verifying', await this.source.count(''));
-      const wrong: string[] = [];
-      for await (const { key } of differences(this.source, this.target, seen)) {
-        wrong.push(key);
-        progress.show(seen.original.count);
-        this.signal.throwIfAborted();
+    for (let repairs = 0; repairs <= MAX_REPAIRS; repairs++) {
+      const { entries, differences, sha256 } = await this.align('Verifying', true);
+      if (differences === 0) {
+        this.say(`Verified: ${entries} entries on both sides, 0 differences, sha256 ${sha256}.`);
+        return { entries, sha256 };
       }
-      progress.clear();
-      const { count } = seen.original;
-      const [sha256, copied] = [seen.original.hash.digest('hex'), seen.copy.hash.digest('hex')];
-      if (wrong.length === 0 && sha256 === copied) {
-        this.say(`Verified: ${count} entries on both sides, sha256 ${sha256}, 0 differences.`);
-        return { entries: count, sha256 };
-      }
-      if (repairs === MAX_REPAIRS) {
-        throw new StartError(
-          `The copy differs in ${wrong.length} keys, such as ${JSON.stringify(wrong[0])}.`,
-        );
-      }
-      this.say(`${wrong.length} keys differ and are copied again.`);
-      await this.copyKeys(wrong);
+      this.say(`${differences} keys differed and were copied again.`);
     }
+    throw unfinished(`The copy still differs after it was mended ${MAX_REPAIRS + 1} times.`);
   }
 
-  private async copySystem(): Promise<void> {
-    for (const { name, value } of await this.source.system.list(''))
-      await this.target.system.put(name, value);
-  }
-
-  /** Has some batches written at once. */
-  private async enqueue(batch: readonly BatchOperation[]): Promise<void> {
-    this.signal.throwIfAborted();
-    if (batch.length === 0) return;
-    while (this.writing.size >= BATCHES_AT_ONCE) await Promise.race(this.writing);
-    const write: Promise<void> = this.write(batch).finally(() => this.writing.delete(write));
-    this.writing.add(write);
-    write.catch(() => undefined); // `settle` hears of it, or the next `enqueue`
-  }
-
-  private async settle(): Promise<void> {
-    await Promise.all(this.writing);
-  }
-
-  /** Every operation may be repeated, so that a failover or a full queue only takes time. */
-  private async write(batch: readonly BatchOperation[]): Promise<void> {
-    for (let tries = 0; ; tries++) {
+  private align(what: string, still: boolean): Promise<Comparison> {
+    return this.patience.persist(async () => {
+      const progress = new Progress(what, await this.source.count(''));
+      const copier = new Copier(this.target, this.patience);
       try {
-        const outcomes = await this.target.batch(batch, false);
-        const refused = outcomes.find((outcome) => outcome instanceof DatabaseError);
-        if (refused) throw refused;
-        return;
-      } catch (error) {
-        const passing = error instanceof DatabaseError && PASSING.has(error.code);
-        if (!passing || tries === MAX_RETRIES) throw error;
-        await pause(RETRY_EVERY_MS, undefined, { signal: this.signal });
+        const comparison = await compare(this.source, this.target, {
+          still,
+          differs: (key, entry) => copier.add(key, entry),
+          visited: (count) => progress.show(count),
+          signal: this.signal,
+        });
+        await copier.finish();
+        return comparison;
+      } finally {
+        // What is still under way must not arrive behind what is written next.
+        await copier.settle();
+        progress.clear();
       }
+    });
+  }
+
+  /** The log does not tell of these, so they are copied when nobody changes them any more. */
+  private async copySystem(): Promise<void> {
+    const records = await this.source.system.list('');
+    const names = new Set([MIGRATION, ...records.map(({ name }) => name)]);
+    for (const { name } of await this.target.system.list(''))
+      if (!names.has(name)) await this.target.system.delete(name);
+    for (const { name, value } of records) await this.target.system.put(name, value);
+  }
+
+  /** Ends the migration, unless somebody has used the source since it was `stopped`. */
+  private async isOver(changed: ChangedKeys, stopped: number): Promise<boolean> {
+    const rest = stopped + QUIET_MS - performance.now();
+    if (rest > 0) await pause(rest, undefined, { signal: this.signal });
+    const { alone, atEnd } = await this.patience.persist(() => this.look(changed));
+    if (!alone || !atEnd || changed.hasKeys) {
+      this.say('The source is in use again.');
+      return false;
     }
+    await this.patience.persist(() => this.target.system.delete(MIGRATION));
+    return true;
   }
 }
 
-const PASSING = new Set(['busy', 'unavailable', 'outcome-unknown']);
-
-function operationFor(key: string, entry: Entry | undefined): BatchOperation {
-  if (!entry) return { op: 'delete', key };
-  const { value, type, expires } = entry;
-  return { op: 'put', key, value, type, expiry: expires === 0 ? 'never' : { at: expires } };
+function* portionsOf(keys: ReadonlyMap<string, number>): Generator<string[]> {
+  let portion: string[] = [];
+  let bytes = 0;
+  for (const [key, size] of keys) {
+    portion.push(key);
+    bytes += size;
+    if (portion.length < PORTION_KEYS && bytes < PORTION_BYTES) continue;
+    yield portion;
+    [portion, bytes] = [[], 0];
+  }
+  if (portion.length > 0) yield portion;
 }
 
 function secondsSince(start: number): string {

@@ -1,18 +1,39 @@
 #!/usr/bin/env node
 import 'reflect-metadata';
 import { Command } from 'commander';
+import { readFileSync } from 'node:fs';
 import { StartError } from '../errors.js';
-import { migrateCommand } from './migrate.command.js';
-import { serveCommand } from './serve.command.js';
+import { addMigrateCommand } from './migrate.command.js';
+import { addServeCommand } from './serve.command.js';
 
 try {
-  await new Command('pigeonhole')
+  const program = new Command('pigeonhole')
     .description('A small, durable key-value database over plain HTTP.')
-    .addCommand(serveCommand(), { isDefault: true })
-    .addCommand(migrateCommand())
-    .parseAsync();
+    .version(version())
+    .helpCommand(false)
+    .configureOutput({ outputError: (text, write) => write(`pigeonhole: ${inOneLine(text)}\n`) })
+    .addHelpText(
+      'after',
+      '\n`pigeonhole` alone starts the server; `pigeonhole serve --help` lists its flags.',
+    );
+  addServeCommand(program);
+  addMigrateCommand(program);
+  await program.parseAsync();
 } catch (error) {
   if (!(error instanceof StartError)) throw error;
   console.error(`pigeonhole: ${error.message}`);
   process.exit(1);
+}
+
+/** What the library says of wrong arguments. */
+function inOneLine(text: string): string {
+  return text
+    .replace(/^error: /, '')
+    .trim()
+    .replaceAll('\n', ' ');
+}
+
+function version(): string {
+  const manifest = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(manifest) as { version: string }).version;
 }

@@ -1,11 +1,16 @@
-import { Command } from 'commander';
+import type { Command } from 'commander';
 import { SETTINGS } from '../config/app-config.js';
 
 /** `pigeonhole serve`, which `pigeonhole` alone means too: every setting is a flag of the same name. */
-export function serveCommand(): Command {
-  const command = new Command('serve').description('Starts the server.');
+export function addServeCommand(program: Command): void {
+  const command = program
+    .command('serve', { isDefault: true })
+    .description('Starts the server. A flag wins over the environment variable of the same name.')
+    // A command that does not exist comes here, too.
+    .allowExcessArguments();
   for (const { name, form } of SETTINGS) command.option(`${flagOf(name)} <value>`, form);
-  return command.action(async (flags: Record<string, string>) => {
+  command.action(async (flags: Record<string, string>) => {
+    if (command.args.length > 0) command.error(`unknown command '${command.args[0]}'`);
     for (const { name } of SETTINGS) {
       const value = flags[camelCase(name)];
       if (value !== undefined) process.env[name] = value;
