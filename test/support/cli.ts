@@ -1,0 +1,82 @@
+import { afterEach } from '@jest/globals';
+import { spawn, type ChildProcess } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Exit } from './server.js';
+import { temporaryFolder } from './temporary-folder.js';
+
+const WITHIN_MS = 60_000;
+const POLL_MS = 5;
+
+const running = new Set<ChildProcess>();
+afterEach(() => running.forEach((child) => child.kill('SIGKILL')));
+
+/** How a command ended, and what it said. */
+export interface Ended extends Exit {
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export function builtCli(): string {
+  const file = join(process.cwd(), 'dist', 'cli', 'pigeonhole.js');
+  if (!existsSync(file)) throw new Error(`${file} is missing: run \`npm run build\` first`);
+  return file;
+}
+
+/** The built `pigeonhole`, a process of its own with nothing of this one's environment but what Node needs. */
+export class Cli {
+  readonly ended: Promise<Ended>;
+  stdout = '';
+  stderr = '';
+  private readonly child: ChildProcess;
+
+  constructor(args: readonly string[], env: Record<string, string> = {}, cwd = temporaryFolder()) {
+    this.child = spawn(process.execPath, [builtCli(), ...args], {
+      env: { PATH: process.env['PATH'] ?? '', ...env },
+      cwd,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    running.add(this.child);
+    this.child.stdout!.setEncoding('utf8').on('data', (text: string) => (this.stdout += text));
+    this.child.stderr!.setEncoding('utf8').on('data', (text: string) => (this.stderr += text));
+    this.ended = new Promise((resolve) => {
+      this.child.on('close', (code, signal) => {
+        running.delete(this.child);
+        resolve({ code, signal, stdout: this.stdout, stderr: this.stderr });
+      });
+    });
+  }
+
+  get pid(): number {
+    return this.child.pid!;
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.child.kill(signal);
+  }
+
+  /** Waits until it has said `text` on stdout. */
+  async said(text: string | RegExp): Promise<void> {
+    let over = false;
+    void this.ended.then(() => (over = true));
+    const deadline = Date.now() + WITHIN_MS;
+    while (this.stdout.search(text) < 0) {
+      if (over || Date.now() > deadline)
+        throw new Error(`It did not say ${text}: ${this.stdout}${this.stderr}`);
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    }
+  }
+}
+
+/** Runs a command that ends by itself, or is killed after a minute. */
+export async function runCli(
+  args: readonly string[],
+  env?: Record<string, string>,
+  cwd?: string,
+): Promise<Ended> {
+  const cli = new Cli(args, env, cwd);
+  const timer = setTimeout(() => cli.signal('SIGKILL'), WITHIN_MS);
+  const ended = await cli.ended;
+  clearTimeout(timer);
+  return ended;
+}
