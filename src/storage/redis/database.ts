@@ -14,6 +14,7 @@ const RANDOM_BYTES = 6;
 export class RedisDatabase {
   readonly layout: Layout;
   private readonly log: readonly string[];
+  private readonly epochText: string;
 
   constructor(
     readonly nodes: Nodes,
@@ -24,6 +25,7 @@ export class RedisDatabase {
     watchLogBytes: number,
   ) {
     this.layout = new Layout(partitions);
+    this.epochText = epoch.toString(16).padStart(8, '0');
     this.log = [
       String(Math.ceil(MAX_LOGGED / partitions)),
       String(Math.ceil(watchLogBytes / partitions)),
@@ -104,9 +106,13 @@ export class RedisDatabase {
     return Promise.all(this.layout.partitions.map(work));
   }
 
+  /** Where scripts publish the partition's last tag. Channels are not of one numbered database, so its epoch is in the name. */
+  channelOf({ state }: Partition): string {
+    return state + this.epochText;
+  }
+
   private changing(): string[] {
-    const epoch = this.epoch.toString(16).padStart(8, '0');
-    return [this.now(), epoch, randomBytes(RANDOM_BYTES).toString('hex'), ...this.log];
+    return [this.now(), this.epochText, randomBytes(RANDOM_BYTES).toString('hex'), ...this.log];
   }
 
   private now(): string {

@@ -60,7 +60,7 @@ export class WakeUps {
   }
 
   private subscribe(primary: Connection, partitions: readonly Partition[]): void {
-    const byChannel = new Map(partitions.map((partition) => [partition.state, partition]));
+    const byChannel = new Map(partitions.map((partition) => [this.database.channelOf(partition), partition]));
     const stop = primary.subscribe(
       [...byChannel.keys()],
       (channel, tag) => this.heard(byChannel.get(channel)!, tag),

@@ -71,5 +71,5 @@ local function finish()
   trimLog()
   redis.call('HSET', state, 'tag', tag, 'now', string.format('%.0f', now), 'floor', floor, 'count', count, 'bytes', bytes)
   -- Only a hint: that the user may use no channels must not fail what has been done.
-  redis.pcall('SPUBLISH', state, tag)
+  redis.pcall('SPUBLISH', state .. epoch, tag)
 end
