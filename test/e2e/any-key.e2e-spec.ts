@@ -86,7 +86,7 @@ describe.each(TARGETS)('any key and any text, $name', ({ start }) => {
       expect(answer.status).toBe(400);
       expect(JSON.parse(answer.text)).toEqual({
         title: expect.stringMatching(/./),
-        detail: `A key has 1 to 1024 bytes of UTF-8; this one has ${Buffer.byteLength(key)}.`,
+        detail: `A key must have 1 to 1024 bytes of UTF-8; this one has ${Buffer.byteLength(key)}.`,
       });
     }
     expect((await ask(target.port, '/')).text).toBe(before);

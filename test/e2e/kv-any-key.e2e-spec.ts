@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { ask, getPath } from '../support/http.js';
-import { batch, ENGINES, NDJSON, pathOf, twinOf, type Description, type Page } from '../support/kv.js';
-import type { Target } from '../support/target.js';
+import { batch, NDJSON, pathOf, twinOf, type Description, type Page } from '../support/kv.js';
+import { ENGINES, type Target } from '../support/target.js';
 
 const MAX_KEY_BYTES = 1024;
 const RUNS = Number(process.env['RUNS'] ?? 100);

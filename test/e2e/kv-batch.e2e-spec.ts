@@ -2,15 +2,15 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/g
 import { ask, type Answer } from '../support/http.js';
 import {
   batch,
-  ENGINES,
   expectProblem,
   JSON_TYPE,
+  pathOf,
   put,
   stored,
   valueOf,
   type Problem,
 } from '../support/kv.js';
-import type { Target } from '../support/target.js';
+import { CLUSTERS, ENGINES, type Target } from '../support/target.js';
 import { MALFORMED } from './kv-batch.cases.js';
 
 interface Result {
@@ -24,6 +24,9 @@ interface Result {
 }
 
 const TEXT = 'text/plain; charset=utf-8';
+// Keys that share a tag: on Redis an atomic batch needs that.
+const tied = (name: string) => `{t}${name}`;
+const [THERE, ABSENT, FIRST] = [tied('there'), tied('absent'), tied('first')];
 const MiB = 2 ** 20;
 
 function results(answer: Answer): Result[] {
@@ -32,7 +35,7 @@ function results(answer: Answer): Result[] {
   return (JSON.parse(answer.text) as { results: Result[] }).results;
 }
 
-describe.each(ENGINES)('a batch, $name', ({ start }) => {
+describe.each([...ENGINES, ...CLUSTERS])('a batch, $name', ({ start, lacks }) => {
   let target: Target;
   let tag: string;
   beforeAll(async () => {
@@ -40,7 +43,7 @@ describe.each(ENGINES)('a batch, $name', ({ start }) => {
   });
   beforeEach(async () => {
     await ask(target.port, '/kv?confirm=all', { method: 'DELETE' });
-    tag = (await stored(target.port, 'there', '7')).replaceAll('"', '');
+    tag = (await stored(target.port, THERE, '7')).replaceAll('"', '');
   });
   afterAll(() => target.close());
 
@@ -55,18 +58,18 @@ describe.each(ENGINES)('a batch, $name', ({ start }) => {
   test('answers each operation as the single call would', async () => {
     const all = results(
       await batch(target.port, [
-        { op: 'check', key: 'there', ifMatch: tag },
-        { op: 'put', key: 'new', value: 'x', ttl: '60s', ifNoneMatch: '*' },
-        { op: 'put', key: 'new', value: 'y' },
-        { op: 'get', key: 'new' },
-        { op: 'get', key: 'absent' },
-        { op: 'incr', key: 'there', by: 5 },
-        { op: 'incr', key: 'n' },
-        { op: 'delete', key: 'there' },
-        { op: 'delete', key: 'there' },
-        { op: 'check', key: 'there', ifNoneMatch: '*' },
-        { op: 'put', key: 'bytes', base64: '/wA=', type: 'image/png' },
-        { op: 'get', key: 'bytes' },
+        { op: 'check', key: THERE, ifMatch: tag },
+        { op: 'put', key: tied('new'), value: 'x', ttl: '60s', ifNoneMatch: '*' },
+        { op: 'put', key: tied('new'), value: 'y' },
+        { op: 'get', key: tied('new') },
+        { op: 'get', key: ABSENT },
+        { op: 'incr', key: THERE, by: 5 },
+        { op: 'incr', key: tied('n') },
+        { op: 'delete', key: THERE },
+        { op: 'delete', key: THERE },
+        { op: 'check', key: THERE, ifNoneMatch: '*' },
+        { op: 'put', key: tied('bytes'), base64: '/wA=', type: 'image/png' },
+        { op: 'get', key: tied('bytes') },
       ]),
     );
     expect(all.map(({ status }) => status)).toEqual([
@@ -89,37 +92,52 @@ describe.each(ENGINES)('a batch, $name', ({ start }) => {
   });
 
   test.each<[string, object, number, string]>([
-    ['check', { op: 'check', key: 'there', ifMatch: 'x' }, 412, 'precondition-failed'],
-    ['check of an absent key', { op: 'check', key: 'absent', ifMatch: '*' }, 412, 'precondition-failed'],
-    ['check that it is absent', { op: 'check', key: 'there', ifNoneMatch: '*' }, 412, 'precondition-failed'],
-    ['put', { op: 'put', key: 'there', value: 'x', ifNoneMatch: '*' }, 412, 'precondition-failed'],
-    ['delete', { op: 'delete', key: 'absent', ifMatch: '*' }, 412, 'precondition-failed'],
-    ['incr', { op: 'incr', key: 'there', ifMatch: 'W/"x"' }, 412, 'precondition-failed'],
-    ['incr of text', { op: 'incr', key: 'first' }, 409, 'not-an-integer'],
-    ['overflow', { op: 'incr', key: 'there', by: '9223372036854775807' }, 409, 'integer-overflow'],
+    ['check', { op: 'check', key: THERE, ifMatch: 'x' }, 412, 'precondition-failed'],
+    ['check of an absent key', { op: 'check', key: ABSENT, ifMatch: '*' }, 412, 'precondition-failed'],
+    ['check that it is absent', { op: 'check', key: THERE, ifNoneMatch: '*' }, 412, 'precondition-failed'],
+    ['put', { op: 'put', key: THERE, value: 'x', ifNoneMatch: '*' }, 412, 'precondition-failed'],
+    ['delete', { op: 'delete', key: ABSENT, ifMatch: '*' }, 412, 'precondition-failed'],
+    ['incr', { op: 'incr', key: THERE, ifMatch: 'W/"x"' }, 412, 'precondition-failed'],
+    ['incr of text', { op: 'incr', key: FIRST }, 409, 'not-an-integer'],
+    ['overflow', { op: 'incr', key: THERE, by: '9223372036854775807' }, 409, 'integer-overflow'],
   ])('is all or nothing: a %s that fails undoes the rest', async (_name, failing, status, code) => {
-    const good = { op: 'put', key: 'first', value: 'x' };
-    const more = { op: 'delete', key: 'there' };
-    const answer = await batch(target.port, [good, { op: 'get', key: 'absent' }, failing, more]);
+    const good = { op: 'put', key: FIRST, value: 'x' };
+    const more = { op: 'delete', key: THERE };
+    const answer = await batch(target.port, [good, { op: 'get', key: ABSENT }, failing, more]);
     expect(expectProblem(answer, status, code)).toMatchObject({ index: 2 });
     expect(await count()).toBe(1);
-    expect(`"${tag}"`).toBe((await ask(target.port, '/kv/there')).headers.etag);
+    expect(`"${tag}"`).toBe((await ask(target.port, pathOf(THERE))).headers.etag);
 
     const mixed = results(await batch(target.port, [good, failing, more], false));
     expect(mixed.map((result) => result.status)).toEqual([201, status, 204]);
     expect(mixed[1]).toEqual({ status, problem: expect.objectContaining({ code, status }) });
-    expect(await valueOf(target.port, 'first')).toBe('x');
-    expect(await valueOf(target.port, 'there')).toBeUndefined();
+    expect(await valueOf(target.port, FIRST)).toBe('x');
+    expect(await valueOf(target.port, THERE)).toBeUndefined();
+  });
+
+  test('over keys without a common tag is done, or refused whole where the engine cannot', async () => {
+    const keys = ['x', '{x}y', 'z', '{t}z'];
+    const ops = [...keys, 'x'].map((key) => ({ op: 'put', key, value: 'v' }));
+    const answer = await batch(target.port, ops);
+    if (lacks.includes('atomicAcrossKeys')) {
+      const problem = expectProblem(answer, 422, 'cross-slot');
+      expect(problem).toMatchObject({ keys, detail: expect.stringContaining('{tag}') });
+      expect(await count()).toBe(1);
+    } else {
+      expect(results(answer).map(({ status }) => status)).toEqual([201, 201, 201, 201, 200]);
+    }
+    expect(results(await batch(target.port, ops, false))).toHaveLength(5);
+    expect(await count()).toBe(5);
   });
 
   test('names the current tag where a condition fails', async () => {
-    const answer = await batch(target.port, [{ op: 'check', key: 'there', ifMatch: 'x' }]);
+    const answer = await batch(target.port, [{ op: 'check', key: THERE, ifMatch: 'x' }]);
     expect(expectProblem(answer, 412, 'precondition-failed')).toMatchObject({ etag: tag, index: 0 });
   });
 
   test('takes tags as listings give them and as headers do', async () => {
     for (const ifMatch of [tag, `"${tag}"`, '*'])
-      expect(results(await batch(target.port, [{ op: 'check', key: 'there', ifMatch }]))).toHaveLength(1);
+      expect(results(await batch(target.port, [{ op: 'check', key: THERE, ifMatch }]))).toHaveLength(1);
   });
 
   test.each<[unknown, string]>([
@@ -176,7 +194,7 @@ describe.each(ENGINES)('a batch, $name', ({ start }) => {
 
   test.each(MALFORMED)('with %s is 400 and names its place, and nothing is done', async (_name, op) => {
     for (const atomic of [true, false]) {
-      const ops = [{ op: 'put', key: 'first', value: 'x' }, op as object, { op: 'delete', key: 'there' }];
+      const ops = [{ op: 'put', key: FIRST, value: 'x' }, op as object, { op: 'delete', key: THERE }];
       const answer = await batch(target.port, ops, atomic);
       expect(answer.status).toBe(400);
       const problem = JSON.parse(answer.text) as Problem;
@@ -259,7 +277,7 @@ describe.each(ENGINES)('a batch, $name', ({ start }) => {
   });
 
   test('may have 1000 operations', async () => {
-    const ops = Array.from({ length: 1001 }, (_, i) => ({ op: 'put', key: `k${i}`, value: 'v' }));
+    const ops = Array.from({ length: 1001 }, (_, i) => ({ op: 'put', key: tied(`k${i}`), value: 'v' }));
     const problem = expectProblem(await batch(target.port, ops), 413, 'body-too-large');
     expect(problem['limit']).toBe(1000);
     expect(await count()).toBe(1);
@@ -269,7 +287,8 @@ describe.each(ENGINES)('a batch, $name', ({ start }) => {
 
   test('may have 16 MiB, and a long text beside a long number', async () => {
     const fitting = (bytes: number) => {
-      const head = '{"ops":[{"op":"incr","key":"n","by":1234567890123456},{"op":"put","key":"k","value":"';
+      const head =
+        '{"ops":[{"op":"incr","key":"{t}n","by":1234567890123456},{"op":"put","key":"{t}k","value":"';
       return `${head}${'x'.repeat(bytes - head.length - 4)}"}]}`;
     };
     const problem = expectProblem(await raw(fitting(16 * MiB + 1)), 413, 'body-too-large');
@@ -279,12 +298,12 @@ describe.each(ENGINES)('a batch, $name', ({ start }) => {
   });
 
   test('may read 16 MiB of values', async () => {
-    await put(target.port, 'half', Buffer.alloc(8 * MiB, 'x'));
-    const get = { op: 'get', key: 'half' };
+    await put(target.port, tied('half'), Buffer.alloc(8 * MiB, 'x'));
+    const get = { op: 'get', key: tied('half') };
     expect(results(await batch(target.port, [get, get]))).toHaveLength(2);
-    const refused = await batch(target.port, [{ op: 'delete', key: 'there' }, get, get, get]);
+    const refused = await batch(target.port, [{ op: 'delete', key: THERE }, get, get, get]);
     expect(expectProblem(refused, 413, 'body-too-large')).toMatchObject({ limit: 16 * MiB, index: 3 });
-    expect(await valueOf(target.port, 'there')).toBe('7');
+    expect(await valueOf(target.port, THERE)).toBe('7');
     const mixed = results(await batch(target.port, [get, get, get], false));
     expect(mixed.map(({ status }) => status)).toEqual([200, 200, 413]);
   });

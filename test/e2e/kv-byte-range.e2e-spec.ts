@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { ask } from '../support/http.js';
-import { ENGINES, expectProblem, stored } from '../support/kv.js';
-import type { Target } from '../support/target.js';
+import { expectProblem, stored } from '../support/kv.js';
+import { ENGINES, type Target } from '../support/target.js';
 
 const VALUE = '0123456789';
 

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { OutgoingHttpHeaders } from 'node:http';
 import { ask } from '../support/http.js';
-import { ENGINES, expectProblem, freshKey, MERGE_PATCH, pathOf, stored, valueOf } from '../support/kv.js';
-import type { Target } from '../support/target.js';
+import { expectProblem, freshKey, MERGE_PATCH, pathOf, stored, valueOf } from '../support/kv.js';
+import { ENGINES, type Target } from '../support/target.js';
 
 /** Stands in headers for the tag of the entry, and for its date and others. */
 const TAG = '"{tag}"';

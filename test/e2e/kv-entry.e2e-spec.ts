@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { ask, type Answer } from '../support/http.js';
 import {
-  EVERYWHERE,
   expectProblem,
   freshKey,
   pathOf,
@@ -11,9 +10,10 @@ import {
   valueOf,
   type Description,
 } from '../support/kv.js';
-import type { Target } from '../support/target.js';
+import { TARGETS, type Target } from '../support/target.js';
 
-const TAG = /^"[0-9a-f]{8}-[0-9a-z]{13}"$/;
+/** With random bits behind it where a failover could roll the counter back. */
+const TAG = /^"[0-9a-f]{8}-[0-9a-z]{13}(?:-[0-9a-f]{12})?"$/;
 /** Keys that a path, a router or a query parser could take for something else. */
 const HARD_KEYS = [
   '.',
@@ -68,7 +68,7 @@ const HARD_KEYS = [
   ';v=1',
 ];
 
-describe.each(EVERYWHERE)('an entry, $name', ({ start }) => {
+describe.each(TARGETS)('an entry, $name', ({ start, lacks }) => {
   let target: Target;
   beforeAll(async () => {
     target = await start();
@@ -138,7 +138,7 @@ describe.each(EVERYWHERE)('an entry, $name', ({ start }) => {
     }
     expect(tags.size).toBe(12);
     for (const tag of tags) expect(tag).toMatch(TAG);
-    expect([...tags].sort()).toEqual([...tags]);
+    if (!lacks.includes('orderedTags')) expect([...tags].sort()).toEqual([...tags]);
   });
 
   test('may be empty', async () => {

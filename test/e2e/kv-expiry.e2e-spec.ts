@@ -1,13 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ask } from '../support/http.js';
-import { batch, ENGINES, expectProblem, freshKey, pageOf, pathOf, stored, valueOf } from '../support/kv.js';
-import type { Target } from '../support/target.js';
+import { batch, expectProblem, freshKey, pageOf, pathOf, stored, valueOf } from '../support/kv.js';
+import { CLUSTERS, ENGINES, type Target } from '../support/target.js';
 
 const HANG_MS = 15_000;
 const CENTURY_DAYS = 36_525;
 
-describe.each(ENGINES)('expiry, $name', ({ start }) => {
+describe.each([...ENGINES, ...CLUSTERS])('expiry, $name', ({ start }) => {
   let target: Target;
   beforeAll(async () => {
     target = await start();

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { createHash } from 'node:crypto';
 import { ask, type Answer } from '../support/http.js';
-import { ENGINES, expectProblem, NDJSON, pathOf, stored } from '../support/kv.js';
-import type { Target } from '../support/target.js';
+import { expectProblem, NDJSON, pathOf, stored } from '../support/kv.js';
+import { CLUSTERS, ENGINES, type Target } from '../support/target.js';
 
 const ACCEPT = { Accept: 'application/x-ndjson' };
 const EVERY_BYTE = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte));
@@ -20,7 +20,7 @@ function linesOf({ text }: Answer): { key?: string; [member: string]: unknown }[
     .map((line) => JSON.parse(line) as { key?: string });
 }
 
-describe.each(ENGINES)('an export, $name', ({ start }) => {
+describe.each([...ENGINES, ...CLUSTERS])('an export, $name', ({ start }) => {
   let target: Target;
   let copy: Target;
   const values = new Map<string, [string | Buffer, string]>([

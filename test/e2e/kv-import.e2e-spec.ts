@@ -3,9 +3,9 @@ import { readFileSync } from 'node:fs';
 import http from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ask, type Answer } from '../support/http.js';
-import { ENGINES, expectProblem, NDJSON, stored, valueOf } from '../support/kv.js';
+import { expectProblem, NDJSON, stored, valueOf } from '../support/kv.js';
 import { startServer } from '../support/server.js';
-import type { Target } from '../support/target.js';
+import { CLUSTERS, ENGINES, type Target } from '../support/target.js';
 
 const MAX_VALUE_BYTES = 100_000;
 const MiB = 2 ** 20;
@@ -19,7 +19,7 @@ function line(key: string, value = 'v'): string {
   return `${JSON.stringify({ key, value })}\n`;
 }
 
-describe.each(ENGINES)('an import, $name', ({ start }) => {
+describe.each([...ENGINES, ...CLUSTERS])('an import, $name', ({ start }) => {
   let target: Target;
   beforeAll(async () => {
     target = await start({ MAX_VALUE_BYTES: String(MAX_VALUE_BYTES) });

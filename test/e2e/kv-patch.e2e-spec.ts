@@ -2,7 +2,6 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { OutgoingHttpHeaders } from 'node:http';
 import { ask, type Answer } from '../support/http.js';
 import {
-  ENGINES,
   expectProblem,
   freshKey,
   JSON_TYPE,
@@ -12,7 +11,7 @@ import {
   twinOf,
   valueOf,
 } from '../support/kv.js';
-import type { Target } from '../support/target.js';
+import { ENGINES, type Target } from '../support/target.js';
 
 const TEXT = 'text/plain; charset=utf-8';
 const MAX = '9223372036854775807';

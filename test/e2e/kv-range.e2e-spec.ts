@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { ask, type Answer } from '../support/http.js';
-import { batch, ENGINES, expectProblem, pageOf, put, stored, type Item, type Page } from '../support/kv.js';
+import { batch, expectProblem, pageOf, put, stored, type Item, type Page } from '../support/kv.js';
 import { Random } from '../support/random.js';
-import type { Target } from '../support/target.js';
+import { CLUSTERS, ENGINES, type Target } from '../support/target.js';
 
 const SEED = Number(process.env['SEED'] ?? 20_260_101);
 /** Letters whose order differs between UTF-16 and UTF-8, that escape, or that group. */
@@ -21,7 +21,7 @@ function without<T extends object>(headers: T, name: string): object {
   return Object.fromEntries(Object.entries(headers).filter(([each]) => each !== name));
 }
 
-describe.each(ENGINES)('a range, $name', ({ start }) => {
+describe.each([...ENGINES, ...CLUSTERS])('a range, $name', ({ start }) => {
   let target: Target;
   const keys = new Set<string>();
   beforeAll(async () => {
@@ -32,7 +32,7 @@ describe.each(ENGINES)('a range, $name', ({ start }) => {
       if (key !== '') keys.add(key);
     }
     const ops = [...keys].map((key) => ({ op: 'put', key, value: `value of ${key}` }));
-    expect((await batch(target.port, ops)).status).toBe(200);
+    expect((await batch(target.port, ops, false)).status).toBe(200);
   });
   afterAll(() => target.close());
 
@@ -229,7 +229,7 @@ describe.each(ENGINES)('a range, $name', ({ start }) => {
   });
 });
 
-describe.each(ENGINES)('deleting a range, $name', ({ start }) => {
+describe.each([...ENGINES, ...CLUSTERS])('deleting a range, $name', ({ start }) => {
   let target: Target;
   beforeAll(async () => {
     target = await start();
@@ -239,7 +239,7 @@ describe.each(ENGINES)('deleting a range, $name', ({ start }) => {
   async function fill(prefix: string, count: number): Promise<void> {
     const ops = Array.from({ length: count }, (_, i) => ({ op: 'put', key: `${prefix}${i}`, value: 'v' }));
     for (let i = 0; i < count; i += 1000)
-      expect((await batch(target.port, ops.slice(i, i + 1000))).status).toBe(200);
+      expect((await batch(target.port, ops.slice(i, i + 1000), false)).status).toBe(200);
   }
 
   async function deleting(query: string): Promise<unknown> {

@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { ask } from '../support/http.js';
 import {
-  ENGINES,
   expectProblem,
   JSON_TYPE,
   pathOf,
@@ -11,7 +10,7 @@ import {
   valueOf,
   type Description,
 } from '../support/kv.js';
-import type { Target } from '../support/target.js';
+import { ENGINES, type Target } from '../support/target.js';
 
 const ALLOW = 'GET, HEAD, PUT, PATCH, DELETE, OPTIONS';
 

@@ -2,9 +2,9 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { OutgoingHttpHeaders } from 'node:http';
 import net from 'node:net';
 import { ask } from '../support/http.js';
-import { ENGINES, expectProblem, freshKey, pathOf, put, valueOf, type Description } from '../support/kv.js';
+import { expectProblem, freshKey, pathOf, put, valueOf, type Description } from '../support/kv.js';
 import { exchange, lines } from '../support/raw-http.js';
-import type { Target } from '../support/target.js';
+import { ENGINES, type Target } from '../support/target.js';
 
 const MAX_VALUE_BYTES = 5000;
 const TEXT = 'text/plain; charset=utf-8';

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import net from 'node:net';
 import { ask, type Answer } from '../support/http.js';
-import { EVERYWHERE, expectProblem, freshKey, pathOf, stored, twinOf } from '../support/kv.js';
+import { expectProblem, freshKey, pathOf, stored, twinOf } from '../support/kv.js';
 import { lines } from '../support/raw-http.js';
 import { startServer } from '../support/server.js';
-import type { Target } from '../support/target.js';
+import { TARGETS, type Target } from '../support/target.js';
 
 /** Long enough that an answer which should have come at once has come, short enough to wait for. */
 const HELD_MS = 300;
@@ -15,7 +15,7 @@ async function isHeld(answer: Promise<Answer>): Promise<boolean> {
   return (await Promise.race([answer, late])) === 'held';
 }
 
-describe.each(EVERYWHERE)('long-poll, $name', ({ start }) => {
+describe.each(TARGETS)('long-poll, $name', ({ start }) => {
   let target: Target;
   beforeAll(async () => {
     target = await start();

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { ask, eachAtOnce, getPath, setPath, wholeDatabase } from '../support/http.js';
-import { TARGETS, type Target } from '../support/target.js';
+import { CLUSTERS, TARGETS, type Target } from '../support/target.js';
 import {
   GET_CASES,
   GET_ERRORS,
@@ -13,7 +13,7 @@ import {
 
 const MANY = 20_000;
 
-describe.each(TARGETS)('the original routes, $name', ({ start }) => {
+describe.each([...TARGETS, ...CLUSTERS])('the original routes, $name', ({ start }) => {
   let target: Target;
   beforeAll(async () => {
     target = await start();

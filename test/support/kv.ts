@@ -1,21 +1,6 @@
 import { expect } from '@jest/globals';
 import type { OutgoingHttpHeaders } from 'node:http';
 import { ask, type Answer } from './http.js';
-import { startBuilt, startInProcess, type Target } from './target.js';
-import { temporaryFolder } from './temporary-folder.js';
-
-type Start = (settings?: Record<string, string>) => Promise<Target>;
-
-/** The application on each engine, inside the test, with settings of the test's own. */
-export const ENGINES: { name: string; start: Start }[] = [
-  { name: 'memory: in process', start: (settings) => startInProcess(settings) },
-  {
-    name: 'lmdb: in process',
-    start: (settings) => startInProcess({ DATABASE_URL: `lmdb:${temporaryFolder()}`, ...settings }),
-  },
-];
-
-export const EVERYWHERE = [...ENGINES, { name: 'the built server', start: startBuilt as Start }];
 
 export const JSON_TYPE = { 'Content-Type': 'application/json' };
 export const MERGE_PATCH = { 'Content-Type': 'application/merge-patch+json' };

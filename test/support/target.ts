@@ -1,9 +1,15 @@
+import { it } from '@jest/globals';
 import { Test } from '@nestjs/testing';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { AppModule } from '../../src/app.module.js';
 import { createHttp, setUp } from '../../src/app.setup.js';
 import { loadConfig } from '../../src/config/app-config.js';
+import type { Capabilities } from '../../src/storage/storage-engine.js';
+import { startCluster, type RedisCluster } from './redis-cluster.js';
+import type { RedisServer } from './redis-server.js';
+import { startRedis } from './redis.js';
+import { findProgram, requireProgram } from './requires.js';
 import { startServer } from './server.js';
 import { temporaryFolder } from './temporary-folder.js';
 
@@ -37,12 +43,55 @@ export async function startBuilt(settings: Record<string, string> = {}): Promise
   return { port: server.port, close: async () => void (await server.end()) };
 }
 
-/** Every way the server is tested: on each engine inside the test, and as the built program. */
-export const TARGETS: { name: string; start: () => Promise<Target> }[] = [
-  { name: 'memory: in process', start: () => startInProcess() },
+/** A way to run the server, with settings of the test's own. */
+export interface Way {
+  readonly name: string;
+  readonly start: (settings?: Record<string, string>) => Promise<Target>;
+  /** What its engine does not promise. */
+  readonly lacks: readonly (keyof Capabilities)[];
+}
+
+/** The application in this process on a Redis of its own, which ends with it. */
+async function startOnRedis(
+  redis: RedisServer | RedisCluster,
+  settings: Record<string, string>,
+): Promise<Target> {
+  const target = await startInProcess({ DATABASE_URL: redis.url, ...settings });
+  const close = async () => {
+    await target.close();
+    await redis.stop();
+  };
+  return { port: target.port, close };
+}
+
+const REDIS: Way = {
+  name: 'redis: in process',
+  start: async (settings = {}) => startOnRedis(await startRedis(), settings),
+  lacks: ['atomicAcrossKeys', 'orderedTags', 'snapshots', 'backup'],
+};
+
+const CLUSTER: Way = {
+  name: 'redis+cluster: in process',
+  start: async (settings = {}) => startOnRedis(await startCluster({ replicas: 0 }), settings),
+  lacks: [...REDIS.lacks, 'totalOrder'],
+};
+
+const isInstalled = findProgram('redis-server') !== undefined;
+if (!isInstalled) requireProgram('redis-server').describe('the server on Redis', () => it.todo('answers'));
+
+/** On each engine inside the test. */
+export const ENGINES: Way[] = [
+  { name: 'memory: in process', start: startInProcess, lacks: ['durable', 'backup'] },
   {
     name: 'lmdb: in process',
-    start: () => startInProcess({ DATABASE_URL: `lmdb:${temporaryFolder()}` }),
+    start: (settings) => startInProcess({ DATABASE_URL: `lmdb:${temporaryFolder()}`, ...settings }),
+    lacks: [],
   },
-  { name: 'the built server', start: () => startBuilt() },
+  ...(isInstalled ? [REDIS] : []),
 ];
+
+/** Inside the test on a cluster of 3, which takes a second or two to start and answers the same: for suites that differ. */
+export const CLUSTERS: Way[] = isInstalled ? [CLUSTER] : [];
+
+/** Every way the server is tested: on each engine inside the test, and as the built program. */
+export const TARGETS: Way[] = [...ENGINES, { name: 'the built server', start: startBuilt, lacks: [] }];
