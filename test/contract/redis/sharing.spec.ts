@@ -1,0 +1,99 @@
+import { afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
+import type { Clock } from '../../../src/storage/clock.js';
+import { parseRedisUrl } from '../../../src/storage/redis/redis-url.js';
+import { RedisEngine } from '../../../src/storage/redis/redis.engine.js';
+import { FakeTime } from '../../support/fake-time.js';
+import { startCluster, type RedisCluster } from '../../support/redis-cluster.js';
+import type { RedisServer } from '../../support/redis-server.js';
+import { describeOnRedis, startRedis } from '../../support/redis.js';
+import { entryOf, eventually, incrOf, kindOf, namesOf, pause, put, textOf } from '../shorthand.js';
+
+describeOnRedis('servers that share a Redis', (binary) => {
+  let redis: RedisServer;
+  let cluster: RedisCluster;
+  let engines: RedisEngine[] = [];
+
+  beforeAll(async () => {
+    redis = await startRedis({ binary });
+    cluster = await startCluster({ binary, replicas: 0 });
+  });
+  beforeEach(() => Promise.all([redis, ...cluster.nodes].map((node) => node.flush())));
+  afterEach(async () => {
+    await Promise.all(engines.map((engine) => engine.close()));
+    engines = [];
+  });
+
+  async function open(url: string, clock: Clock = new FakeTime().clock()): Promise<RedisEngine> {
+    const settings = { watchLogBytes: 2 ** 20, waitReplicas: 0, report: () => undefined };
+    const engine = new RedisEngine(parseRedisUrl(url)!, settings, clock);
+    engines.push(engine);
+    await engine.open();
+    return engine;
+  }
+
+  it.each(['one server', 'a cluster'])(
+    'and start at once on an empty one make one database: %s',
+    async (kind) => {
+      const { url } = kind === 'a cluster' ? cluster : redis;
+      const all = await Promise.all(
+        Array.from({ length: 8 }, (_, i) => {
+          const time = new FakeTime();
+          time.setWall(time.wall + i * 1000);
+          return open(url, time.clock());
+        }),
+      );
+      const start = await all[0]!.position();
+      const sums = await Promise.all(all.map((engine) => engine.write(incrOf('n', 1n))));
+      expect(new Set(sums.map((sum) => entryOf(sum).value.toString())).size).toBe(8);
+      for (const engine of all) {
+        expect(await textOf(engine, 'n')).toBe('8');
+        expect(await engine.changes(start)).toHaveLength(8);
+      }
+    },
+  );
+
+  it.each(['one server', 'a cluster'])("hear of each other's changes: %s", async (kind) => {
+    const { url } = kind === 'a cluster' ? cluster : redis;
+    const [writer, reader] = [await open(url), await open(url)];
+    const position = await reader.position();
+    const heard: string[] = [];
+    reader.onChange(() => {
+      void reader.changes(position).then((changes) => {
+        heard.splice(0, Infinity, ...changes!.map(({ key }) => key));
+      });
+    });
+    const keys = Array.from({ length: 20 }, (_, i) => `k${i}`);
+    for (const key of keys) await put(writer, key, 'x');
+    expect(await eventually(() => heard.length === keys.length)).toBe(true);
+    expect(heard.toSorted()).toEqual(keys.toSorted());
+  });
+
+  it('have what one of them has seen of time happen for all that write', async () => {
+    const [ahead, behind] = [new FakeTime(), new FakeTime()];
+    const [fast, slow] = [await open(redis.url, ahead.clock()), await open(redis.url, behind.clock())];
+    await put(slow, 'a', 'x', { expiry: { in: 1000 } });
+    ahead.advance(1000);
+    await put(fast, 'b', 'x');
+    const create = put(slow, 'a', 'new', { condition: { ifNoneMatch: '*' } });
+    expect((await create).created).toBe(fast.now());
+    expect(slow.now()).toBe(fast.now());
+  });
+
+  it('in databases of other numbers are apart, and do not wake each other', async () => {
+    const [early, late] = [new FakeTime(), new FakeTime()];
+    late.setWall(late.wall + 5000);
+    const first = await open(redis.url, early.clock());
+    const same = await open(redis.url, early.clock());
+    const other = await open(`${redis.url}/1`, late.clock());
+    let calls = 0;
+    first.onChange(() => calls++);
+    await put(same, 'a', 'x');
+    expect(await eventually(() => calls > 0)).toBe(true);
+    const before = calls;
+    for (let i = 0; i < 20; i++) await put(other, `b${i}`, 'x');
+    await pause(100);
+    expect(calls).toBe(before);
+    expect(await namesOf(first)).toEqual(['a']);
+    expect(kindOf(await other.write({ op: 'get', key: 'a' }))).toBe('absent');
+  });
+});
