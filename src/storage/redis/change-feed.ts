@@ -72,7 +72,7 @@ export class ChangeFeed {
 
   /** Slots have moved, and the channels with them. */
   moved(): void {
-    if (this.timer) this.wakeUps.renew();
+    this.wakeUps.renew();
   }
 
   /** Takes in the last tag of a partition, which `ask` asks for. */
