@@ -10,11 +10,12 @@ import { KvController } from './kv.controller.js';
 import { RangesController } from './ranges.controller.js';
 import { WatchEndpoint } from './watch.endpoint.js';
 import { WatchHub } from './watch-hub.js';
+import { WatchPlaces } from './watch-places.js';
 
 /** The product: keys and values over HTTP. */
 @Module({
   imports: [StorageModule, HttpModule],
-  providers: [DatabaseService, EntryEndpoint, Importer, WatchHub, WatchEndpoint],
+  providers: [DatabaseService, EntryEndpoint, Importer, WatchHub, WatchPlaces, WatchEndpoint],
   controllers: [KvController, EntriesController, RangesController, BatchController],
   exports: [DatabaseService],
 })

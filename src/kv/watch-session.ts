@@ -3,7 +3,8 @@ import { writePaced } from '../http/paced-writer.js';
 import type { Entry } from '../storage/entry.js';
 import type { Change, StorageEngine } from '../storage/storage-engine.js';
 import { changeEvent, readyEvent, RESET, snapshotEvent } from './watch-events.js';
-import type { Watcher, WatchHub, WatchTarget } from './watch-hub.js';
+import type { Watcher, WatchTarget } from './audiences.js';
+import type { WatchHub } from './watch-hub.js';
 
 const PAGE_ITEMS = 500;
 const PAGE_BYTES = 256 * 1024;
@@ -130,7 +131,7 @@ export class WatchSession implements Watcher {
   /** Reads the log from the position to its end, leaving out what has been shown. False if the log has moved past it. */
   private async catchUp(shown: readonly Shown[]): Promise<boolean> {
     for (;;) {
-      const changes = await this.engine.changes(this.position);
+      const changes = await this.hub.changes(this.position);
       if (!changes) return false;
       if (changes.length === 0) return true;
       const news = changes.filter((change) => this.concerns(change) && !this.wasShown(change, shown));

@@ -6,7 +6,9 @@ import { startEvents } from '../http/answer.js';
 import { StorageEngine, type Awaitable, type Change } from '../storage/storage-engine.js';
 import { acceptsEvents } from './accept.js';
 import { RETRY } from './watch-events.js';
-import { WatchHub, type Watcher, type WatchTarget } from './watch-hub.js';
+import type { Watcher, WatchTarget } from './audiences.js';
+import { WatchHub } from './watch-hub.js';
+import { WatchPlaces } from './watch-places.js';
 import { NOW, WatchSession } from './watch-session.js';
 
 const MAX_WAIT_SECONDS = 60;
@@ -17,6 +19,7 @@ export class WatchEndpoint {
   constructor(
     private readonly engine: StorageEngine,
     private readonly hub: WatchHub,
+    private readonly places: WatchPlaces,
   ) {}
 
   /** Answers with events for as long as the client stays. @throws DatabaseError `busy` if too many are watching */
@@ -26,9 +29,9 @@ export class WatchEndpoint {
     target: WatchTarget,
     since: string | undefined,
   ): Promise<void> {
-    const exit = this.hub.enter(request.socket.remoteAddress ?? '');
+    const giveBack = this.places.take(request.socket.remoteAddress ?? '');
     const onGone = (listener: () => void) => whenGone(request, response, listener);
-    onGone(exit);
+    onGone(giveBack);
     startEvents(response);
     response.write(RETRY);
     const lastId = request.headers['last-event-id'];
@@ -55,8 +58,9 @@ export class WatchEndpoint {
     look: () => Awaitable<T>,
     isKnown: (state: T) => boolean,
   ): Promise<T> {
-    if (!this.hub.hasRoom()) return look();
-    const exit = this.hub.enter(response.req.socket.remoteAddress ?? '');
+    const address = response.req.socket.remoteAddress ?? '';
+    if (!this.places.hasRoomFor(address)) return look();
+    const giveBack = this.places.take(address);
     response.setHeader('Preference-Applied', `wait=${wait}`);
     const waiter = new Waiter(wait * 1000);
     const leave = this.hub.join(target, waiter);
@@ -70,7 +74,7 @@ export class WatchEndpoint {
       }
     } finally {
       leave();
-      exit();
+      giveBack();
       waiter.end();
     }
   }

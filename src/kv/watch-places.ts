@@ -1,0 +1,58 @@
+import { Injectable } from '@nestjs/common';
+import { AppConfig, isLoopback, shareOf } from '../config/app-config.js';
+import { DatabaseError } from '../errors.js';
+
+/** Of other machines; programs of this one, and a proxy on it, all have the same address. */
+const MAX_PER_ADDRESS = 100;
+
+/** Counts the clients that watch, so that there are never more than the server can hold. */
+@Injectable()
+export class WatchPlaces {
+  private taken = 0;
+  private readonly byAddress = new Map<string, number>();
+
+  constructor(private readonly config: AppConfig) {}
+
+  /** Whether there is a place for one more client of `address`. */
+  hasRoomFor(address: string): boolean {
+    return this.refusal(address) === undefined;
+  }
+
+  /** Takes a place for a client of `address`. Answers how to give it back, once. @throws DatabaseError `busy` */
+  take(address: string): () => void {
+    const refusal = this.refusal(address);
+    if (refusal) throw refusal;
+    this.taken++;
+    this.byAddress.set(address, this.takenBy(address) + 1);
+    return () => this.giveBack(address);
+  }
+
+  private giveBack(address: string): void {
+    this.taken--;
+    const left = this.takenBy(address) - 1;
+    if (left === 0) this.byAddress.delete(address);
+    else this.byAddress.set(address, left);
+  }
+
+  private refusal(address: string): DatabaseError | undefined {
+    const limit = shareOf(this.config.maxWatchers, this.config);
+    if (this.taken >= limit) {
+      const detail = `${limit} clients are watching already (MAX_WATCHERS).`;
+      return new DatabaseError('busy', detail, { limit, setting: 'MAX_WATCHERS' });
+    }
+    if (this.takenBy(address) >= MAX_PER_ADDRESS && !isOfThisMachine(address)) {
+      const detail = `${MAX_PER_ADDRESS} clients of this address are watching already.`;
+      return new DatabaseError('busy', detail, { limit: MAX_PER_ADDRESS });
+    }
+    return undefined;
+  }
+
+  private takenBy(address: string): number {
+    return this.byAddress.get(address) ?? 0;
+  }
+}
+
+/** A server that listens on `::` sees IPv4 addresses mapped into IPv6. */
+function isOfThisMachine(address: string): boolean {
+  return isLoopback(address.replace(/^::ffff:/i, ''));
+}
