@@ -81,15 +81,22 @@ export class ChangeLogWriter {
   flush(head: Head): void {
     this.appendSegment(head);
     const { log } = head;
-    while (log.count > MAX_CHANGES || log.bytes > this.maxBytes) {
-      const [key] = this.store.log.getKeys({ start: 0, limit: 1 });
-      if (key === undefined) return;
-      const { bytes, count, last } = readTrailer(this.store.borrow(this.store.log, key)!);
-      log.floor = last;
-      log.count -= count;
-      log.bytes -= bytes;
-      void this.store.log.remove(key);
-    }
+    while (log.count > MAX_CHANGES || log.bytes > this.maxBytes) if (!this.dropFirst(head)) return;
+  }
+
+  /** False if there is none. */
+  private dropFirst({ epoch, sequence, log }: Head): boolean {
+    const [key, next = sequence + 1] = this.store.log.getKeys({ start: 0, limit: 2 });
+    if (key === undefined) return false;
+    const segment = this.store.borrow(this.store.log, key)!;
+    // What a damaged one says of itself could close the log for ever; its neighbours tell nearly the same.
+    const guess = { count: Math.min(next - key, log.count), last: { epoch, sequence: next - 1 } };
+    const { count, last } = isSound(segment) ? readTrailer(segment) : guess;
+    log.floor = last;
+    log.count -= count;
+    log.bytes -= segment.length;
+    void this.store.log.remove(key);
+    return true;
   }
 
   private putLarge(head: Head, entry: StoredEntry): Buffer {
@@ -153,7 +160,10 @@ export class ChangeLogReader {
     let before: Revision = head.log.floor;
     let bytes = 0;
     for (const { value: segment } of this.store.log.getRange({ start: this.segmentAt(from.sequence) })) {
-      const { last } = readTrailer(checked(segment));
+      if (!isSound(segment)) {
+        throw new DatabaseError('corrupt', 'A segment of the change log fails its checksum.');
+      }
+      const { last } = readTrailer(segment);
       if (last.sequence <= from.sequence) {
         before = last;
         continue;
@@ -189,20 +199,16 @@ function liesBetween(position: Revision, before: Revision, after: Revision): boo
   return position.epoch === (position.sequence === before.sequence ? before : after).epoch;
 }
 
-/** Of a segment: its length, how many changes it has, and the revision of the last. */
-function readTrailer(segment: Buffer): { bytes: number; count: number; last: Revision } {
+/** Of a segment: how many changes it has, and the revision of the last. */
+function readTrailer(segment: Buffer): { count: number; last: Revision } {
   const at = segment.length - TRAILER_BYTES;
   const last = { epoch: segment.readUInt32LE(at + 4), sequence: segment.readDoubleLE(at + 8) };
-  return { bytes: segment.length, count: segment.readUInt32LE(at), last };
+  return { count: segment.readUInt32LE(at), last };
 }
 
-/** The segment, if it is sound. @throws DatabaseError `corrupt` */
-function checked(segment: Buffer): Buffer {
+function isSound(segment: Buffer): boolean {
   const sum = segment.length - CRC_BYTES;
-  if (sum < TRAILER_BYTES || crc32(segment.subarray(0, sum)) !== segment.readUInt32LE(sum)) {
-    throw new DatabaseError('corrupt', 'A segment of the change log fails its checksum.');
-  }
-  return segment;
+  return sum >= TRAILER_BYTES && crc32(segment.subarray(0, sum)) === segment.readUInt32LE(sum);
 }
 
 function* changesIn(segment: Buffer): Iterable<LoggedChange> {

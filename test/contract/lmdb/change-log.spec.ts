@@ -122,6 +122,32 @@ describe('the change log in the store', () => {
     expect(engine.get('a')?.value.toString()).toBe('value');
     await put(engine, 'b', 'goes on');
   });
+
+  it('serves what comes behind a damaged segment, also once that has fallen out', async () => {
+    const start = engine.position();
+    await put(engine, 'damaged', Buffer.alloc(50 * KIB));
+    const behind = engine.position();
+    await put(engine, 'a', 'x');
+    const [{ key, bytes }] = segments() as [{ key: number; bytes: Buffer }];
+    // All that the segment says of itself: how many changes it has, and which is the last.
+    await engine['store'].transaction(
+      () => void engine['store'].log.put(key, Buffer.from(bytes).fill(0xff, bytes.length - 20)),
+    );
+    expect(await codeOf((async () => engine.changes(start))())).toBe('corrupt');
+    const after = engine.position();
+    await put(engine, 'b', 'x');
+    expect(engine.changes(after)!.map((change) => change.key)).toEqual(['b']);
+
+    for (let i = 0; segments()[0]!.key === key; i++) {
+      expect(i).toBeLessThan(20);
+      await put(engine, 'c', Buffer.alloc(50 * KIB));
+    }
+    const { log } = engine['store'].readHead();
+    expect(log.bytes).toBe(logged());
+    expect(log.count).toBe(segments().length);
+    expect(engine.changes(start)).toBeUndefined();
+    expect(engine.changes(behind)![0]!.key).toBe('a');
+  });
 });
 
 describe('a data folder that was copied back', () => {
