@@ -1,7 +1,7 @@
 import { it } from '@jest/globals';
 import { Test } from '@nestjs/testing';
 import type { Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { AppModule } from '../../src/app.module.js';
 import { createHttp, setUp } from '../../src/app.setup.js';
 import { loadConfig } from '../../src/config/app-config.js';
@@ -19,8 +19,14 @@ export interface Target {
   close(): Promise<void>;
 }
 
-/** The application inside this process, with the adapter and the guards it has in earnest. */
-export async function startInProcess(settings: Record<string, string> = {}): Promise<Target> {
+/**
+ * The application inside this process, with the adapter and the guards it has in earnest.
+ * @param address where all clients seem to come from
+ */
+export async function startInProcess(
+  settings: Record<string, string> = {},
+  address?: string,
+): Promise<Target> {
   const config = loadConfig({ DATABASE_URL: 'memory:', PORT: '0', ...settings });
   const { adapter } = createHttp(config);
   const module = await Test.createTestingModule({ imports: [AppModule.with(config)] }).compile();
@@ -28,6 +34,10 @@ export async function startInProcess(settings: Record<string, string> = {}): Pro
   setUp(app);
   await app.listen(0, '127.0.0.1');
   const server = app.getHttpServer() as Server;
+  if (address !== undefined)
+    server.prependListener('connection', (socket: Socket) =>
+      Object.defineProperty(socket, 'remoteAddress', { value: address }),
+    );
   return {
     port: (server.address() as AddressInfo).port,
     close: () => {
