@@ -51,7 +51,7 @@ function makeClient(address: RedisAddress, { host, port }: HostPort, again: bool
   };
   const options = {
     ...VERSION,
-    socket: address.tls ? { ...socket, tls: true as const, servername: host } : socket,
+    socket: address.tls ? { ...socket, tls: true as const } : socket,
     username: address.username,
     password: address.password,
     database: address.database,

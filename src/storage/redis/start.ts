@@ -42,18 +42,59 @@ export async function prepare(
     await nodes.topology.refresh();
     const primaries = nodes.topology.primaries();
     if (primaries.length === 0)
-      throw new StartError(`${where} is a cluster in which no server has the slots.`);
+      throw new StartError(
+        `${where} is a cluster where no server has the slots, or CLUSTER SLOTS is not allowed.`,
+      );
     for (const primary of primaries) {
       // Those that the URL leaves out have only just been heard of.
       await nodes.topology.anyReady([primary]);
       await assertSuitable(primary, report);
     }
+    // Nobody listens. A user without rights to channels would be told of changes late.
+    await nodes.run({ slot: slotOf(META), args: ['SPUBLISH', META, ''], repeatable: 'repeatable' });
     return await takeMeta(nodes, primaries, address, now, where, readOnly);
   } catch (error) {
     if (error instanceof StartError) throw error;
     const why = error instanceof Refused ? error.why : (error as Error).message;
-    throw new StartError(`${where} cannot be used: ${why.split('\n')[0]}`);
+    if (why.startsWith('WRONGTYPE')) throw foreignMeta(where);
+    const said = why.split('\n')[0]!.replace(/[^.?!]$/, '$&.');
+    throw new StartError(`${where} cannot be used: ${said}${hintFor(said, address)}`);
   }
+}
+
+/** What to do about the words of Redis, of TLS or of the operating system, after a space. */
+function hintFor(said: string, { tls }: RedisAddress): string {
+  const hint = HINTS.find(([words, ofTls]) => words.test(said) && (ofTls === undefined || ofTls === tls));
+  return hint ? ` ${hint[2]}` : '';
+}
+
+const HINTS: readonly (readonly [words: RegExp, ofTls: boolean | undefined, hint: string])[] = [
+  [
+    /^NOAUTH/,
+    undefined,
+    'DATABASE_URL needs the password: redis://user:password@host:port, the user may be empty.',
+  ],
+  [
+    /^WRONGPASS|^ERR AUTH/,
+    undefined,
+    'See user and password in DATABASE_URL; other characters than letters and digits are percent-encoded there.',
+  ],
+  [
+    /^NOPERM/,
+    undefined,
+    'Its user needs ~* &* +@read +@write +@scripting +@pubsub +@connection +info +wait +cluster|slots.',
+  ],
+  [/certificate/i, true, 'NODE_EXTRA_CA_CERTS may name the file of an authority to trust.'],
+  [
+    /timeout|ECONNRESET|SSL|closed/i,
+    true,
+    'If it does not speak TLS, DATABASE_URL begins with redis, not rediss.',
+  ],
+  [/timeout|ECONNRESET|closed/i, false, 'If it speaks TLS, DATABASE_URL begins with rediss.'],
+];
+
+function foreignMeta(where: string): StartError {
+  return new StartError(`${where} holds a key ${META} that is not Pigeonhole's.`);
 }
 
 async function assertKind(seed: Connection, { cluster }: RedisAddress, where: string): Promise<void> {
@@ -119,6 +160,6 @@ async function takeMeta(
       `${where} holds format ${format}, made by a newer Pigeonhole; this one knows ${FORMAT}.`,
     );
   const [partitions, epoch] = [meta.get('partitions'), meta.get('epoch')];
-  if (!partitions || !epoch) throw new StartError(`${where} holds a key ${META} that is not Pigeonhole's.`);
+  if (!partitions || !epoch) throw foreignMeta(where);
   return { partitions, epoch };
 }
