@@ -1,192 +1,275 @@
-// Who is measured: how each side is started, and what a request to it looks like.
-import { execFileSync, spawn } from 'node:child_process';
-import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+// Who is measured: how each side is started, and how it is asked.
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { cpuOf, familyOf, isInstalled, kill, launch, memoryOf, run, SERVER_CORE } from './processes.mjs';
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
-const NODE = process.execPath;
-/** Texts that a Lua program makes: a random key or value, which are base64 too, as etcd wants them. */
-const KEY = `string.format('k%011d', math.random(0, 99999999999))`;
-const VALUE = `string.format('v%011d', math.random(0, 99999999999))`;
+const POLL_MS = 2;
+const WITHIN_MS = 60_000;
 
-const get = (path) => ({ path });
-const lua = (text) => ({ lua: text });
-const call = (method, path, body = 'nil', type = 'nil') =>
-  lua(`wrk.format('${method}', ${path}, ${type}, ${body})`);
-const JSON_TYPE = `{['Content-Type']='application/json'}`;
+/** Lua for a key and a value that are random, and are base64 too, as etcd wants them. */
+export const KEY = `string.format('k%011d', math.random(0, 99999999999))`;
+export const VALUE = `string.format('v%011d', math.random(0, 99999999999))`;
+export const JSON_TYPE = `{['Content-Type']='application/json'}`;
+const format = (method, path, type = 'nil', body = 'nil') =>
+  `wrk.format('${method}', ${path}, ${type}, ${body})`;
 
+/** A batch of a hundred puts, in Lua, of keys and values that the Lua expressions make. */
+export function batchOf(key, value) {
+  const op = `'{"op":"put","key":"' .. ${key} .. '","value":"' .. ${value} .. '"}'`;
+  const body = `'{"ops":[' .. table.concat(ops, ',') .. ']}'`;
+  return `(function() local ops = {} for i = 1, 100 do ops[i] = ${op} end return ${format('POST', `'/batch'`, JSON_TYPE, body)} end)()`;
+}
+
+/** `reads` is what stands before the key in a path; the rest are Lua expressions that make a request. */
+const LIKE_OURS = {
+  reads: '/get?key=',
+  set: format('GET', `'/set?' .. ${KEY} .. '=' .. ${VALUE}`),
+  store: (key, value) => [`/set?${key}=${value}`],
+};
 const OURS = {
-  get: get('/get?key=somekey'),
-  'kv-get': get('/kv/somekey'),
-  set: call('GET', `'/set?' .. ${KEY} .. '=' .. ${VALUE}`),
-  put: call('PUT', `'/kv/' .. ${KEY}`, VALUE),
-  incr: call('PATCH', `'/kv/n' .. math.random(1, 100) .. '?incr=1'`),
-  batch: lua(
-    `(function() local ops = {} for i = 1, 100 do ops[i] = '{"op":"put","key":"' .. ${KEY} .. '","value":"' .. ${VALUE} .. '"}' end return wrk.format('POST', '/batch', ${JSON_TYPE}, '{"ops":[' .. table.concat(ops, ',') .. ']}') end)()`,
-  ),
-};
-const PLAIN = { get: OURS.get, 'kv-get': OURS.get, set: OURS.set, put: OURS.set };
-const WEBDIS = {
-  get: get('/GET/somekey'),
-  set: call('GET', `'/SET/' .. ${KEY} .. '/' .. ${VALUE}`),
-};
-const ETCD = {
-  get: call('POST', `'/v3/kv/range'`, `'{"key":"c29tZWtleXkx"}'`, JSON_TYPE),
-  set: call('POST', `'/v3/kv/put'`, `'{"key":"' .. ${KEY} .. '","value":"' .. ${VALUE} .. '"}'`, JSON_TYPE),
+  ...LIKE_OURS,
+  put: format('PUT', `'/kv/' .. ${KEY}`, 'nil', VALUE),
+  batch: batchOf(KEY, VALUE),
 };
 
-const ours = (settings = {}) => ({
-  requests: OURS,
-  run: ({ port, folder }) => [
-    [NODE, [here('../../dist/main.js')], { PORT: port, DATABASE_URL: `lmdb:${folder}/data`, ...settings }],
-  ],
+function ours(settings = {}) {
+  return {
+    ...OURS,
+    start: ({ launch: start, ports: [port], data }) => {
+      start(process.execPath, [here('../../dist/main.js')], {
+        PORT: port,
+        DATABASE_URL: `lmdb:${data}`,
+        ...settings,
+      });
+    },
+  };
+}
+
+const node = (file) => ({
+  ...LIKE_OURS,
+  start: ({ launch: start, ports: [port] }) => start(process.execPath, [here(file)], { PORT: port }),
 });
 
-const redis = (port, args) => ['redis-server', ['--port', String(port), '--save', '', ...args]];
+const redis = (start, port, args) => start('redis-server', ['--port', port, '--save', '', ...args]);
 
 function webdis(args) {
+  const set = format('GET', `'/SET/' .. ${KEY} .. '/' .. ${VALUE}`);
   return {
     needs: ['webdis', 'redis-server'],
-    requests: { ...WEBDIS, 'kv-get': WEBDIS.get, put: WEBDIS.set },
-    run: ({ port, folder }) => {
+    reads: '/GET/',
+    set,
+    put: set,
+    store: (key, value) => [`/SET/${key}/${value}`],
+    start: ({ launch: start, ports: [port, own], folder }) => {
       const settings = {
         redis_host: '127.0.0.1',
-        redis_port: port + 1,
+        redis_port: own,
         http_host: '127.0.0.1',
         http_port: port,
         threads: 1,
         pool_size: 20,
         daemonize: false,
-        websockets: false,
-        logfile: `${folder}/webdis.log`,
+        logfile: join(folder, 'webdis.log'),
       };
-      writeFileSync(`${folder}/webdis.json`, JSON.stringify(settings));
-      return [redis(port + 1, args), ['webdis', [`${folder}/webdis.json`]]];
+      writeFileSync(join(folder, 'webdis.json'), JSON.stringify(settings));
+      redis(start, own, args);
+      start('webdis', [join(folder, 'webdis.json')]);
     },
   };
 }
 
+const ETCD_PUT = format(
+  'POST',
+  `'/v3/kv/put'`,
+  JSON_TYPE,
+  `'{"key":"' .. ${KEY} .. '","value":"' .. ${VALUE} .. '"}'`,
+);
+
 export const SIDES = {
   pigeonhole: ours(),
   'pigeonhole, 2 workers': ours({ WORKERS: '2' }),
-  'pigeonhole on redis': {
-    needs: ['redis-server'],
-    requests: OURS,
-    run: ({ port, folder }) => [
-      redis(port + 1, ['--appendonly', 'yes']),
-      [
-        NODE,
-        [here('../../dist/main.js')],
-        { PORT: port, DATABASE_URL: `redis://127.0.0.1:${port + 1}`, cwd: folder },
-      ],
-    ],
-  },
-  'bare node:http + Map': {
-    requests: PLAIN,
-    run: ({ port }) => [[NODE, [here('servers/bare.mjs')], { PORT: port }]],
-  },
-  'stock Nest + Map': {
-    requests: PLAIN,
-    run: ({ port }) => [[NODE, [here('servers/stock-nest.mjs')], { PORT: port }]],
-  },
+  'bare node:http + Map': node('servers/bare.mjs'),
+  'stock Nest + Map': node('servers/stock-nest.mjs'),
   'webdis + redis': webdis([]),
   'webdis + redis, appendfsync always': webdis(['--appendonly', 'yes', '--appendfsync', 'always']),
   'etcd gateway': {
     needs: ['etcd'],
-    requests: { ...ETCD, 'kv-get': ETCD.get, put: ETCD.set },
-    run: ({ port, folder }) => {
-      const [client, peer] = [`http://127.0.0.1:${port}`, `http://127.0.0.1:${port + 1}`];
-      const args = [
-        '--data-dir',
-        `${folder}/etcd`,
-        '--listen-client-urls',
-        client,
-        '--advertise-client-urls',
-      ];
-      const peers = ['--listen-peer-urls', peer, '--initial-advertise-peer-urls', peer];
-      const cluster = ['--initial-cluster', `default=${peer}`, '--log-level', 'error'];
-      return [['etcd', [...args, client, ...peers, ...cluster]]];
+    set: ETCD_PUT,
+    put: ETCD_PUT,
+    store: (key, value) => ['/v3/kv/put', { method: 'POST', body: JSON.stringify({ key, value }) }],
+    start: ({ launch: start, ports: [client, peer], data }) => {
+      const [clients, peers] = [`http://127.0.0.1:${client}`, `http://127.0.0.1:${peer}`];
+      const options = {
+        'data-dir': data,
+        'listen-client-urls': clients,
+        'advertise-client-urls': clients,
+        'listen-peer-urls': peers,
+        'initial-advertise-peer-urls': peers,
+        'initial-cluster': `default=${peers}`,
+        'log-level': 'error',
+      };
+      start(
+        'etcd',
+        Object.entries(options).map(([name, value]) => `--${name}=${value}`),
+      );
+    },
+  },
+  redis: {
+    needs: ['redis-server', 'redis-cli'],
+    start: ({ launch: start, ports: [port] }) =>
+      redis(start, port, ['--appendonly', 'yes', '--appendfsync', 'everysec']),
+  },
+  'pigeonhole on redis': {
+    ...OURS,
+    needs: ['redis-server'],
+    start: async ({ launch: start, ports: [port, own] }) => {
+      redis(start, own, ['--appendonly', 'yes']);
+      await accepts(own);
+      start(process.execPath, [here('../../dist/main.js')], {
+        PORT: port,
+        DATABASE_URL: `redis://127.0.0.1:${own}`,
+      });
+    },
+  },
+  'pigeonhole on a cluster': {
+    ...OURS,
+    needs: ['redis-server', 'redis-cli'],
+    start: async ({ launch: start, ports: [port, ...own], folder }) => {
+      const [nodes, buses] = [own.slice(0, 3), own.slice(3)];
+      for (const [i, each] of nodes.entries()) {
+        const its = ['--cluster-enabled', 'yes', '--cluster-port', buses[i], '--dir', folder];
+        const files = ['--cluster-config-file', `nodes-${i}.conf`, '--appenddirname', `appended-${i}`];
+        redis(start, each, ['--appendonly', 'yes', ...its, ...files]);
+      }
+      await Promise.all(nodes.map((each) => accepts(each)));
+      const addresses = nodes.map((each) => `127.0.0.1:${each}`);
+      await run('redis-cli', ['--cluster', 'create', ...addresses, '--cluster-yes']);
+      const url = `redis+cluster://${addresses.join(',')}`;
+      start(process.execPath, [here('../../dist/main.js')], { PORT: port, DATABASE_URL: url });
     },
   },
 };
 
-export function isInstalled(program) {
-  try {
-    execFileSync('which', [program], { stdio: 'ignore' });
-    return true;
-  } catch {
-    return false;
-  }
+/** What is not installed and the side `name` needs, as words, or undefined. */
+export function lacks(name) {
+  const program = SIDES[name].needs?.find((each) => !isInstalled(each));
+  return program && `${program} is not installed`;
 }
 
-let nextPort = 4600;
+const PORTS = 7;
+let folders = 0;
 
-/** A side that runs, on the processors `cores`, its files in a folder of its own below `root`. */
-export class Running {
-  constructor(name, root, cores) {
-    this.name = name;
-    this.port = nextPort += 2;
-    this.requests = SIDES[name].requests;
-    this.folder = join(root, String(this.port));
-    mkdirSync(this.folder);
-    this.children = SIDES[name].run(this).map(([command, args, env = {}]) =>
-      spawn('taskset', ['-c', cores, command, ...args], {
-        env: { ...process.env, ...Object.fromEntries(Object.entries(env).map(([k, v]) => [k, String(v)])) },
-        cwd: this.folder,
-        stdio: 'ignore',
-      }),
-    );
+/** A side that runs. */
+export class Side {
+  children = [];
+
+  /**
+   * Starts the side `name` below the folder `root`. `data` is where an earlier one left its data; `settings` are
+   * environment variables.
+   */
+  static async start(name, root, { cores = SERVER_CORE, data, settings } = {}) {
+    const side = new Side();
+    side.name = name;
+    Object.assign(side, SIDES[name]);
+    side.folder = join(root, `side-${++folders}`);
+    mkdirSync(side.folder);
+    side.data = data ?? join(side.folder, 'data');
+    const ports = await freePorts(PORTS);
+    side.port = ports[0];
+    // What is set in this shell does not count.
+    const env = { PATH: process.env.PATH, HOME: side.folder, ...settings };
+    const start = (command, args, its) => {
+      const options = { cores, cwd: side.folder, env: { ...env, ...its } };
+      side.children.push(launch(command, args.map(String), options));
+    };
+    try {
+      await SIDES[name].start({ launch: start, ports, folder: side.folder, data: side.data });
+    } catch (error) {
+      await side.stop();
+      throw error;
+    }
+    return side;
   }
 
-  /** Waits until it stores and reads. */
+  /** Resolves when the port takes connections, to the milliseconds it took. */
+  async listens() {
+    const begin = performance.now();
+    await accepts(this.port, () => this.children.some(({ exitCode }) => exitCode !== null));
+    return performance.now() - begin;
+  }
+
+  /** Waits until it stores and, if it is read from, gives back what was stored. */
   async ready() {
-    const { set, get: read } = this.requests;
-    const paths = { [SIDES.pigeonhole.requests.set.lua]: '/set?somekey=somevalue' };
-    const path = paths[set.lua] ?? (read.path ? '/SET/somekey/somevalue' : '/version');
-    for (let i = 0; i < 200; i++) {
-      try {
-        if ((await fetch(`http://127.0.0.1:${this.port}${path}`)).ok) return this;
-      } catch {
-        // not yet
-      }
-      await new Promise((resolve) => setTimeout(resolve, 50));
+    await this.listens();
+    const until = Date.now() + WITHIN_MS;
+    while (!(await this.keeps('k00000000000', 'v00000000000'))) {
+      if (Date.now() > until) throw new Error(`${this.name} does not answer`);
+      await pause(50);
     }
-    throw new Error(`${this.name} did not start`);
+    return this;
+  }
+
+  async keeps(key, value) {
+    try {
+      if (!(await this.ask(...this.store(key, value))).ok) return false;
+      return !this.reads || (await (await this.ask(this.reads + key)).text()).includes(value);
+    } catch {
+      return false;
+    }
+  }
+
+  ask(path, options) {
+    return fetch(`http://127.0.0.1:${this.port}${path}`, options);
+  }
+
+  /** The server that answers; those it asks were started before it. */
+  get pid() {
+    return this.children.at(-1).pid;
   }
 
   /** Processor time of all its processes so far, µs. */
   cpu() {
-    return this.pids().reduce((sum, pid) => sum + ticksOf(pid) * 10_000, 0);
+    return this.children.flatMap(({ pid }) => familyOf(pid)).reduce((sum, pid) => sum + cpuOf(pid), 0);
   }
 
-  /** Memory of its own, bytes. */
-  rssAnon() {
-    const kilobytes = (pid) =>
-      Number(/RssAnon:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]);
-    return this.pids().reduce((sum, pid) => sum + kilobytes(pid) * 1024, 0);
-  }
-
-  pids() {
-    const parents = this.children.map(({ pid }) => pid);
-    const children = parents.flatMap((pid) =>
-      readdirSync(`/proc/${pid}/task`).flatMap((task) =>
-        readFileSync(`/proc/${pid}/task/${task}/children`, 'utf8').split(' ').filter(Boolean).map(Number),
-      ),
-    );
-    return [...parents, ...children];
+  /** Memory of its own of all its processes, bytes. */
+  memory() {
+    return this.children.flatMap(({ pid }) => familyOf(pid)).reduce((sum, pid) => sum + memoryOf(pid), 0);
   }
 
   async stop() {
-    const ended = this.children.map((child) => new Promise((resolve) => child.once('exit', resolve)));
-    for (const child of this.children) child.kill('SIGTERM');
-    const timer = setTimeout(() => this.children.forEach((child) => child.kill('SIGKILL')), 12_000);
-    await Promise.all(ended);
-    clearTimeout(timer);
+    await Promise.all(this.children.map(kill));
   }
 }
 
-function ticksOf(pid) {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ');
-  return Number(fields[11]) + Number(fields[12]);
+async function accepts(port, isOver = () => false) {
+  const until = Date.now() + WITHIN_MS;
+  while (!(await canConnect(port))) {
+    if (isOver() || Date.now() > until) throw new Error(`nothing listens on port ${port}`);
+    await pause(POLL_MS);
+  }
+}
+
+function canConnect(port) {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1');
+    socket.on('connect', () => resolve(true)).on('error', () => resolve(false));
+    socket.on('connect', () => socket.destroy());
+  });
+}
+
+async function freePorts(count) {
+  const servers = await Promise.all(
+    Array.from({ length: count }, () => {
+      const server = createServer();
+      return new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(server)));
+    }),
+  );
+  const ports = servers.map((server) => server.address().port);
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
 }

@@ -1,0 +1,57 @@
+// The table, as Markdown.
+import { byName, reached } from './rows.mjs';
+
+const HEAD = '| work | beside | ours | theirs | ratio (lowest to highest) | targets | |';
+const MARKS = ['missed', 'reached', 'reached, both'];
+
+/** `contests` are lists of rows. */
+export function table(contests, withHead = true) {
+  const head = withHead ? [HEAD, '|---|---|---:|---:|---|---|---|'] : [];
+  return [...head, ...contests.flat().map(lineOf)].join('\n');
+}
+
+function lineOf(row) {
+  const { work, against = '', unit, ours, theirs, ratio, spread, skipped } = row;
+  if (skipped) return `| ${work} | ${against} | | | skipped: ${skipped} | ${targets(row)} | |`;
+  const compared = ratio === undefined ? '' : short(ratio);
+  const cells = [
+    work,
+    against,
+    `${short(ours)} ${unit}`,
+    theirs === undefined ? '' : `${short(theirs)} ${unit}`,
+    `${compared} (${spread.map(short).join(' to ')})`.trim(),
+    targets(row),
+    MARKS[reached(row)] ?? '',
+  ];
+  return `| ${cells.join(' | ')} |`;
+}
+
+function targets({ reach, aim, atLeast }) {
+  if (reach === undefined) return '';
+  const relation = atLeast ? '≥' : '≤';
+  return reach === aim ? `${relation} ${short(reach)}` : `${relation} ${short(reach)}, then ${short(aim)}`;
+}
+
+/** Three digits that count. */
+export function short(number) {
+  if (number >= 100) return Math.round(number).toLocaleString('en');
+  return String(Number(number.toPrecision(number >= 10 ? 3 : 2)));
+}
+
+/** How costs grow: a table by keys and one by connections. */
+export function growthTables({ keys, connections }) {
+  return [growthTable(keys, 'keys'), growthTable(connections, 'connections')].join('\n\n');
+}
+
+function growthTable(points, by) {
+  const columns = [...new Set(points.map((point) => point[by]))].toSorted((a, b) => a - b);
+  const lines = [...byName(points)].map(([name, own]) => {
+    const cells = columns.map((column) => short(own.find((point) => point[by] === column).cpu));
+    return `| ${name} | ${cells.join(' | ')} |`;
+  });
+  return [
+    `| µs CPU, ${by} | ${columns.map((column) => column.toLocaleString('en')).join(' | ')} |`,
+    `|---|${columns.map(() => '---:').join('|')}|`,
+    ...lines,
+  ].join('\n');
+}
