@@ -57,14 +57,18 @@ describeOnRedis('servers that share a Redis', (binary) => {
     const [writer, reader] = [await open(url), await open(url)];
     const position = await reader.position();
     const heard: string[] = [];
-    reader.onChange(() => {
-      void reader.changes(position).then((changes) => {
+    let reading = Promise.resolve();
+    const stop = reader.onChange(() => {
+      reading = reading.then(async () => {
+        const changes = await reader.changes(position);
         heard.splice(0, Infinity, ...changes!.map(({ key }) => key));
       });
     });
     const keys = Array.from({ length: 20 }, (_, i) => `k${i}`);
     for (const key of keys) await put(writer, key, 'x');
     expect(await eventually(() => heard.length === keys.length)).toBe(true);
+    stop();
+    await reading;
     expect(heard.toSorted()).toEqual(keys.toSorted());
   });
 
