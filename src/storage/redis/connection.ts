@@ -1,5 +1,5 @@
-import { randomBytes } from 'node:crypto';
-import { ClientClosedError, ClientOfflineError, ErrorReply, RedisClient, RESP_TYPES } from '@redis/client';
+import { ClientClosedError, ClientOfflineError, ErrorReply } from '@redis/client';
+import { endClient, makeClient, type Client } from './client.js';
 import { nameOf, type HostPort, type RedisAddress } from './redis-url.js';
 import { Room } from './room.js';
 import type { Script } from './scripts.js';
@@ -22,50 +22,11 @@ export class ConnectionError extends Error {
 
 /** Within which a command is answered, one way or the other. */
 export const DEADLINE_MS = 5_000;
-const CONNECT_WITHIN_MS = 2_000;
 const LOOK_EVERY_MS = 250;
 /** A server that says nothing for so many looks, 3 s, though it is asked, is taken for dead, */
 const SILENT_LOOKS = 12;
 /** and one that is so far behind, 5 s, for as good as dead. */
 const LATE_LOOKS = DEADLINE_MS / LOOK_EVERY_MS;
-const LONGEST_PAUSE_MS = 1_000;
-/** What this process calls itself, so that servers that share a database can count each other. */
-export const OWN_NAME = `pigeonhole-${randomBytes(6).toString('hex')}`;
-/** Finds such names, and the numbers of the databases, in what CLIENT LIST says. */
-export const CLIENT_NAME = / name=(?<name>pigeonhole-[0-9a-f]{12}) .*? db=(?<database>[0-9]+) /g;
-const BYTES = { [RESP_TYPES.BLOB_STRING]: Buffer };
-const VERSION = { RESP: 2 } as const;
-/** Made once: the library's createClient makes a class with all its commands for every address, some 15 ms each. */
-const newClient = RedisClient.factory(VERSION);
-
-/** @param again whether a connection that ends is made anew */
-function makeClient(address: RedisAddress, { host, port }: HostPort, again: boolean) {
-  const socket = {
-    host,
-    port,
-    connectTimeout: CONNECT_WITHIN_MS,
-    // For ever: the library's own strategy gives up after a timeout.
-    reconnectStrategy: again
-      ? (retries: number) => Math.min(LONGEST_PAUSE_MS, 2 ** retries * 20) * (0.5 + Math.random() / 2)
-      : (false as const),
-  };
-  const options = {
-    ...VERSION,
-    socket: address.tls ? { ...socket, tls: true as const } : socket,
-    username: address.username,
-    password: address.password,
-    database: address.database,
-    name: OWN_NAME,
-    // It is unbounded, and keeps what nobody waits for any more.
-    disableOfflineQueue: true,
-    commandOptions: { typeMapping: BYTES, timeout: undefined },
-    maintNotifications: 'disabled' as const,
-    disableClientInfo: true,
-  };
-  return newClient(options);
-}
-
-type Client = ReturnType<typeof makeClient>;
 
 /** A command that was sent and has no answer. */
 interface Waiting {
@@ -214,26 +175,26 @@ export class Connection {
     let over = false;
     const stop = () => {
       over = true;
-      client.destroy();
+      endClient(client);
     };
-    const end = () => {
+    const fail = () => {
       if (over) return;
       stop();
       gone();
     };
-    client.on('error', end).on('sharded-channel-moved', end);
+    client.on('error', fail).on('sharded-channel-moved', fail);
     const subscribeAll = () =>
       Promise.all(
         channels.map((each) => client.sSubscribe(each, (message, channel) => listener(channel, message))),
       );
-    client.connect().then(subscribeAll).catch(end);
+    client.connect().then(subscribeAll).catch(fail);
     return stop;
   }
 
   close(): void {
     this.closed = true;
     clearInterval(this.looks);
-    this.client.destroy();
+    endClient(this.client);
     this.writer?.close();
   }
 
@@ -283,7 +244,7 @@ export class Connection {
   private renew(): void {
     this.silentLooks = 0;
     this.fail(new Error('it does not answer'));
-    this.client.destroy();
+    endClient(this.client);
     this.client = this.connect();
   }
 }

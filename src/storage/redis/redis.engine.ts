@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { DatabaseError, MissingKeyError } from '../../errors.js';
+import { DatabaseError, MissingKeyError, StartError } from '../../errors.js';
 import { Clock } from '../clock.js';
 import type { Entry } from '../entry.js';
 import { compareKeys } from '../key-range.js';
@@ -16,7 +16,7 @@ import {
   type ScanRange,
 } from '../storage-engine.js';
 import { ChangeFeed } from './change-feed.js';
-import { CLIENT_NAME, OWN_NAME } from './connection.js';
+import { CLIENT_NAME, OWN_NAME } from './client.js';
 import { RedisDatabase } from './database.js';
 import { infoOf, stateOf } from './deployment.js';
 import type { Partition } from './layout.js';
@@ -95,7 +95,8 @@ export class RedisEngine extends StorageEngine {
       await this.database.each((partition) => this.database.hearTime(partition));
     } catch (error) {
       nodes.close();
-      throw error;
+      if (this.closed) throw new StartError('The server was stopped while it started.');
+      throw error instanceof StartError ? error : new StartError((error as Error).message);
     }
     this.ranges = new RedisRanges(this.database);
     this.writes = new RedisWrites(this.database);
