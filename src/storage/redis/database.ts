@@ -8,13 +8,18 @@ import { WRITE, SWEEP, type Script } from './scripts.js';
 
 /** What is kept of the change log in all, and what of it falls to one partition. */
 const MAX_LOGGED = 100_000;
-const RANDOM_BYTES = 6;
+/** Hexadecimal digits that end a tag. */
+const RANDOM_DIGITS = 12;
+/** Drawn at once: a call for six bytes costs as much as one for thousands. */
+const DRAWN_BYTES = 6 * 1024;
 
 /** One database in Redis: its layout, and how its partitions are spoken to. */
 export class RedisDatabase {
   readonly layout: Layout;
   private readonly log: readonly string[];
   private readonly epochText: string;
+  private drawn = '';
+  private used = 0;
 
   constructor(
     readonly nodes: Nodes,
@@ -112,7 +117,15 @@ export class RedisDatabase {
   }
 
   private changing(): string[] {
-    return [this.now(), this.epochText, randomBytes(RANDOM_BYTES).toString('hex'), ...this.log];
+    return [this.now(), this.epochText, this.random(), ...this.log];
+  }
+
+  private random(): string {
+    if (this.used === this.drawn.length) {
+      this.drawn = randomBytes(DRAWN_BYTES).toString('hex');
+      this.used = 0;
+    }
+    return this.drawn.slice(this.used, (this.used += RANDOM_DIGITS));
   }
 
   private now(): string {
