@@ -52,12 +52,14 @@ local function put(key, entry, before)
   end
 end
 
+-- An eighth at once, so that few writes have to do it.
 local function trimLog()
+  local leastCount, leastBytes = maxCount * 7 / 8, maxBytes * 7 / 8
   while count > maxCount or bytes > maxBytes do
     local oldest = redis.call('XRANGE', log, '-', '+', 'COUNT', 16)
     if #oldest == 0 then break end
     for _, change in ipairs(oldest) do
-      if count <= maxCount and bytes <= maxBytes then break end
+      if count <= leastCount and bytes <= leastBytes then break end
       floor = tonumber(string.match(change[1], '^%d+'))
       count = count - 1
       bytes = bytes - sizeOf(change[2])
