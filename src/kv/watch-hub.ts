@@ -133,7 +133,9 @@ export class WatchHub implements OnModuleInit, OnModuleDestroy {
       }
     } catch (error) {
       // Whoever comes again starts from the log, and hears what is wrong with it.
-      this.logger.error(error instanceof Error ? error.stack : String(error));
+      const isAway = error instanceof DatabaseError && error.code === 'unavailable';
+      if (isAway) this.logger.warn('Watchers are let go, to come again: the storage does not answer.');
+      else this.logger.error(error instanceof Error ? error.stack : String(error));
       this.endAll();
     } finally {
       this.telling = false;
