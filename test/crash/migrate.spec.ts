@@ -1,0 +1,139 @@
+import { beforeAll, expect, test } from '@jest/globals';
+import { setTimeout as pause } from 'node:timers/promises';
+import {
+  contentOf,
+  fill,
+  FOLLOWING,
+  linesOf,
+  Load,
+  newLmdb,
+  textEntries,
+  VERIFIED,
+} from '../e2e/migrate.cases.js';
+import { Cli, runCli } from '../support/cli.js';
+import { Random } from '../support/random.js';
+import { startCluster } from '../support/redis-cluster.js';
+import type { RedisServer } from '../support/redis-server.js';
+import { describeOnRedis, startRedis } from '../support/redis.js';
+import { startServer, type ServerProcess } from '../support/server.js';
+
+const ROUNDS = Number(process.env['CRASH_ROUNDS'] ?? 3);
+/** What takes a minute or so is left to long runs. */
+const longTest = process.env['CRASH_ROUNDS'] === undefined ? test.skip : test;
+const ENTRIES = 20_000;
+const LONGEST_MS = 2_500;
+
+describeOnRedis('pigeonhole migrate', (binary) => {
+  let redis: RedisServer;
+
+  beforeAll(async () => {
+    redis = await startRedis({ binary });
+  });
+
+  async function expectSame(from: string, to: string, load: Load): Promise<void> {
+    const [there, here] = [linesOf(await contentOf(to)), linesOf(await contentOf(from))];
+    const written = new Set(there);
+    const lost = linesOf(load.entries()).filter((line) => !written.has(line));
+    const wrong = there.filter((line, i) => line !== here[i]);
+    expect({ count: there.length, lost, wrong }).toEqual({ count: here.length, lost: [], wrong: [] });
+  }
+
+  test(
+    `is killed ${ROUNDS} times at any moment while the server writes, and brings over everything`,
+    async () => {
+      await redis.flush();
+      const from = newLmdb();
+      await fill(from, textEntries(ENTRIES));
+      const server = await startServer({ DATABASE_URL: from });
+      const load = new Load(server.port);
+      const random = new Random(ROUNDS);
+      for (let round = 0; round < ROUNDS; round++) {
+        const migrate = new Cli(['migrate', from, redis.url]);
+        await pause(random.below(LONGEST_MS));
+        migrate.signal('SIGKILL');
+        await migrate.ended;
+      }
+      const migrate = new Cli(['migrate', from, redis.url]);
+      await migrate.said(FOLLOWING);
+      await load.stop();
+      await server.end('SIGTERM');
+      await pause(random.below(LONGEST_MS));
+      migrate.signal('SIGKILL');
+      // It may have been done already, and then there is no mark any more.
+      const { code } = await migrate.ended;
+      if (code !== 0) {
+        const last = await runCli(['migrate', from, redis.url]);
+        expect({ code: last.code, stdout: last.stdout }).toEqual({
+          code: 0,
+          stdout: expect.stringMatching(VERIFIED),
+        });
+      }
+      await expectSame(from, redis.url, load);
+      process.stdout.write(
+        `migrate, kill -9: ${ROUNDS} rounds, ${ENTRIES} entries, ${load.writes} writes meanwhile, 0 lost, 0 wrong\n`,
+      );
+    },
+    120_000 + ROUNDS * 10_000,
+  );
+
+  longTest(
+    'goes on over failovers of the cluster that it fills',
+    async () => {
+      const cluster = await startCluster({ binary, replicas: 1 });
+      const from = newLmdb();
+      await fill(from, textEntries(5 * ENTRIES));
+      const server = await startServer({ DATABASE_URL: from });
+      const load = new Load(server.port);
+      const migrate = new Cli(['migrate', from, cluster.url]);
+      await migrate.said('Copying');
+      await pause(300);
+      await cluster.nodes[0]!.kill();
+      await migrate.said(FOLLOWING);
+      await cluster.nodes[0]!.restart();
+      await cluster.waitHealthy();
+      await cluster.nodes[1]!.kill();
+      await pause(LONGEST_MS);
+      await load.stop();
+      await server.end('SIGTERM');
+      const { code, stdout } = await migrate.ended;
+      expect({ code, stdout }).toEqual({ code: 0, stdout: expect.stringMatching(VERIFIED) });
+      await expectSame(from, cluster.url, load);
+      const repaired = [...stdout.matchAll(/^(\d+) keys differed/gm)].map(([, count]) => count);
+      process.stdout.write(
+        `migrate, failovers: 2, ${load.writes} writes meanwhile, ${repaired.join(' + ') || 0} keys mended, 0 lost\n`,
+      );
+      await cluster.stop();
+    },
+    180_000,
+  );
+
+  longTest(
+    'ends with one line when its target stays away, and goes on when it is back',
+    async () => {
+      await redis.flush();
+      const from = newLmdb();
+      await fill(from, textEntries(5 * ENTRIES));
+      const server: ServerProcess = await startServer({ DATABASE_URL: from });
+      const load = new Load(server.port);
+      const migrate = new Cli(['migrate', from, redis.url]);
+      await migrate.said('Copying');
+      await pause(300);
+      await redis.kill();
+      const { code, stderr } = await migrate.ended;
+      expect({ code, last: stderr.trimEnd().split('\n').at(-1) }).toEqual({
+        code: 1,
+        last: expect.stringMatching(
+          /^pigeonhole: Redis does not answer at present\..* The copy is not finished; the same command goes on where this one stopped\.$/,
+        ),
+      });
+      await redis.restart();
+      const again = new Cli(['migrate', from, redis.url]);
+      await again.said(FOLLOWING);
+      await load.stop();
+      await server.end('SIGTERM');
+      expect((await again.ended).code).toBe(0);
+      await expectSame(from, redis.url, load);
+    },
+    240_000,
+  );
+});
