@@ -61,7 +61,7 @@ export async function kill(child) {
 /** User and system time of a process and of its children that have ended, µs. */
 export function cpuOf(pid) {
   const fields = statOf(pid);
-  return [11, 12, 13, 14].reduce((sum, field) => sum + Number(fields[field]), 0) * MICROSECONDS_A_TICK;
+  return [11, 12, 13, 14].reduce((sum, field) => sum + Number(fields[field] ?? 0), 0) * MICROSECONDS_A_TICK;
 }
 
 /** Pages that a process had to be given without reading the disk. */
@@ -71,7 +71,7 @@ export function faultsOf(pid) {
 
 /** Memory of a process's own, bytes: pages of a mapped file are the file's. */
 export function memoryOf(pid) {
-  return 1024 * Number(/RssAnon:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]);
+  return 1024 * Number(/RssAnon:\s+(\d+)/.exec(read(`/proc/${pid}/status`))?.[1] ?? 0);
 }
 
 /** What a process has written to files so far, bytes. */
@@ -81,13 +81,30 @@ export function writtenBy(pid) {
 
 /** A process and all below it. */
 export function familyOf(pid) {
-  const children = readdirSync(`/proc/${pid}/task`).flatMap((task) =>
-    readFileSync(`/proc/${pid}/task/${task}/children`, 'utf8').split(' ').filter(Boolean).map(Number),
+  const children = tasksOf(pid).flatMap((task) =>
+    read(`/proc/${pid}/task/${task}/children`).split(' ').filter(Boolean).map(Number),
   );
   return [pid, ...children.flatMap(familyOf)];
 }
 
 /** The fields of /proc/<pid>/stat behind the name, from field 3. */
 function statOf(pid) {
-  return readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ');
+  return read(`/proc/${pid}/stat`).split(') ')[1]?.split(' ') ?? [];
+}
+
+function tasksOf(pid) {
+  try {
+    return readdirSync(`/proc/${pid}/task`);
+  } catch {
+    return [];
+  }
+}
+
+/** What /proc says, or nothing of a process that has just ended: Redis has children that come and go. */
+function read(path) {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
 }
