@@ -119,17 +119,19 @@ export class BodyReader implements OnApplicationShutdown {
 
   /** Holds `bytes` of the budget for something that is not a body itself, such as a line of one. */
   claim(bytes: number): void {
-    if (this.held + bytes > this.budget) {
-      throw new DatabaseError(
-        'busy',
-        `The server has no room for this body: all at once may take ${this.budget} bytes. Try again.`,
-        {
-          limit: this.budget,
-          setting: 'MAX_VALUE_BYTES',
-        },
-      );
-    }
+    if (this.tryClaim(bytes)) return;
+    throw new DatabaseError(
+      'busy',
+      `The server has no room for this body: all at once may take ${this.budget} bytes. Try again.`,
+      { limit: this.budget, setting: 'MAX_VALUE_BYTES' },
+    );
+  }
+
+  /** The same where one can do without: answers whether there was room. */
+  tryClaim(bytes: number): boolean {
+    if (this.held + bytes > this.budget) return false;
     this.held += bytes;
+    return true;
   }
 
   release(bytes: number): void {

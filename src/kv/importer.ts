@@ -9,9 +9,10 @@ import { DatabaseService } from './database.service.js';
 import { CREATE_ONLY, parseLine, type Closing, type ImportMode } from './import-line.js';
 import { LineSplitter } from './line-splitter.js';
 import { contentTypeOf, essenceOf } from './media-type.js';
+import { SortedPuts, type NumberedPut, type Put } from './sorted-puts.js';
 
-const CHUNK_OPERATIONS = 1000;
-const CHUNK_BYTES = 4 * 2 ** 20;
+/** As many objects as may outlive a commit; more grow the heap. */
+const CHUNK_OPERATIONS = 1024;
 const MAX_ERRORS = 100;
 const TYPES = ['application/x-ndjson', 'application/ndjson', 'application/octet-stream', 'text/plain'];
 /** What `curl --data-binary` sends without being told. */
@@ -51,7 +52,7 @@ export class Importer {
     if (essence !== FORM && !TYPES.includes(essence)) {
       throw new DatabaseError('unsupported-type', 'An import must be sent as application/x-ndjson.');
     }
-    const run = new ImportRun(this.database, this.config.maxValueBytes, mode, dryRun);
+    const run = new ImportRun(this.database, this.bodies, this.config.maxValueBytes, mode, dryRun);
     const most = longestLine(this.config.maxValueBytes);
     const lines = new LineSplitter(most, this.bodies, (line, complete) => run.take(line, complete));
     try {
@@ -60,10 +61,11 @@ export class Importer {
         return run.pending();
       });
       lines.end();
-      await run.finish();
+      await run.flush();
       return run.report;
     } catch (error) {
-      await run.settle();
+      // What came before a failure is written, whatever comes of it, so that the counts end where the failure is.
+      await run.flush().catch(() => undefined);
       const { errors: _, ...counts } = run.report;
       throw error instanceof DatabaseError ? error.with({ ...counts, line: run.line }) : error;
     } finally {
@@ -77,7 +79,7 @@ function longestLine(maxValueBytes: number): number {
   return 6 * maxValueBytes + 16_384;
 }
 
-/** One import under way: lines in, chunks of operations out, at most one chunk written while the next fills. */
+/** One import under way: lines in, chunks of operations out. */
 class ImportRun {
   readonly report: ImportReport = {
     created: 0,
@@ -89,10 +91,8 @@ class ImportRun {
   };
   /** Number of the line taken last, from 1. */
   line = 0;
-  private operations: BatchOperation[] = [];
-  private lineOf: number[] = [];
-  private bytes = 0;
-  private writing: Promise<void> | undefined;
+  private readonly gathered: SortedPuts;
+  private writing = Promise.resolve();
   private readonly hash = createHash('sha256');
   private entries = 0;
   /** Whether `hash` has seen every byte. */
@@ -100,10 +100,13 @@ class ImportRun {
 
   constructor(
     private readonly database: DatabaseService,
+    bodies: BodyReader,
     private readonly maxValueBytes: number,
     private readonly mode: ImportMode,
     private readonly dryRun: boolean,
-  ) {}
+  ) {
+    this.gathered = new SortedPuts(bodies);
+  }
 
   /** One line with its end, or null for one that is too long. */
   take(line: Buffer | null, complete = true): void {
@@ -138,33 +141,21 @@ class ImportRun {
     }
   }
 
-  /** What the sender has to wait for, if a chunk is full. */
+  /** What the sender has to wait for, if there is no room for more. */
   pending(): Promise<void> | undefined {
-    if (this.operations.length < CHUNK_OPERATIONS && this.bytes < CHUNK_BYTES) return undefined;
-    return this.flush();
+    return this.gathered.isFull() ? this.flush() : undefined;
   }
 
-  async finish(): Promise<void> {
-    await this.flush();
-    await this.writing;
+  /** Writes what has been gathered, after what is being written: a sender may be gone before that is done. */
+  flush(): Promise<void> {
+    return (this.writing = this.writing.then(() => this.writeGathered()));
   }
 
-  /** Writes what came before a failure, whatever comes of it, so that the counts end where the failure is. */
-  async settle(): Promise<void> {
-    await this.finish().catch(() => undefined);
-  }
-
-  private add(operation: Extract<BatchOperation, { op: 'put' }>): void {
-    const { expiry } = operation;
-    if (typeof expiry === 'object' && 'at' in expiry && expiry.at <= this.database.now()) {
+  private add(put: Put): void {
+    const { expiry } = put;
+    if (typeof expiry === 'object' && 'at' in expiry && expiry.at <= this.database.now())
       this.report.skipped++;
-      return;
-    }
-    this.operations.push(
-      this.dryRun ? { op: 'check', key: operation.key, condition: CREATE_ONLY } : operation,
-    );
-    this.lineOf.push(this.line);
-    this.bytes += operation.value.length;
+    else this.gathered.add(put, this.line);
   }
 
   private close({ count, sha256 }: Closing): void {
@@ -179,21 +170,22 @@ class ImportRun {
     return new DatabaseError('truncated', `The closing line ${this.line} does not fit: ${why}.`);
   }
 
-  private async flush(): Promise<void> {
-    await this.writing;
-    const { operations, lineOf } = this;
-    this.operations = [];
-    this.lineOf = [];
-    this.bytes = 0;
-    if (operations.length === 0) return;
-    this.writing = this.write(operations, lineOf);
-    // Whoever waits for it next hears of a failure; until then it must not count as one that nobody handles.
-    this.writing.catch(() => undefined);
+  private async writeGathered(): Promise<void> {
+    for (const chunk of this.gathered.take(CHUNK_OPERATIONS)) await this.write(chunk);
+    this.report.errors.sort((one, other) => one.line - other.line);
   }
 
-  private async write(operations: readonly BatchOperation[], lineOf: readonly number[]): Promise<void> {
-    const outcomes = await this.database.batch(operations, false);
-    outcomes.forEach((outcome, index) => this.note(outcome, lineOf[index]!));
+  private async write(chunk: readonly NumberedPut[]): Promise<void> {
+    const outcomes = await this.database.batch(
+      chunk.map(({ put }) => this.operationOf(put)),
+      false,
+    );
+    outcomes.forEach((outcome, index) => this.note(outcome, chunk[index]!.line));
+  }
+
+  private operationOf(put: Put): BatchOperation {
+    if (this.dryRun) return { op: 'check', key: put.key, condition: CREATE_ONLY };
+    return this.mode === 'create' ? { ...put, condition: CREATE_ONLY } : put;
   }
 
   private note(outcome: Outcome | DatabaseError, line: number): void {

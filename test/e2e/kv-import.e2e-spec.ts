@@ -194,6 +194,18 @@ describe.each([...ENGINES, ...CLUSTERS])('an import, $name', ({ start }) => {
     expect(await count()).toBe(0);
   });
 
+  test('of one key many times keeps the last, or under create the first', async () => {
+    const keys = ['a', 'ab', 'b', 'é', '\u{10000}', '\uffff'];
+    const lines = Array.from({ length: 3000 }, (_, i) => line(keys[(i * 7) % keys.length]!, `${i}`));
+    expect(await imported(lines.join(''))).toMatchObject({ created: 6, updated: 2994 });
+    const last = (key: string) => lines.findLast((each) => JSON.parse(each).key === key)!;
+    for (const key of keys) expect(await valueOf(target.port, key)).toBe(JSON.parse(last(key)).value);
+    await ask(target.port, '/kv?confirm=all', { method: 'DELETE' });
+    expect(await imported(lines.join(''), '?mode=create')).toMatchObject({ created: 6, skipped: 2994 });
+    const first = (key: string) => lines.find((each) => JSON.parse(each).key === key)!;
+    for (const key of keys) expect(await valueOf(target.port, key)).toBe(JSON.parse(first(key)).value);
+  });
+
   test('whose sender is slow arrives', async () => {
     const answer = await slowly(target.port, async (request) => {
       for (const byte of line('slow')) {
