@@ -1,7 +1,7 @@
 import http from 'node:http';
 import { setTimeout as pause } from 'node:timers/promises';
 import { ask, type Answer, type Question } from '../support/http.js';
-import { pathOf } from '../support/kv.js';
+import { JSON_TYPE, MERGE_PATCH, pathOf } from '../support/kv.js';
 import { valueOf } from './writers.js';
 
 const KEYS_PER_WRITER = 4;
@@ -29,7 +29,7 @@ interface Counted {
 }
 
 /**
- * Writers over HTTP, and what they were told: puts of values that say which write they are, and counters.
+ * Writers over HTTP, and what they were told: puts and merge patches of values that say which write they are, and counters.
  *
  * Each writer has keys of its own, all in one slot, so that the time without a successful write is known for each slot. Of a
  * key, a 2xx says that the write is there and 503 that it never will be.
@@ -84,7 +84,7 @@ export class Load {
     for (const [key, { acknowledged, unknown }] of this.known) {
       const { status, text } = await ask(this.port, pathOf(key));
       const sequence = status === 200 ? Number(text.split(' ')[1]) : 0;
-      if (status === 200 && text !== valueOf(key, sequence)) found.refused.push(`${key}: ${text}`);
+      if (status === 200 && text !== bodyOf(key, sequence)) found.refused.push(`${key}: ${text}`);
       else if (sequence === acknowledged || unknown.has(sequence)) continue;
       else if (sequence < acknowledged) found.lost.push(key);
       else found.refused.push(key);
@@ -114,7 +114,7 @@ export class Load {
     this.succeeded[writer] = performance.now();
     for (let i = 0; !this.stopped; i++) {
       const answer =
-        i % 4 === 3 ? await this.count(`{${(writer + i) % COUNTERS}}count`) : await this.put(writer, i);
+        i % 4 === 3 ? await this.count(`{${(writer + i) % COUNTERS}}count`) : await this.change(writer, i);
       if (answer.status < 300) {
         if (i % 4 !== 3) this.succeed(writer);
         await pause(BREATH_MS);
@@ -128,12 +128,16 @@ export class Load {
     this.succeeded[writer] = now;
   }
 
-  private async put(writer: number, i: number): Promise<Answer> {
+  /** Puts a value; of one key in three, once it is there, by a merge patch. */
+  private async change(writer: number, i: number): Promise<Answer> {
     const key = `{${writer}}/${i % KEYS_PER_WRITER}`;
     const sequence = ++this.sequence;
     const known = this.known.get(key) ?? { acknowledged: 0, unknown: new Set() };
     this.known.set(key, known);
-    const answer = await this.ask('PUT', pathOf(key), { body: valueOf(key, sequence) });
+    const edits = isEdited(key) && known.acknowledged > 0;
+    const headers = edits ? MERGE_PATCH : isEdited(key) ? JSON_TYPE : {};
+    const body = bodyOf(key, sequence);
+    const answer = await this.ask(edits ? 'PATCH' : 'PUT', pathOf(key), { headers, body });
     if (answer.status < 300) {
       known.acknowledged = sequence;
       this.acknowledged++;
@@ -164,6 +168,15 @@ export class Load {
     }
     return answer;
   }
+}
+
+function isEdited(key: string): boolean {
+  return key.endsWith('/2');
+}
+
+function bodyOf(key: string, sequence: number): string {
+  const value = valueOf(key, sequence);
+  return isEdited(key) ? JSON.stringify({ value }) : value;
 }
 
 export interface Findings {

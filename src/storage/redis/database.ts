@@ -3,7 +3,7 @@ import type { Clock } from '../clock.js';
 import { LOGGED_VALUE_BYTES } from '../storage-engine.js';
 import type { Reply } from './connection.js';
 import { Layout, type Partition } from './layout.js';
-import type { Nodes, Repeatable } from './nodes.js';
+import type { Call, Nodes } from './nodes.js';
 import { WRITE, SWEEP, type Script } from './scripts.js';
 
 /** What is kept of the change log in all, and what of it falls to one partition. */
@@ -12,6 +12,12 @@ const MAX_LOGGED = 100_000;
 const RANDOM_DIGITS = 12;
 /** Drawn at once: a call for six bytes costs as much as one for thousands. */
 const DRAWN_BYTES = 6 * 1024;
+
+interface WriteOptions extends Pick<Call, 'repeatable' | 'due'> {
+  readonly atomic: boolean;
+  /** Bytes of values that may be found. */
+  readonly maxFound: number;
+}
 
 /** One database in Redis: its layout, and how its partitions are spoken to. */
 export class RedisDatabase {
@@ -63,7 +69,7 @@ export class RedisDatabase {
     partition: Partition,
     entries: readonly string[],
     operations: readonly (string | Buffer)[],
-    { atomic, maxFound, repeatable }: { atomic: boolean; maxFound: number; repeatable: Repeatable },
+    { atomic, maxFound, repeatable, due }: WriteOptions,
   ): Promise<readonly Reply[]> {
     const found = String(Math.min(maxFound, Number.MAX_SAFE_INTEGER));
     const args = [...this.changing(), atomic ? '1' : '0', found, ...operations];
@@ -73,6 +79,7 @@ export class RedisDatabase {
       script: WRITE,
       repeatable,
       write: true,
+      due,
     })) as [Buffer, Buffer, ...Reply[]];
     this.heard(now);
     this.onChange?.(partition, tag.toString('latin1'));

@@ -25,13 +25,15 @@ export interface Call {
   readonly repeatable: Repeatable;
   /** Whether it is a write, which waits for replicas if that was asked for. */
   readonly write?: boolean;
+  /** When nobody waits any longer, on the clock of `performance`; 5 s from now unless told. */
+  readonly due?: number | undefined;
 }
 
 /**
  * The way of a command to the server that has its slot, and of the answer back.
  *
  * Design: a command that was refused, or never sent, is tried again with a growing, jittered pause until its deadline of
- * 5 s; so is one of unknown fate if it may be repeated. Guarantee: `unavailable` and `busy` mean that nothing was applied,
+ * 5 s, which several commands for one answer share; so is one of unknown fate if it may be repeated. Guarantee: `unavailable` and `busy` mean that nothing was applied,
  * `outcome-unknown` that it may have been, and one answer or another comes within 6 s whatever the cluster does. No
  * redirection and no text of Redis or of the driver reaches a client.
  */
@@ -62,7 +64,7 @@ export class Nodes {
     const room = this.topology.ownerOf(call.slot)?.room ?? this.nowhere;
     room.enter(bytes);
     try {
-      return await this.attempt(call, performance.now() + DEADLINE_MS);
+      return await this.attempt(call, call.due ?? performance.now() + DEADLINE_MS);
     } finally {
       room.leave(bytes);
     }

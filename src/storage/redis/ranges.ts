@@ -181,9 +181,10 @@ export class RedisRanges {
   }
 
   /** The live entry under `key`, in one round trip. */
-  async fetch(key: string): Promise<Entry | undefined> {
-    const partition = this.database.layout.partitionOf(key);
-    const reply = await this.database.read(partition, 'HMGET', partition.entries + key, 'h', 'v');
+  async fetch(key: string, due?: number): Promise<Entry | undefined> {
+    const { slot, entries } = this.database.layout.partitionOf(key);
+    const args = ['HMGET', entries + key, 'h', 'v'];
+    const reply = await this.database.nodes.run({ slot, args, repeatable: 'repeatable', due });
     const [header, value] = reply as [Buffer | null, Buffer | null];
     if (!header || !value) return undefined;
     const entry = entryOf(key, header, value);

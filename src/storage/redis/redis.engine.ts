@@ -17,6 +17,7 @@ import {
 } from '../storage-engine.js';
 import { ChangeFeed } from './change-feed.js';
 import { CLIENT_NAME, OWN_NAME } from './client.js';
+import { DEADLINE_MS } from './connection.js';
 import { RedisDatabase } from './database.js';
 import { infoOf, stateOf } from './deployment.js';
 import type { Partition } from './layout.js';
@@ -245,13 +246,14 @@ export class RedisEngine extends StorageEngine {
 
   /** What to write is made here, and written if nobody else has written meanwhile. */
   private async edit({ key, edit, condition }: Extract<Operation, { op: 'edit' }>): Promise<Outcome> {
+    const due = performance.now() + DEADLINE_MS;
     for (let tries = 1; ; tries++) {
-      const entry = await this.get(key);
+      const entry = await this.ranges.fetch(key, due);
       if (!entry) throw new MissingKeyError(key);
       if (condition) assertHolds(condition, key, entry);
       const put = { op: 'put', key, value: edit(entry), type: entry.type, expiry: 'keep' } as const;
       try {
-        return await this.writes.one({ ...put, condition: { ifMatch: [entry.etag] } });
+        return await this.writes.one({ ...put, condition: { ifMatch: [entry.etag] } }, due);
       } catch (error) {
         if (!(error instanceof DatabaseError) || error.code !== 'precondition-failed') throw error;
         if (tries === MAX_EDITS) throw new DatabaseError('busy', TOO_MANY_WRITERS);

@@ -1,8 +1,9 @@
 import { DatabaseError } from '../../errors.js';
 import { FoundBytes, type BatchOperation, type Outcome } from '../operation.js';
+import { DEADLINE_MS } from './connection.js';
 import type { RedisDatabase } from './database.js';
 import { hashTagOf, type Partition } from './layout.js';
-import type { Repeatable } from './nodes.js';
+import type { Call, Repeatable } from './nodes.js';
 import { decodeOutcome, encodeOperation, type Answer } from './operations.js';
 
 /** Partitions that a pipeline reads from at once: the values it finds are in memory together. */
@@ -21,9 +22,10 @@ interface Share {
 export class RedisWrites {
   constructor(private readonly database: RedisDatabase) {}
 
-  async one(operation: BatchOperation): Promise<Outcome> {
+  async one(operation: BatchOperation, due?: number): Promise<Outcome> {
     const partition = this.database.layout.partitionOf(operation.key);
-    const [answer] = await this.send(partition, [operation], false, undefined, repeatable(operation));
+    const how = { atomic: false, maxBytes: undefined, repeatable: repeatable(operation), due };
+    const [answer] = await this.send(partition, [operation], how);
     const outcome = decodeOutcome(operation, answer!, undefined);
     if (outcome instanceof DatabaseError) throw outcome;
     return outcome;
@@ -34,7 +36,7 @@ export class RedisWrites {
     if (operations.length === 0) return [];
     assertOneTag(operations);
     const partition = this.database.layout.partitionOf(operations[0]!.key);
-    const answers = await this.send(partition, operations, true, maxBytes, 'once');
+    const answers = await this.send(partition, operations, { atomic: true, maxBytes, repeatable: 'once' });
     const index = answers[0]![INDEX];
     if (index !== undefined) {
       throw (decodeOutcome(operations[index]!, answers[0]!, maxBytes) as DatabaseError).with({ index });
@@ -49,11 +51,12 @@ export class RedisWrites {
   ): Promise<(Outcome | DatabaseError)[]> {
     const outcomes: (Outcome | DatabaseError)[] = [];
     const shares = this.shares(operations);
+    const due = performance.now() + DEADLINE_MS;
     const atOnce = operations.some(({ op }) => op === 'get') ? READ_AT_ONCE : shares.length;
     for (let i = 0; i < shares.length; i += atOnce) {
       const some = shares.slice(i, i + atOnce);
       const left = maxBytes === undefined ? undefined : maxBytes - foundIn(outcomes);
-      const settled = await Promise.allSettled(some.map((share) => this.pipe(share, left, outcomes)));
+      const settled = await Promise.allSettled(some.map((share) => this.pipe(share, left, due, outcomes)));
       const failures = settled.flatMap((share) =>
         share.status === 'rejected' ? [share.reason as unknown] : [],
       );
@@ -65,9 +68,15 @@ export class RedisWrites {
   private async pipe(
     { partition, operations, places }: Share,
     maxBytes: number | undefined,
+    due: number,
     outcomes: (Outcome | DatabaseError)[],
   ): Promise<void> {
-    const answers = await this.send(partition, operations, false, maxBytes, 'once');
+    const answers = await this.send(partition, operations, {
+      atomic: false,
+      maxBytes,
+      repeatable: 'once',
+      due,
+    });
     for (const [i, operation] of operations.entries()) {
       outcomes[places[i]!] = decodeOutcome(operation, answers[i]!, maxBytes);
     }
@@ -76,19 +85,19 @@ export class RedisWrites {
   private async send(
     partition: Partition,
     operations: readonly BatchOperation[],
-    atomic: boolean,
-    maxBytes: number | undefined,
-    repeat: Repeatable,
+    {
+      maxBytes = Infinity,
+      ...how
+    }: Pick<Call, 'repeatable' | 'due'> & {
+      readonly atomic: boolean;
+      readonly maxBytes: number | undefined;
+    },
   ): Promise<Answer[]> {
     const entries = operations.map(({ key }) => partition.entries + key);
     const firstEntry = partition.names.length + 1;
     const encoded = operations.flatMap((operation, i) => encodeOperation(operation, firstEntry + i));
-    const maxFound = maxBytes ?? Infinity;
-    return (await this.database.write(partition, entries, encoded, {
-      atomic,
-      maxFound,
-      repeatable: repeat,
-    })) as unknown as Answer[];
+    const options = { ...how, maxFound: maxBytes };
+    return (await this.database.write(partition, entries, encoded, options)) as unknown as Answer[];
   }
 
   private shares(operations: readonly BatchOperation[]): Share[] {
