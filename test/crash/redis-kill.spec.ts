@@ -1,21 +1,26 @@
-import { expect, test } from '@jest/globals';
+import { beforeAll, expect, test } from '@jest/globals';
 import { setTimeout as pause } from 'node:timers/promises';
 import { NODE_TIMEOUT_MS, startCluster, type RedisCluster } from '../support/redis-cluster.js';
 import type { RedisServer } from '../support/redis-server.js';
 import { describeOnRedis } from '../support/redis.js';
 import { rounds, underLoad } from './redis-scenario.js';
 
-const ROUNDS = rounds(2);
+const ROUNDS = rounds(1);
 const WRITERS = 32;
 const LOAD_MS = 1_000;
 const ELECTED_WITHIN_MS = 30_000;
 const POLL_MS = 100;
 
 describeOnRedis('kill -9 of a primary', (binary) => {
+  let cluster: RedisCluster;
+
+  beforeAll(async () => {
+    cluster = await startCluster({ binary });
+  });
+
   test.each([0, 1])(
     `${ROUNDS} rounds under ${WRITERS} writers, WAIT_REPLICAS=%i`,
     async (waitReplicas) => {
-      const cluster = await startCluster({ binary });
       const settings = { DATABASE_URL: cluster.url, WAIT_REPLICAS: `${waitReplicas}` };
       const name = `kill -9 of a primary, WAIT_REPLICAS=${waitReplicas}: ${ROUNDS} rounds`;
       let slowestElection = 0;
@@ -37,7 +42,6 @@ describeOnRedis('kill -9 of a primary', (binary) => {
       // What a failover loses is the cluster's own promise; what two servers have is lost with neither.
       if (waitReplicas > 0) expect({ lost: found.lost, short: found.short }).toEqual({ lost: [], short: 0 });
       expect(found.load.acknowledged).toBeGreaterThan(ROUNDS * WRITERS);
-      await cluster.stop();
     },
     120_000 + ROUNDS * 40_000,
   );

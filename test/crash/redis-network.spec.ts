@@ -9,9 +9,10 @@ import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.js';
 import { rounds, shortOrLong, underLoad, type Scene } from './redis-scenario.js';
 
 const WRITERS = 16;
-const BLACK_HOLE_MS = shortOrLong(8_000, 20_000);
+const BLACK_HOLE_MS = shortOrLong(6_000, 20_000);
 const LATE_MS = 100;
-const TOO_LATE_MS = 7_000;
+const TOO_LATE_MS = shortOrLong(4_000, 7_000);
+const TOO_LATE_FOR_MS = shortOrLong(7_000, 12_000);
 const CUTS = rounds(10, 200);
 const CUT_WITHIN_BYTES = 4_000;
 const UPLOADS = 2_000;
@@ -53,7 +54,7 @@ describeOnRedis('a network in trouble', (binary) => {
         await pause(2_000);
         expect([...load.answers.keys()].filter((what) => what.includes(' 5'))).toEqual([]);
         proxy.delay(TOO_LATE_MS);
-        await pause(TOO_LATE_MS + 5_000);
+        await pause(TOO_LATE_FOR_MS);
       }),
     TIMEOUT_MS,
   );

@@ -1,6 +1,7 @@
 import { expect } from '@jest/globals';
 import { readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
+import { ask } from '../support/http.js';
 import { startServer, type ServerProcess } from '../support/server.js';
 import { Load, type Findings } from './redis-load.js';
 
@@ -44,6 +45,8 @@ export async function underLoad(
   fault: (scene: Scene) => Promise<void>,
 ): Promise<Findings & { readonly load: Load }> {
   const server = await startServer(settings);
+  // What an earlier test left on the same servers.
+  expect((await ask(server.port, '/kv?confirm=all', { method: 'DELETE' })).status).toBe(200);
   const load = new Load(server.port, writers);
   const memory = new Memory(server.pid);
   let recoveryMs = 0;
