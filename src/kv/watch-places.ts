@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { AppConfig, isLoopback, shareOf } from '../config/app-config.js';
 import { DatabaseError } from '../errors.js';
+import { MemoryReclaimer } from './memory-reclaimer.js';
 
 /** Of other machines; programs of this one, and a proxy on it, all have the same address. */
 const MAX_PER_ADDRESS = 100;
@@ -10,6 +11,7 @@ const MAX_PER_ADDRESS = 100;
 export class WatchPlaces {
   private taken = 0;
   private readonly byAddress = new Map<string, number>();
+  private readonly memory = new MemoryReclaimer();
 
   constructor(private readonly config: AppConfig) {}
 
@@ -32,6 +34,7 @@ export class WatchPlaces {
     const left = this.takenBy(address) - 1;
     if (left === 0) this.byAddress.delete(address);
     else this.byAddress.set(address, left);
+    this.memory.left();
   }
 
   private refusal(address: string): DatabaseError | undefined {

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import { readFileSync } from 'node:fs';
 import http from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ask, type Answer } from '../support/http.js';
 import { expectProblem, NDJSON, stored, valueOf } from '../support/kv.js';
+import { anonymousMemory } from '../support/memory.js';
 import { startServer } from '../support/server.js';
 import { CLUSTERS, ENGINES, type Target } from '../support/target.js';
 
@@ -256,8 +256,4 @@ function slowly(port: number, write: (request: http.ClientRequest) => Promise<vo
     request.on('error', reject);
     write(request).then(() => request.end(), reject);
   });
-}
-
-function anonymousMemory(pid: number): number {
-  return Number(/RssAnon:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024;
 }
