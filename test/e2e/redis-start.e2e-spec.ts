@@ -179,25 +179,24 @@ describeOnRedis('starting', (binary) => {
     });
 
     test.each([
-      ['every key', ['~app:*', '&*', '+@all']],
-      ['writing', ['%R~*', '&*', '+@all']],
-      ['channels', ['~*', 'resetchannels', '+@all']],
-      ['scripts', ['~*', '&*', '+@all', '-@scripting']],
-      ['INFO', ['~*', '&*', '+@all', '-info']],
-    ])('of a user without rights to %s is refused, with those that are needed', async (_what, rights) => {
-      await guarded.cli('ACL', 'SETUSER', 'bob', 'reset', 'on', `>${PASSWORD}`, ...rights);
-      const said = await refusal({ DATABASE_URL: url(`bob:${ESCAPED}@`) }, guarded);
-      expect(said).toMatch(/cannot be used: NOPERM .* needs ~\* &\* \+@read/);
-    });
-
-    test('of a user with the rights that a refusal names works', async () => {
-      await guarded.cli('ACL', 'SETUSER', 'bob', 'reset', 'on', `>${PASSWORD}`);
-      const said = await refusal({ DATABASE_URL: url(`bob:${ESCAPED}@`) }, guarded);
-      const rights = /needs (.*)\.$/m.exec(said)![1]!.split(' ');
-      await guarded.cli('ACL', 'SETUSER', 'bob', ...rights);
-      await expectToServe({ DATABASE_URL: url(`bob:${ESCAPED}@`) });
-      await guarded.cli('FLUSHALL');
-    });
+      ['every key', ['~app:*', '&*', '+@all'], 'lacks ~{*.'],
+      ['the key of the database', ['~{*', '&*', '+@all'], 'lacks ~pigeonhole.'],
+      ['writing', ['%R~*', '&*', '+@all'], 'lacks ~{*.'],
+      ['channels', ['~*', 'resetchannels', '+@all'], 'lacks &{*.'],
+      ['publishing', ['~*', '&*', '+@all', '-spublish'], 'lacks +spublish.'],
+      ['two commands of scripts', ['~*', '&*', '+@all', '-hincrby', '-xtrim'], 'lacks +hincrby +xtrim.'],
+      ['scripts', ['~*', '&*', '+@all', '-@scripting'], "'script|load' command"],
+      ['INFO', ['~*', '&*', '+@all', '-info'], "'info' command"],
+      ['names', ['~*', '&*', '+@all', '-client|setname'], "'client|setname' command"],
+    ])(
+      'of a user without rights to %s is refused, with those that are needed',
+      async (_what, rights, lacking) => {
+        await guarded.cli('ACL', 'SETUSER', 'bob', 'reset', 'on', `>${PASSWORD}`, ...rights);
+        const said = await refusal({ DATABASE_URL: url(`bob:${ESCAPED}@`) }, guarded);
+        expect(said).toMatch(/cannot be used: .* Its user needs ~pigeonhole ~\{\* &\{\* \+/);
+        expect(said).toContain(lacking);
+      },
+    );
   });
 
   describe('over TLS', () => {

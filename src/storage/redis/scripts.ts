@@ -18,6 +18,8 @@ export interface Script {
 
 /** Makes the record of a new database. */
 export const MAKE = script('make');
+/** Asks what the user may do. */
+export const RIGHTS = script('rights');
 /** Does operations. */
 export const WRITE = script('common', 'changing', 'write');
 /** Removes what has expired. */

@@ -7,6 +7,7 @@ import { infoOf, limitsOf } from './deployment.js';
 import { META, slotOf } from './layout.js';
 import type { Nodes } from './nodes.js';
 import { nameOf, type RedisAddress } from './redis-url.js';
+import { missingRights, rightsFor } from './rights.js';
 import { MAKE } from './scripts.js';
 
 /** Raised by one when a server of before could not use what this one writes. */
@@ -48,10 +49,8 @@ export async function prepare(
     for (const primary of primaries) {
       // Those that the URL leaves out have only just been heard of.
       await nodes.topology.anyReady([primary]);
-      await assertSuitable(primary, report);
+      await assertSuitable(primary, address, report);
     }
-    // Nobody listens. A user without rights to channels would be told of changes late.
-    await nodes.run({ slot: slotOf(META), args: ['SPUBLISH', META, ''], repeatable: 'repeatable' });
     return await takeMeta(nodes, primaries, address, now, where, readOnly);
   } catch (error) {
     if (error instanceof StartError) throw error;
@@ -63,7 +62,8 @@ export async function prepare(
 }
 
 /** What to do about the words of Redis, of TLS or of the operating system, after a space. */
-function hintFor(said: string, { tls }: RedisAddress): string {
+function hintFor(said: string, { tls, cluster }: RedisAddress): string {
+  if (said.startsWith('NOPERM')) return ` Its user needs ${rightsFor(cluster)}.`;
   const hint = HINTS.find(([words, ofTls]) => words.test(said) && (ofTls === undefined || ofTls === tls));
   return hint ? ` ${hint[2]}` : '';
 }
@@ -78,11 +78,6 @@ const HINTS: readonly (readonly [words: RegExp, ofTls: boolean | undefined, hint
     /^WRONGPASS|^ERR AUTH/,
     undefined,
     'See user and password in DATABASE_URL; other characters than letters and digits are percent-encoded there.',
-  ],
-  [
-    /^NOPERM/,
-    undefined,
-    'Its user needs ~* &* +@read +@write +@scripting +@pubsub +@connection +info +wait +cluster|slots.',
   ],
   [/certificate/i, true, 'NODE_EXTRA_CA_CERTS may name the file of an authority to trust.'],
   [
@@ -111,8 +106,18 @@ async function assertKind(seed: Connection, { cluster }: RedisAddress, where: st
   if (!isCluster && cluster) throw new StartError(`${where} is no cluster: DATABASE_URL must be redis://…`);
 }
 
-async function assertSuitable(primary: Connection, report: (line: string) => void): Promise<void> {
+async function assertSuitable(
+  primary: Connection,
+  { cluster }: RedisAddress,
+  report: (line: string) => void,
+): Promise<void> {
   const { name } = primary;
+  const missing = await missingRights(primary, cluster);
+  if (missing.length > 0) {
+    throw new StartError(
+      `Redis at ${name} cannot be used: its user lacks ${missing.join(' ')}. Its user needs ${rightsFor(cluster)}.`,
+    );
+  }
   const info = await infoOf(primary, 'memory');
   const policy = info.get('maxmemory_policy');
   if (policy !== 'noeviction') {
