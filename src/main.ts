@@ -3,7 +3,7 @@ import 'reflect-metadata';
 import cluster from 'node:cluster';
 import { loadConfig, type AppConfig } from './config/app-config.js';
 import { StartError } from './errors.js';
-import { endWithSupervisor, speaksForAll, superviseWorkers } from './workers.js';
+import { superviseWorkers } from './workers.js';
 
 try {
   const config = loadConfig(process.env);
@@ -30,11 +30,10 @@ async function serve(config: AppConfig): Promise<void> {
   });
   setUp(app);
   shutDownOnSignals(app, gate);
-  if (cluster.isWorker) endWithSupervisor();
   await app.listen(config.port, config.host).catch((error: NodeJS.ErrnoException) => {
     throw error instanceof StartError ? error : cannotListen(config, error);
   });
-  if (speaksForAll()) await announce(config, await app.getUrl());
+  if (cluster.isPrimary || cluster.worker!.id === 1) await announce(config, await app.getUrl());
 }
 
 function cannotListen({ host, port }: AppConfig, error: NodeJS.ErrnoException): Error {

@@ -34,7 +34,7 @@ async function migrate(from: string, to: string): Promise<void> {
   if (origin === placeOf(to)) throw new StartError('The two databases are the same one.');
   const interrupt = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupt.abort());
-  const source = await open('<from>', from, { readOnly: true, shared: true });
+  const source = await open('<from>', from, { readOnly: true, processes: 2 });
   let target: StorageEngine | undefined;
   try {
     target = await open('<to>', to, {});

@@ -7,6 +7,7 @@ import { applyEnvironment, badSetting, FromEnvironment, knownSettings } from './
 import { isFQDN, Validator } from './validation.js';
 
 const LOG_LEVELS = ['error', 'warn', 'info', 'debug'] as const;
+const MAX_WORKERS = 64;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
 /** The settings, each with its default; the environment overrides them. Everything else is a constant. */
@@ -60,8 +61,8 @@ export class AppConfig {
   readonly waitReplicas: number = 0;
 
   /** How many processes serve requests; `auto` is one for each processor. */
-  @FromEnvironment('WORKERS', 'a number from 1 to 64, or auto', (text) =>
-    text === 'auto' ? availableParallelism() : wholeNumber(text, 1, 64),
+  @FromEnvironment('WORKERS', `a number from 1 to ${MAX_WORKERS}, or auto`, (text) =>
+    text === 'auto' ? Math.min(availableParallelism(), MAX_WORKERS) : wholeNumber(text, 1, MAX_WORKERS),
   )
   readonly workers: number = 1;
 
@@ -73,7 +74,7 @@ export class AppConfig {
 }
 
 /** What of a limit for the whole server falls to one of its processes. */
-export function shareOf(limit: number, { workers }: AppConfig): number {
+export function shareOf(limit: number, { workers }: Pick<AppConfig, 'workers'>): number {
   return Math.ceil(limit / workers);
 }
 

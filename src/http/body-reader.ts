@@ -1,14 +1,16 @@
 import type { OnApplicationShutdown } from '@nestjs/common';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { AppConfig } from '../config/app-config.js';
+import { shareOf, type AppConfig } from '../config/app-config.js';
 import { DatabaseError } from '../errors.js';
 
 const CHECK_EVERY_MS = 1_000;
 const SILENCE_MS = 30_000;
 const SLOWEST_BYTES_PER_MS = 1024 / 1000;
 const BUDGET_IN_VALUES = 16;
-/** However small values are to be, a batch and a line of an import still have to fit. */
 const LEAST_BUDGET = 64 * 2 ** 20;
+/** However many processes share the budget, the largest batch and the longest line of an import have to fit. */
+const LARGEST_BATCH = 16 * 2 ** 20;
+const LONGEST_LINE_IN_VALUES = 7;
 
 const BROKEN = 'broken';
 const broken = new WeakMap<IncomingMessage, DatabaseError>();
@@ -52,8 +54,8 @@ class Upload {
  * Reads request bodies.
  *
  * Problem: a body parser takes what it is given. Design: the size is refused before reading where the client says it,
- * and at the limit where it does not; all bodies held at once share a budget of 16 largest values (64 MiB at least), and a body that does
- * not fit is refused before it is read; a sender that is silent for 30 s, or slower than 1 KiB/s after the first 30 s,
+ * and at the limit where it does not; all bodies held at once share a budget of 16 largest values (64 MiB at least), of which
+ * each process of the server has its part, and a body that does not fit is refused before it is read; a sender that is silent for 30 s, or slower than 1 KiB/s after the first 30 s,
  * is cut off. Nothing is parsed, decoded or inflated here.
  */
 export class BodyReader implements OnApplicationShutdown {
@@ -62,8 +64,10 @@ export class BodyReader implements OnApplicationShutdown {
   private held = 0;
   private readonly checker = setInterval(() => this.cutLate(), CHECK_EVERY_MS).unref();
 
-  constructor({ maxValueBytes, workers }: Pick<AppConfig, 'maxValueBytes' | 'workers'>) {
-    this.budget = Math.max(LEAST_BUDGET, maxValueBytes, (BUDGET_IN_VALUES * maxValueBytes) / workers);
+  constructor(config: Pick<AppConfig, 'maxValueBytes' | 'workers'>) {
+    const { maxValueBytes } = config;
+    const share = shareOf(Math.max(LEAST_BUDGET, BUDGET_IN_VALUES * maxValueBytes), config);
+    this.budget = Math.max(share, LARGEST_BATCH, LONGEST_LINE_IN_VALUES * maxValueBytes);
   }
 
   onApplicationShutdown(): void {

@@ -1,3 +1,4 @@
+import cluster from 'node:cluster';
 import type { Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { Server as TlsServer } from 'node:tls';
@@ -18,7 +19,7 @@ export function shutDownOnSignals(app: INestApplication, gate: RequestGate): voi
   const stop = (signal: NodeJS.Signals) => {
     if (stopping) return;
     stopping = true;
-    logger.log(`Stopping on ${signal}: requests under way finish, within ${DEADLINE_MS / 1000} s`);
+    say(`Stopping on ${signal}: requests under way finish, within ${DEADLINE_MS / 1000} s`);
     void drain(app, gate, closeUnused);
   };
   process.on('SIGTERM', stop).on('SIGINT', stop);
@@ -45,8 +46,13 @@ async function drain(app: INestApplication, gate: RequestGate, closeUnused: () =
   await app.close();
   clearInterval(sweep);
   clearTimeout(deadline);
-  logger.log('Stopped');
+  say('Stopped');
   process.exitCode = 0;
   // The channel to whoever looks after this process would keep it alive.
   if (process.connected) process.disconnect();
+}
+
+/** Of a worker, whoever looks after all of them speaks. */
+function say(line: string): void {
+  if (cluster.isPrimary) logger.log(line);
 }

@@ -40,14 +40,21 @@ export class WatchPlaces {
   private refusal(address: string): DatabaseError | undefined {
     const limit = shareOf(this.config.maxWatchers, this.config);
     if (this.taken >= limit) {
-      const detail = `${limit} clients are watching already (MAX_WATCHERS).`;
+      const detail = `${limit} clients are watching already (MAX_WATCHERS${this.divided}).`;
       return new DatabaseError('busy', detail, { limit, setting: 'MAX_WATCHERS' });
     }
-    if (this.takenBy(address) >= MAX_PER_ADDRESS && !isOfThisMachine(address)) {
-      const detail = `${MAX_PER_ADDRESS} clients of this address are watching already.`;
-      return new DatabaseError('busy', detail, { limit: MAX_PER_ADDRESS });
+    const limitOfOne = shareOf(MAX_PER_ADDRESS, this.config);
+    if (this.takenBy(address) >= limitOfOne && !isOfThisMachine(address)) {
+      const detail = `${limitOfOne} clients of this address are watching already.`;
+      return new DatabaseError('busy', detail, { limit: limitOfOne });
     }
     return undefined;
+  }
+
+  /** A process sees only its own clients. */
+  private get divided(): string {
+    const { workers } = this.config;
+    return workers === 1 ? '' : `, divided among ${workers} WORKERS`;
   }
 
   private takenBy(address: string): number {

@@ -57,7 +57,7 @@ export async function createEngine(url: string, settings: EngineSettings): Promi
   if (settings.waitReplicas > 0 && engine !== redis) {
     throw new StartError('WAIT_REPLICAS is for databases in Redis. Start the server without it.');
   }
-  if (settings.shared && engine === ENGINES['memory']) {
+  if ((settings.processes ?? 1) > 1 && engine === ENGINES['memory']) {
     throw new StartError('A memory: database is of one process only. Start the server without WORKERS.');
   }
   return engine.make(url, settings);

@@ -63,8 +63,11 @@ export interface ScanRange {
 export interface OpenSettings {
   /** Beside others that write: nothing is made, swept or written, and a store that is not there is refused. */
   readonly readOnly?: boolean;
-  /** Beside other processes of the same deployment: what they write is seen at once, and announced soon. */
-  readonly shared?: boolean;
+  /**
+   * How many processes work on the store at once, this one included; 1 by default. What others write is seen at once and
+   * announced soon, and the limits of the store are shared among them.
+   */
+  readonly processes?: number;
 }
 
 /** An engine's figures, for health, metrics and the console. */

@@ -1,5 +1,6 @@
 import { Logger, Module, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
 import { AppConfig } from '../config/app-config.js';
+import { speaksForAll } from '../config/worker.js';
 import { createEngine } from './engine-factory.js';
 import { StartError } from '../errors.js';
 import { MIGRATION, StorageEngine } from './storage-engine.js';
@@ -18,9 +19,11 @@ const LAST_ANSWERS_MS = 250;
           maxSnapshotAge,
           watchLogBytes,
           waitReplicas,
-          shared: workers > 1,
+          processes: workers,
           onFailure: endProcess,
-          report: (line) => new Logger('Storage').warn(line),
+          report: (line) => {
+            if (speaksForAll()) new Logger('Storage').warn(line);
+          },
         }),
     },
   ],

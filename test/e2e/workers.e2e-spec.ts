@@ -1,42 +1,22 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import http from 'node:http';
-import { execFileSync } from 'node:child_process';
-import { setTimeout as pause } from 'node:timers/promises';
-import { EventStream, type SentEvent } from '../support/events.js';
-import { ask, getPath, setPath, type Answer } from '../support/http.js';
-import { runToEnd, startServer, type ServerProcess } from '../support/server.js';
+import { EventStream, toldOf } from '../support/events.js';
+import { ask, getPath, type Answer } from '../support/http.js';
+import { batch, expectProblem, pathOf, put, type Page } from '../support/kv.js';
+import { describeOnRedis, startRedis } from '../support/redis.js';
+import { startServer, type ServerProcess } from '../support/server.js';
+import { eventually, manyConnections, startWorkers, workersOf } from '../support/workers.js';
 
 const WORKERS = 3;
-/** How long a new worker may take until it serves, on a busy machine. */
-const TO_LISTEN_MS = 3000;
 
-/** The processes that serve. */
-function workersOf({ pid }: ServerProcess): number[] {
-  const found = execFileSync('pgrep', ['-P', String(pid)], { encoding: 'utf8' });
-  return found.trim().split('\n').map(Number);
-}
-
-/** So many connections that, dealt out in turn, every worker has some; each of them is kept. */
-function manyConnections(): http.Agent[] {
-  return Array.from({ length: 4 * WORKERS }, () => new http.Agent({ keepAlive: true, maxSockets: 1 }));
-}
-
-async function eventually(holds: () => boolean | Promise<boolean>, within = 10_000): Promise<void> {
-  const until = Date.now() + within;
-  while (!(await holds())) {
-    if (Date.now() > until) throw new Error('it did not come to pass');
-    await pause(20);
-  }
-}
-
-describe('a server with several workers', () => {
+/** The rules of one server, asked of several processes through connections that each has some of. */
+function behavesAsOne(settings: () => Promise<Record<string, string>>): void {
   let server: ServerProcess;
-  const agents = manyConnections();
+  let agents: http.Agent[];
 
   beforeAll(async () => {
-    server = await startServer({ WORKERS: String(WORKERS) });
-    await eventually(() => workersOf(server).length === WORKERS);
-    await pause(1000);
+    server = await startWorkers(WORKERS, await settings());
+    agents = manyConnections(WORKERS);
   });
 
   afterAll(async () => {
@@ -44,127 +24,170 @@ describe('a server with several workers', () => {
     await server.end('SIGTERM');
   });
 
-  test('shows a write to every connection as soon as it was answered', async () => {
+  const ofAll = (path: string, headers: Record<string, string> = {}): Promise<Answer[]> =>
+    Promise.all(agents.map((agent) => ask(server.port, path, { agent, headers })));
+  const textsOfAll = async (path: string, headers?: Record<string, string>): Promise<string[]> =>
+    (await ofAll(path, headers)).map(({ text }) => text);
+  const write = (i: number, key: string, body: string, query = ''): Promise<Answer> =>
+    ask(server.port, pathOf(key) + query, { method: 'PUT', body, agent: agents[i % agents.length]! });
+
+  test('a write is shown to every connection as soon as it was answered, on whatever route', async () => {
     for (let i = 0; i < 30; i++) {
       const value = `v${i}`;
-      await ask(server.port, setPath('shared', value), { agent: agents[i % agents.length] });
-      const answers = await Promise.all(
-        agents.map((agent) => ask(server.port, getPath('shared'), { agent })),
-      );
-      expect(answers.map(({ text }) => text)).toEqual(agents.map(() => JSON.stringify({ shared: value })));
+      const written = await write(i, 'seen/a', value);
+      expect(await textsOfAll(getPath('seen/a'))).toEqual(agents.map(() => `{"seen/a":"${value}"}`));
+      for (const text of await textsOfAll('/kv?prefix=seen/&values=true')) {
+        const [item] = (JSON.parse(text) as Page).items;
+        expect(item).toMatchObject({ value, etag: written.headers.etag!.slice(1, -1) });
+      }
+      for (const text of await textsOfAll('/')) expect(text).toContain(`"seen/a":"${value}"`);
+      for (const text of await textsOfAll('/kv?prefix=seen/', { Accept: 'application/x-ndjson' }))
+        expect(text).toContain(`"value":"${value}"`);
+      await ask(server.port, pathOf(`seen/b${i}`), {
+        method: 'PUT',
+        body: 'x',
+        agent: agents[i % agents.length]!,
+      });
+      const counts = (await ofAll('/kv?prefix=seen/&count=true')).map(({ headers }) => headers['kv-count']);
+      expect(counts).toEqual(agents.map(() => String(i + 2)));
     }
   });
 
-  test('counts every one of many increments through all connections', async () => {
-    const add = (agent: http.Agent): Promise<Answer> =>
-      ask(server.port, '/kv/count?incr=1', { method: 'PATCH', agent });
+  test('every one of many increments through all connections counts', async () => {
+    const add = (agent: http.Agent) => ask(server.port, '/kv/count?incr=1', { method: 'PATCH', agent });
     for (let i = 0; i < 20; i++) await Promise.all(agents.map(add));
-    expect((await ask(server.port, '/kv/count')).text).toBe(String(20 * agents.length));
+    expect(await textsOfAll('/kv/count')).toEqual(agents.map(() => String(20 * agents.length)));
   });
 
-  test('lets exactly one of many creations win', async () => {
-    const create = (agent: http.Agent, i: number): Promise<Answer> =>
-      ask(server.port, '/kv/lock', {
-        method: 'PUT',
-        headers: { 'If-None-Match': '*', 'Content-Type': 'text/plain' },
-        body: `${i}`,
-        agent,
-      });
-    const statuses = (await Promise.all(agents.map(create))).map(({ status }) => status);
-    expect(statuses.toSorted((a, b) => a - b)).toEqual([201, ...agents.slice(1).map(() => 412)]);
+  test('of many creations exactly one wins, and of many replacements of one tag', async () => {
+    const race = async (headers: Record<string, string>): Promise<number[]> => {
+      const answers = await Promise.all(
+        agents.map((agent, i) =>
+          ask(server.port, '/kv/lock', { method: 'PUT', body: `${i}`, headers, agent }),
+        ),
+      );
+      return answers.map(({ status }) => status).toSorted((a, b) => a - b);
+    };
+    const losers = agents.slice(1).map(() => 412);
+    expect(await race({ 'If-None-Match': '*' })).toEqual([201, ...losers]);
+    const { headers } = await ask(server.port, '/kv/lock');
+    expect(await race({ 'If-Match': headers.etag! })).toEqual([200, ...losers]);
   });
 
-  test('tells watchers of every worker each change once, in order, and an expiry once', async () => {
-    const told: SentEvent[][] = agents.map(() => []);
+  test('every watcher hears of each change once, in order, and of an expiry once', async () => {
     const streams = await Promise.all(
-      told.map((events) =>
-        EventStream.open(server.port, '/kv?prefix=news/&since=now', {}, (event) => events.push(event)),
-      ),
+      agents.map(() => EventStream.live(server.port, '/kv?prefix=news/&since=now')),
     );
-    await eventually(() => told.every((events) => events.some(({ event }) => event === 'ready')));
-    for (let i = 0; i < 40; i++) {
-      await ask(server.port, `/kv/news/${i % 4}`, {
-        method: 'PUT',
-        headers: { 'Content-Type': 'text/plain' },
-        body: `${i}`,
-        agent: agents[i % agents.length],
-      });
-    }
-    await ask(server.port, '/kv/news/short?ttl=1s', { method: 'PUT', body: 'x', agent: agents[0] });
-    await eventually(() => told.every((events) => events.some(({ event }) => event === 'expire')));
-    await pause(700); // another sweep of every worker
-    for (const stream of streams) stream.response.destroy();
-    const values = (events: SentEvent[]): unknown[] =>
-      events
-        .filter(({ event }) => event === 'put')
-        .map(({ data }) => (JSON.parse(data) as { value: string }).value);
-    for (const events of told) {
-      expect(values(events)).toEqual([...Array.from({ length: 40 }, (_, i) => `${i}`), 'x']);
-      expect(events.filter(({ event }) => event === 'expire').length).toBe(1);
+    for (let i = 0; i < 40; i++) await write(i, `news/${i % 4}`, `${i}`);
+    await write(0, 'news/brief', 'x', '?ttl=1s');
+    await Promise.all(streams.map((stream) => stream.until(({ event }) => event === 'expire')));
+    await write(1, 'news/last', 'x');
+    const told = [...Array.from({ length: 40 }, (_, i) => `put ${i}`), 'put x', 'expire undefined', 'put x'];
+    for (const stream of streams) {
+      await stream.told('news/last');
+      stream.close();
+      const changes = stream.events.filter(({ event }) => ['put', 'delete', 'expire'].includes(event));
+      expect(changes.map((event) => `${event.event} ${toldOf(event).value}`)).toEqual(told);
     }
   });
 
-  test('replaces a worker that was killed, and loses nothing that was answered', async () => {
-    const acknowledged = new Map<string, string>();
-    let going = true;
-    const writers = Array.from({ length: 8 }, async (_, writer) => {
-      for (let i = 0; going; i++) {
-        const key = `w${writer}-${i}`;
-        const answer = await ask(server.port, setPath(key, `${i}`), { agent: false }).catch(() => undefined);
-        if (answer?.status === 201) acknowledged.set(key, `${i}`);
+  test('a watcher that comes back to another process misses nothing', async () => {
+    const first = await EventStream.live(server.port, '/kv?prefix=back/');
+    await write(0, 'back/0', 'x');
+    await first.told('back/0');
+    first.close();
+    for (let i = 1; i < 10; i++) await write(i, `back/${i}`, 'x');
+    const again = agents.map(() =>
+      EventStream.live(server.port, '/kv?prefix=back/', { 'Last-Event-ID': first.lastId! }),
+    );
+    for (const stream of await Promise.all(again)) {
+      stream.close();
+      const puts = stream.events.filter(({ event }) => event === 'put').map((event) => toldOf(event).key);
+      expect(puts).toEqual(Array.from({ length: 9 }, (_, i) => `back/${i + 1}`));
+      expect(stream.names).not.toContain('reset');
+    }
+  });
+
+  test('a long-poll is answered by what another process writes', async () => {
+    const { headers } = await write(0, 'poll', 'old');
+    const held = textsOfAll('/kv/poll', { Prefer: 'wait=20', 'If-None-Match': headers.etag! });
+    const absent = textsOfAll('/kv/poll-new', { Prefer: 'wait=20' });
+    await put(server.port, 'poll', 'new');
+    await put(server.port, 'poll-new', 'there');
+    expect(await held).toEqual(agents.map(() => 'new'));
+    expect(await absent).toEqual(agents.map(() => 'there'));
+  });
+}
+
+describe('several workers on one folder are one server:', () => {
+  behavesAsOne(() => Promise.resolve({}));
+
+  test('tags rise over all of them', async () => {
+    const server = await startWorkers(WORKERS);
+    const agents = manyConnections(WORKERS);
+    let last = '';
+    for (let i = 0; i < 60; i++) {
+      const agent = agents[i % agents.length]!;
+      const { headers } = await ask(server.port, '/kv/fence', { method: 'PUT', body: `${i}`, agent });
+      expect(headers.etag! > last).toBe(true);
+      last = headers.etag!;
+    }
+    await server.end();
+  });
+
+  test('a batch is seen whole or not at all', async () => {
+    const server = await startWorkers(WORKERS);
+    const agents = manyConnections(WORKERS);
+    let isOver = false;
+    const pair = (value: number) => ['a', 'b'].map((key) => ({ op: 'put', key, value: `${value}` }));
+    await batch(server.port, pair(0));
+    const readers = agents.map(async (agent) => {
+      while (!isOver) {
+        const { a, b } = JSON.parse((await ask(server.port, '/', { agent })).text) as Record<string, string>;
+        expect(a).toBe(b);
       }
     });
-    for (let kills = 0; kills < 3; kills++) {
-      await pause(300);
-      const [victim] = workersOf(server);
-      process.kill(victim!, 'SIGKILL');
-      await eventually(() => {
-        const workers = workersOf(server);
-        return workers.length === WORKERS && !workers.includes(victim!);
-      });
-      await pause(TO_LISTEN_MS);
+    for (let i = 1; i < 200; i++) await batch(server.port, pair(i));
+    isOver = true;
+    await Promise.all(readers);
+    await server.end();
+  });
+
+  test('places for watchers are divided, and whoever is refused is told so', async () => {
+    const server = await startWorkers(2, { MAX_WATCHERS: '4' });
+    const streams: EventStream[] = [];
+    let refused: Answer | undefined;
+    while (!refused && streams.length < 5) {
+      const headers = { Accept: 'text/event-stream' };
+      await EventStream.live(server.port, '/kv?since=now').then(
+        (stream) => streams.push(stream),
+        async () => (refused = await refusalOf(server.port, headers)),
+      );
     }
-    going = false;
-    await Promise.all(writers);
-    expect(acknowledged.size).toBeGreaterThan(0);
-    for (const [key, value] of acknowledged) {
-      expect((await ask(server.port, getPath(key))).text).toBe(JSON.stringify({ [key]: value }));
-    }
-    expect(server.output().stdout).toMatch(/Worker \d+ has ended \(SIGKILL\); another takes its place/);
+    expect(streams.length).toBeGreaterThanOrEqual(2);
+    expect(streams.length).toBeLessThanOrEqual(4);
+    await server.end();
   });
 });
 
-describe('the process that looks after workers', () => {
-  test('stops them all on SIGTERM and ends with 0', async () => {
-    const server = await startServer({ WORKERS: '2' });
-    await eventually(() => workersOf(server).length === 2);
-    const workers = workersOf(server);
-    expect(await server.end('SIGTERM')).toEqual({ code: 0, signal: null });
-    await eventually(() => workers.every((pid) => !isAlive(pid)));
-  });
-
-  test('leaves none behind when it is killed itself', async () => {
-    const server = await startServer({ WORKERS: '2' });
-    await eventually(() => workersOf(server).length === 2);
-    const workers = workersOf(server);
-    await server.end('SIGKILL');
-    await eventually(() => workers.every((pid) => !isAlive(pid)), 15_000);
-  });
-
-  test('says once why no worker can start', async () => {
-    const ended = await runToEnd({ WORKERS: '2', PORT: '0', DATABASE_URL: 'memory:' });
-    expect(ended.code).toBe(1);
-    expect(ended.stderr.trim()).toBe(
-      'pigeonhole: A memory: database is of one process only. Start the server without WORKERS.',
-    );
-  });
-});
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
+/** What a watcher is told that finds no place anywhere: tries until a connection has come to a full process. */
+async function refusalOf(port: number, headers: Record<string, string>): Promise<Answer> {
+  const answer = await ask(port, '/kv', { headers, agent: false });
+  const { detail } = expectProblem(answer, 503, 'busy');
+  expect(detail).toBe('2 clients are watching already (MAX_WATCHERS, divided among 2 WORKERS).');
+  return answer;
 }
+
+describeOnRedis('several workers are one server', (binary) => {
+  behavesAsOne(async () => ({ DATABASE_URL: (await startRedis({ binary })).url }));
+
+  test('what limits the promises of Redis is said once', async () => {
+    const redis = await startRedis({ binary, args: ['--appendonly', 'no'] });
+    const server = await startServer({ DATABASE_URL: redis.url, WORKERS: '3' });
+    await eventually(() => workersOf(server).length === 3);
+    await put(server.port, 'a', 'x');
+    await server.end('SIGTERM');
+    const lines = server.output().stdout.concat(server.output().stderr).split('\n');
+    expect(lines.filter((line) => line.includes('appendonly')).length).toBe(1);
+  });
+});

@@ -70,6 +70,11 @@ export class GroupCommit {
     return !this.stalled && !this.failed;
   }
 
+  /** Whether a commit is under way. */
+  get isRunning(): boolean {
+    return this.running !== undefined;
+  }
+
   /** Resolves when nothing waits any more. */
   async settle(): Promise<void> {
     await this.running;

@@ -30,6 +30,7 @@ const SWEEP_EVERY_MS = 500;
 /** How soon watchers hear of what another process has written. */
 const LOOK_EVERY_MS = 10;
 const COUNT_AT_ONCE = 20_000;
+const SCANS_AT_ONCE = 16;
 
 export interface LmdbSettings extends OpenSettings {
   /** What the process does when the store can take no more writes. */
@@ -59,6 +60,7 @@ export class LmdbEngine extends StorageEngine {
   };
 
   private store!: Store;
+  private isShared = false;
   private commits!: GroupCommit;
   private room!: DiskRoom;
   private writer!: Writer;
@@ -81,11 +83,13 @@ export class LmdbEngine extends StorageEngine {
   }
 
   async open(): Promise<void> {
-    const { readOnly = false, shared = false } = this.settings;
+    const { readOnly = false, processes = 1, maxSnapshotAge } = this.settings;
     this.store = await openDataFolder(this.folder, readOnly);
     this.clock.raise(this.store.readHead().now);
     this.room = new DiskRoom(this.store);
-    this.scans = new Scans(this.store, this.clock, this.room, this.settings.maxSnapshotAge);
+    this.isShared = processes > 1;
+    const scans = Math.ceil(SCANS_AT_ONCE / processes);
+    this.scans = new Scans(this.store, this.clock, this.room, maxSnapshotAge, scans);
     this.log = new ChangeLogReader(this.store);
     const log = new ChangeLogWriter(this.store, this.settings.watchLogBytes);
     this.writer = new Writer(this.store, this.clock, this.room, log);
@@ -98,8 +102,17 @@ export class LmdbEngine extends StorageEngine {
       fail: this.settings.onFailure,
     });
     if (!readOnly) this.sweeper = setInterval(() => this.sweep(), SWEEP_EVERY_MS).unref();
-    if (shared) this.lookout = setInterval(() => this.look(), LOOK_EVERY_MS).unref();
+    if (this.isShared) this.lookout = setInterval(() => this.look(), LOOK_EVERY_MS).unref();
+    process.on('exit', this.dropCommit);
   }
+
+  /**
+   * Ends a process that exits in the middle of a commit. Node would wait for the thread that writes, which waits for this one to
+   * run its transaction: for ever, and with the lock on which all other processes of the store wait.
+   */
+  private readonly dropCommit = (): void => {
+    if (this.commits.isRunning) process.kill(process.pid, 'SIGKILL');
+  };
 
   close(): Promise<void> {
     this.closing ??= this.shutDown();
@@ -110,6 +123,7 @@ export class LmdbEngine extends StorageEngine {
     clearInterval(this.sweeper);
     clearInterval(this.lookout);
     await this.commits?.settle();
+    process.off('exit', this.dropCommit);
     this.scans?.close();
     await this.store?.close();
   }
@@ -139,7 +153,9 @@ export class LmdbEngine extends StorageEngine {
   }
 
   range(query: RangeQuery): RangePage {
-    return { ...readPage(this.current, query, this.now()), position: this.position() };
+    const { current } = this;
+    // Of the same instant as the page: a change between the two would be taken for one that the page shows.
+    return { ...readPage(current, query, this.now()), position: positionOf(current) };
   }
 
   scan(range: ScanRange): AsyncIterable<readonly Entry[]> {
@@ -168,12 +184,11 @@ export class LmdbEngine extends StorageEngine {
   }
 
   position(): string {
-    const { epoch, sequence } = this.current.readHead();
-    return formatTag(epoch, sequence);
+    return positionOf(this.current);
   }
 
   changes(position: string): Change[] | undefined {
-    if (this.settings.shared) this.store.freshen();
+    if (this.isShared) this.store.freshen();
     return this.log.after(position);
   }
 
@@ -193,7 +208,7 @@ export class LmdbEngine extends StorageEngine {
 
   stats(): EngineStats {
     return {
-      entries: this.store.entryCount() - this.countExpired(''),
+      entries: this.current.entryCount() - this.countExpired(''),
       storedBytes: this.store.size().file,
       roomBytes: this.room.available(),
     };
@@ -230,7 +245,7 @@ export class LmdbEngine extends StorageEngine {
 
   /** The store for a read that sees all that has been answered, by whatever process. */
   private get current(): Store {
-    if (this.settings.shared) this.store.freshen();
+    if (this.isShared) this.store.freshen();
     return this.store;
   }
 
@@ -273,6 +288,11 @@ export class LmdbEngine extends StorageEngine {
       .then((more) => more && this.sweep())
       .catch(() => undefined); // the next tick tries again
   }
+}
+
+function positionOf(store: Store): string {
+  const { epoch, sequence } = store.readHead();
+  return formatTag(epoch, sequence);
 }
 
 function sizeOf(operation: Operation): number {

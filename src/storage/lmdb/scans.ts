@@ -7,7 +7,6 @@ import type { DiskRoom } from './disk-room.js';
 import { decode, decodeHeader } from './record.js';
 import type { Store } from './store.js';
 
-const AT_ONCE = 16;
 const WAIT_MS = 10_000;
 const MAX_IDLE_MS = 30_000;
 const CHECK_EVERY_MS = 1_000;
@@ -30,9 +29,10 @@ interface Snapshot {
  * Long readers: each walks one snapshot in chunks, at the pace of its consumer.
  *
  * Problem: a snapshot pins every page that is overwritten while it lives, so a reader that stalls makes the file grow
- * without end, and LMDB has only so many reader slots. Design: 16 snapshots at once, more wait up to 10 s; a snapshot
+ * without end, and LMDB has only so many reader slots. Design: some snapshots at once, more wait up to 10 s; a snapshot
  * is taken away from a reader that makes no progress for 30 s, that is older than `maxAge`, or when the disk reserve is
- * reached. Its reader then gets an error, so that what it has sent is never taken for the whole.
+ * reached. Its reader then gets an error, so that what it has sent is never taken for the whole. Snapshots of processes that
+ * have died are given back, too, by whoever is left.
  */
 export class Scans {
   private readonly open = new Set<Snapshot>();
@@ -45,6 +45,7 @@ export class Scans {
     private readonly clock: Clock,
     private readonly room: DiskRoom,
     private readonly maxAge: number,
+    private readonly atOnce: number,
   ) {}
 
   async *scan(range: ScanRange): AsyncGenerator<readonly Entry[]> {
@@ -98,7 +99,7 @@ export class Scans {
   }
 
   private async enter(): Promise<void> {
-    if (this.taken < AT_ONCE) {
+    if (this.taken < this.atOnce) {
       this.taken++;
       return;
     }
@@ -110,8 +111,8 @@ export class Scans {
       const timer = setTimeout(() => {
         this.queue.splice(this.queue.indexOf(granted), 1);
         reject(
-          new DatabaseError('busy', `${AT_ONCE} listings and exports are under way; try again.`, {
-            limit: AT_ONCE,
+          new DatabaseError('busy', `${this.atOnce} listings and exports are under way; try again.`, {
+            limit: this.atOnce,
           }),
         );
       }, WAIT_MS);
@@ -128,6 +129,7 @@ export class Scans {
 
   private take(): Snapshot {
     const now = performance.now();
+    this.store.freshen();
     const transaction = this.store.entries.useReadTransaction();
     const entries = this.store.entryCount();
     const snapshot = { transaction, entries, startedAt: now, pulledAt: now, ended: undefined };
@@ -140,6 +142,7 @@ export class Scans {
   }
 
   private check(): void {
+    this.store.buryDeadReaders();
     const now = performance.now();
     for (const snapshot of this.open) {
       if (now - snapshot.pulledAt > MAX_IDLE_MS) this.end(snapshot, 'the reader made no progress for 30 s');

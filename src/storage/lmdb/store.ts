@@ -159,9 +159,14 @@ export class Store {
     return { file: total * all.pageSize, free: Math.max(0, total - used) * all.pageSize };
   }
 
-  /** How many other processes have the store open: each has a place in LMDB's table of readers, given back at its death. */
-  peers(): number {
+  /** Gives back the snapshots of processes that have died; LMDB by itself would keep them, and the pages they pin, for ever. */
+  buryDeadReaders(): void {
     this.root.readerCheck();
+  }
+
+  /** How many other processes have the store open: each has a place in LMDB's table of readers. */
+  peers(): number {
+    this.buryDeadReaders();
     const pids = [...this.root.readerList().matchAll(/^\s*([0-9]+) /gm)].map(([, pid]) => Number(pid));
     return new Set(pids.filter((pid) => pid !== process.pid)).size;
   }
