@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto';
 import http from 'node:http';
+import { setTimeout as pause } from 'node:timers/promises';
 import { ask, setPath } from '../support/http.js';
 
 const KEYS_PER_WRITER = 8;
 const FILLER = 300;
+const RECONNECT_MS = 10;
 
 /**
  * What a store may hold after a crash, as the clients know it.
@@ -18,21 +20,45 @@ export class Writers {
   private readonly pending = new Map<string, Set<number>>();
   private next = 0;
   answered = 0;
+  /** The longest that anybody has waited for an answer that came, milliseconds. */
+  longest = 0;
 
   constructor(private readonly count: number) {}
 
   /** Writes from all writers at once until the server is gone. */
   async writeUntilGone(port: number): Promise<void> {
-    const agent = new http.Agent({ keepAlive: true, maxSockets: this.count });
-    await Promise.all(Array.from({ length: this.count }, (_, writer) => this.write(port, agent, writer)));
-    agent.destroy();
+    await this.fromAll((writer, agent) => this.write(port, agent, writer, () => false));
   }
 
-  private async write(port: number, agent: http.Agent, writer: number): Promise<void> {
-    for (let i = 0; ; i++) {
+  /** Writes from all writers at once until `isOver`; who is cut off connects again. Answers how often that was. */
+  async writeOn(port: number, isOver: () => boolean): Promise<number> {
+    let cuts = 0;
+    await this.fromAll(async (writer, agent) => {
+      for (;;) {
+        await this.write(port, agent, writer, isOver);
+        if (isOver()) return;
+        cuts++;
+        await pause(RECONNECT_MS);
+      }
+    });
+    return cuts;
+  }
+
+  private async fromAll(write: (writer: number, agent: http.Agent) => Promise<void>): Promise<void> {
+    const agents = Array.from(
+      { length: this.count },
+      () => new http.Agent({ keepAlive: true, maxSockets: 1 }),
+    );
+    await Promise.all(agents.map((agent, writer) => write(writer, agent)));
+    for (const agent of agents) agent.destroy();
+  }
+
+  private async write(port: number, agent: http.Agent, writer: number, isOver: () => boolean): Promise<void> {
+    for (let i = 0; !isOver(); i++) {
       const key = `writer/${writer}/${i % KEYS_PER_WRITER}`;
       const sequence = ++this.next;
       this.pendingOf(key).add(sequence);
+      const begun = performance.now();
       try {
         const { status } = await ask(port, setPath(key, valueOf(key, sequence)), { agent });
         if (status !== 200 && status !== 201) throw new Error(`/set was answered ${status}`);
@@ -41,8 +67,10 @@ export class Writers {
         return;
       }
       this.answered++;
+      this.longest = Math.max(this.longest, performance.now() - begun);
       this.acknowledged.set(key, sequence);
-      this.pendingOf(key).delete(sequence);
+      // Whoever had an earlier one is gone, or has answered.
+      this.pendingOf(key).clear();
     }
   }
 
