@@ -1,9 +1,10 @@
-// npm run bench [-- --rounds 5 --seconds 4 --only get,set,… --largest 10000000 --json file --plot file]
+// npm run bench [-- --rounds 5 --seconds 4 --only get,set,… --largest 10000000 --json file --plot file --show]
 //
 // The built server beside its peers, on this machine and in one run. A figure is processor time, user and system, of all
 // processes of a side by /proc, divided by requests; or wall time, of one long stream. Sides alternate, A B A B: on a
 // machine with other work figures swing, while ratios of neighbours hold. Server and load are pinned to different
-// processors. What is not installed is skipped, and the table says so.
+// processors. What is not installed is skipped, and the table says so. With --show the tables of the README and of
+// docs/performance.md are written anew.
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg, release, tmpdir, totalmem } from 'node:os';
@@ -11,6 +12,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { growth } from './growth.mjs';
+import { show } from './pages.mjs';
 import { plot } from './plot.mjs';
 import { isInstalled } from './processes.mjs';
 import { growthTables, table } from './report.mjs';
@@ -42,6 +44,7 @@ const { values: options } = parseArgs({
     only: { type: 'string' },
     largest: { type: 'string', default: '10000000' },
     json: { type: 'string', default: here('results.json') },
+    show: { type: 'boolean', default: false },
     plot: { type: 'string', default: here('../../docs/performance.svg') },
   },
 });
@@ -87,6 +90,7 @@ if (results.growth) {
   console.log(`\n${growthTables(results.growth)}`);
   writeFileSync(options.plot, plot(results.growth));
 }
+if (options.show) show(results);
 console.log(
   `\n${Object.entries(results.machine)
     .map(([what, value]) => `${what} ${value}`)
