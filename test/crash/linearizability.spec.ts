@@ -91,7 +91,7 @@ describe.each([1, 4])('%i processes', (workers) => {
         wrong.push(...complaints);
         for (const [key, verdict] of judgeKeys(exchanges)) {
           found[verdict]++;
-          if (verdict === 'illegal') wrong.push(`${key} is illegal`);
+          if (verdict !== 'legal') wrong.push(`${key} is ${verdict}`);
         }
       }
       await mortal.end();
@@ -100,8 +100,6 @@ describe.each([1, 4])('%i processes', (workers) => {
           `${unanswered} unknown, ${found.illegal} illegal keys, ${found.undecided} undecided\n`,
       );
       expect(wrong).toEqual([]);
-      // With many answers that never came the search can take too long: a few keys may stay without a verdict.
-      expect(found.legal).toBeGreaterThanOrEqual(4 * found.undecided);
       expect(answered).toBeGreaterThan((HISTORIES * LENGTH) / 2);
     },
     120_000 + HISTORIES * 30_000,
