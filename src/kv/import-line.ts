@@ -1,6 +1,6 @@
 import { DatabaseError } from '../errors.js';
 import { TEXT } from '../storage/entry.js';
-import type { Expiry, Operation } from '../storage/operation.js';
+import type { BatchOperation, Expiry } from '../storage/operation.js';
 import { parseJson } from './json-value.js';
 import { checkKey } from './key.js';
 import { checkMediaType, essenceOf, storedType } from './media-type.js';
@@ -16,18 +16,16 @@ export interface Closing {
   readonly sha256: string;
 }
 
-type Put = Extract<Operation, { op: 'put' }>;
+export type Put = Extract<BatchOperation, { op: 'put' }>;
 
 const MEMBERS = new Set(['key', 'type', 'expires', 'value', 'base64', 'etag', 'size', 'created', 'modified']);
-/** Holds where there is no entry yet. */
-export const CREATE_ONLY = { ifNoneMatch: '*' } as const;
 
 /**
  * What a line of NDJSON asks for: a put, the end, or nothing (an empty line). The members of a description that an
  * import cannot keep are allowed, so that the items of a page can be imported too.
  * @throws DatabaseError what is wrong with it, without its number
  */
-export function parseLine(line: Buffer, maxValueBytes: number, mode: ImportMode): Put | Closing | undefined {
+export function parseLine(line: Buffer, maxValueBytes: number): Put | Closing | undefined {
   if (isBlank(line)) return undefined;
   const parsed = parseJson(line, 'The line');
   if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed))
@@ -41,8 +39,7 @@ export function parseLine(line: Buffer, maxValueBytes: number, mode: ImportMode)
   checkKey(key);
   const value = valueOf(members, maxValueBytes);
   const type = typeOf(members, value);
-  const put: Put = { op: 'put', key, value, type, expiry: expiryOf(members['expires']) };
-  return mode === 'create' ? { ...put, condition: CREATE_ONLY } : put;
+  return { op: 'put', key, value, type, expiry: expiryOf(members['expires']) };
 }
 
 /** The first member that has none of the names. */

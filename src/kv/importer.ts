@@ -6,15 +6,17 @@ import { DatabaseError, type ErrorCode } from '../errors.js';
 import { BodyReader } from '../http/body-reader.js';
 import type { BatchOperation, Outcome } from '../storage/operation.js';
 import { DatabaseService } from './database.service.js';
-import { CREATE_ONLY, parseLine, type Closing, type ImportMode } from './import-line.js';
+import { parseLine, type Closing, type ImportMode, type Put } from './import-line.js';
 import { LineSplitter } from './line-splitter.js';
 import { contentTypeOf, essenceOf } from './media-type.js';
-import { SortedPuts, type NumberedPut, type Put } from './sorted-puts.js';
+import { SortedPuts, type NumberedPut } from './sorted-puts.js';
 
 /** As many objects as may outlive a commit; more grow the heap. */
 const CHUNK_OPERATIONS = 1024;
 const MAX_ERRORS = 100;
 const TYPES = ['application/x-ndjson', 'application/ndjson', 'application/octet-stream', 'text/plain'];
+/** Holds where there is no entry yet. */
+const CREATE_ONLY = { ifNoneMatch: '*' } as const;
 /** What `curl --data-binary` sends without being told. */
 const FORM = 'application/x-www-form-urlencoded';
 
@@ -120,7 +122,7 @@ class ImportRun {
       if (this.report.end && line.toString().trim() !== '') {
         throw new DatabaseError('invalid-json', 'Nothing may follow the closing line.');
       }
-      const parsed = parseLine(line, this.maxValueBytes, this.mode);
+      const parsed = parseLine(line, this.maxValueBytes);
       if (parsed === undefined) return;
       if ('end' in parsed) return this.close(parsed);
       this.entries++;

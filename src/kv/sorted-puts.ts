@@ -1,8 +1,6 @@
 import type { BodyReader } from '../http/body-reader.js';
-import type { BatchOperation } from '../storage/operation.js';
 import { inByteOrder } from './byte-order.js';
-
-export type Put = Extract<BatchOperation, { op: 'put' }>;
+import type { Put } from './import-line.js';
 
 const MAX_PUTS = 65_536;
 const MAX_BYTES = 8 * 2 ** 20;
