@@ -8,7 +8,7 @@ import { judgeKeys, type Exchange } from './linear-register.js';
 
 const HISTORIES = Number(process.env['CRASH_ROUNDS'] ?? 2);
 const LENGTH = 2000;
-const KEYS = 5;
+const KEYS = 8;
 const MOST_KILLS = 3;
 
 /** A server that is killed, as a whole or one of its workers, and is there again. */
