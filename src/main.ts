@@ -20,8 +20,8 @@ async function serve(config: AppConfig): Promise<void> {
   const { NestFactory } = await import('@nestjs/core');
   const { AppModule } = await import('./app.module.js');
   const { createHttp, setUp } = await import('./app.setup.js');
-  const { ServerLogger } = await import('./http/server-logger.js');
-  const { shutDownOnSignals } = await import('./http/shutdown.js');
+  const { ServerLogger } = await import('./http/server/server-logger.js');
+  const { shutDownOnSignals } = await import('./http/server/shutdown.js');
   const { gate, adapter } = createHttp(config);
   const app = await NestFactory.create(AppModule.with(config), adapter, {
     logger: new ServerLogger(config.logLevel),

@@ -6,7 +6,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { Logger } from '@nestjs/common';
 import type { AppConfig } from './config/app-config.js';
 import { WORKER_NUMBER } from './config/worker.js';
-import { ServerLogger } from './http/server-logger.js';
+import { ServerLogger } from './http/server/server-logger.js';
 
 /** A second more than a worker gives its last requests. */
 const STOP_WITHIN_MS = 10_000;

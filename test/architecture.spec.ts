@@ -6,14 +6,44 @@ const SRC = join(process.cwd(), 'src');
 const MOST_LINES = 300;
 
 /**
- * Who may import whom: only what stands lower. A folder that is not named is a feature: it stands above these, below the
- * composition root, and beside the other features, which it does not know.
+ * The rooms, floor by floor: a file imports from its own room and from the floors below it, so rooms of one floor know
+ * nothing of each other. A room is a folder, or a list of files of one; a file belongs to the most exact of them.
  */
-const LAYERS = ['errors', 'config', 'storage', 'http', 'auth'];
-const FEATURE = LAYERS.length;
-const ROOT = FEATURE + 1;
-/** Beside the server, which one of its commands starts. */
-const CLI = ROOT + 1;
+const FLOORS: readonly (readonly (readonly string[])[])[] = [
+  [['errors.ts']],
+  [['config']],
+  [['storage/redis/cluster-client']],
+  [['storage']],
+  [['storage/lmdb'], ['storage/redis']],
+  [['storage/engine-factory.ts', 'storage/storage.module.ts']],
+  [['migration'], ['http/request']],
+  [['http/answer']],
+  [['http/gate']],
+  [['http/server']],
+  [['http']],
+  [['auth']],
+  [
+    ['kv/database.service.ts', 'kv/entry-json.ts', 'kv/key.ts', 'kv/schemas.ts', 'kv/value-size.ts'],
+    ['health'],
+    ['metrics'],
+    ['backup'],
+    ['openapi'],
+    ['console'],
+  ],
+  [['kv/watch']],
+  [['kv/transfer']],
+  [['kv/entry']],
+  [['kv/range'], ['kv/batch']],
+  [['kv']],
+  [['']],
+  [['cli']],
+];
+
+/** Rooms that see less than the floors below them. */
+const ONLY: Readonly<Record<string, readonly string[]>> = {
+  'storage/redis/cluster-client': ['errors.ts'],
+  migration: ['errors.ts', 'storage'],
+};
 
 interface Source {
   /** From src, with slashes. */
@@ -52,15 +82,25 @@ function importsOf({ path, specifiers }: Source): string[] {
     .map((target) => target.replace(/\.js$/, '.ts'));
 }
 
-function folderOf(path: string): string {
-  return path.includes('/') ? path.split('/')[0]! : path.replace(/\.ts$/, '');
+/** The floor of a file and the number of its room on it. */
+function roomOf(path: string): { floor: number; room: string } {
+  let found = { floor: -1, room: '' };
+  for (const [floor, rooms] of FLOORS.entries()) {
+    for (const room of rooms) {
+      const place = room.find((each) => each === '' || path === each || path.startsWith(`${each}/`));
+      if (place === undefined || (found.floor >= 0 && place.length < found.room.length)) continue;
+      found = { floor, room: place.endsWith('.ts') ? room.join() : place };
+    }
+  }
+  return found;
 }
 
-function rankOf(path: string): number {
-  if (!path.includes('/') && path !== 'errors.ts') return ROOT;
-  if (folderOf(path) === 'cli') return CLI;
-  const layer = LAYERS.indexOf(folderOf(path));
-  return layer < 0 ? FEATURE : layer;
+function mayImport(path: string, target: string): boolean {
+  const [from, to] = [roomOf(path), roomOf(target)];
+  if (from.room === to.room) return true;
+  const only = ONLY[from.room];
+  if (only) return only.some((room) => target === room || target.startsWith(`${room}/`));
+  return to.floor < from.floor;
 }
 
 describe('the sources', () => {
@@ -79,14 +119,25 @@ describe('the sources', () => {
     }
   });
 
-  test('import downwards, and features know nothing of each other', () => {
+  test('import from their own room and from the floors below it', () => {
     const upwards = SOURCES.flatMap((source) =>
       importsOf(source)
-        .filter((target) => folderOf(target) !== folderOf(source.path))
-        .filter((target) => rankOf(source.path) !== ROOT && rankOf(target) >= rankOf(source.path))
+        .filter((target) => !mayImport(source.path, target))
         .map((target) => `${source.path} imports ${target}`),
     );
     expect(upwards).toEqual([]);
+  });
+
+  test.each([
+    ['http/request/body-reader.ts', 'http/server/shutdown.ts'],
+    ['kv/entry/entry.controller.ts', 'kv/batch/batch-request.ts'],
+    ['kv/key.ts', 'kv/watch/watch-hub.ts'],
+    ['storage/lmdb/engine.ts', 'storage/redis/engine.ts'],
+    ['storage/redis/cluster-client/connection.ts', 'storage/entry.ts'],
+    ['migration/migration.ts', 'http/answer/answer.ts'],
+    ['errors.ts', 'main.ts'],
+  ])('%s may not import %s', (path, target) => {
+    expect(mayImport(path, target)).toBe(false);
   });
 
   test('import in no circle', () => {

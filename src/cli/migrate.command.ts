@@ -5,7 +5,7 @@ import { AppConfig } from '../config/app-config.js';
 import { StartError } from '../errors.js';
 import { createEngine, withoutPassword } from '../storage/engine-factory.js';
 import type { OpenSettings, StorageEngine } from '../storage/storage-engine.js';
-import { Migration } from './migration.js';
+import { Migration } from '../migration/migration.js';
 
 const INTERRUPTED = 130;
 const LMDB = 'lmdb:';

@@ -1,7 +1,7 @@
 import { Module } from '@nestjs/common';
 import { AppConfig } from '../config/app-config.js';
-import { BodyReader } from './body-reader.js';
-import { ProblemsController } from './problems.controller.js';
+import { BodyReader } from './request/body-reader.js';
+import { ProblemsController } from './answer/problems.controller.js';
 
 /** What the features share of HTTP: bodies, and the table of errors. */
 @Module({

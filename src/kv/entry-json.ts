@@ -1,5 +1,9 @@
 import { isUtf8 } from 'node:buffer';
-import type { EntryHeader } from '../storage/entry.js';
+import { DatabaseError } from '../errors.js';
+import { checkMediaType, essenceOf, storedType } from '../http/request/media-type.js';
+import { parseJson } from '../http/request/strict-json.js';
+import { TEXT, type EntryHeader } from '../storage/entry.js';
+import { checkValueSize } from './value-size.js';
 
 /** The description of an entry as JSON text without its braces, so that a value may follow. */
 export function describeMembers({ key, etag, type, size, created, modified, expires }: EntryHeader): string {
@@ -44,4 +48,49 @@ function rememberLast<T extends string | number>(make: (of: T) => string): (of: 
     }
     return text;
   };
+}
+
+/** The first member that has none of the names. */
+export function memberBeside(members: object, names: ReadonlySet<string>): string | undefined {
+  for (const name in members) if (!names.has(name)) return name;
+  return undefined;
+}
+
+/** The bytes of `value` or `base64`, of which there is exactly one. @throws DatabaseError `invalid-parameter`, … */
+export function valueOf(members: Record<string, unknown>, maxValueBytes: number): Buffer {
+  const { value, base64 } = members;
+  if (value === undefined && base64 === undefined) throw invalid('It needs `value` or `base64`.');
+  if (value !== undefined && base64 !== undefined)
+    throw invalid('It takes either `value` or `base64`, not both.');
+  const bytes = value === undefined ? decodeBase64(base64) : encodeText(value);
+  checkValueSize(bytes.length, maxValueBytes);
+  return bytes;
+}
+
+function encodeText(value: unknown): Buffer {
+  if (typeof value !== 'string') throw invalid('`value` must be a string.');
+  if (!value.isWellFormed()) throw invalid('`value` has half a surrogate pair, which is no text.');
+  return Buffer.from(value);
+}
+
+function decodeBase64(base64: unknown): Buffer {
+  const bytes = typeof base64 === 'string' ? Buffer.from(base64, 'base64') : undefined;
+  // Node skips what is no base64; a regular expression would run out of stack on megabytes.
+  if (bytes === undefined || bytes.toString('base64') !== base64)
+    throw invalid('`base64` must be base64 of the standard alphabet, with its padding.');
+  return bytes;
+}
+
+/** The stored type of a value inside JSON. @throws DatabaseError `invalid-type`, `invalid-json`, … */
+export function typeOf({ type, base64 }: Record<string, unknown>, value: Buffer): string {
+  if (type === TEXT || (type === undefined && base64 === undefined)) return TEXT;
+  if (type === undefined) return storedType(undefined, value);
+  if (typeof type !== 'string') throw invalid('`type` must be a string.');
+  checkMediaType(type);
+  if (essenceOf(type) === 'application/json') parseJson(value, 'The value');
+  return type;
+}
+
+function invalid(detail: string): DatabaseError {
+  return new DatabaseError('invalid-parameter', detail);
 }

@@ -1,4 +1,5 @@
 import { DatabaseError } from '../errors.js';
+import { decodeEscapes, ESCAPES } from '../http/request/percent-encoding.js';
 import { MAX_KEY_BYTES } from '../storage/entry.js';
 
 /** UTF-8 never takes more bytes for a UTF-16 unit. */
@@ -33,19 +34,4 @@ export function keyOfPath(url: string): string {
   const key = decodeEscapes(text);
   if (key === undefined) throw new DatabaseError('invalid-key', `The key has a malformed escape. ${ESCAPES}`);
   return key;
-}
-
-/** What to do about malformed ones, as a sentence. */
-export const ESCAPES = 'Escapes are `%` and two hex digits, of UTF-8 text; a percent sign is `%25`.';
-
-const PLAIN = /^[!-$&-~]*$/;
-
-/** Percent-decodes text of a URL, which Node has let through only as ASCII; undefined if its escapes are malformed. */
-export function decodeEscapes(text: string): string | undefined {
-  if (PLAIN.test(text)) return text;
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return undefined;
-  }
 }

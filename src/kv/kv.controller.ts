@@ -1,15 +1,15 @@
 import { All, Controller, Get, Head, Req, Res, UseFilters } from '@nestjs/common';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { answerJson, answerOptions, refuseMethod, startText, vary } from '../http/answer.js';
-import { Documented, Undocumented } from '../http/documented.js';
-import { writePaced } from '../http/paced-writer.js';
+import { answerJson, answerOptions, refuseMethod, startText, vary } from '../http/answer/answer.js';
+import { Documented, Undocumented } from '../http/answer/documented.js';
+import { writePaced } from '../http/answer/paced-writer.js';
 import type { Entry } from '../storage/entry.js';
 import { DatabaseService } from './database.service.js';
 import { MissingKeyFilter } from './missing-key.filter.js';
-import { Parameters } from './parameters.js';
-import { memberAsJson } from './plain-json.js';
+import { Parameters } from '../http/request/parameters.js';
+import { memberAsJson } from './original-json.js';
 import { parseGetQuery, parseSetQuery } from './original-query.js';
-import { wantsEvents, WatchEndpoint } from './watch.endpoint.js';
+import { wantsEvents, WatchEndpoint } from './watch/watch.endpoint.js';
 
 /** Loaded when somebody asks for the document. */
 const docs = () => import('./kv.openapi.js');

@@ -1,8 +1,8 @@
 import { applyDecorators } from '@nestjs/common';
 import { ApiQuery, ApiResponse, ApiTags } from '@nestjs/swagger';
 import { KEY } from './schemas.js';
-import { EVENTS, WATCH } from './watch.openapi.js';
-import { about } from '../http/about.openapi.js';
+import { EVENTS, WATCH } from './watch/watch.openapi.js';
+import { about } from '../http/answer/about.openapi.js';
 
 /*
  * What the doc comments of KvController cannot say: the shape of queries and answers, with examples that run. One

@@ -1,7 +1,7 @@
 import { ArgumentsHost, Catch, ExceptionFilter } from '@nestjs/common';
 import type { Response } from 'express';
 import { MissingKeyError } from '../errors.js';
-import { answerError } from '../http/answer.js';
+import { answerError } from '../http/answer/answer.js';
 
 /** On the original routes a key that is not there is a bad request, as it always was. */
 @Catch(MissingKeyError)

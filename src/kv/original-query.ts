@@ -1,5 +1,5 @@
 import { DatabaseError } from '../errors.js';
-import { decodeEscapes } from './key.js';
+import { decodeEscapes } from '../http/request/percent-encoding.js';
 
 /*
  * Keys and values as users write them in a query: the one place that reads them, from the raw URL. No query parser

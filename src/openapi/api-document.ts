@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Injectable, type INestApplication } from '@nestjs/common';
 import type { OpenAPIObject } from '@nestjs/swagger';
-import { documentHandlers } from '../http/documented.js';
+import { documentHandlers } from '../http/answer/documented.js';
 import { hoistSchemas } from './components.js';
 import { addErrors } from './error-responses.js';
 

@@ -1,7 +1,7 @@
 import type { OpenAPIObject } from '@nestjs/swagger';
 import { ERROR_CODES, ERRORS, type ErrorCode } from '../errors.js';
-import { speaksProblems } from '../http/answer.js';
-import { STATUS_OF } from '../http/status-of.js';
+import { speaksProblems } from '../http/answer/answer.js';
+import { STATUS_OF } from '../http/answer/error-status.js';
 
 type Operation = NonNullable<OpenAPIObject['paths'][string]['get']>;
 

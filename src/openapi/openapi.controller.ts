@@ -5,8 +5,8 @@ import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { All, Controller, Get, NotFoundException, Req, Res } from '@nestjs/common';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { answerJson, answerOptions, GUARD_HEADERS, refuseMethod } from '../http/answer.js';
-import { Undocumented } from '../http/documented.js';
+import { answerJson, answerOptions, GUARD_HEADERS, refuseMethod } from '../http/answer/answer.js';
+import { Undocumented } from '../http/answer/documented.js';
 import { ApiDocument } from './api-document.js';
 import { explorerPage } from './explorer-page.js';
 

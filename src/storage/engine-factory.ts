@@ -1,9 +1,9 @@
 import { resolve } from 'node:path';
 import { StartError } from '../errors.js';
-import type { LmdbSettings } from './lmdb/lmdb.engine.js';
+import type { LmdbSettings } from './lmdb/engine.js';
 import { MemoryEngine } from './memory.engine.js';
-import { parseRedisUrl, REDIS_URL_FORMS } from './redis/redis-url.js';
-import type { RedisSettings } from './redis/redis.engine.js';
+import { parseRedisUrl, REDIS_URL_FORMS } from './redis/cluster-client/redis-url.js';
+import type { RedisSettings } from './redis/engine.js';
 import type { StorageEngine } from './storage-engine.js';
 
 /** What an engine needs to know beside its URL. */
@@ -20,7 +20,7 @@ const redis: Engine = {
   form: REDIS_URL_FORMS,
   accepts: (url) => parseRedisUrl(url) !== undefined,
   make: async (url, settings) => {
-    const { RedisEngine } = await import('./redis/redis.engine.js');
+    const { RedisEngine } = await import('./redis/engine.js');
     return new RedisEngine(parseRedisUrl(url)!, settings);
   },
 };
@@ -31,7 +31,7 @@ const ENGINES: Record<string, Engine> = {
     form: 'lmdb:<folder>',
     accepts: (url) => afterScheme(url) !== '',
     make: async (url, settings) => {
-      const { LmdbEngine } = await import('./lmdb/lmdb.engine.js');
+      const { LmdbEngine } = await import('./lmdb/engine.js');
       return new LmdbEngine(resolve(afterScheme(url)), settings);
     },
   },

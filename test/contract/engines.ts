@@ -1,10 +1,10 @@
 import { copyFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { LmdbEngine } from '../../src/storage/lmdb/lmdb.engine.js';
+import { LmdbEngine } from '../../src/storage/lmdb/engine.js';
 import { MemoryEngine } from '../../src/storage/memory.engine.js';
 import { decodePosition, encodePosition, START, type Mark } from '../../src/storage/redis/position.js';
-import { parseRedisUrl } from '../../src/storage/redis/redis-url.js';
-import { RedisEngine } from '../../src/storage/redis/redis.engine.js';
+import { parseRedisUrl } from '../../src/storage/redis/cluster-client/redis-url.js';
+import { RedisEngine } from '../../src/storage/redis/engine.js';
 import { formatTag, parseTag } from '../../src/storage/revision.js';
 import type { RedisCluster } from '../support/redis-cluster.js';
 import type { RedisServer } from '../support/redis-server.js';

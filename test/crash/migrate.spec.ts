@@ -9,7 +9,7 @@ import {
   newLmdb,
   textEntries,
   VERIFIED,
-} from '../e2e/migrate.cases.js';
+} from '../e2e/migration/migrate.cases.js';
 import { Cli, runCli } from '../support/cli.js';
 import { Random } from '../support/random.js';
 import { startCluster } from '../support/redis-cluster.js';

@@ -1,5 +1,5 @@
 import { DatabaseError } from '../../errors.js';
-import { diskFull } from './disk-room.js';
+import { diskFull } from './disk-space.js';
 
 const DEADLINE_MS = 5_000;
 const GIVE_UP_MS = 30_000;

@@ -3,7 +3,7 @@ import type { Clock } from '../clock.js';
 import type { Entry } from '../entry.js';
 import { prefixEnd } from '../key-range.js';
 import type { ScanRange } from '../storage-engine.js';
-import type { DiskRoom } from './disk-room.js';
+import type { DiskSpace } from './disk-space.js';
 import { decode, decodeHeader } from './record.js';
 import type { Store } from './store.js';
 
@@ -43,7 +43,7 @@ export class Scans {
   constructor(
     private readonly store: Store,
     private readonly clock: Clock,
-    private readonly room: DiskRoom,
+    private readonly room: DiskSpace,
     private readonly maxAge: number,
     private readonly atOnce: number,
   ) {}

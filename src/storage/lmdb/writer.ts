@@ -3,7 +3,7 @@ import type { Clock } from '../clock.js';
 import { decide, FoundBytes, type Operation, type Outcome } from '../operation.js';
 import { nextEpoch } from '../revision.js';
 import type { ChangeLogWriter } from './change-log.js';
-import type { DiskRoom } from './disk-room.js';
+import type { DiskSpace } from './disk-space.js';
 import { expiryKey, firstAfter, splitExpiryKey } from './keys.js';
 import { decode, decodeHeader, expiresOf, PlainEntry, unreadable, type StoredEntry } from './record.js';
 import type { Head, Store } from './store.js';
@@ -34,7 +34,7 @@ export class Writer {
   constructor(
     private readonly store: Store,
     private readonly clock: Clock,
-    private readonly room: DiskRoom,
+    private readonly room: DiskSpace,
     private readonly log: ChangeLogWriter,
   ) {}
 

@@ -1,7 +1,7 @@
 import type { EngineState } from '../storage-engine.js';
-import type { Connection } from './connection.js';
-import { SLOTS } from './layout.js';
-import type { Topology } from './topology.js';
+import type { Connection } from './cluster-client/connection.js';
+import { SLOTS } from './cluster-client/slots.js';
+import type { Topology } from './cluster-client/topology.js';
 
 const ASKED_WITHIN_MS = 1_500;
 

@@ -1,9 +1,9 @@
 import { compareKeys, prefixEnd } from '../key-range.js';
 import type { Entry, EntryHeader } from '../entry.js';
 import type { RangePage, RangeQuery, ScanRange } from '../storage-engine.js';
-import type { RedisDatabase } from './database.js';
-import type { Partition } from './layout.js';
-import { entryOf, headerOf } from './operations.js';
+import type { RedisStore } from './store.js';
+import type { Partition } from './partitions.js';
+import { entryOf, headerOf } from './record.js';
 import { encodePosition, markOf, START, type Mark } from './position.js';
 import { PAGE } from './scripts.js';
 
@@ -55,7 +55,7 @@ const CHUNK_BYTES = 2 ** 20;
 const NO_VALUE = Buffer.alloc(0);
 
 export class RedisRanges {
-  constructor(private readonly database: RedisDatabase) {}
+  constructor(private readonly database: RedisStore) {}
 
   async page(query: RangeQuery): Promise<RangePage> {
     const { prefix, after, limit, delimiter = '', reverse = false, values = false } = query;

@@ -1,5 +1,5 @@
-import type { Connection } from './connection.js';
-import { META } from './layout.js';
+import type { Connection } from './cluster-client/connection.js';
+import { META } from './partitions.js';
 import { RIGHTS } from './scripts.js';
 
 /** Stands for all names of layout.ts, and of channels, that begin with a tag. */

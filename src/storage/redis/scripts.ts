@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import type { Script } from './cluster-client/script.js';
 
 /*
  * What happens inside Redis, in its Lua: the files of the folder scripts/. A script runs alone, and Redis logs and replicates
@@ -10,11 +11,6 @@ import { readFileSync } from 'node:fs';
  * one that it may refuse, and that of a removal one that it never does. Nothing is rolled back, so that all is decided
  * before anything is written.
  */
-export interface Script {
-  readonly source: string;
-  /** What EVALSHA calls it by. */
-  readonly sha: string;
-}
 
 /** Makes the record of a new database. */
 export const MAKE = script('make');

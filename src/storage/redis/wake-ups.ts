@@ -1,6 +1,6 @@
-import type { Connection } from './connection.js';
-import type { RedisDatabase } from './database.js';
-import type { Partition } from './layout.js';
+import type { Connection } from './cluster-client/connection.js';
+import type { RedisStore } from './store.js';
+import type { Partition } from './partitions.js';
 
 const RENEW_AFTER_MS = 500;
 
@@ -23,7 +23,7 @@ export class WakeUps {
   private closed = true;
 
   constructor(
-    private readonly database: RedisDatabase,
+    private readonly database: RedisStore,
     private readonly heard: (partition: Partition, tag: string) => void,
   ) {}
 

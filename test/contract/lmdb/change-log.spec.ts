@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { copyFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { LmdbEngine } from '../../../src/storage/lmdb/lmdb.engine.js';
+import { LmdbEngine } from '../../../src/storage/lmdb/engine.js';
 import { FakeTime } from '../../support/fake-time.js';
 import { makeTempFolder, removeFolder } from '../../support/temp-folder.js';
 import { codeOf, incrOf, put, putOf } from '../shorthand.js';

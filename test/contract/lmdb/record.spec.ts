@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { DatabaseError } from '../../../src/errors.js';
 import { FakeTime } from '../../support/fake-time.js';
 import { decode, decodeHeader, encode, type StoredEntry } from '../../../src/storage/lmdb/record.js';
-import { LmdbEngine } from '../../../src/storage/lmdb/lmdb.engine.js';
+import { LmdbEngine } from '../../../src/storage/lmdb/engine.js';
 import { makeTempFolder, removeFolder } from '../../support/temp-folder.js';
 import { codeOf, headerOf, namesOf, put, putOf, scanned, textOf } from '../shorthand.js';
 import { lmdb } from '../engines.js';

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
-import type { LmdbEngine } from '../../../src/storage/lmdb/lmdb.engine.js';
+import type { LmdbEngine } from '../../../src/storage/lmdb/engine.js';
 import type { Entry } from '../../../src/storage/entry.js';
 import { FakeTime } from '../../support/fake-time.js';
 import { makeTempFolder, removeFolder } from '../../support/temp-folder.js';

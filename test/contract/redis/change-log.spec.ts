@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { parseRedisUrl } from '../../../src/storage/redis/redis-url.js';
-import { RedisEngine } from '../../../src/storage/redis/redis.engine.js';
+import { parseRedisUrl } from '../../../src/storage/redis/cluster-client/redis-url.js';
+import { RedisEngine } from '../../../src/storage/redis/engine.js';
 import type { RedisServer } from '../../support/redis-server.js';
 import { describeOnRedis, startRedis } from '../../support/redis.js';
 import { put } from '../shorthand.js';

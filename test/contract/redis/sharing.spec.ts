@@ -1,7 +1,7 @@
 import { afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
 import type { Clock } from '../../../src/storage/clock.js';
-import { parseRedisUrl } from '../../../src/storage/redis/redis-url.js';
-import { RedisEngine } from '../../../src/storage/redis/redis.engine.js';
+import { parseRedisUrl } from '../../../src/storage/redis/cluster-client/redis-url.js';
+import { RedisEngine } from '../../../src/storage/redis/engine.js';
 import { FakeTime } from '../../support/fake-time.js';
 import { startCluster, type RedisCluster } from '../../support/redis-cluster.js';
 import type { RedisServer } from '../../support/redis-server.js';

@@ -1,0 +1,178 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { DatabaseError, ERRORS } from '../../errors.js';
+import { headersOf, STATUS_OF } from './error-status.js';
+
+/*
+ * Answers are written by the functions here and by nothing else, so that every one carries the same guards. They hand
+ * Node a flat list of names and values, which it writes out without the detour over setHeader's map.
+ */
+
+/** Sent with every answer: no sniffing, no embedding, no referrer, nothing a stored value could run. */
+export const GUARD_HEADERS: readonly string[] = [
+  'X-Content-Type-Options',
+  'nosniff',
+  'Cross-Origin-Resource-Policy',
+  'same-origin',
+  'Referrer-Policy',
+  'no-referrer',
+];
+
+const CONTENT_SECURITY = ['Content-Security-Policy', "default-src 'none'; frame-ancestors 'none'"];
+/** For bytes that users stored: whatever they are, they get no script, no form and no origin. */
+const SANDBOX = ['Content-Security-Policy', "sandbox; default-src 'none'; frame-ancestors 'none'"];
+
+/** A stored answer is asked about again; the Back button does not write again. */
+const REVALIDATE = ['Cache-Control', 'no-cache'];
+const NO_STORE = ['Cache-Control', 'no-store'];
+
+const BASE = [...GUARD_HEADERS, ...CONTENT_SECURITY];
+const JSON_TYPE = ['Content-Type', 'application/json'];
+const DATA_HEADERS = [...BASE, ...REVALIDATE, ...JSON_TYPE];
+const PASSING_HEADERS = [...BASE, ...NO_STORE, ...JSON_TYPE];
+const VALUE_HEADERS = [...GUARD_HEADERS, ...SANDBOX, ...REVALIDATE];
+const NO_HEADERS: readonly string[] = [];
+
+/** The header of answers that depend on what the client accepts, and on its origin where others are let in. */
+export function vary(response: ServerResponse): readonly string[] {
+  return ['Vary', response.hasHeader('Vary') ? 'Accept, Origin' : 'Accept'];
+}
+
+/** Answers JSON text. */
+export function answerJson(
+  response: ServerResponse,
+  status: number,
+  json: string,
+  headers = NO_HEADERS,
+): void {
+  response.writeHead(status, [
+    ...DATA_HEADERS,
+    ...headers,
+    'Content-Length',
+    String(Buffer.byteLength(json)),
+  ]);
+  response.end(json);
+}
+
+/** Answers JSON text that belongs to this one request and must not be kept. */
+export function answerPassing(response: ServerResponse, status: number, json: string): void {
+  response.writeHead(status, [...PASSING_HEADERS, 'Content-Length', String(Buffer.byteLength(json))]);
+  response.end(json);
+}
+
+/** Starts an answer whose text follows in pieces, or, for HEAD, not at all. */
+export function startText(response: ServerResponse, type: string, headers = NO_HEADERS): void {
+  response.writeHead(200, [...BASE, ...REVALIDATE, 'Content-Type', type, ...headers]);
+}
+
+/** Starts Server-Sent Events. The body ends with the connection: chunks would cost four writes an event. */
+export function startEvents(response: ServerResponse): void {
+  response.removeHeader('Transfer-Encoding');
+  response.shouldKeepAlive = false;
+  response.writeHead(200, [
+    ...BASE,
+    'Content-Type',
+    'text/event-stream',
+    'Cache-Control',
+    'no-cache, no-transform',
+    'X-Accel-Buffering',
+    'no',
+    ...vary(response),
+  ]);
+}
+
+/** Answers a stored value, or a part of it. */
+export function answerValue(
+  response: ServerResponse,
+  status: number,
+  value: Buffer,
+  headers: readonly string[],
+): void {
+  response.writeHead(status, [...VALUE_HEADERS, ...headers, 'Content-Length', String(value.length)]);
+  response.end(value);
+}
+
+/** Answers with nothing but headers. */
+export function answerEmpty(response: ServerResponse, status: 204 | 304, headers = NO_HEADERS): void {
+  response.writeHead(status, [...BASE, ...REVALIDATE, ...headers]);
+  response.end();
+}
+
+/** Answers a request about a route: nothing but headers. */
+export function answerOptions(response: ServerResponse, allow: string, headers = NO_HEADERS): void {
+  response.writeHead(204, [...BASE, ...NO_STORE, 'Allow', allow, ...headers]);
+  response.end();
+}
+
+/** Answers an error of the table: a problem document (RFC 9457) or `{title, detail}`, as the path decides. */
+export function answerError(
+  response: ServerResponse,
+  error: DatabaseError,
+  status = STATUS_OF[error.code],
+  headers = NO_HEADERS,
+): void {
+  if (response.headersSent) {
+    // Half an answer must never look like a whole one.
+    response.destroy();
+    return;
+  }
+  if (!response.req.complete && hasBody(response.req)) closeAfter(response.req, response);
+  const { type, body } = errorText(error, response.req.url!);
+  response.writeHead(status, [
+    ...BASE,
+    ...NO_STORE,
+    'Content-Type',
+    type,
+    ...headersOf(error.code, response.req.method),
+    ...headers,
+    'Content-Length',
+    String(Buffer.byteLength(body)),
+  ]);
+  response.end(body);
+}
+
+/** A problem, or `{title, detail}` for the original routes and everything around them: the path decides. */
+function errorText(error: DatabaseError, url: string): { type: string; body: string } {
+  if (speaksProblems(url))
+    return { type: 'application/problem+json', body: JSON.stringify(problemOf(error)) };
+  const title = ERRORS[error.code][0];
+  return { type: 'application/json', body: JSON.stringify({ title, detail: error.detail }) };
+}
+
+/** The problem document of an error, as an object. */
+export function problemOf(error: DatabaseError): object {
+  const { code, detail, context } = error;
+  const [title] = ERRORS[code];
+  return { type: `/problems/${code}`, code, title, status: STATUS_OF[code], detail, ...context };
+}
+
+/** Whether errors of a path are problem documents. */
+export function speaksProblems(url: string): boolean {
+  return /^\/(?:kv|batch|tokens|backup)(?:[/?]|$)/.test(url);
+}
+
+/** Answers a method that the path does not have. */
+export function refuseMethod(request: IncomingMessage, response: ServerResponse, allow: string): void {
+  const detail = `This path answers ${allow}, not ${request.method}. Nothing was changed.`;
+  answerError(response, new DatabaseError('method-not-allowed', detail), undefined, ['Allow', allow]);
+}
+
+/** The whole answer, head and body, to bytes that are no request; the connection ends with it. */
+export function rawError(error: DatabaseError, reason: string, url: string): string {
+  const status = STATUS_OF[error.code];
+  const { type, body } = errorText(error, url);
+  const headers = [...BASE, ...NO_STORE, 'Content-Type', type];
+  let head = `HTTP/1.1 ${status} ${reason}\r\n`;
+  for (let i = 0; i < headers.length; i += 2) head += `${headers[i]}: ${headers[i + 1]}\r\n`;
+  return `${head}Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`;
+}
+
+/** Whether the request announces a body, read or not. */
+export function hasBody({ headers }: IncomingMessage): boolean {
+  return headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0';
+}
+
+/** The connection ends with this answer: for requests whose body nobody will read. */
+export function closeAfter(request: IncomingMessage, response: ServerResponse): void {
+  response.shouldKeepAlive = false;
+  request.resume();
+}

@@ -1,0 +1,51 @@
+import type { ErrorCode } from '../../errors.js';
+
+/** The HTTP status of every code, on all routes but the original ones, where a missing key is 400. */
+export const STATUS_OF: Record<ErrorCode, number> = {
+  'missing-query': 400,
+  'invalid-query': 400,
+  'invalid-parameter': 400,
+  'invalid-key': 400,
+  'invalid-type': 400,
+  'invalid-json': 400,
+  'invalid-condition': 400,
+  'invalid-batch': 400,
+  'confirmation-needed': 400,
+  truncated: 400,
+  'missing-key': 404,
+  'route-not-found': 404,
+  'method-not-allowed': 405,
+  'malformed-request': 400,
+  'headers-too-large': 431,
+  'request-timeout': 408,
+  'expectation-failed': 417,
+  'value-too-large': 413,
+  'body-too-large': 413,
+  'unsupported-type': 415,
+  'unsupported-encoding': 415,
+  'range-not-satisfiable': 416,
+  'cross-site': 403,
+  'service-worker': 403,
+  'misdirected-host': 421,
+  'precondition-failed': 412,
+  'not-an-integer': 409,
+  'integer-overflow': 409,
+  'not-json': 409,
+  'cross-slot': 422,
+  'not-supported': 501,
+  busy: 503,
+  stopping: 503,
+  unavailable: 503,
+  'outcome-unknown': 504,
+  'disk-full': 507,
+  corrupt: 500,
+  internal: 500,
+};
+
+/** Headers that belong to an error whatever the route. 503 always means that nothing was applied, so repeat it. */
+export function headersOf(code: ErrorCode, method: string | undefined): readonly string[] {
+  if (code === 'unsupported-type' && method === 'PATCH')
+    return ['Accept-Patch', 'application/merge-patch+json'];
+  if (code === 'unsupported-encoding') return ['Accept-Encoding', 'identity'];
+  return STATUS_OF[code] === 503 ? ['Retry-After', '1'] : [];
+}

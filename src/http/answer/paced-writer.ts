@@ -1,0 +1,32 @@
+import type { ServerResponse } from 'node:http';
+import { DatabaseError } from '../../errors.js';
+
+const STALLED_MS = 30_000;
+
+/**
+ * Writes `text` and waits until the reader has room for more. @throws DatabaseError `unavailable` if the reader goes away
+ * or takes nothing for 30 s, so that a stalled reader holds no snapshot for ever
+ */
+export function writePaced(response: ServerResponse, text: string): Promise<void> | undefined {
+  if (response.destroyed) throw gone();
+  return response.write(text) ? undefined : drained(response);
+}
+
+function drained(response: ServerResponse): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const settle = (error?: DatabaseError) => {
+      clearTimeout(timer);
+      response.off('drain', onDrain).off('close', onClose);
+      if (error) reject(error);
+      else resolve();
+    };
+    const onDrain = () => settle();
+    const onClose = () => settle(gone());
+    const timer = setTimeout(() => settle(gone()), STALLED_MS);
+    response.on('drain', onDrain).on('close', onClose);
+  });
+}
+
+function gone(): DatabaseError {
+  return new DatabaseError('unavailable', 'The reader went away, or took nothing for 30 s.');
+}

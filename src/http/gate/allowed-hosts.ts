@@ -1,0 +1,35 @@
+import { isIP } from 'node:net';
+
+/**
+ * Decides which `Host` a request may name.
+ *
+ * Problem: DNS rebinding. A web page's own name is made to resolve to 127.0.0.1, and its scripts then talk to the
+ * database as if to their own server. Design: such an attack needs a name, so IP addresses, `localhost`, the HOST
+ * setting and the names of ALLOWED_HOSTS pass and every other name does not. Ports are not compared: tunnels and port
+ * mappings change them.
+ */
+export class AllowedHosts {
+  private readonly names: ReadonlySet<string>;
+  /** The last header that passed: a client sends the same one every time. */
+  private lastAllowed: string | undefined;
+
+  constructor(names: readonly string[]) {
+    this.names = new Set(['localhost', ...names.map((name) => name.toLowerCase())]);
+  }
+
+  /** Whether the authority `name[:port]` may be answered. */
+  allows(authority: string): boolean {
+    if (authority === this.lastAllowed) return true;
+    const name = nameOf(authority);
+    if (name === undefined || !(isIP(name) !== 0 || this.names.has(name))) return false;
+    this.lastAllowed = authority;
+    return true;
+  }
+}
+
+/** The lower-case host of `host[:port]`, without brackets or a trailing dot; undefined if it is no authority. */
+function nameOf(authority: string): string | undefined {
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^\s:@/\\?#[\]]+))(?::[0-9]{1,5})?$/.exec(authority);
+  if (!match) return undefined;
+  return match[1] ?? match[2]!.toLowerCase().replace(/\.$/, '');
+}

@@ -1,0 +1,68 @@
+import { isUtf8 } from 'node:buffer';
+import type { IncomingMessage } from 'node:http';
+import { DatabaseError } from '../../errors.js';
+import { TEXT } from '../../storage/entry.js';
+
+const CONTENT_TYPE = 'content-type';
+const BINARY = 'application/octet-stream';
+const FORM = 'application/x-www-form-urlencoded';
+const MAX_LENGTH = 255;
+const TOKEN = "[!#$%&'*+.^_`|~\\w-]+";
+/** Without the star, which stands for many types (RFC 6838, 4.2). */
+const NAME = TOKEN.replace('*', '');
+// Only one part may take the space between two semicolons, or a mismatch would try every way to share it out.
+const PARAMETER = `[ \\t]*;(?:[ \\t]*${TOKEN}=(?:${TOKEN}|"[\\x20-\\x21\\x23-\\x5b\\x5d-\\x7e]*"))?`;
+const MEDIA_TYPE = new RegExp(`^${NAME}/${NAME}(?:${PARAMETER})*$`);
+
+/**
+ * The Content-Type of a request, if it has one. Of several, Node would show the first.
+ * @throws DatabaseError `invalid-type` if there are several
+ */
+export function contentTypeOf({ rawHeaders }: IncomingMessage): string | undefined {
+  let type: string | undefined;
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i]!;
+    if (name.length !== CONTENT_TYPE.length || name.toLowerCase() !== CONTENT_TYPE) continue;
+    if (type !== undefined)
+      throw new DatabaseError('invalid-type', 'A request may have one Content-Type header, not several.');
+    type = rawHeaders[i + 1]!;
+  }
+  return type;
+}
+
+/** Type and subtype in lower case, without parameters. */
+export function essenceOf(type: string): string {
+  const semicolon = type.indexOf(';');
+  return (semicolon < 0 ? type : type.slice(0, semicolon)).trim().toLowerCase();
+}
+
+/**
+ * The type a value is stored with. Without one, or with the one that forms and a bare `curl -d` send, text is text and
+ * anything else is bytes.
+ * @throws DatabaseError `invalid-type`, `unsupported-type`: what is stored can always be sent back as a header
+ */
+export function storedType(header: string | undefined, value: Buffer): string {
+  const essence = header === undefined ? FORM : essenceOf(header);
+  if (essence === FORM) return isUtf8(value) ? TEXT : BINARY;
+  checkMediaType(header!, essence);
+  return header!;
+}
+
+/** @throws DatabaseError `invalid-type`, `unsupported-type` */
+export function checkMediaType(type: string, essence = essenceOf(type)): void {
+  if (type.length > MAX_LENGTH || !MEDIA_TYPE.test(type)) {
+    throw new DatabaseError(
+      'invalid-type',
+      `A Content-Type must be one media type, such as \`image/png\`, of at most ${MAX_LENGTH} ASCII characters.`,
+    );
+  }
+  if (essence.startsWith('multipart/')) {
+    throw new DatabaseError(
+      'unsupported-type',
+      'A value is one thing: send its bytes with their own type, not as multipart.',
+    );
+  }
+  // Browsers took UTF-7 for markup that no filter saw.
+  if (/charset\s*=\s*"?utf-?7/i.test(type))
+    throw new DatabaseError('unsupported-type', 'Text in UTF-7 is not taken: send it as UTF-8.');
+}

@@ -1,0 +1,125 @@
+import { MAX_DURATION, parseDuration } from '../../config/duration.js';
+import { DatabaseError } from '../../errors.js';
+import { MAX_KEY_BYTES } from '../../storage/entry.js';
+import type { Expiry } from '../../storage/operation.js';
+import { decodeEscapes, ESCAPES } from './percent-encoding.js';
+
+/** Only this one may be given empty: it then means every key. */
+const MAY_BE_EMPTY = 'prefix';
+
+/**
+ * The parameters of a query, each at most once and all of them known: a typo in `ttl` must not store for ever.
+ * @throws DatabaseError `invalid-parameter` naming those that are known
+ */
+export class Parameters {
+  private readonly values = new Map<string, string>();
+
+  constructor(
+    url: string,
+    private readonly known: readonly string[],
+  ) {
+    const mark = url.indexOf('?');
+    if (mark < 0 || mark === url.length - 1) return;
+    for (const pair of url.slice(mark + 1).split('&')) this.add(pair);
+  }
+
+  /** Whether a URL's query names a parameter, before it is known which are allowed beside it. */
+  static names(url: string, name: string): boolean {
+    const mark = url.indexOf('?');
+    return (
+      mark >= 0 &&
+      url
+        .slice(mark + 1)
+        .split('&')
+        .some((pair) => pair === name || pair.startsWith(`${name}=`))
+    );
+  }
+
+  [Symbol.iterator](): Iterator<[string, string]> {
+    return this.values.entries();
+  }
+
+  get(name: string): string | undefined {
+    return this.values.get(name);
+  }
+
+  /** Text that keys are compared with, and that is therefore no longer than they are. */
+  keyText(name: string): string | undefined {
+    const text = this.values.get(name);
+    if (text !== undefined && Buffer.byteLength(text) > MAX_KEY_BYTES)
+      throw this.refuse(`\`${name}\` may have at most ${MAX_KEY_BYTES} bytes of UTF-8, as keys do.`);
+    return text;
+  }
+
+  /** `true` or `false`; absent is false. */
+  flag(name: string): boolean {
+    const value = this.values.get(name) ?? 'false';
+    if (value !== 'true' && value !== 'false')
+      throw this.refuse(`\`${name}\` must be \`true\` or \`false\`.`);
+    return value === 'true';
+  }
+
+  /** A whole number, or `fallback` if absent. */
+  number(name: string, least: number, most: number, fallback: number): number {
+    const text = this.values.get(name);
+    if (text === undefined) return fallback;
+    const value = /^[0-9]{1,9}$/.test(text) ? Number(text) : NaN;
+    if (!(value >= least && value <= most))
+      throw this.refuse(`\`${name}\` must be a whole number from ${least} to ${most}.`);
+    return value;
+  }
+
+  private add(pair: string): void {
+    const equals = pair.indexOf('=');
+    const name = decode(equals < 0 ? pair : pair.slice(0, equals));
+    const value = equals < 0 ? '' : decode(pair.slice(equals + 1));
+    if (name === undefined || value === undefined)
+      throw this.refuse(`The query has a malformed escape. ${ESCAPES}`);
+    if (!this.known.includes(name))
+      throw this.refuse(`The request has no parameter ${JSON.stringify(name.slice(0, 64))}.`);
+    if (this.values.has(name)) throw this.refuse(`\`${name}\` is given twice.`);
+    if (value === '' && name !== MAY_BE_EMPTY) throw this.refuse(`\`${name}\` is empty.`);
+    this.values.set(name, value);
+  }
+
+  private refuse(why: string): DatabaseError {
+    return new DatabaseError('invalid-parameter', `${why} ${this.listing()}`);
+  }
+
+  private listing(): string {
+    const { known } = this;
+    if (known.length === 0) return 'It takes no parameters.';
+    return `It takes ${known.length === 1 ? 'only ' : ''}${oneOf(known, 'and')}.`;
+  }
+}
+
+function decode(text: string): string | undefined {
+  return decodeEscapes(text.replaceAll('+', ' '));
+}
+
+/** Names as a sentence lists them: `a`, `b` or `c`. */
+export function oneOf(names: readonly string[], conjunction: 'and' | 'or'): string {
+  const quoted = names.map((name) => `\`${name}\``);
+  const last = quoted.pop()!;
+  return quoted.length === 0 ? last : `${quoted.join(', ')} ${conjunction} ${last}`;
+}
+
+/** What a TTL means: `60`, `90s`, `15m`, `2h`, `7d`, `none` or `keep`. @throws DatabaseError `invalid-parameter` */
+export function parseTtl(text: string): Expiry {
+  if (text === 'none') return 'never';
+  if (text === 'keep') return 'keep';
+  const duration = parseDuration(text);
+  if (duration !== undefined) return { in: duration };
+  const years = Math.floor(MAX_DURATION / 31_557_600_000);
+  throw new DatabaseError(
+    'invalid-parameter',
+    `\`ttl\` must be seconds, or a whole number with s, m, h or d, from 1s to ${years} years; or none, or keep.`,
+  );
+}
+
+/** A whole number of 64 bits with its sign. @throws DatabaseError `invalid-parameter` */
+export function parseInt64(name: string, text: string): bigint {
+  const value = /^[+-]?[0-9]{1,19}$/.test(text) ? BigInt(text.replace(/^\+/, '')) : undefined;
+  if (value !== undefined && BigInt.asIntN(64, value) === value) return value;
+  throw new DatabaseError('invalid-parameter', `\`${name}\` must be a whole number of 64 bits.`);
+}

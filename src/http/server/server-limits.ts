@@ -1,0 +1,112 @@
+import {
+  STATUS_CODES,
+  type IncomingMessage,
+  type Server,
+  type ServerOptions,
+  type ServerResponse,
+} from 'node:http';
+import type { Socket } from 'node:net';
+import { DatabaseError } from '../../errors.js';
+import { answerError, closeAfter, rawError } from '../answer/answer.js';
+import { breakBody } from '../request/body-reader.js';
+import { STATUS_OF } from '../answer/error-status.js';
+
+const HEADERS_TIMEOUT_MS = 10_000;
+const MAX_HEADER_BYTES = 64 * 1024;
+const LINGER_MS = 500;
+
+/** Limits given when the server is made. `requestTimeout` is the server's, not a route's, and would cut long uploads. */
+export const HTTP_LIMITS: ServerOptions = {
+  maxHeaderSize: MAX_HEADER_BYTES,
+  headersTimeout: HEADERS_TIMEOUT_MS,
+  requestTimeout: 0,
+  connectionsCheckingInterval: 1_000,
+  keepAliveTimeout: 65_000,
+  // Node's own answer to a missing Host would carry none of our headers; the gate refuses it.
+  requireHostHeader: false,
+};
+
+/** Limits set on a server that exists, and answers to what never becomes a request. */
+export function limitServer(server: Server): void {
+  // Node would silently drop the headers beyond a maximum, a guard's header among them; the gate counts instead.
+  server.maxHeadersCount = 0;
+  server.maxRequestsPerSocket = 0;
+  server.maxConnections = 10_000;
+  server.on('clientError', (error: ClientError, socket: Socket) => answerClientError(error, socket));
+  // Node would ask for the body by itself; whoever reads it asks, so that a refusal comes before the body.
+  server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
+    server.emit('request', request, response);
+  });
+  server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
+    closeAfter(request, response);
+    answerError(
+      response,
+      new DatabaseError('expectation-failed', 'The only expectation that is met is `Expect: 100-continue`.'),
+    );
+  });
+}
+
+/** What Node calls the answer that a connection is sending; its own handler looks at it too. */
+type ServingSocket = Socket & { _httpMessage?: ServerResponse | null };
+
+/** Connections whose error is known: it comes again with all that still arrives. */
+const failed = new WeakSet<Socket>();
+
+/** What Node tells of bytes that are no request: those that came last, and how many of them it had understood. */
+interface ClientError extends NodeJS.ErrnoException {
+  readonly rawPacket?: Buffer;
+  readonly bytesParsed?: number;
+}
+
+function answerClientError(failure: ClientError, socket: Socket): void {
+  const { code } = failure;
+  if (code === 'ECONNRESET' || !socket.writable) {
+    if (!socket.writableEnded) socket.destroy();
+  } else if (!failed.has(socket)) {
+    failed.add(socket);
+    sendLast(clientError(code), urlOf(failure), socket);
+  }
+}
+
+/** Ends the connection with `error`, behind the answers under way: among their bytes it would be taken for theirs. */
+function sendLast(error: DatabaseError, url: string, socket: ServingSocket): void {
+  if (socket._httpMessage) {
+    socket._httpMessage.once('close', () => sendLast(error, url, socket));
+    breakBody(socket._httpMessage.req, error);
+    return;
+  }
+  if (socket.writable) socket.end(rawError(error, STATUS_CODES[STATUS_OF[error.code]]!, url));
+  // Closing at once with bytes unread would reset the connection, and the answer with it.
+  setTimeout(() => socket.destroy(), LINGER_MS).unref();
+}
+
+const MAX_START = 2048;
+
+/** As much of the URL as is in sight: nothing unless the bytes begin with the request that failed. */
+function urlOf({ rawPacket, bytesParsed = 0 }: ClientError): string {
+  const start = rawPacket?.toString('latin1', 0, MAX_START) ?? '';
+  const isFirst = !start.slice(0, bytesParsed).includes('\r\n\r\n');
+  return (isFirst && /^[A-Z]+ (\/[^\s]*)/.exec(start)?.[1]) || '';
+}
+
+function clientError(code: string | undefined): DatabaseError {
+  switch (code) {
+    case 'HPE_HEADER_OVERFLOW':
+      return new DatabaseError(
+        'headers-too-large',
+        `URL and headers may take at most ${MAX_HEADER_BYTES} bytes together.`,
+      );
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return new DatabaseError(
+        'request-timeout',
+        `The headers must arrive within ${HEADERS_TIMEOUT_MS / 1000} s.`,
+      );
+    case 'HPE_INVALID_URL':
+      return new DatabaseError(
+        'malformed-request',
+        'In a URL, spaces and all but ASCII are written as escapes: a space is `%20`, an é is `%C3%A9`.',
+      );
+    default:
+      return new DatabaseError('malformed-request', 'What was sent is not an HTTP/1.1 request.');
+  }
+}

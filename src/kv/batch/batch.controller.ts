@@ -1,0 +1,77 @@
+import { All, Controller, Post, Req, Res } from '@nestjs/common';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { AppConfig } from '../../config/app-config.js';
+import { DatabaseError, MissingKeyError } from '../../errors.js';
+import { answerOptions, answerPassing, problemOf, refuseMethod } from '../../http/answer/answer.js';
+import { Documented, Undocumented } from '../../http/answer/documented.js';
+import { BodyReader } from '../../http/request/body-reader.js';
+import { STATUS_OF } from '../../http/answer/error-status.js';
+import type { BatchOperation, Outcome } from '../../storage/operation.js';
+import { parseBatch } from './batch-request.js';
+import { DatabaseService } from '../database.service.js';
+import { expiresJson, typeJson, valueMember } from '../entry-json.js';
+import { contentTypeOf, essenceOf } from '../../http/request/media-type.js';
+import { Parameters } from '../../http/request/parameters.js';
+import { refuseConditions } from '../../http/request/preconditions.js';
+
+/** Loaded when somebody asks for the document. */
+const docs = () => import('./batch.openapi.js');
+
+const LIMIT = { bytes: 16 * 2 ** 20, what: 'A batch' };
+const ALLOW = 'POST, OPTIONS';
+const TYPES = ['application/json', 'application/x-www-form-urlencoded', 'text/plain'];
+
+/** `/batch`: many operations in one request, all or nothing or one after the other. */
+@Controller('batch')
+export class BatchController {
+  constructor(
+    private readonly database: DatabaseService,
+    private readonly bodies: BodyReader,
+    private readonly config: AppConfig,
+  ) {}
+
+  /** Does many operations. */
+  @Post()
+  @Documented(docs, 'DescribeBatch')
+  async run(@Req() request: IncomingMessage, @Res() response: ServerResponse): Promise<void> {
+    new Parameters(request.url!, []);
+    refuseConditions(request, 'Conditions stand in the operations: `ifMatch`, `ifNoneMatch`.');
+    if (!TYPES.includes(essenceOf(contentTypeOf(request) ?? 'application/json'))) {
+      throw new DatabaseError('unsupported-type', 'A batch must be sent as application/json.');
+    }
+    const body = await this.bodies.read(request, response, LIMIT);
+    const { operations, atomic } = parseBatch(body, this.config.maxValueBytes);
+    const outcomes = await this.database.batch(operations, atomic);
+    const results = outcomes.map((outcome, index) => resultJson(operations[index]!, outcome));
+    answerPassing(response, 200, `{"results":[${results.join(',')}]}`);
+  }
+
+  @All()
+  @Undocumented()
+  otherMethod(@Req() request: IncomingMessage, @Res() response: ServerResponse): void {
+    if (request.method === 'OPTIONS') answerOptions(response, ALLOW);
+    else refuseMethod(request, response, ALLOW);
+  }
+}
+
+/** What the single call would have answered. */
+function resultJson({ op, key }: BatchOperation, outcome: Outcome | DatabaseError): string {
+  if (outcome instanceof DatabaseError) return problemJson(outcome);
+  switch (outcome.kind) {
+    case 'absent':
+      return op === 'delete' ? '{"status":204}' : problemJson(new MissingKeyError(key));
+    case 'deleted':
+    case 'checked':
+      return '{"status":204}';
+    default: {
+      const { entry, kind } = outcome;
+      const status = kind === 'created' ? 201 : 200;
+      const about = `{"status":${status},"etag":"${entry.etag}","type":${typeJson(entry.type)},"expires":${expiresJson(entry.expires)}`;
+      return op === 'put' ? `${about}}` : `${about},${valueMember(entry.value)}}`;
+    }
+  }
+}
+
+function problemJson(error: DatabaseError): string {
+  return JSON.stringify({ status: STATUS_OF[error.code], problem: problemOf(error) });
+}

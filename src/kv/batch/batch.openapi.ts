@@ -1,0 +1,137 @@
+import { applyDecorators } from '@nestjs/common';
+import { ApiOperation, ApiTags } from '@nestjs/swagger';
+import { described } from '../entry/entry.openapi.js';
+import { ENTRY, KEY, TAG, TTL, VALUE } from '../schemas.js';
+import { about } from '../../http/answer/about.openapi.js';
+
+/* What the doc comment of BatchController cannot say: the operations of a batch and their results. */
+
+const CONDITIONS = {
+  ifMatch: { type: 'string', minLength: 1, description: 'Only if the entry has this tag; `*`: any.' },
+  ifNoneMatch: {
+    type: 'string',
+    minLength: 1,
+    description: 'Only if it has not; `*`: if there is no entry.',
+  },
+};
+
+const SECONDS = { anyOf: [TTL, { type: 'integer' }] };
+
+const TYPE = { type: 'string', description: 'The Content-Type to store with it.' };
+
+function operation(op: string, members: object, more = {}) {
+  return {
+    title: `${op[0]!.toUpperCase()}${op.slice(1)}Operation`,
+    type: 'object',
+    required: ['op', 'key'],
+    additionalProperties: false,
+    properties: { op: { type: 'string', enum: [op] }, key: KEY, ...members },
+    ...more,
+  };
+}
+
+const BATCH = {
+  title: 'Batch',
+  type: 'object',
+  required: ['ops'],
+  additionalProperties: false,
+  properties: {
+    atomic: { type: 'boolean', default: true, description: 'All or nothing; false: one after the other.' },
+    ops: {
+      type: 'array',
+      minItems: 1,
+      maxItems: 1000,
+      items: {
+        oneOf: [
+          operation('check', CONDITIONS, {
+            anyOf: [{ required: ['ifMatch'] }, { required: ['ifNoneMatch'] }],
+          }),
+          operation('get', {}),
+          operation(
+            'put',
+            {
+              value: {
+                description:
+                  'A string is text; any other JSON is stored as its compact text, every digit kept; members whose ' +
+                  'names are whole numbers come first.',
+              },
+              base64: { type: 'string', format: 'byte' },
+              type: TYPE,
+              ttl: SECONDS,
+              ...CONDITIONS,
+            },
+            { oneOf: [{ required: ['value'] }, { required: ['base64'] }] },
+          ),
+          operation('incr', {
+            by: { type: ['integer', 'string'], default: 1, description: 'A 64-bit integer.' },
+            ttl: SECONDS,
+            ...CONDITIONS,
+          }),
+          operation('delete', CONDITIONS),
+        ],
+      },
+    },
+  },
+};
+
+const RESULTS = {
+  title: 'BatchResults',
+  type: 'object',
+  required: ['results'],
+  additionalProperties: false,
+  properties: {
+    results: {
+      description: 'One an operation, in their order.',
+      type: 'array',
+      items: {
+        type: 'object',
+        required: ['status'],
+        additionalProperties: false,
+        properties: {
+          status: { type: 'integer', description: 'What the single call would have answered.' },
+          etag: TAG,
+          type: ENTRY.properties.type,
+          expires: ENTRY.properties.expires,
+          ...VALUE,
+          problem: { $ref: '#/components/schemas/Problem' },
+        },
+      },
+    },
+  },
+};
+
+const ABOUT = { etag: TAG.example, type: 'text/plain; charset=utf-8', expires: null };
+
+export function DescribeBatch(): MethodDecorator {
+  const ops = [
+    { op: 'check', key: 'example/lock', ifNoneMatch: '*' },
+    { op: 'put', key: 'example/note', value: 'Any text' },
+    { op: 'get', key: 'example/note' },
+    { op: 'incr', key: 'example/visits', by: 1 },
+    { op: 'delete', key: 'example/old' },
+  ];
+  const results = [
+    { status: 204 },
+    { status: 201, ...ABOUT },
+    { status: 200, ...ABOUT, value: 'Any text' },
+    { status: 201, ...ABOUT, value: '1' },
+    { status: 204 },
+  ];
+  return applyDecorators(
+    ApiTags('Batches'),
+    ApiOperation({
+      requestBody: { required: true, content: { 'application/json': { schema: BATCH, example: { ops } } } },
+    }),
+    described(200, 'What each operation came to.', RESULTS, { results }),
+    about(
+      'Does many operations',
+      'In order, each seeing the effects of those before. If atomic, the first that fails undoes all: the answer is its problem, with its `index`. Of members with the same name the last counts.',
+      {
+        400: 'The batch or an operation is malformed.',
+        409: 'Atomic, and the value to count is no integer, or the sum no 64-bit one.',
+        412: 'Atomic, and a condition does not hold.',
+        413: 'More than 1000 operations, or than 16 MiB in or out, or a value larger than MAX_VALUE_BYTES.',
+      },
+    ),
+  );
+}

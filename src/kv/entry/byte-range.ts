@@ -1,0 +1,43 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import { DatabaseError } from '../../errors.js';
+import type { Entry } from '../../storage/entry.js';
+
+/** Positions in a value, both inclusive. */
+export interface ByteRange {
+  readonly first: number;
+  readonly last: number;
+}
+
+/**
+ * The one part of the value a request asks for (RFC 9110, section 14), or undefined if it gets the whole: no Range, a
+ * malformed one, several, or one that If-Range takes back.
+ * @throws DatabaseError `range-not-satisfiable`
+ */
+export function rangeOf(headers: IncomingHttpHeaders, entry: Entry): ByteRange | undefined {
+  const match = /^bytes=\s*(?:([0-9]+)-([0-9]*)|-([0-9]+))\s*$/i.exec(headers.range ?? '');
+  if (!match || !ifRangeHolds(headers['if-range'], entry)) return undefined;
+  const [, from, to, suffix] = match;
+  const end = entry.size - 1;
+  if (suffix !== undefined) return satisfiable(Math.max(0, entry.size - Number(suffix)), end, entry);
+  if (to !== '' && Number(to) < Number(from)) return undefined;
+  return satisfiable(Number(from), to === '' ? end : Math.min(Number(to), end), entry);
+}
+
+function satisfiable(first: number, last: number, entry: Entry): ByteRange {
+  if (first <= last) return { first, last };
+  throw new DatabaseError(
+    'range-not-satisfiable',
+    `The range holds none of the ${entry.size} bytes of the value.`,
+    {
+      size: entry.size,
+    },
+  );
+}
+
+/**
+ * Only the tag. A date has whole seconds, in which a value can change twice: the parts of two values would be joined
+ * (RFC 9110, 13.1.5 with 8.8.2.2).
+ */
+function ifRangeHolds(validator: string | string[] | undefined, entry: Entry): boolean {
+  return validator === undefined || validator === `"${entry.etag}"`;
+}

@@ -1,0 +1,210 @@
+import { createHash } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { Injectable } from '@nestjs/common';
+import { AppConfig } from '../../config/app-config.js';
+import { DatabaseError, type ErrorCode } from '../../errors.js';
+import { BodyReader } from '../../http/request/body-reader.js';
+import type { BatchOperation, Outcome } from '../../storage/operation.js';
+import { DatabaseService } from '../database.service.js';
+import { parseLine, type Closing, type ImportMode, type Put } from './import-line.js';
+import { LineSplitter } from './line-splitter.js';
+import { contentTypeOf, essenceOf } from '../../http/request/media-type.js';
+import { SortedPuts, type NumberedPut } from './sorted-puts.js';
+
+/** As many objects as may outlive a commit; more grow the heap. */
+const CHUNK_OPERATIONS = 1024;
+const MAX_ERRORS = 100;
+const TYPES = ['application/x-ndjson', 'application/ndjson', 'application/octet-stream', 'text/plain'];
+/** Holds where there is no entry yet. */
+const CREATE_ONLY = { ifNoneMatch: '*' } as const;
+/** What `curl --data-binary` sends without being told. */
+const FORM = 'application/x-www-form-urlencoded';
+
+/** What the half of a line can look like. */
+const CUT_OFF: readonly ErrorCode[] = ['invalid-json', 'body-too-large'];
+
+/** What an import did, as its answer. */
+export interface ImportReport {
+  created: number;
+  updated: number;
+  skipped: number;
+  errors: { line: number; detail: string }[];
+  errorCount: number;
+  /** Whether the closing line of an export was seen, and fitted. */
+  end: boolean;
+}
+
+/** Takes NDJSON in as it arrives: memory does not grow with it, and each good line is one write. */
+@Injectable()
+export class Importer {
+  constructor(
+    private readonly database: DatabaseService,
+    private readonly bodies: BodyReader,
+    private readonly config: AppConfig,
+  ) {}
+
+  /** @throws DatabaseError what ended the import, with the counts so far */
+  async run(
+    request: IncomingMessage,
+    response: ServerResponse,
+    mode: ImportMode,
+    dryRun: boolean,
+  ): Promise<ImportReport> {
+    const essence = essenceOf(contentTypeOf(request) ?? FORM);
+    if (essence !== FORM && !TYPES.includes(essence)) {
+      throw new DatabaseError('unsupported-type', 'An import must be sent as application/x-ndjson.');
+    }
+    const run = new ImportRun(this.database, this.bodies, this.config.maxValueBytes, mode, dryRun);
+    const most = longestLine(this.config.maxValueBytes);
+    const lines = new LineSplitter(most, this.bodies, (line, complete) => run.take(line, complete));
+    try {
+      await this.bodies.stream(request, response, (chunk) => {
+        lines.push(chunk);
+        return run.pending();
+      });
+      lines.end();
+      await run.flush();
+      return run.report;
+    } catch (error) {
+      // What came before a failure is written, whatever comes of it, so that the counts end where the failure is.
+      await run.flush().catch(() => undefined);
+      const { errors: _, ...counts } = run.report;
+      throw error instanceof DatabaseError ? error.with({ ...counts, line: run.line }) : error;
+    } finally {
+      lines.close();
+    }
+  }
+}
+
+/** Bytes. A text of control characters takes six times its own as JSON. */
+function longestLine(maxValueBytes: number): number {
+  return 6 * maxValueBytes + 16_384;
+}
+
+/** One import under way: lines in, chunks of operations out. */
+class ImportRun {
+  readonly report: ImportReport = {
+    created: 0,
+    updated: 0,
+    skipped: 0,
+    errors: [],
+    errorCount: 0,
+    end: false,
+  };
+  /** Number of the line taken last, from 1. */
+  line = 0;
+  private readonly gathered: SortedPuts;
+  private writing = Promise.resolve();
+  private readonly hash = createHash('sha256');
+  private entries = 0;
+  /** Whether `hash` has seen every byte. */
+  private hashed = true;
+
+  constructor(
+    private readonly database: DatabaseService,
+    bodies: BodyReader,
+    private readonly maxValueBytes: number,
+    private readonly mode: ImportMode,
+    private readonly dryRun: boolean,
+  ) {
+    this.gathered = new SortedPuts(bodies);
+  }
+
+  /** One line with its end, or null for one that is too long. */
+  take(line: Buffer | null, complete = true): void {
+    this.line++;
+    try {
+      if (line === null)
+        throw new DatabaseError(
+          'body-too-large',
+          `A line may have at most ${longestLine(this.maxValueBytes)} bytes.`,
+        );
+      if (this.report.end && line.toString().trim() !== '') {
+        throw new DatabaseError('invalid-json', 'Nothing may follow the closing line.');
+      }
+      const parsed = parseLine(line, this.maxValueBytes);
+      if (parsed === undefined) return;
+      if ('end' in parsed) return this.close(parsed);
+      this.entries++;
+      this.add(parsed);
+    } catch (error) {
+      if (!(error instanceof DatabaseError) || error.code === 'truncated') throw error;
+      // A line that is whole JSON has not been cut off, whatever else is wrong with it.
+      if (!complete && CUT_OFF.includes(error.code)) {
+        const detail = `The import ends in the middle of line ${this.line}: ${error.detail}`;
+        throw new DatabaseError('truncated', detail);
+      }
+      // The closing line counts it, too.
+      this.entries++;
+      this.reject(this.line, error.detail);
+    } finally {
+      if (line) this.hash.update(line);
+      else this.hashed = false;
+    }
+  }
+
+  /** What the sender has to wait for, if there is no room for more. */
+  pending(): Promise<void> | undefined {
+    return this.gathered.isFull() ? this.flush() : undefined;
+  }
+
+  /** Writes what has been gathered, after what is being written: a sender may be gone before that is done. */
+  flush(): Promise<void> {
+    return (this.writing = this.writing.then(() => this.writeGathered()));
+  }
+
+  private add(put: Put): void {
+    const { expiry } = put;
+    if (typeof expiry === 'object' && 'at' in expiry && expiry.at <= this.database.now())
+      this.report.skipped++;
+    else this.gathered.add(put, this.line);
+  }
+
+  private close({ count, sha256 }: Closing): void {
+    if (count !== this.entries)
+      throw this.misfit(`it counts ${count} entries, and there are ${this.entries} before it`);
+    if (this.hashed && sha256 !== this.hash.copy().digest('hex'))
+      throw this.misfit('its sha256 is not that of the lines before it');
+    this.report.end = true;
+  }
+
+  private misfit(why: string): DatabaseError {
+    return new DatabaseError('truncated', `The closing line ${this.line} does not fit: ${why}.`);
+  }
+
+  private async writeGathered(): Promise<void> {
+    for (const chunk of this.gathered.take(CHUNK_OPERATIONS)) await this.write(chunk);
+    this.report.errors.sort((one, other) => one.line - other.line);
+  }
+
+  private async write(chunk: readonly NumberedPut[]): Promise<void> {
+    const outcomes = await this.database.batch(
+      chunk.map(({ put }) => this.operationOf(put)),
+      false,
+    );
+    outcomes.forEach((outcome, index) => this.note(outcome, chunk[index]!.line));
+  }
+
+  private operationOf(put: Put): BatchOperation {
+    if (this.dryRun) return { op: 'check', key: put.key, condition: CREATE_ONLY };
+    return this.mode === 'create' ? { ...put, condition: CREATE_ONLY } : put;
+  }
+
+  private note(outcome: Outcome | DatabaseError, line: number): void {
+    if (outcome instanceof DatabaseError) {
+      if (outcome.code === 'precondition-failed') this.noteExisting();
+      else if (outcome.code === 'disk-full') throw outcome;
+      else this.reject(line, outcome.detail);
+    } else if (outcome.kind === 'updated') this.report.updated++;
+    else this.report.created++;
+  }
+
+  private noteExisting(): void {
+    if (this.mode === 'create') this.report.skipped++;
+    else this.report.updated++;
+  }
+
+  private reject(line: number, detail: string): void {
+    if (this.report.errorCount++ < MAX_ERRORS) this.report.errors.push({ line, detail });
+  }
+}

@@ -1,0 +1,45 @@
+import type { Entry } from '../../storage/entry.js';
+import { LOGGED_VALUE_BYTES, type Change } from '../../storage/storage-engine.js';
+import { expiresJson, typeJson, valueMember } from '../entry-json.js';
+
+/*
+ * Events as Server-Sent Events write them (https://html.spec.whatwg.org/multipage/server-sent-events.html). Every event
+ * has a data line, because browsers drop those without. JSON has no line ends of its own, so one line is enough.
+ */
+
+/** Sent first: after how long a browser connects again, milliseconds. */
+export const RETRY = 'retry: 1000\n\n';
+
+/** An entry of the snapshot. It has no id, so a client that loses the connection here starts anew. */
+export function snapshotEvent(entry: Entry): string {
+  const value = entry.size <= LOGGED_VALUE_BYTES ? entry.value : undefined;
+  return `event: put\ndata: ${putJson(entry, value)}\n\n`;
+}
+
+/** A change; with its id, where changes have one order, a client may resume behind it. */
+export function changeEvent(change: Change, withId: boolean): string {
+  const { kind, key, etag, entry, value } = change;
+  const data = entry ? putJson(entry, value) : `{"key":${JSON.stringify(key)},"etag":"${etag}"}`;
+  const event = `event: ${kind}\ndata: ${data}\n\n`;
+  return withId ? `id: ${change.position}\n${event}` : event;
+}
+
+/** The snapshot is out, live from here. */
+export function readyEvent(position: string): string {
+  return `id: ${position}\nevent: ready\ndata: {}\n\n`;
+}
+
+/** What the client knows is of no use any more: a fresh snapshot follows. */
+export const RESET = 'event: reset\ndata: {}\n\n';
+
+/** Keeps the id of a quiet watcher within the log, and finds sockets that are dead. */
+export function heartbeatEvent(position: string): string {
+  return `id: ${position}\nevent: heartbeat\ndata: {}\n\n`;
+}
+
+type Described = Pick<Entry, 'key' | 'etag' | 'type' | 'size' | 'expires'>;
+
+function putJson({ key, etag, type, size, expires }: Described, value: Buffer | undefined): string {
+  const about = `"key":${JSON.stringify(key)},"etag":"${etag}","type":${typeJson(type)},"size":${size},"expires":${expiresJson(expires)}`;
+  return value === undefined ? `{${about}}` : `{${about},${valueMember(value)}}`;
+}

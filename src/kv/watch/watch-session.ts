@@ -1,0 +1,184 @@
+import type { ServerResponse } from 'node:http';
+import { writePaced } from '../../http/answer/paced-writer.js';
+import type { Entry } from '../../storage/entry.js';
+import type { Change, StorageEngine } from '../../storage/storage-engine.js';
+import { changeEvent, readyEvent, RESET, snapshotEvent } from './watch-events.js';
+import type { Watcher, WatchTarget } from './audiences.js';
+import type { WatchHub } from './watch-hub.js';
+
+const PAGE_ITEMS = 500;
+const PAGE_BYTES = 256 * 1024;
+/** Of a key that is written all the time; then a change may be told that the snapshot shows. */
+const MAX_AGREEING = 10;
+const MAX_PENDING_BYTES = 256 * 1024;
+/** Live only. No id that a client sends is taken for it. */
+export const NOW = Symbol('now');
+/** Read once the last page is out: a page shows every key up to its end. */
+const REST = undefined;
+
+/** What of the keys was read at which position, in key order; what follows the last was not read. */
+interface Shown {
+  readonly upTo: string | undefined;
+  readonly position: string;
+}
+
+/**
+ * One client that watches: a snapshot, what the log brought meanwhile, then live.
+ *
+ * Nothing is kept for a client in its snapshot but the position at which each page was read: what the log says afterwards
+ * is left out if the page of that key shows it already. A client that does not read is cut off once 256 KiB wait for it; it
+ * comes again with the id of the last event it has.
+ */
+export class WatchSession implements Watcher {
+  /** The log has been read up to here for this client. */
+  position = '';
+  private live = false;
+  /** Whether the hub has told something that this client, not yet live, has to read from the log. */
+  private missed = false;
+  /** Whether the hub may still be behind what this client has read by itself. */
+  private ahead = true;
+
+  constructor(
+    private readonly engine: StorageEngine,
+    private readonly hub: WatchHub,
+    private readonly response: ServerResponse,
+    private readonly target: WatchTarget,
+    private readonly onGone: (listener: () => void) => void,
+  ) {}
+
+  /** Runs until the client is live. `from` is an id, NOW, or undefined for a snapshot. */
+  async run(from: string | typeof NOW | undefined): Promise<void> {
+    const forget = this.hub.expect(this);
+    try {
+      if (from === NOW) this.position = await this.engine.position();
+      else if (from === undefined || !(await this.resume(from))) await this.startAnew(from !== undefined);
+      while (!(await this.goLive())) await this.startAnew(true);
+    } finally {
+      forget();
+    }
+  }
+
+  deliver(events: Buffer, changes: readonly Change[]): void {
+    if (!this.live) {
+      this.missed = true;
+    } else if (this.ahead) {
+      const news = changes.filter((change) => !this.engine.covers(this.position, change));
+      this.ahead = news.length < changes.length;
+      if (news.length > 0) this.write(this.ahead ? Buffer.from(this.encode(news)) : events);
+    } else {
+      this.write(events);
+    }
+  }
+
+  heartbeat(event: Buffer, position: string): void {
+    // An id must never take the client back.
+    if (this.live && this.engine.includes(position, this.position)) this.write(event);
+  }
+
+  end(): void {
+    const { response } = this;
+    // What goes on in a snapshot or in the log would write behind the end.
+    if (this.live) response.end();
+    else response.destroy();
+    this.live = false;
+  }
+
+  /** Reads the log from `id`. Answers false if that cannot be done. */
+  private async resume(id: string): Promise<boolean> {
+    this.position = id;
+    return this.catchUp([]);
+  }
+
+  private async startAnew(reset: boolean): Promise<void> {
+    for (let resetting = reset; ; resetting = true) {
+      if (resetting) await writePaced(this.response, RESET);
+      this.position = await this.engine.position();
+      const shown =
+        'key' in this.target ? await this.showKey(this.target.key) : await this.showRange(this.target.prefix);
+      // The log may have moved past a snapshot that took long.
+      if (await this.catchUp(shown)) return;
+    }
+  }
+
+  /** An engine elsewhere is asked one thing after the other: a position between two reads that agree is that of the entry. */
+  private async showKey(key: string): Promise<Shown[]> {
+    let entry = await this.engine.get(key);
+    for (let tries = 1; ; tries++) {
+      const position = await this.engine.position();
+      const again = await this.engine.get(key);
+      if (again?.etag === entry?.etag || tries === MAX_AGREEING) {
+        if (entry) await writePaced(this.response, snapshotEvent(entry));
+        return [{ upTo: REST, position }];
+      }
+      entry = again;
+    }
+  }
+
+  private async showRange(prefix: string): Promise<Shown[]> {
+    const shown: Shown[] = [];
+    let after: string | undefined;
+    do {
+      const query = { prefix, after, limit: PAGE_ITEMS, values: true, maxBytes: PAGE_BYTES };
+      const { items, next, position } = await this.engine.range(query);
+      if (items.length > 0)
+        await writePaced(this.response, items.map((item) => snapshotEvent(item as Entry)).join(''));
+      shown.push({ upTo: next, position });
+      after = next;
+    } while (after !== undefined);
+    return shown;
+  }
+
+  /** Reads the log from the position to its end, leaving out what has been shown. False if the log has moved past it. */
+  private async catchUp(shown: readonly Shown[]): Promise<boolean> {
+    for (;;) {
+      const changes = await this.hub.changes(this.position);
+      if (!changes) return false;
+      if (changes.length === 0) return true;
+      const news = changes.filter((change) => this.concerns(change) && !this.wasShown(change, shown));
+      if (news.length > 0) await writePaced(this.response, this.encode(news));
+      this.position = changes.at(-1)!.position;
+    }
+  }
+
+  /** Joins the hub where it misses nothing. False if the log has moved on meanwhile. */
+  private async goLive(): Promise<boolean> {
+    const leave = this.hub.join(this.target, this);
+    this.onGone(leave);
+    await this.hub.follow();
+    do {
+      this.missed = false;
+      if (this.response.destroyed) return true;
+      if (!(await this.catchUp([]))) {
+        leave();
+        return false;
+      }
+    } while (this.missed);
+    if (this.response.destroyed) return true;
+    this.live = true;
+    this.write(Buffer.from(readyEvent(this.position)));
+    return true;
+  }
+
+  private encode(changes: readonly Change[]): string {
+    const { totalOrder } = this.engine.capabilities;
+    return changes.map((change) => changeEvent(change, totalOrder)).join('');
+  }
+
+  private concerns({ key }: Change): boolean {
+    return 'key' in this.target ? key === this.target.key : key.startsWith(this.target.prefix);
+  }
+
+  private wasShown(change: Change, shown: readonly Shown[]): boolean {
+    const page = shown.find(
+      ({ upTo }) => upTo === REST || Buffer.compare(Buffer.from(change.key), Buffer.from(upTo)) <= 0,
+    );
+    return page !== undefined && this.engine.covers(page.position, change);
+  }
+
+  private write(events: Buffer): void {
+    const { response } = this;
+    if (response.writableLength + events.length > MAX_PENDING_BYTES && response.writableLength > 0)
+      response.destroy();
+    else response.write(events);
+  }
+}

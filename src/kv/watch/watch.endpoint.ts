@@ -1,0 +1,149 @@
+import { Injectable } from '@nestjs/common';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import { DatabaseError } from '../../errors.js';
+import { startEvents } from '../../http/answer/answer.js';
+import { StorageEngine, type Awaitable, type Change } from '../../storage/storage-engine.js';
+import { acceptsEvents } from '../../http/request/accept.js';
+import { RETRY } from './watch-events.js';
+import type { Watcher, WatchTarget } from './audiences.js';
+import { WatchHub } from './watch-hub.js';
+import { WatchLimit } from './watch-limit.js';
+import { NOW, WatchSession } from './watch-session.js';
+
+const MAX_WAIT_SECONDS = 60;
+
+/** How a readable URL is followed: live as Server-Sent Events, or by a long-poll. */
+@Injectable()
+export class WatchEndpoint {
+  constructor(
+    private readonly engine: StorageEngine,
+    private readonly hub: WatchHub,
+    private readonly places: WatchLimit,
+  ) {}
+
+  /** Answers with events for as long as the client stays. @throws DatabaseError `busy` if too many are watching */
+  async stream(
+    request: IncomingMessage,
+    response: ServerResponse,
+    target: WatchTarget,
+    since: string | undefined,
+  ): Promise<void> {
+    const giveBack = this.places.take(request.socket.remoteAddress ?? '');
+    const onGone = (listener: () => void) => whenGone(request, response, listener);
+    onGone(giveBack);
+    startEvents(response);
+    response.write(RETRY);
+    const lastId = request.headers['last-event-id'];
+    const from = lastId === undefined ? (since === 'now' ? NOW : since) : String(lastId);
+    try {
+      await new WatchSession(this.engine, this.hub, response, target, onGone).run(from);
+    } catch (error) {
+      // The client is gone or does not read: it comes again by itself.
+      response.destroy();
+      if (!(error instanceof DatabaseError)) throw error;
+    }
+  }
+
+  /**
+   * Looks until there is news, the time is over, or the server stops; answers what it saw last.
+   * @param wait seconds
+   * @param look reads the present state
+   * @param isKnown whether the client knows that state already
+   */
+  async hold<T>(
+    response: ServerResponse,
+    target: WatchTarget,
+    wait: number,
+    look: () => Awaitable<T>,
+    isKnown: (state: T) => boolean,
+  ): Promise<T> {
+    const address = response.req.socket.remoteAddress ?? '';
+    if (!this.places.hasRoomFor(address)) return look();
+    const giveBack = this.places.take(address);
+    response.setHeader('Preference-Applied', `wait=${wait}`);
+    const waiter = new Waiter(wait * 1000);
+    const leave = this.hub.join(target, waiter);
+    whenGone(response.req, response, () => waiter.end());
+    try {
+      await this.hub.follow();
+      for (;;) {
+        const state = await look();
+        if (waiter.over || !isKnown(state)) return state;
+        await waiter.news();
+      }
+    } finally {
+      leave();
+      giveBack();
+      waiter.end();
+    }
+  }
+}
+
+/**
+ * Calls `listener` once when the answer is over or cannot reach anybody any more. An answer that waits behind another one on
+ * its connection has no 'close' of its own when that connection ends.
+ */
+function whenGone({ socket }: IncomingMessage, response: ServerResponse, listener: () => void): void {
+  let others = onEnd.get(socket);
+  if (!others) {
+    const all = new Set<() => void>();
+    socket.once('close', () => all.forEach((each) => each()));
+    onEnd.set(socket, (others = all));
+  }
+  const onGone = () => {
+    response.off('close', onGone);
+    others.delete(onGone);
+    if (socket.destroyed) response.destroy();
+    listener();
+  };
+  response.once('close', onGone);
+  others.add(onGone);
+}
+
+/** What the end of a connection is told to, through one listener however many answers wait on it. */
+const onEnd = new WeakMap<Socket, Set<() => void>>();
+
+/** A long-poll that waits for something to happen. */
+class Waiter implements Watcher {
+  over = false;
+  private happened = false;
+  private wake: (() => void) | undefined;
+  private readonly timer: NodeJS.Timeout;
+
+  constructor(milliseconds: number) {
+    this.timer = setTimeout(() => this.end(), milliseconds);
+  }
+
+  deliver(_events: Buffer, _changes: readonly Change[]): void {
+    this.happened = true;
+    this.wake?.();
+  }
+
+  heartbeat(): void {}
+
+  end(): void {
+    clearTimeout(this.timer);
+    this.over = true;
+    this.wake?.();
+  }
+
+  /** Resolves at once if something has happened since the last call. */
+  async news(): Promise<void> {
+    if (!this.happened && !this.over) await new Promise<void>((resolve) => (this.wake = resolve));
+    this.happened = false;
+  }
+}
+
+/** Whether the client asks for events, as browsers' EventSource does by itself. */
+export function wantsEvents({ headers, method }: IncomingMessage): boolean {
+  return method === 'GET' && acceptsEvents(headers.accept);
+}
+
+/** The seconds of `Prefer: wait=n` (RFC 7240), at most 60; undefined if there is none, or one that is malformed. */
+export function waitOf({ headers, method }: IncomingMessage): number | undefined {
+  const { prefer } = headers;
+  if (prefer === undefined || method !== 'GET') return undefined;
+  const match = /(?:^|[,;\s])wait\s*=\s*"?([0-9]+)"?\s*(?:[,;]|$)/i.exec(String(prefer));
+  return match ? Math.min(Number(match[1]), MAX_WAIT_SECONDS) : undefined;
+}

@@ -1,4 +1,0 @@
-import { engineContract } from './engine-contract.js';
-import { lmdb } from './engines.js';
-
-engineContract('lmdb', lmdb);

@@ -1,0 +1,40 @@
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { once } from 'node:events';
+import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
+import { endClient, makeClient } from '../../../../src/storage/redis/cluster-client/node-redis.js';
+import { parseRedisUrl } from '../../../../src/storage/redis/cluster-client/redis-url.js';
+import { eventually } from '../../shorthand.js';
+
+describe('a connection to Redis that is ended', () => {
+  /** Takes connections and says nothing. */
+  let server: Server;
+  const sockets: Socket[] = [];
+
+  beforeEach(async () => {
+    server = createServer((socket) => sockets.push(socket.resume().on('error', () => undefined)));
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+  });
+  afterEach(() => {
+    for (const socket of sockets.splice(0)) socket.destroy();
+    server.close();
+  });
+
+  test.each([true, false])(
+    'while it is being made does not stay open, to be made again: %s',
+    async (again) => {
+      const { port } = server.address() as AddressInfo;
+      const at = { host: '127.0.0.1', port };
+      for (const wait of [0, 1, 50]) {
+        const client = makeClient(parseRedisUrl(`redis://127.0.0.1:${port}`)!, at, again);
+        client.on('error', () => undefined);
+        client.connect().catch(() => undefined);
+        if (wait > 0) await pause(wait);
+        endClient(client);
+      }
+      expect(await eventually(() => sockets.length === 3 && sockets.every(({ closed }) => closed))).toBe(
+        true,
+      );
+    },
+  );
+});

@@ -1,0 +1,160 @@
+import type { Random } from '../../support/random.js';
+import { ABSENT, APART, carriedOut, holds, type Answer, type Exchange, type Request } from './register.js';
+
+const CLIENTS = 8;
+/** Ticks, each an instant at which one thing happens. */
+const LONGEST = 12;
+
+/**
+ * A history as a true register would make it: clients ask at random, each request happens at one instant between its start and
+ * its end. Some are never answered, and happened or did not.
+ */
+export function trueHistory(random: Random, length: number, unanswered: number): Exchange[] {
+  const history: Exchange[] = [];
+  const events: { at: number; happen: () => void }[] = [];
+  let state = ABSENT;
+  const values = [ABSENT];
+  for (let client = 0; client < CLIENTS; client++) {
+    for (let at = random.below(LONGEST), i = 0; i < length / CLIENTS; i++) {
+      const start = at;
+      const instant = start + random.below(LONGEST) + random.below(1000) / 1000;
+      const end = Math.ceil(instant) + random.below(LONGEST);
+      const isLost = random.chance(unanswered);
+      const happens = !isLost || random.chance(0.5);
+      const value = String(APART * (1 + i * CLIENTS + client));
+      events.push({
+        at: instant,
+        happen: () => {
+          const request = anyRequest(random, value, values);
+          const { answer, after } = carryOut(request, state);
+          if (happens) state = after;
+          if (request.kind === 'put') values.push(value);
+          if (isLost && request.kind === 'get') return;
+          history.push({
+            key: 'k',
+            request,
+            start,
+            end: isLost ? Infinity : end,
+            answer: isLost ? undefined : answer,
+          });
+        },
+      });
+      at = end + random.below(3);
+    }
+  }
+  for (const { happen } of events.toSorted((a, b) => a.at - b.at)) happen();
+  return history;
+}
+
+function anyRequest(random: Random, value: string, values: readonly string[]): Request {
+  const known = values[Math.max(0, values.length - 1 - random.below(3))]!;
+  const condition = known === ABSENT ? {} : { ifMatch: known };
+  switch (random.below(10)) {
+    case 0:
+      return { kind: 'delete' };
+    case 1:
+      return { kind: 'delete', ...condition };
+    case 2:
+      return { kind: 'put', value, ifAbsent: true };
+    case 3:
+      return { kind: 'put', value };
+    case 4:
+    case 5:
+      return { kind: 'put', value, ...condition };
+    case 6:
+      return { kind: 'incr' };
+    case 7:
+      return { kind: 'incr', ...condition };
+    default:
+      return { kind: 'get' };
+  }
+}
+
+function carryOut(request: Request, state: string): { answer: Answer; after: string } {
+  const after = carriedOut(request, state);
+  return { answer: answerTo(request, state, after), after };
+}
+
+function answerTo(request: Request, state: string, after: string): Answer {
+  if (!holds(request, state)) return { kind: 'refused', value: state };
+  switch (request.kind) {
+    case 'get':
+      return { kind: 'found', value: state };
+    case 'put':
+      return { kind: 'done', created: state === ABSENT };
+    case 'incr':
+      return { kind: 'counted', value: after };
+    case 'delete':
+      return { kind: 'done' };
+  }
+}
+
+/** Requests one after the other, from a time on. */
+class Sequel {
+  readonly exchanges: Exchange[] = [];
+
+  constructor(private at: number) {}
+
+  next(request: Request, answer: Answer | undefined): this {
+    this.exchanges.push({ key: 'k', request, start: this.at + 1, end: this.at + 2, answer });
+    this.at += 3;
+    return this;
+  }
+
+  /** Both under way at once. */
+  both(a: [Request, Answer], b: [Request, Answer]): this {
+    for (const [request, answer] of [a, b])
+      this.exchanges.push({ key: 'k', request, start: this.at + 1, end: this.at + 2, answer });
+    this.at += 3;
+    return this;
+  }
+}
+
+const GET: Request = { kind: 'get' };
+const DONE: Answer = { kind: 'done' };
+const put = (value: string): Request => ({ kind: 'put', value });
+const INCR: Request = { kind: 'incr' };
+const counted = (value: string): Answer => ({ kind: 'counted', value });
+const putIf = (value: string, ifMatch: string): Request => ({ kind: 'put', value, ifMatch });
+const found = (value: string): Answer => ({ kind: 'found', value });
+
+/** What no register does, whatever came before and whatever is unanswered. */
+export const CRIMES: Record<string, (sequel: Sequel) => Sequel> = {
+  'a read that is stale': (s) => s.next(put('a'), DONE).next(put('b'), DONE).next(GET, found('a')),
+  'an answered write that is lost': (s) =>
+    s.next(put('a'), DONE).next(putIf('b', 'a'), DONE).next(putIf('c', 'a'), { kind: 'refused', value: 'a' }),
+  'two who replace the same value': (s) =>
+    s.next(put('a'), DONE).both([putIf('b', 'a'), DONE], [putIf('c', 'a'), DONE]),
+  'an increment that is lost': (s) => s.next(put('5'), DONE).both([INCR, counted('6')], [INCR, counted('6')]),
+  'an increment that is seen and gone': (s) =>
+    s.next(put('5'), DONE).next(INCR, counted('6')).next(GET, found('5')),
+  'a refusal by a value that is gone': (s) =>
+    s.next(put('a'), DONE).next(put('b'), DONE).next(putIf('c', 'x'), { kind: 'refused', value: 'a' }),
+  'a condition that held and was refused': (s) =>
+    s.next(put('a'), DONE).next(putIf('b', 'a'), { kind: 'refused', value: 'a' }),
+  'a read that is undone': (s) => {
+    const { exchanges } = s.next(put('a'), DONE);
+    const { end } = exchanges.at(-1)!;
+    exchanges.push({ key: 'k', request: put('b'), start: end + 1, end: end + 20, answer: DONE });
+    return s.next(GET, found('b')).next(GET, found('a'));
+  },
+  'a value that nobody wrote': (s) => s.next(GET, found('nobody')),
+  'an unanswered write that happens twice': (s) =>
+    s
+      .next(put('u'), undefined)
+      .next(GET, found('u'))
+      .next(put('a'), DONE)
+      .next(GET, found('a'))
+      .next(GET, found('u')),
+  'a value that comes back': (s) =>
+    s.next(put('a'), DONE).next({ kind: 'delete', ifMatch: 'a' }, DONE).next(GET, found('a')),
+  'a write that is answered as a creation of what is there': (s) =>
+    s.next(put('a'), DONE).next(putIf('b', 'a'), { kind: 'done', created: true }),
+};
+
+/** A history that is legal up to its end, where the crime is. */
+export function falseHistory(random: Random, crime: (sequel: Sequel) => Sequel) {
+  const before = trueHistory(random, 150, 0.03);
+  const quiet = Math.max(...before.filter(({ answer }) => answer).map(({ end }) => end)) + 1;
+  return { before, whole: [...before, ...crime(new Sequel(quiet)).exchanges] };
+}

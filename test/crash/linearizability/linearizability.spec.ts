@@ -1,0 +1,107 @@
+import { describe, expect, test } from '@jest/globals';
+import { Random } from '../../support/random.js';
+import { startServer, type ServerProcess } from '../../support/server.js';
+import { temporaryFolder } from '../../support/temporary-folder.js';
+import { eventually, workersOf } from '../../support/workers.js';
+import { Clients } from './clients.js';
+import { judgeKeys, type Exchange } from './register.js';
+
+const HISTORIES = Number(process.env['CRASH_ROUNDS'] ?? 2);
+const LENGTH = 2000;
+const KEYS = 8;
+const MOST_KILLS = 3;
+
+/** A server that is killed, as a whole or one of its workers, and is there again. */
+class Mortal {
+  private server!: ServerProcess;
+  private readonly folder = temporaryFolder();
+  private starting: Promise<void> | undefined;
+
+  constructor(private readonly workers: number) {}
+
+  get port(): number {
+    return this.server.port;
+  }
+
+  async start(): Promise<void> {
+    this.server = await startServer({ DATABASE_URL: `lmdb:${this.folder}`, WORKERS: String(this.workers) });
+    await this.allServe();
+  }
+
+  /** Waits until all workers are there. */
+  async complete(): Promise<void> {
+    await this.starting;
+    await this.allServe();
+  }
+
+  kill(random: Random): void {
+    const victims = this.workers === 1 ? [] : workersOf(this.server);
+    const victim = random.chance(0.7) && victims.length > 0 ? random.pick(victims) : undefined;
+    if (victim !== undefined) process.kill(victim, 'SIGKILL');
+    else this.starting = this.server.end('SIGKILL').then(() => this.start());
+  }
+
+  private async allServe(): Promise<void> {
+    if (this.workers > 1)
+      await eventually(() => workersOf(this.server).length === this.workers, 'all workers');
+  }
+
+  async end(): Promise<void> {
+    await this.starting;
+    await this.server.end('SIGTERM');
+  }
+}
+
+/** One history, in which the server may be killed. */
+async function live(
+  mortal: Mortal,
+  seed: number,
+  kills: number,
+): Promise<{ exchanges: Exchange[]; complaints: string[] }> {
+  const random = new Random(seed);
+  const keys = Array.from({ length: KEYS }, (_, i) => `${seed}-${i}`);
+  const clients = new Clients(random, keys, LENGTH);
+  const running = clients.run(() => mortal.port);
+  for (let kill = 1; kill <= kills; kill++) {
+    const at = (LENGTH * (kill - 1 + random.below(100) / 100)) / kills;
+    await eventually(() => clients.progress >= Math.min(at, LENGTH - 100), 'enough requests', 60_000);
+    await mortal.complete();
+    mortal.kill(random);
+  }
+  await running;
+  await mortal.complete();
+  return { exchanges: clients.exchanges, complaints: clients.tags.complaints };
+}
+
+describe.each([1, 4])('%i processes', (workers) => {
+  test(
+    `${HISTORIES} histories of ${LENGTH} requests, half of them with kill -9, are linearizable`,
+    async () => {
+      const mortal = new Mortal(workers);
+      await mortal.start();
+      const found = { legal: 0, illegal: 0, undecided: 0 };
+      const wrong: string[] = [];
+      let [answered, unanswered, kills] = [0, 0, 0];
+      for (let seed = 1; seed <= HISTORIES; seed++) {
+        const killed = seed % 2 === 0 ? 1 + (seed % MOST_KILLS) : 0;
+        const { exchanges, complaints } = await live(mortal, seed, killed);
+        kills += killed;
+        answered += exchanges.filter(({ answer }) => answer).length;
+        unanswered += exchanges.filter(({ answer }) => !answer).length;
+        wrong.push(...complaints);
+        for (const [key, verdict] of judgeKeys(exchanges)) {
+          found[verdict]++;
+          if (verdict !== 'legal') wrong.push(`${key} is ${verdict}`);
+        }
+      }
+      await mortal.end();
+      process.stdout.write(
+        `linearizability, ${workers} processes: ${HISTORIES} histories, ${kills} kills, ${answered} answered, ` +
+          `${unanswered} unknown, ${found.illegal} illegal keys, ${found.undecided} undecided\n`,
+      );
+      expect(wrong).toEqual([]);
+      expect(answered).toBeGreaterThan((HISTORIES * LENGTH) / 2);
+    },
+    120_000 + HISTORIES * 30_000,
+  );
+});

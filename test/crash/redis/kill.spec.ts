@@ -1,0 +1,59 @@
+import { beforeAll, expect, test } from '@jest/globals';
+import { setTimeout as pause } from 'node:timers/promises';
+import { NODE_TIMEOUT_MS, startCluster, type RedisCluster } from '../../support/redis-cluster.js';
+import type { RedisServer } from '../../support/redis-server.js';
+import { describeOnRedis } from '../../support/redis.js';
+import { rounds, underLoad } from './scenario.js';
+
+const ROUNDS = rounds(1);
+const WRITERS = 32;
+const LOAD_MS = 1_000;
+const ELECTED_WITHIN_MS = 30_000;
+const POLL_MS = 100;
+
+describeOnRedis('kill -9 of a primary', (binary) => {
+  let cluster: RedisCluster;
+
+  beforeAll(async () => {
+    cluster = await startCluster({ binary });
+  });
+
+  test.each([0, 1])(
+    `${ROUNDS} rounds under ${WRITERS} writers, WAIT_REPLICAS=%i`,
+    async (waitReplicas) => {
+      const settings = { DATABASE_URL: cluster.url, WAIT_REPLICAS: `${waitReplicas}` };
+      const name = `kill -9 of a primary, WAIT_REPLICAS=${waitReplicas}: ${ROUNDS} rounds`;
+      let slowestElection = 0;
+      const found = await underLoad(name, settings, WRITERS, async ({ recovered }) => {
+        for (let round = 0; round < ROUNDS; round++) {
+          await pause(LOAD_MS);
+          const slot = (round * 5_461) % 16_384;
+          const primary = await cluster.primaryOf(slot);
+          await primary.kill();
+          slowestElection = Math.max(slowestElection, await election(cluster, slot, primary));
+          await primary.restart();
+          await cluster.waitHealthy();
+          await recovered();
+        }
+      });
+      process.stdout.write(
+        `${name}: the slowest election took the cluster itself ${Math.round(slowestElection)} ms\n`,
+      );
+      // What a failover loses is the cluster's own promise; what two servers have is lost with neither.
+      if (waitReplicas > 0) expect({ lost: found.lost, short: found.short }).toEqual({ lost: [], short: 0 });
+      expect(found.load.acknowledged).toBeGreaterThan(ROUNDS * WRITERS);
+    },
+    120_000 + ROUNDS * 40_000,
+  );
+});
+
+/** How long it takes until another server has the slot. */
+async function election(cluster: RedisCluster, slot: number, dead: RedisServer): Promise<number> {
+  const begun = performance.now();
+  await pause(NODE_TIMEOUT_MS);
+  while ((await cluster.primaryOf(slot).catch(() => dead)) === dead) {
+    if (performance.now() - begun > ELECTED_WITHIN_MS) throw new Error('No replica was elected');
+    await pause(POLL_MS);
+  }
+  return performance.now() - begun;
+}

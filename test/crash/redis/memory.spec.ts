@@ -1,0 +1,146 @@
+import { expect, test } from '@jest/globals';
+import { setTimeout as pause } from 'node:timers/promises';
+import { ask, eachAtOnce } from '../../support/http.js';
+import { batch, pageOf, pathOf, type Item } from '../../support/kv.js';
+import { describeOnRedis, startRedis } from '../../support/redis.js';
+import { startCluster } from '../../support/redis-cluster.js';
+import type { RedisServer } from '../../support/redis-server.js';
+import { startServer } from '../../support/server.js';
+import { rounds, underLoad } from './scenario.js';
+
+const FLUSHES = rounds(40, 400);
+const REFILLS = rounds(2, 20);
+const WRITERS = 16;
+const MAX_MEMORY = ['--maxmemory', '50mb', '--maxmemory-policy', 'noeviction'];
+const LOG = { WATCH_LOG_BYTES: `${4 * 2 ** 20}` };
+const VALUE = 'v'.repeat(20_000);
+/** More than fit. */
+const KEYS = 4_000;
+const TIMEOUT_MS = 120_000;
+
+describeOnRedis('what a server of Redis forgets, and what it has no room for', (binary) => {
+  test(
+    `SCRIPT FLUSH under load, ${FLUSHES} times, and a restart: nothing fails that is asked of a server that is there`,
+    async () => {
+      const cluster = await startCluster({ binary, replicas: 0, args: ['--appendfsync', 'always'] });
+      const settings = { DATABASE_URL: cluster.url };
+      const found = await underLoad(
+        `${FLUSHES} SCRIPT FLUSH`,
+        settings,
+        WRITERS,
+        async ({ load, recovered }) => {
+          for (let i = 0; i < FLUSHES; i++) {
+            await Promise.all(cluster.nodes.map((node) => node.cli('SCRIPT', 'FLUSH')));
+            await pause(20);
+          }
+          expect([...load.answers.keys()].filter((what) => !/ 20[01]$/.test(what))).toEqual([]);
+          await Promise.all(cluster.nodes.map((node) => node.restart()));
+          await cluster.waitHealthy();
+          await recovered();
+        },
+      );
+      expect({ lost: found.lost, short: found.short }).toEqual({ lost: [], short: 0 });
+      await cluster.stop();
+    },
+    TIMEOUT_MS + FLUSHES * 200,
+  );
+
+  test(
+    `no memory left, ${REFILLS} times: puts are 507, the rest goes on, and nothing is written by half`,
+    async () => {
+      const redis = await startRedis({ binary, args: MAX_MEMORY });
+      const server = await startServer({ DATABASE_URL: redis.url, ...LOG });
+      const { port } = server;
+      const put = (key: string, query = '') =>
+        ask(port, `${pathOf(key)}${query}`, { method: 'PUT', body: VALUE });
+      const seen = new Map<string, number>();
+      await ask(port, `${pathOf('counter')}?incr=1`, { method: 'PATCH' });
+      for (let round = 0; round < REFILLS; round++) {
+        const stored: string[] = [];
+        await eachAtOnce(
+          Array.from({ length: KEYS }, (_, i) => `${round}/${i}`),
+          WRITERS,
+          async (key) => {
+            const { status } = await put(key, key.endsWith('7') ? '?ttl=1h' : '');
+            seen.set(`PUT ${status}`, (seen.get(`PUT ${status}`) ?? 0) + 1);
+            if (status === 201) stored.push(key);
+          },
+        );
+        // Not a little more and a little less at the limit, as buffers come and go.
+        await redis.cli('CONFIG', 'SET', 'maxmemory', '40mb');
+        const full = await ask(port, pathOf(`${round}/one more`), { method: 'PUT', body: VALUE });
+        expect({ status: full.status, code: codeOf(full.text) }).toEqual({ status: 507, code: 'disk-full' });
+
+        // A server that was restarted knows no script.
+        await redis.cli('SCRIPT', 'FLUSH');
+        expect((await ask(port, `${pathOf('counter')}?incr=1`, { method: 'PATCH' })).status).toBe(507);
+        expect((await put(stored[0]!)).status).toBe(507);
+        const refused = [
+          { op: 'put', key: '{full}a', value: 'x' },
+          { op: 'delete', key: '{full}b' },
+        ];
+        expect((await batch(port, refused)).status).toBe(507);
+        expect((await ask(port, pathOf(stored[0]!))).text).toBe(VALUE);
+        expect((await pageOf(port, `?limit=1000&prefix=${round}/`)).items.length).toBe(
+          Math.min(1000, stored.length),
+        );
+        await agree(redis, port);
+        await redis.cli('CONFIG', 'SET', 'maxmemory', '50mb');
+
+        await eachAtOnce(stored, WRITERS, async (key) => {
+          const { status } = await ask(port, pathOf(key), { method: 'DELETE' });
+          seen.set(`DELETE ${status}`, (seen.get(`DELETE ${status}`) ?? 0) + 1);
+        });
+        expect((await put('again')).status).toBeLessThan(300);
+        expect((await ask(port, `${pathOf('counter')}?incr=1`, { method: 'PATCH' })).text).toBe(
+          `${round + 2}`,
+        );
+        await agree(redis, port);
+      }
+      const figures = [...seen].map(([what, times]) => `${times} ${what}`).join(', ');
+      process.stdout.write(`no memory left: ${REFILLS} rounds, ${figures}\n`);
+      expect([...seen.keys()].toSorted((a, b) => a.localeCompare(b))).toEqual([
+        'DELETE 204',
+        'PUT 201',
+        'PUT 507',
+      ]);
+      expect(server.output().stderr).toBe('');
+      await server.end('SIGTERM');
+      await redis.stop();
+    },
+    TIMEOUT_MS + REFILLS * 20_000,
+  );
+});
+
+function codeOf(text: string): string {
+  return (JSON.parse(text) as { code: string }).code;
+}
+
+/** Entries, their order, their expiry and the log say the same (layout.ts), and so does a listing. */
+async function agree(redis: RedisServer, port: number): Promise<void> {
+  const names = (await redis.cli('KEYS', '*')).split('\n');
+  const state = names.find((name) => name.endsWith('}s'))!;
+  const of = (what: string) => `${state.slice(0, -1)}${what}`;
+  const entries = names.filter((name) => name.startsWith(of('e'))).map((name) => name.slice(of('e').length));
+  const whole = await Promise.all(
+    entries.slice(0, 50).map(async (key) => (await redis.cli('HKEYS', of('e') + key)).split('\n').toSorted()),
+  );
+  expect(whole).toEqual(whole.map(() => ['h', 'v']));
+  expect((await redis.cli('ZRANGE', of('i'), '0', '-1')).split('\n')).toEqual(entries.toSorted());
+  expect(names).not.toContain(of('t'));
+
+  const listed: Item[] = [];
+  for (let after = ''; ;) {
+    const { items, next } = await pageOf(port, `?limit=1000${after}`);
+    listed.push(...items);
+    if (next === null) break;
+    after = `&after=${encodeURIComponent(next)}`;
+  }
+  expect(listed.map(({ key }) => key)).toEqual(entries.toSorted());
+  const expiring = (await redis.cli('ZRANGE', of('x'), '0', '-1')).split('\n').filter(Boolean).toSorted();
+  expect(listed.flatMap(({ key, expires }) => (expires ? [key] : []))).toEqual(expiring);
+
+  const [tag, count] = (await redis.cli('HMGET', state, 'tag', 'count')).split('\n');
+  expect(await redis.cli('XLEN', of('l'))).toBe(count);
+  expect(await redis.cli('XREVRANGE', of('l'), '+', '-', 'COUNT', '1')).toContain(tag);
+}

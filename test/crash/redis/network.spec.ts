@@ -1,0 +1,104 @@
+import { expect, test } from '@jest/globals';
+import http from 'node:http';
+import { setTimeout as pause } from 'node:timers/promises';
+import { ask } from '../../support/http.js';
+import { pathOf } from '../../support/kv.js';
+import { Random } from '../../support/random.js';
+import { describeOnRedis, startRedis } from '../../support/redis.js';
+import { startTcpProxy, type TcpProxy } from '../../support/tcp-proxy.js';
+import { rounds, shortOrLong, underLoad, type Scene } from './scenario.js';
+
+const WRITERS = 16;
+const BLACK_HOLE_MS = shortOrLong(6_000, 20_000);
+const LATE_MS = 100;
+const TOO_LATE_MS = shortOrLong(4_000, 7_000);
+const TOO_LATE_FOR_MS = shortOrLong(7_000, 12_000);
+const CUTS = rounds(10, 200);
+const CUT_WITHIN_BYTES = 4_000;
+const UPLOADS = 2_000;
+const UPLOAD = Buffer.alloc(128 * 1024, 'x');
+const MOST_GROWTH_MIB = 256;
+const TIMEOUT_MS = 120_000;
+
+describeOnRedis('a network in trouble', (binary) => {
+  /** Half of the writes wait for their answer where the trouble is; what nobody promised may still come true. */
+  async function scenario(name: string, fault: (proxy: TcpProxy, scene: Scene) => Promise<void>) {
+    const redis = await startRedis({ binary });
+    const proxy = await startTcpProxy(redis.port);
+    const DATABASE_URL = `redis://127.0.0.1:${proxy.port}`;
+    const found = await underLoad(name, { DATABASE_URL }, WRITERS, async (scene) => {
+      await fault(proxy, scene);
+      proxy.restore();
+      await scene.recovered();
+    });
+    expect({ lost: found.lost, short: found.short }).toEqual({ lost: [], short: 0 });
+    await proxy.stop();
+    await redis.stop();
+  }
+
+  test(
+    'nothing passes any more, and nobody says so',
+    () =>
+      scenario(`black hole for ${BLACK_HOLE_MS / 1000} s`, async (proxy) => {
+        proxy.blackHole();
+        await pause(BLACK_HOLE_MS);
+      }),
+    TIMEOUT_MS,
+  );
+
+  test(
+    'everything takes its time, then too much of it',
+    () =>
+      scenario(`${LATE_MS} ms, then ${TOO_LATE_MS / 1000} s late`, async (proxy, { load }) => {
+        proxy.delay(LATE_MS);
+        await pause(2_000);
+        expect([...load.answers.keys()].filter((what) => what.includes(' 5'))).toEqual([]);
+        proxy.delay(TOO_LATE_MS);
+        await pause(TOO_LATE_FOR_MS);
+      }),
+    TIMEOUT_MS,
+  );
+
+  test(
+    `connections that end in the middle of an answer, ${CUTS} times`,
+    () =>
+      scenario(`${CUTS} cuts in the middle of answers`, async (proxy) => {
+        const random = new Random(4);
+        for (let cut = 0; cut < CUTS; cut++) {
+          proxy.cutAfter(random.below(CUT_WITHIN_BYTES));
+          await pause(random.below(300));
+          proxy.restore();
+          await pause(random.below(300));
+        }
+      }),
+    TIMEOUT_MS + CUTS * 1_000,
+  );
+
+  test(
+    `${UPLOADS} uploads at once while nothing passes: memory is bounded`,
+    () =>
+      scenario('uploads into a black hole', async (proxy, { server, memoryNow }) => {
+        proxy.blackHole();
+        const before = memoryNow();
+        const agent = new http.Agent({ keepAlive: true, maxSockets: UPLOADS });
+        const uploads = Array.from({ length: UPLOADS }, (_, i) =>
+          ask(server.port, pathOf(`upload/${i}`), { method: 'PUT', body: UPLOAD, agent }),
+        );
+        let peak = before;
+        const looks = setInterval(() => (peak = Math.max(peak, memoryNow())), 50);
+        const answers = await Promise.all(uploads);
+        clearInterval(looks);
+        agent.destroy();
+        const refused = answers.filter(({ text }) => text.includes('"busy"')).length;
+        const unknown = answers.filter(({ status }) => status === 504).length;
+        process.stdout.write(
+          `uploads into a black hole: ${UPLOADS} of 128 KiB, ${refused} refused, ${unknown} of unknown outcome, ` +
+            `RssAnon ${before} MiB before, ${peak} at most\n`,
+        );
+        expect(refused).toBeGreaterThan(UPLOADS / 2);
+        expect(refused + unknown).toBe(UPLOADS);
+        expect(peak - before).toBeLessThan(MOST_GROWTH_MIB);
+      }),
+    TIMEOUT_MS,
+  );
+});

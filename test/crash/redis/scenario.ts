@@ -1,0 +1,104 @@
+import { expect } from '@jest/globals';
+import { readFileSync } from 'node:fs';
+import { setTimeout as pause } from 'node:timers/promises';
+import { ask } from '../../support/http.js';
+import { startServer, type ServerProcess } from '../../support/server.js';
+import { Load, type Findings } from './load.js';
+
+const GIVEN = process.env['CRASH_ROUNDS'];
+/** In long runs times are held to; otherwise only hangs are found, which take ten times as long. */
+const IS_LONG = GIVEN !== undefined;
+const SLACK = IS_LONG ? 1 : 10;
+const SLOWEST_ANSWER_MS = 6_000;
+const SLOWEST_RECOVERY_MS = 5_000;
+const MEMORY_EVERY_MS = 200;
+const WARM_UP_MS = 1_000;
+
+/** How many rounds: as many as were asked for, up to `most`, or `few`. */
+export function rounds(few: number, most = Infinity): number {
+  return Math.min(Number(GIVEN ?? few), most);
+}
+
+/** What is short by itself and long in long runs. */
+export function shortOrLong<T>(short: T, long: T): T {
+  return IS_LONG ? long : short;
+}
+
+/** A server and the load on it, for whoever makes things go wrong. */
+export interface Scene {
+  readonly server: ServerProcess;
+  readonly load: Load;
+  /** What the server's memory is now that is its own (RssAnon), MiB. */
+  readonly memoryNow: () => number;
+  /** Notes how long the load takes from now on, when all is well again, until every writer has had a success. */
+  readonly recovered: () => Promise<void>;
+}
+
+/**
+ * Runs the built server under a load while `fault` makes things go wrong; prints the figures, and fails where an answer broke
+ * a rule, a write that was refused is there, a counter is too high, the server wrote to stderr or did not end as it should.
+ */
+export async function underLoad(
+  name: string,
+  settings: Record<string, string>,
+  writers: number,
+  fault: (scene: Scene) => Promise<void>,
+): Promise<Findings & { readonly load: Load }> {
+  const server = await startServer(settings);
+  // What an earlier test left on the same servers.
+  expect((await ask(server.port, '/kv?confirm=all', { method: 'DELETE' })).status).toBe(200);
+  const load = new Load(server.port, writers);
+  const memory = new Memory(server.pid);
+  let recoveryMs = 0;
+  const recovered = async () => {
+    recoveryMs = Math.max(recoveryMs, await load.recovery());
+  };
+  load.start();
+  await pause(WARM_UP_MS);
+  memory.begin();
+  await fault({ server, load, recovered, memoryNow: () => memory.now() });
+  await load.stop();
+  const found = await load.check();
+  const { stderr } = server.output();
+  const memoryFigures = memory.end();
+  const exit = await server.end('SIGTERM');
+  process.stdout.write(
+    `${name}: ${load.figures()}, recovery ${Math.round(recoveryMs)} ms, ${memoryFigures}, ` +
+      `${found.lost.length} keys and ${found.short} increments lost, ${found.refused.length} refused writes applied, ` +
+      `${found.counters.length} counters too high\n`,
+  );
+  expect({ offences: [...load.offences].slice(0, 5), stderr: stderr.slice(0, 2000), exit }).toEqual({
+    offences: [],
+    stderr: '',
+    exit: { code: 0, signal: null },
+  });
+  expect({ refused: found.refused, counters: found.counters }).toEqual({ refused: [], counters: [] });
+  expect(load.slowestMs).toBeLessThan(SLACK * SLOWEST_ANSWER_MS);
+  expect(recoveryMs).toBeLessThan(SLACK * SLOWEST_RECOVERY_MS);
+  return { ...found, load };
+}
+
+/** The memory of a process that is its own (RssAnon). */
+class Memory {
+  private before = 0;
+  private peak = 0;
+  private timer: NodeJS.Timeout | undefined;
+
+  constructor(private readonly pid: number) {}
+
+  begin(): void {
+    this.before = this.peak = this.now();
+    this.timer = setInterval(() => (this.peak = Math.max(this.peak, this.now())), MEMORY_EVERY_MS);
+  }
+
+  /** For the line of figures. */
+  end(): string {
+    clearInterval(this.timer);
+    return `RssAnon ${this.before} MiB before, ${this.peak} at most, ${this.now()} after`;
+  }
+
+  now(): number {
+    const status = readFileSync(`/proc/${this.pid}/status`, 'utf8');
+    return Math.round(Number(/RssAnon:\s+(\d+)/.exec(status)![1]) / 1024);
+  }
+}

@@ -1,0 +1,123 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { ask } from '../../support/http.js';
+import { pathOf } from '../../support/kv.js';
+import { EventStream, toldOf, type SentEvent } from '../../support/events.js';
+
+const AGAIN_MS = 50;
+
+interface Told {
+  readonly kind: string;
+  readonly key: string;
+  readonly etag: string;
+  /** The number that the writer gave the value; undefined of deletions. */
+  readonly number: number | undefined;
+}
+
+/** Somebody who follows everything on one server, comes again by the last id when the stream ends, and drops by tag. */
+export class RedisWatcher {
+  /** What was told since it began anew, each change once. */
+  told: Told[] = [];
+  resets = 0;
+  connections = 0;
+  /** Changes that came again: behind a reconnection, which may repeat a second, and in one connection, which may not. */
+  repeated = 0;
+  twice = 0;
+  private inLife = new Set<string>();
+  private inConnection = new Set<string>();
+  private id: string | undefined;
+  private stream: EventStream | undefined;
+  private stopped = false;
+
+  constructor(private readonly port: number) {}
+
+  async run(): Promise<void> {
+    while (!this.stopped) {
+      const headers = this.id === undefined ? {} : { 'Last-Event-ID': this.id };
+      this.inConnection = new Set();
+      this.stream = await EventStream.open(this.port, '/kv?prefix=', headers, (event) =>
+        this.take(event),
+      ).catch(() => undefined);
+      if (this.stream) this.connections++;
+      await this.stream?.ended;
+      if (!this.stopped) await pause(AGAIN_MS);
+    }
+  }
+
+  stop(): void {
+    this.stopped = true;
+    this.stream?.close();
+  }
+
+  /** Key → tag, as somebody has it who has applied everything. */
+  get state(): Map<string, string> {
+    const state = new Map<string, string>();
+    for (const { kind, key, etag } of this.told) {
+      if (kind === 'put') state.set(key, etag);
+      else state.delete(key);
+    }
+    return state;
+  }
+
+  /** Of each key the numbers of its puts, in the order in which they came. */
+  get numbers(): Map<string, number[]> {
+    const numbers = new Map<string, number[]>();
+    for (const { key, number } of this.told) {
+      if (number !== undefined) numbers.set(key, [...(numbers.get(key) ?? []), number]);
+    }
+    return numbers;
+  }
+
+  private take({ id, event: kind, data }: SentEvent): void {
+    if (id !== undefined) this.id = id;
+    if (kind === 'reset') {
+      this.resets++;
+      this.told = [];
+      this.inLife = new Set();
+      this.inConnection = new Set();
+    }
+    if (kind !== 'put' && kind !== 'delete' && kind !== 'expire') return;
+    const { key, etag, value } = toldOf({ event: kind, data });
+    if (this.inConnection.has(etag)) this.twice++;
+    else if (this.inLife.has(etag)) this.repeated++;
+    else this.told.push({ kind, key, etag, number: kind === 'put' ? Number(value) : undefined });
+    this.inConnection.add(etag);
+    this.inLife.add(etag);
+  }
+}
+
+/** Writers with a key each that count up, by turns on each server, and the numbers of which they were told that they are there. */
+export class CountingWriters {
+  readonly acknowledged = new Map<string, Set<number>>();
+  private stopped = false;
+  private running: Promise<unknown> | undefined;
+
+  constructor(
+    private readonly ports: readonly number[],
+    private readonly keys: number,
+  ) {}
+
+  start(): void {
+    this.running = Promise.all(Array.from({ length: this.keys }, (_, i) => this.write(`key/${i}`)));
+  }
+
+  async stop(): Promise<void> {
+    this.stopped = true;
+    await this.running;
+  }
+
+  get count(): number {
+    return [...this.acknowledged.values()].reduce((sum, { size }) => sum + size, 0);
+  }
+
+  private async write(key: string): Promise<void> {
+    const acknowledged = new Set<number>();
+    this.acknowledged.set(key, acknowledged);
+    for (let number = 1; !this.stopped; number++) {
+      const port = this.ports[number % this.ports.length]!;
+      const { status } = await ask(port, pathOf(key), { method: 'PUT', body: `${number}` });
+      if (status < 300) acknowledged.add(number);
+      else await pause(AGAIN_MS);
+      await pause(2);
+    }
+  }
+}

@@ -1,0 +1,189 @@
+import { describe, expect, test } from '@jest/globals';
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import net, { type AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { loadConfig } from '../../../src/config/app-config.js';
+import { StartError } from '../../../src/errors.js';
+import { createEngine, DATABASE_URL_FORMS } from '../../../src/storage/engine-factory.js';
+import { ask, setPath } from '../../support/http.js';
+import { runToEnd, startServer } from '../../support/server.js';
+import { temporaryFolder } from '../../support/temporary-folder.js';
+
+interface Setting {
+  readonly name: string;
+  /** Words of the accepted form that a message has to have. */
+  readonly form: string;
+  readonly bad: readonly string[];
+  readonly good: readonly string[];
+}
+
+const SETTINGS: Setting[] = [
+  {
+    name: 'HOST',
+    form: 'an IP address or host name',
+    bad: ['not a host', 'http://localhost', '127.0.0.1:80', '*', 'a/b', '-x'],
+    good: ['127.0.0.1', 'localhost', '::1', '127.3.2.1'],
+  },
+  {
+    name: 'PORT',
+    form: 'a number from 0 to 65535',
+    bad: ['abc', '-1', '65536', '4000x', '1e3', ' 80', '80.5', '0x50', '9'.repeat(400)],
+    good: ['0', '1', '65535', '08080'],
+  },
+  {
+    name: 'ALLOW_ANONYMOUS',
+    form: 'true or false',
+    bad: ['yes', '1', '0', 'TRUE', 'true '],
+    good: ['true', 'false'],
+  },
+  {
+    name: 'ALLOWED_HOSTS',
+    form: 'host names separated by commas',
+    bad: ['a b', 'http://x', 'a,,b', '*', ',', 'a:80'],
+    good: ['a', 'a.example,b.example', 'a.example , B.example.', '10.0.0.1'],
+  },
+  {
+    name: 'MAX_VALUE_BYTES',
+    form: 'a number of bytes from 1 to 268435456',
+    bad: ['0', '16MB', '-1', '268435457', '1.5', 'NaN', 'Infinity'],
+    good: ['1', '268435456'],
+  },
+  {
+    name: 'MAX_SNAPSHOT_AGE',
+    form: 'a duration like 90s, 10m or 2h',
+    bad: ['10x', '0', '-1s', '1.5h', 's', '999999999d', 'Infinity'],
+    good: ['1', '90s', '10m', '2h', '7d'],
+  },
+  {
+    name: 'LOG_LEVEL',
+    form: 'one of error, warn, info, debug',
+    bad: ['verbose', 'INFO', 'log', 'toString'],
+    good: ['error', 'warn', 'info', 'debug'],
+  },
+];
+
+/** The one line that a start with these settings ends with. */
+async function refusal(settings: Record<string, string>, cwd?: string): Promise<string> {
+  const { code, signal, stdout, stderr } = await runToEnd({ PORT: '0', ...settings }, cwd);
+  expect({ code, signal }).toEqual({ code: 1, signal: null });
+  expect(stdout).not.toContain('Listening');
+  expect(stderr).toMatch(/^pigeonhole: [^\n]+\n$/);
+  return stderr;
+}
+
+describe.each(SETTINGS)('the setting $name', ({ name, form, bad, good }) => {
+  test.each(bad)('is not %j, and the message says what it may be', (value) => {
+    const load = () => loadConfig({ [name]: value });
+    expect(load).toThrow(StartError);
+    expect(load).toThrow(`${name} must be ${form}, not ${JSON.stringify(value)}.`);
+  });
+
+  test.each(good)('may be %j', (value) => {
+    expect(() => loadConfig({ [name]: value })).not.toThrow();
+  });
+
+  test('does not count when it is empty', () => {
+    expect(loadConfig({ [name]: '' })).toEqual(loadConfig({}));
+  });
+
+  test('ends the start in one line when it is bad', async () => {
+    expect(await refusal({ [name]: bad[0]! })).toContain(
+      `${name} must be ${form}, not ${JSON.stringify(bad[0])}`,
+    );
+  });
+});
+
+describe('the defaults', () => {
+  test('are those of the README', () => {
+    expect(loadConfig({})).toMatchObject({
+      host: '127.0.0.1',
+      port: 4000,
+      databaseUrl: 'lmdb:./data',
+      allowAnonymous: false,
+      allowedHosts: [],
+      maxValueBytes: 16 * 1024 * 1024,
+      maxSnapshotAge: 10 * 60 * 1000,
+      logLevel: 'info',
+    });
+  });
+
+  test('keep the data in ./data, on loopback, with no line on stderr', async () => {
+    const folder = temporaryFolder();
+    const server = await startServer({ DATABASE_URL: '' }, folder);
+    expect((await ask(server.port, setPath('a', '1'))).status).toBe(201);
+    expect(readdirSync(folder)).toEqual(['data']);
+    expect(server.output().stdout).toContain(`http://127.0.0.1:${server.port}`);
+    expect(server.output().stderr).toBe('');
+    await server.end();
+  });
+});
+
+describe('a HOST that others can reach', () => {
+  test.each(['0.0.0.0', '::', '192.168.1.5', '::ffff:10.0.0.1', 'db.example'])('is refused: %s', (host) => {
+    const load = () => loadConfig({ HOST: host });
+    expect(load).toThrow(StartError);
+    expect(load).toThrow(/HOST .*ALLOW_ANONYMOUS=true/);
+    expect(() => loadConfig({ HOST: host, ALLOW_ANONYMOUS: 'true' })).not.toThrow();
+  });
+
+  test.each(['ADMIN_TOKEN', 'TLS_CERT'])('%s, which is to come, is refused and not passed over', (name) => {
+    expect(() => loadConfig({ [name]: 'x' })).toThrow(new RegExp(`^${name} is not available`));
+  });
+
+  test('ends the start in one line', async () => {
+    expect(await refusal({ HOST: '0.0.0.0' })).toContain('ALLOW_ANONYMOUS=true');
+    expect(await refusal({ HOST: '0.0.0.0', ALLOW_ANONYMOUS: 'false' })).toContain('ALLOW_ANONYMOUS=true');
+  });
+});
+
+describe('a start that cannot succeed', () => {
+  test('names a PORT that is in use', async () => {
+    const other = net.createServer().listen(0, '127.0.0.1');
+    await new Promise((resolve) => other.once('listening', resolve));
+    const { port } = other.address() as AddressInfo;
+    const line = await refusal({ PORT: String(port), DATABASE_URL: 'memory:' });
+    expect(line).toContain(`PORT ${port} on 127.0.0.1 is in use`);
+    other.close();
+  });
+
+  test('names a HOST that is not of this machine', async () => {
+    const settings = { HOST: '192.0.2.1', ALLOW_ANONYMOUS: 'true', DATABASE_URL: 'memory:' };
+    expect(await refusal(settings)).toContain('HOST 192.0.2.1 is not an address of this machine');
+  });
+
+  test.each(['mysql://x', 'lmdb', 'lmdb:', './data', 'LMDB:./data', 'memory:x', 'toString:x'])(
+    'names a DATABASE_URL of no known form: %s',
+    async (url) => {
+      const settings = {
+        maxSnapshotAge: 1000,
+        watchLogBytes: 65_536,
+        waitReplicas: 0,
+        onFailure: () => {},
+        report: () => {},
+      };
+      await expect(createEngine(url, settings)).rejects.toThrow(
+        `DATABASE_URL must be one of ${DATABASE_URL_FORMS}`,
+      );
+    },
+  );
+
+  test('says in one line what a DATABASE_URL may be', async () => {
+    expect(await refusal({ DATABASE_URL: 'mysql://x' })).toContain(
+      'DATABASE_URL must be one of lmdb:<folder>',
+    );
+  });
+
+  test('leaves a folder of something else as it is', async () => {
+    const folder = temporaryFolder();
+    mkdirSync(join(folder, 'photos'));
+    writeFileSync(join(folder, 'letter.txt'), 'dear');
+    expect(await refusal({ DATABASE_URL: `lmdb:${folder}` })).toContain(folder);
+    expect(readdirSync(folder).sort()).toEqual(['letter.txt', 'photos']);
+  });
+
+  test('names a data folder that is a file', async () => {
+    const file = join(temporaryFolder(), 'file');
+    writeFileSync(file, 'text');
+    expect(await refusal({ DATABASE_URL: `lmdb:${file}` })).toContain(file);
+  });
+});

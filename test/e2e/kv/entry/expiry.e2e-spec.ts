@@ -1,0 +1,124 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ask } from '../../../support/http.js';
+import { batch, expectProblem, freshKey, pageOf, pathOf, stored, valueOf } from '../../../support/kv.js';
+import { CLUSTERS, ENGINES, type Target } from '../../../support/target.js';
+
+const HANG_MS = 15_000;
+const CENTURY_DAYS = 36_525;
+
+describe.each([...ENGINES, ...CLUSTERS])('expiry, $name', ({ start }) => {
+  let target: Target;
+  beforeAll(async () => {
+    target = await start();
+  });
+  afterAll(() => target.close());
+
+  function put(key: string, query: string) {
+    return ask(target.port, pathOf(key) + query, { method: 'PUT', body: '1' });
+  }
+
+  test.each<[string, number]>([
+    ['1', 1],
+    ['60', 60],
+    ['060', 60],
+    ['90s', 90],
+    ['15m', 900],
+    ['2h', 7200],
+    ['7d', 604_800],
+    [`${CENTURY_DAYS}d`, CENTURY_DAYS * 86_400],
+    [`${CENTURY_DAYS * 86_400}`, CENTURY_DAYS * 86_400],
+  ])('ttl=%s ends the entry in %d s', async (ttl, seconds) => {
+    const answer = await put(freshKey(), `?ttl=${ttl}`);
+    const { modified, expires } = JSON.parse(answer.text) as { modified: string; expires: string };
+    expect(Date.parse(expires) - Date.parse(modified)).toBe(seconds * 1000);
+    expect(answer.headers['kv-expires']).toBe(expires);
+  });
+
+  const BAD = [
+    '0',
+    '-1',
+    '0s',
+    '1e308',
+    'NaN',
+    '10abc',
+    '9007199254740992',
+    '1.5',
+    '1w',
+    '60S',
+    '+60',
+    '%2060',
+  ];
+  BAD.push('Infinity', 'null', 'None', 'true', `${CENTURY_DAYS + 1}d`, '36525d1', '0x10', '99999999999');
+
+  test.each(BAD)('ttl=%s is 400, and nothing is written', async (ttl) => {
+    const key = freshKey();
+    for (const query of [`?ttl=${ttl}`, `?ttl=${ttl}&incr=1`]) {
+      const method = query.includes('incr') ? 'PATCH' : 'PUT';
+      const answer = await ask(target.port, pathOf(key) + query, { method });
+      expect(expectProblem(answer, 400, 'invalid-parameter').detail).toContain('ttl');
+    }
+    expect(await valueOf(target.port, key)).toBeUndefined();
+  });
+
+  test('a PUT clears it, keeps it, or removes it, as ttl says', async () => {
+    const key = freshKey();
+    const first = (await put(key, '?ttl=1h')).headers['kv-expires'];
+    expect((await put(key, '?ttl=keep')).headers['kv-expires']).toBe(first);
+    expect((await ask(target.port, pathOf(key))).headers['kv-expires']).toBe(first);
+    expect((await put(key, '')).headers).not.toHaveProperty('kv-expires');
+    expect((await put(key, '?ttl=keep')).headers).not.toHaveProperty('kv-expires');
+    await put(key, '?ttl=1h');
+    expect((await put(key, '?ttl=none')).headers).not.toHaveProperty('kv-expires');
+    expect((await put(freshKey(), '?ttl=keep')).headers).not.toHaveProperty('kv-expires');
+  });
+
+  test('an entry whose time has run out is absent to everything', async () => {
+    const path = `/kv?prefix=${encodeURIComponent('gone/')}`;
+    const keys = ['read', 'count', 'create', 'match', 'delete', 'touch', 'keep', 'check'];
+    const etags = new Map<string, string>();
+    for (const key of keys) etags.set(key, (await put(`gone/${key}`, '?ttl=1')).headers.etag!);
+    await stored(target.port, 'gone/stays', '1');
+    expect((await pageOf(target.port, '?prefix=gone/')).items).toHaveLength(keys.length + 1);
+
+    const deadline = Date.now() + HANG_MS;
+    for (const key of keys) {
+      while ((await valueOf(target.port, `gone/${key}`)) !== undefined) {
+        expect(Date.now()).toBeLessThan(deadline);
+        await sleep(50);
+      }
+    }
+
+    const gone = (key: string) => pathOf(`gone/${key}`);
+    expectProblem(await ask(target.port, gone('read')), 404, 'missing-key');
+    expect((await ask(target.port, gone('read'), { method: 'HEAD' })).status).toBe(404);
+    expect((await pageOf(target.port, '?prefix=gone/')).items.map(({ key }) => key)).toEqual(['gone/stays']);
+    expect((await ask(target.port, path, { method: 'HEAD' })).headers['kv-count']).toBe('1');
+    const exported = await ask(target.port, path, { headers: { Accept: 'application/x-ndjson' } });
+    expect(exported.text.trimEnd().split('\n')).toHaveLength(2);
+    expect(Object.keys(JSON.parse((await ask(target.port, '/')).text) as object)).not.toContain('gone/read');
+    expect((await ask(target.port, '/get?key=gone/read')).status).toBe(400);
+
+    const counted = await ask(target.port, `${gone('count')}?incr=5`, { method: 'PATCH' });
+    expect(counted).toMatchObject({ status: 201, text: '5' });
+    expect(counted.headers).not.toHaveProperty('kv-expires');
+    const created = await ask(target.port, gone('create'), {
+      method: 'PUT',
+      headers: { 'If-None-Match': '*' },
+    });
+    expect(created.status).toBe(201);
+    for (const tag of ['*', etags.get('match')!]) {
+      const headers = { 'If-Match': tag };
+      const answer = await ask(target.port, gone('match'), { method: 'PUT', headers });
+      expect(expectProblem(answer, 412, 'precondition-failed')).not.toHaveProperty('etag');
+    }
+    expect((await ask(target.port, gone('delete'), { method: 'DELETE' })).status).toBe(204);
+    expectProblem(await ask(target.port, `${gone('touch')}?ttl=1h`, { method: 'PATCH' }), 404, 'missing-key');
+    const kept = await put('gone/keep', '?ttl=keep');
+    expect(kept.status).toBe(201);
+    expect(kept.headers).not.toHaveProperty('kv-expires');
+    const tag = etags.get('check')!.replaceAll('"', '');
+    const checked = await batch(target.port, [{ op: 'check', key: 'gone/check', ifMatch: tag }]);
+    expectProblem(checked, 412, 'precondition-failed');
+  });
+});

@@ -1,0 +1,48 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import net from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
+import { anonymousMemory } from '../../../support/memory.js';
+import { startServer, type ServerProcess } from '../../../support/server.js';
+
+const WATCHERS = 2000;
+/** What a watcher takes at least, bytes; measured is three times as much. */
+const LEAST = 2 * 1024;
+const PATIENCE = 200;
+
+let server: ServerProcess;
+beforeAll(async () => {
+  server = await startServer({ DATABASE_URL: 'memory:', MAX_WATCHERS: String(WATCHERS) });
+});
+afterAll(() => server.end());
+
+function watcher(): Promise<net.Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = net.connect(server.port, '127.0.0.1').on('error', reject);
+    socket.on('data', (bytes) => {
+      if (bytes.includes('event: ready')) resolve(socket);
+    });
+    socket.write('GET /kv?prefix=a HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n');
+  });
+}
+
+/** A crowd comes and leaves. */
+async function crowd(): Promise<void> {
+  const sockets: net.Socket[] = [];
+  while (sockets.length < WATCHERS)
+    sockets.push(...(await Promise.all(Array.from({ length: 100 }, watcher))));
+  for (const socket of sockets) socket.destroy();
+}
+
+test('a crowd of watchers that leaves gives its memory back', async () => {
+  // The first makes V8's young generation grow, which stays.
+  await crowd();
+  await crowd();
+  let most = 0;
+  const isBack = () => {
+    const now = anonymousMemory(server.pid);
+    most = Math.max(most, now);
+    return now < most - WATCHERS * LEAST;
+  };
+  for (let tries = 0; tries < PATIENCE && !isBack(); tries++) await pause(100);
+  expect(isBack()).toBe(true);
+});

@@ -1,0 +1,182 @@
+import { describe, expect, test } from '@jest/globals';
+import { ChangedKeys } from '../../../src/migration/changed-keys.js';
+import { compare, type Comparison } from '../../../src/migration/comparison.js';
+import { Copier } from '../../../src/migration/copier.js';
+import { Retry } from '../../../src/migration/retry.js';
+import { DatabaseError, type ErrorCode } from '../../../src/errors.js';
+import { TEXT } from '../../../src/storage/entry.js';
+import { compareKeys } from '../../../src/storage/key-range.js';
+import { MemoryEngine } from '../../../src/storage/memory.engine.js';
+import type { BatchOperation } from '../../../src/storage/operation.js';
+import type { Change } from '../../../src/storage/storage-engine.js';
+import { FakeTime } from '../../support/fake-time.js';
+import { Random } from '../../support/random.js';
+
+const NEVER = new AbortController().signal;
+
+interface Found extends Comparison {
+  /** Key → what it has to become. */
+  readonly told: Map<string, string | undefined>;
+}
+
+async function compared(original: MemoryEngine, copy: MemoryEngine, still: boolean): Promise<Found> {
+  const told = new Map<string, string | undefined>();
+  const comparison = await compare(original, copy, {
+    still,
+    differs: (key, entry) => void told.set(key, entry?.value.toString()),
+    visited: () => undefined,
+    signal: NEVER,
+  });
+  return { ...comparison, told };
+}
+
+function put(engine: MemoryEngine, key: string, value = 'v', type = TEXT, expires = 0): Promise<unknown> {
+  const expiry = expires === 0 ? 'never' : { at: expires };
+  return engine.write({ op: 'put', key, value: Buffer.from(value), type, expiry });
+}
+
+describe.each([true, false])('two databases that are compared, still: %s,', (still) => {
+  test('differ in value, type, expiry and in what only one of them has', async () => {
+    const [original, copy] = [new MemoryEngine(), new MemoryEngine()];
+    const later = Date.now() + 1e6;
+    for (const engine of [original, copy]) {
+      await put(engine, 'same');
+      await put(engine, 'same too', 'x', 'image/png', later);
+    }
+    await put(original, 'expiry', 'v', TEXT, later);
+    await put(copy, 'expiry', 'v', TEXT, later + 1);
+    await put(original, 'forever');
+    await put(copy, 'forever', 'v', TEXT, later);
+    await put(original, 'missing');
+    await put(copy, 'surplus');
+    await put(original, 'type', 'v', 'a/b');
+    await put(copy, 'type');
+    await put(original, 'value', 'new');
+    await put(copy, 'value', 'old');
+    const { told, entries, differences } = await compared(original, copy, still);
+    expect([...told]).toEqual([
+      ['expiry', 'v'],
+      ['forever', 'v'],
+      ['missing', 'v'],
+      ['surplus', undefined],
+      ['type', 'v'],
+      ['value', 'new'],
+    ]);
+    expect({ entries, differences }).toEqual({ entries: 7, differences: 6 });
+  });
+
+  test.each([
+    ['original', 0, 5_000],
+    ['copy', 5_000, 0],
+  ])(
+    'do not differ in what has expired by the time of one of them, here not of the %s',
+    async (_which, a, b) => {
+      const [early, late] = [new FakeTime(), new FakeTime()];
+      const [original, copy] = [new MemoryEngine(early.clock()), new MemoryEngine(late.clock())];
+      for (const engine of [original, copy]) {
+        for (const key of ['a', 'b', 'c']) await put(engine, key, 'v', TEXT, early.wall + 1_000);
+        await put(engine, 'stays');
+      }
+      early.advance(a);
+      late.advance(b);
+      const { told, sha256 } = await compared(original, copy, still);
+      expect(told.size).toBe(0);
+      const bare = new MemoryEngine();
+      await put(bare, 'stays');
+      expect(sha256).toBe((await compared(bare, bare, still)).sha256);
+    },
+  );
+
+  test('become the same by what is told, whatever they hold', async () => {
+    const random = new Random(7);
+    const alphabet = ['a', 'b', '/', '\0', '\u{ffff}', '😀', 'é'];
+    const [original, copy] = [new MemoryEngine(), new MemoryEngine()];
+    for (let i = 0; i < 4_000; i++) {
+      const key = `k${random.text(alphabet, 6)}`;
+      const engine = random.pick([original, copy]);
+      await put(engine, key, random.pick(['x', 'y']));
+    }
+    const { told, entries } = await compared(original, copy, still);
+    expect([...told.keys()]).toEqual([...told.keys()].toSorted(compareKeys));
+    expect(entries).toBe(original.count(''));
+    for (const [key, value] of told)
+      await (value === undefined ? copy.write({ op: 'delete', key }) : put(copy, key, value));
+    const after = await compared(original, copy, still);
+    expect(after.told.size).toBe(0);
+    expect((await compared(copy, original, still)).sha256).toBe(after.sha256);
+  });
+});
+
+test('a comparison can be interrupted', async () => {
+  const engine = new MemoryEngine();
+  await put(engine, 'a');
+  const interrupt = new AbortController();
+  const options = {
+    still: true,
+    differs: () => {
+      interrupt.abort();
+      return undefined;
+    },
+    visited: () => undefined,
+    signal: interrupt.signal,
+  };
+  await expect(compare(engine, new MemoryEngine(), options)).rejects.toThrow('aborted');
+});
+
+/** Fails the batches whose numbers are named. */
+class Failing extends MemoryEngine {
+  batches = 0;
+
+  constructor(private readonly failures: ReadonlyMap<number, ErrorCode>) {
+    super();
+  }
+
+  override async batch(operations: readonly BatchOperation[], atomic: boolean) {
+    const code = this.failures.get(this.batches++);
+    if (code) throw new DatabaseError(code, 'It failed.');
+    return super.batch(operations, atomic);
+  }
+}
+
+async function copy(target: MemoryEngine, keys: number, said: string[] = []): Promise<void> {
+  const copier = new Copier(target, new Retry((line) => said.push(line), NEVER));
+  for (let i = 0; i < keys; i++) await copier.add(`${i}`, undefined);
+  await copier.finish();
+}
+
+describe('a target', () => {
+  test('that refuses a batch between two others ends the copying, and is not asked again', async () => {
+    const target = new Failing(new Map([[1, 'disk-full']]));
+    await expect(copy(target, 10_000)).rejects.toThrow(
+      'It failed. The copy is not finished; the same command goes on where this one stopped.',
+    );
+    expect(target.batches).toBeLessThan(10);
+  });
+
+  test('that is away for a moment is asked again, which is said once', async () => {
+    const codes: ErrorCode[] = ['unavailable', 'outcome-unknown', 'busy'];
+    const target = new Failing(new Map(codes.map((code, i) => [i, code])));
+    const said: string[] = [];
+    await copy(target, 10, said);
+    expect(target.batches).toBe(4);
+    expect(said).toEqual(['A database does not answer; trying again for 60 s.']);
+  });
+});
+
+/** Is written to faster than it is read. */
+class Busy extends MemoryEngine {
+  private written = 0;
+
+  override changes(): Change[] {
+    const key = `k${this.written++}`;
+    return [{ position: key, kind: 'delete', key, etag: key }];
+  }
+}
+
+test('a log that never ends is read for a moment, and what it told so far is there', async () => {
+  const changed = new ChangedKeys(new Busy());
+  await changed.start();
+  expect(await changed.read()).toBe(false);
+  expect(changed.take().size).toBeGreaterThan(0);
+  changed.stop();
+});
