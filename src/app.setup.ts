@@ -4,21 +4,25 @@ import { logAccess } from './http/server/access-log.js';
 import { Cors } from './http/gate/cors.js';
 import { FastExpressAdapter } from './http/server/fast-express.adapter.js';
 import { AllowedHosts } from './http/gate/allowed-hosts.js';
+import { DatabaseErrorFilter } from './http/answer/database-error.filter.js';
 import { NotFoundFilter } from './http/answer/not-found.filter.js';
 import { RequestGate } from './http/gate/request-gate.js';
+import { withKeyInPath } from './kv/key.js';
 import { ApiDocument } from './openapi/api-document.js';
 
-/** The gate and the adapter behind it, as `config` wants them. */
+/** Makes the gate and the adapter that `config` asks for. */
 export function createHttp(config: AppConfig): { gate: RequestGate; adapter: FastExpressAdapter } {
   const gate = new RequestGate(
     new AllowedHosts([config.host, ...config.allowedHosts]),
     new Cors(config.corsOrigins),
+    withKeyInPath,
   );
   return { gate, adapter: new FastExpressAdapter(gate, config.logLevel === 'debug' ? logAccess : undefined) };
 }
 
-/** What the server and the HTTP tests do alike to an application that exists. */
+/** Prepares an application, the server's or a test's, for requests. */
 export function setUp(app: INestApplication): void {
-  app.useGlobalFilters(new NotFoundFilter());
+  // The last filter that fits an exception wins, so the catch-all stands first.
+  app.useGlobalFilters(new NotFoundFilter(), new DatabaseErrorFilter());
   app.get(ApiDocument).describe(app);
 }

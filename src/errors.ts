@@ -92,6 +92,8 @@ export interface ErrorContext {
   readonly keys?: readonly string[];
   /** The position of the failing operation in its batch, from 0. */
   readonly index?: number;
+  /** The size of the value, bytes, when a range lies outside it. */
+  readonly size?: number;
   /** What an import had done when it failed. */
   readonly [progress: string]: unknown;
 }

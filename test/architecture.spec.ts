@@ -23,7 +23,7 @@ const FLOORS: readonly (readonly (readonly string[])[])[] = [
   [['http']],
   [['auth']],
   [
-    ['kv/database.service.ts', 'kv/entry-json.ts', 'kv/key.ts', 'kv/schemas.ts', 'kv/value-size.ts'],
+    ['kv/conditions.openapi.ts', 'kv/database.service.ts', 'kv/entry-json.ts', 'kv/key.ts', 'kv/schemas.ts'],
     ['health'],
     ['metrics'],
     ['backup'],
@@ -32,8 +32,7 @@ const FLOORS: readonly (readonly (readonly string[])[])[] = [
   ],
   [['kv/watch']],
   [['kv/transfer']],
-  [['kv/entry']],
-  [['kv/range'], ['kv/batch']],
+  [['kv/entry'], ['kv/range'], ['kv/batch']],
   [['kv']],
   [['']],
   [['cli']],

@@ -1,18 +1,20 @@
 import { Module } from '@nestjs/common';
 import { AppConfig } from '../config/app-config.js';
-import { BodyReader } from './request/body-reader.js';
 import { ProblemsController } from './answer/problems.controller.js';
+import { BodyReader } from './request/body-reader.js';
+import { MemoryBudget } from './request/memory-budget.js';
 
-/** What the features share of HTTP: bodies, and the table of errors. */
+/** What the features share of HTTP: bodies and their memory, and the table of errors. */
 @Module({
   providers: [
+    BodyReader,
     {
-      provide: BodyReader,
+      provide: MemoryBudget,
       inject: [AppConfig],
-      useFactory: (config: AppConfig) => new BodyReader(config),
+      useFactory: (config: AppConfig) => new MemoryBudget(config),
     },
   ],
   controllers: [ProblemsController],
-  exports: [BodyReader],
+  exports: [BodyReader, MemoryBudget],
 })
 export class HttpModule {}

@@ -1,6 +1,6 @@
-import { All, Controller, Get, Head, Req, Res, UseFilters } from '@nestjs/common';
+import { Controller, Get, Head, Req, Res, UseFilters } from '@nestjs/common';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { answerJson, answerOptions, refuseMethod, startText, vary } from '../http/answer/answer.js';
+import { answerJson, startText, vary } from '../http/answer/answer.js';
 import { Documented, Undocumented } from '../http/answer/documented.js';
 import { writePaced } from '../http/answer/paced-writer.js';
 import type { Entry } from '../storage/entry.js';
@@ -25,13 +25,6 @@ export class KvController {
     private readonly database: DatabaseService,
     private readonly watch: WatchEndpoint,
   ) {}
-
-  /** Refused, because GET of this path writes. */
-  @Head('set')
-  @Documented(docs, 'DescribeRefusedHead')
-  headSet(@Req() request: IncomingMessage, @Res() response: ServerResponse): void {
-    refuseMethod(request, response, allowOf('/set'));
-  }
 
   /** Stores one pair. */
   @Get('set')
@@ -75,22 +68,10 @@ export class KvController {
     if (before === '{') startJson(response);
     response.end(before === '{' ? '{}' : '}');
   }
-
-  @All(['/', 'get', 'set'])
-  @Undocumented()
-  otherMethod(@Req() request: IncomingMessage, @Res() response: ServerResponse): void {
-    const allow = allowOf(request.url!.split('?', 1)[0]!);
-    if (request.method === 'OPTIONS') answerOptions(response, allow);
-    else refuseMethod(request, response, allow);
-  }
 }
 
 function show(response: ServerResponse, entry: Entry): void {
   answerJson(response, 200, `{${memberAsJson(entry)}}`);
-}
-
-function allowOf(path: string): string {
-  return path === '/set' ? 'GET, OPTIONS' : 'GET, HEAD, OPTIONS';
 }
 
 function startJson(response: ServerResponse): void {

@@ -3,11 +3,11 @@ import { StorageModule } from '../storage/storage.module.js';
 import { HttpModule } from '../http/http.module.js';
 import { BatchController } from './batch/batch.controller.js';
 import { DatabaseService } from './database.service.js';
-import { EntriesController } from './entry/entry.controller.js';
-import { EntryEndpoint } from './entry/entry.endpoint.js';
+import { EntryController } from './entry/entry.controller.js';
+import { ImportController } from './transfer/import.controller.js';
 import { Importer } from './transfer/importer.js';
 import { KvController } from './kv.controller.js';
-import { RangesController } from './range/range.controller.js';
+import { RangeController } from './range/range.controller.js';
 import { WatchEndpoint } from './watch/watch.endpoint.js';
 import { WatchHub } from './watch/watch-hub.js';
 import { WatchLimit } from './watch/watch-limit.js';
@@ -15,8 +15,8 @@ import { WatchLimit } from './watch/watch-limit.js';
 /** The product: keys and values over HTTP. */
 @Module({
   imports: [StorageModule, HttpModule],
-  providers: [DatabaseService, EntryEndpoint, Importer, WatchHub, WatchLimit, WatchEndpoint],
-  controllers: [KvController, EntriesController, RangesController, BatchController],
+  providers: [DatabaseService, Importer, WatchHub, WatchLimit, WatchEndpoint],
+  controllers: [KvController, EntryController, RangeController, ImportController, BatchController],
   exports: [DatabaseService],
 })
 export class KvModule {}

@@ -2,7 +2,7 @@ import { applyDecorators } from '@nestjs/common';
 import { ApiQuery, ApiResponse, ApiTags } from '@nestjs/swagger';
 import { KEY } from './schemas.js';
 import { EVENTS, WATCH } from './watch/watch.openapi.js';
-import { about } from '../http/answer/about.openapi.js';
+import { describeOperation, READ_ERRORS, WRITE_ERRORS } from '../http/answer/operation.openapi.js';
 
 /*
  * What the doc comments of KvController cannot say: the shape of queries and answers, with examples that run. One
@@ -31,9 +31,10 @@ export function DescribeGet(): MethodDecorator {
       schema: { ...KEY, example: 'somekey' },
     }),
     entries(200, 'The entry.', { somekey: 'somevalue' }),
-    about('Reads one key', '', {
-      400: 'The key is not in the database, or the query is not `?key=…`.',
-      500: 'The stored record fails its checksum.',
+    describeOperation({
+      id: 'getKey',
+      summary: 'Reads one key',
+      errors: [...READ_ERRORS, 'missing-query', 'invalid-query', 'invalid-key', 'missing-key'],
     }),
   );
 }
@@ -57,24 +58,12 @@ export function DescribeSet(): MethodDecorator {
     }),
     entries(201, 'The key is new; it is stored.', { somekey: 'somevalue' }),
     entries(200, 'The key existed; its value is replaced.', { somekey: 'somevalue' }),
-    about(
-      'Stores one pair',
-      'Durable when it is answered. It writes on GET, so pages of other sites are refused.',
-      {
-        400: 'The query is not one pair, or its escapes are malformed.',
-        403: "Another site's page, or a prefetch, sent the request.",
-        413: 'The value is larger than MAX_VALUE_BYTES.',
-        504: 'The disk did not confirm the write; it may or may not have been applied.',
-        507: 'The disk is full; nothing was written.',
-      },
-    ),
-  );
-}
-
-export function DescribeRefusedHead(): MethodDecorator {
-  return applyDecorators(
-    TAG,
-    about('Refused, because GET of this path writes', '', { 405: 'Nothing was written.' }),
+    describeOperation({
+      id: 'setKey',
+      summary: 'Stores one pair',
+      description: 'Durable when it is answered. It writes on GET, so pages of other sites are refused.',
+      errors: [...WRITE_ERRORS, 'missing-query', 'invalid-query', 'invalid-key', 'value-too-large'],
+    }),
   );
 }
 
@@ -85,10 +74,12 @@ export function DescribeAll(): MethodDecorator {
     TAG,
     WATCH,
     ApiResponse({ status: 200, description: 'Every entry, or the events of all.', content }),
-    about(
-      'Shows the whole database',
-      'One JSON object in key order, streamed from one snapshot. It breaks off if it cannot be finished.',
-      {},
-    ),
+    describeOperation({
+      id: 'showAll',
+      summary: 'Shows the whole database',
+      description:
+        'One JSON object in key order, streamed from one snapshot. It breaks off if it cannot be finished.',
+      errors: [...READ_ERRORS, 'invalid-parameter'],
+    }),
   );
 }

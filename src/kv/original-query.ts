@@ -1,5 +1,5 @@
 import { DatabaseError } from '../errors.js';
-import { decodeEscapes } from '../http/request/percent-encoding.js';
+import { decodeForm } from '../http/request/percent-encoding.js';
 
 /*
  * Keys and values as users write them in a query: the one place that reads them, from the raw URL. No query parser
@@ -19,7 +19,7 @@ export function parseGetQuery(url: string): string {
   if (!query.startsWith('key=') || query.length === 4 || query.includes('&')) {
     throw new DatabaseError('invalid-query', GET_FORMAT);
   }
-  return decodeForm(query.slice(4), GET_FORMAT);
+  return decode(query.slice(4), GET_FORMAT);
 }
 
 /** The pair of `/set?somekey=somevalue`, split at the first `=`. @throws DatabaseError `missing-query`, `invalid-query` */
@@ -30,8 +30,8 @@ export function parseSetQuery(url: string): { key: string; value: string } {
   if (query.includes('&')) throw new DatabaseError('invalid-query', SET_FORMAT + AMPERSAND_HINT);
   if (equals < 1) throw new DatabaseError('invalid-query', SET_FORMAT);
   return {
-    key: decodeForm(query.slice(0, equals), SET_FORMAT),
-    value: decodeForm(query.slice(equals + 1), SET_FORMAT),
+    key: decode(query.slice(0, equals), SET_FORMAT),
+    value: decode(query.slice(equals + 1), SET_FORMAT),
   };
 }
 
@@ -40,9 +40,9 @@ function queryOf(url: string): string {
   return mark < 0 ? '' : url.slice(mark + 1);
 }
 
-/** Decodes `application/x-www-form-urlencoded` text. @throws DatabaseError `invalid-query` */
-function decodeForm(text: string, format: string): string {
-  const decoded = decodeEscapes(text.includes('+') ? text.replaceAll('+', ' ') : text);
+/** @throws DatabaseError `invalid-query` */
+function decode(text: string, format: string): string {
+  const decoded = decodeForm(text);
   if (decoded !== undefined) return decoded;
   throw new DatabaseError('invalid-query', `${format} Escapes are \`%\` and two hex digits, of UTF-8 text.`);
 }

@@ -1,9 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { Injectable, type INestApplication } from '@nestjs/common';
 import type { OpenAPIObject } from '@nestjs/swagger';
+import type { ErrorCode } from '../errors.js';
 import { documentHandlers } from '../http/answer/documented.js';
+import { ERRORS_EXTENSION } from '../http/answer/operation.openapi.js';
+import { writesOnGet } from '../http/gate/cross-site.js';
 import { hoistSchemas } from './components.js';
-import { addErrors } from './error-responses.js';
+import { addErrors, errorsOf, type Listed } from './error-responses.js';
+import { addTwins } from './twins.js';
 
 type PathItem = OpenAPIObject['paths'][string];
 type Operation = NonNullable<PathItem['get']>;
@@ -63,24 +67,37 @@ export class ApiDocument {
     for (const [name, description] of Object.entries(TAGS)) config.addTag(name, description);
     const document = SwaggerModule.createDocument(this.app!, config.build(), {
       autoTagControllers: false,
-      operationIdFactory: (controller, method) =>
-        `${controller.replace('Controller', '').toLowerCase()}_${method}`,
     });
-    const completed = Object.entries(document.paths).map(([path, item]) => [path, complete(path, item)]);
+    for (const [path, item] of Object.entries(document.paths)) completeMethods(path, item);
+    addTwins(document.paths);
+    const completed = Object.entries(document.paths).map(([path, item]) => [path, withErrors(path, item)]);
     const schemas = {};
     const paths = hoistSchemas(Object.fromEntries(completed), schemas);
     return JSON.stringify({ ...document, security: [], paths, components: { schemas } });
   }
 }
 
-/** The path with what is the same for all: HEAD beside GET, OPTIONS, and the errors that any request may meet. */
-function complete(path: string, item: PathItem): PathItem {
-  const operations = METHODS.flatMap((method) => item[method] ?? []);
-  for (const { responses } of operations) dropUndescribed(responses);
-  if (item.get) item.head ??= withoutBodies(item.get);
-  item.options = optionsOf(operations[0]!, item.patch !== undefined);
-  for (const method of METHODS) if (item[method]) addErrors(method, path, item[method]);
-  return Object.fromEntries(METHODS.flatMap((method) => (item[method] ? [[method, item[method]]] : [])));
+/** Adds HEAD beside GET, which it answers like. */
+function completeMethods(path: string, item: PathItem): void {
+  for (const method of METHODS) if (item[method]) dropUndescribed(item[method].responses);
+  if (item.get && !writesOnGet(path)) item.head ??= withoutBodies(item.get);
+}
+
+/** Returns the path with OPTIONS, with the errors of its operations, and with its methods in order. */
+function withErrors(path: string, item: PathItem): PathItem {
+  const [first] = METHODS.flatMap((method) => item[method] ?? []);
+  const errors = errorsOf(first!).filter((code) => isBeforeTheMethod(code, path));
+  const options = { ...optionsOf(first!, item.patch !== undefined), [ERRORS_EXTENSION]: errors };
+  const operations: PathItem = { ...item, options };
+  for (const method of METHODS) if (operations[method]) addErrors(method, path, operations[method]);
+  return Object.fromEntries(
+    METHODS.flatMap((method) => (operations[method] ? [[method, operations[method]]] : [])),
+  );
+}
+
+/** Whether a request is refused with `code` before anybody looks at its method. */
+function isBeforeTheMethod(code: ErrorCode, path: string): boolean {
+  return code === 'service-worker' || (code === 'cross-site' && writesOnGet(path));
 }
 
 /** The compiler plugin gives every handler a success of its own; the real ones say what they are. */
@@ -90,29 +107,30 @@ function dropUndescribed(responses: Operation['responses']): void {
   }
 }
 
-/** HEAD answers what GET does without its body; ranges are of bodies. */
-function withoutBodies(get: Operation): Operation {
+/** HEAD answers what GET does, without its body; ranges are of bodies. */
+function withoutBodies(get: Operation): Operation & Listed {
   const responses = Object.entries(get.responses)
-    .filter(([status]) => status !== '206' && status !== '416')
+    .filter(([status]) => status !== '206')
     .map(([status, response]) => {
       const { content: _, ...rest } = response as { content?: unknown };
       return [status, rest];
     });
   return {
     ...get,
-    operationId: `${get.operationId}_head`,
+    operationId: `${get.operationId}Headers`,
     summary: `${get.summary} (headers only)`,
     parameters: get.parameters?.filter(
       (parameter) => !('name' in parameter && OF_BODIES.includes(parameter.name)),
     ),
     responses: Object.fromEntries(responses) as Operation['responses'],
+    [ERRORS_EXTENSION]: errorsOf(get).filter((code) => code !== 'range-not-satisfiable'),
   };
 }
 
 function optionsOf(operation: Operation, patch: boolean): Operation {
   const text = { required: true, schema: { type: 'string' } };
   return {
-    operationId: `${operation.operationId}_options`,
+    operationId: `${operation.operationId}Methods`,
     summary: 'Lists the methods of the path',
     tags: [METHODS_TAG],
     parameters: operation.parameters?.filter((parameter) => 'in' in parameter && parameter.in === 'path'),

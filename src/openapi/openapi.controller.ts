@@ -3,9 +3,9 @@ import { createReadStream } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { All, Controller, Get, NotFoundException, Req, Res } from '@nestjs/common';
+import { Controller, Get, NotFoundException, Req, Res } from '@nestjs/common';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { answerJson, answerOptions, GUARD_HEADERS, refuseMethod } from '../http/answer/answer.js';
+import { answerJson, GUARD_HEADERS } from '../http/answer/answer.js';
 import { Undocumented } from '../http/answer/documented.js';
 import { ApiDocument } from './api-document.js';
 import { explorerPage } from './explorer-page.js';
@@ -21,7 +21,6 @@ const ASSET_HEADERS = [
   'Cache-Control',
   'max-age=86400',
 ];
-const ALLOW = 'GET, HEAD, OPTIONS';
 
 /** The OpenAPI document and its explorer, whose scripts and styles come from this server. */
 @Controller()
@@ -64,12 +63,5 @@ export class OpenApiController {
     response.writeHead(200, [...ASSET_HEADERS, 'Content-Type', type]);
     if (request.method === 'HEAD') response.end();
     else await pipeline(createReadStream(join(folder, path.slice('/docs/'.length))), response);
-  }
-
-  @All(['openapi.json', 'docs', 'docs/swagger-ui-bundle.js', 'docs/swagger-ui.css'])
-  @Undocumented()
-  otherMethod(@Req() request: IncomingMessage, @Res() response: ServerResponse): void {
-    if (request.method === 'OPTIONS') answerOptions(response, ALLOW);
-    else refuseMethod(request, response, ALLOW);
   }
 }

@@ -122,7 +122,7 @@ export function answerError(
     ...NO_STORE,
     'Content-Type',
     type,
-    ...headersOf(error.code, response.req.method),
+    ...headersOf(error, response.req.method),
     ...headers,
     'Content-Length',
     String(Buffer.byteLength(body)),

@@ -1,6 +1,7 @@
-import type { ErrorCode } from '../../errors.js';
+import type { DatabaseError, ErrorCode } from '../../errors.js';
+import { MERGE_PATCH } from '../request/media-type.js';
 
-/** The HTTP status of every code, on all routes but the original ones, where a missing key is 400. */
+/** The HTTP status of every code. */
 export const STATUS_OF: Record<ErrorCode, number> = {
   'missing-query': 400,
   'invalid-query': 400,
@@ -42,10 +43,16 @@ export const STATUS_OF: Record<ErrorCode, number> = {
   internal: 500,
 };
 
-/** Headers that belong to an error whatever the route. 503 always means that nothing was applied, so repeat it. */
-export function headersOf(code: ErrorCode, method: string | undefined): readonly string[] {
-  if (code === 'unsupported-type' && method === 'PATCH')
-    return ['Accept-Patch', 'application/merge-patch+json'];
+/** Statuses of the original routes that are others: there a key that is not in the database is a bad request. */
+export const ORIGINAL_STATUS: Partial<Record<ErrorCode, number>> = { 'missing-key': 400 };
+
+/** What PATCH takes, as a header. */
+export const ACCEPT_PATCH: readonly string[] = ['Accept-Patch', MERGE_PATCH];
+
+/** Returns the headers that belong to an error on every route. A 503 means that nothing was applied: repeat it. */
+export function headersOf({ code, context }: DatabaseError, method: string | undefined): readonly string[] {
+  if (code === 'unsupported-type' && method === 'PATCH') return ACCEPT_PATCH;
   if (code === 'unsupported-encoding') return ['Accept-Encoding', 'identity'];
+  if (code === 'range-not-satisfiable') return ['Content-Range', `bytes */${context.size}`];
   return STATUS_OF[code] === 503 ? ['Retry-After', '1'] : [];
 }

@@ -3,7 +3,7 @@ import type { Response } from 'express';
 import { DatabaseError } from '../../errors.js';
 import { answerError } from './answer.js';
 
-/** The catch-all: no route is 404, an error of the table is its answer, and the rest is ours: logged, and 500. */
+/** The catch-all: an unmatched route is 404, a path that cannot be decoded 400, and the rest is ours: logged, and 500. */
 @Catch()
 export class NotFoundFilter implements ExceptionFilter {
   private readonly logger = new Logger('Http');
@@ -13,28 +13,15 @@ export class NotFoundFilter implements ExceptionFilter {
   }
 
   private toDatabaseError(exception: unknown): DatabaseError {
-    if (exception instanceof DatabaseError) {
-      if (exception.cause !== undefined) this.log(exception.cause);
-      return exception;
-    }
-    const status = statusOf(exception);
+    const status = exception instanceof HttpException ? exception.getStatus() : undefined;
     if (status === 404) return new DatabaseError('route-not-found', "This URL doesn't exist!");
+    // What Nest makes of the URIError that Express throws for a path it cannot decode.
     if (status === 400)
       return new DatabaseError(
         'malformed-request',
         'The path has a malformed escape. Escapes are `%` and two hex digits, of UTF-8 text.',
       );
-    this.log(exception);
+    this.logger.error(exception instanceof Error ? exception.stack : String(exception));
     return new DatabaseError('internal', 'The server failed. Its log says how.');
   }
-
-  private log(cause: unknown): void {
-    this.logger.error(cause instanceof Error ? cause.stack : String(cause));
-  }
-}
-
-/** Of Nest's exceptions, and of those that Express's router makes of paths it cannot decode. */
-function statusOf(exception: unknown): number | undefined {
-  if (exception instanceof HttpException) return exception.getStatus();
-  return exception instanceof URIError ? 400 : undefined;
 }

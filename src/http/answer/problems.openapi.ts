@@ -1,8 +1,8 @@
 import { applyDecorators } from '@nestjs/common';
-import { ApiParam, ApiResponse, ApiTags } from '@nestjs/swagger';
+import { ApiParam, ApiTags } from '@nestjs/swagger';
 import { ERROR_CODES, ERRORS } from '../../errors.js';
 import { STATUS_OF } from './error-status.js';
-import { about } from './about.openapi.js';
+import { describeOperation, jsonAnswer } from './operation.openapi.js';
 
 const CODE = { type: 'string', enum: ERROR_CODES };
 
@@ -26,11 +26,12 @@ export function DescribeProblem(): MethodDecorator {
   return applyDecorators(
     ApiTags('Problems'),
     ApiParam({ name: 'code', description: 'The `code` of a problem.', schema: { ...CODE, example: code } }),
-    ApiResponse({
-      status: 200,
-      description: 'The row of the table.',
-      content: { 'application/json': { schema: MEANING, example } },
+    jsonAnswer(200, 'The row of the table.', MEANING, example),
+    describeOperation({
+      id: 'explainProblem',
+      summary: 'Explains an error',
+      description: 'The `type` of a problem leads here. Codes never change; titles may.',
+      errors: ['route-not-found'],
     }),
-    about('Explains an error', 'The `type` of a problem leads here. Codes never change; titles may.', {}),
   );
 }

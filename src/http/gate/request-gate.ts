@@ -1,15 +1,15 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { DatabaseError } from '../../errors.js';
 import { answerError, answerOptions, closeAfter } from '../answer/answer.js';
-import { foreignOrigin } from './cross-site.js';
-import { METHODS, type Cors } from './cors.js';
 import type { AllowedHosts } from './allowed-hosts.js';
+import { foreignOrigin, writesOnGet } from './cross-site.js';
+import { METHODS, type Cors } from './cors.js';
 
 const MAX_HEADERS = 200;
 const SAFE = new Set(['GET', 'HEAD', 'OPTIONS']);
 
-/** What the first look at the raw headers finds. `request.headers` is not touched: building it costs more than this. */
-interface Glance {
+/** What the guards need of the raw headers. `request.headers` is not touched: building it costs more than this. */
+interface HeaderSummary {
   host: string | undefined;
   hosts: number;
   encoding: string | undefined;
@@ -19,8 +19,10 @@ interface Glance {
 }
 
 /**
- * The guards that every request passes before it is routed and before anything of it is parsed: not shutting down,
- * headers whole, host ours, body not encoded, and no write that another site set off.
+ * The guards that every request passes before it is routed and before anything of it is parsed: the server is not
+ * stopping, headers are whole, the host is ours, the body is not encoded, and no other site set off a write.
+ *
+ * What is admitted has its URL in one spelling: a path, and an entry's key in it.
  */
 export class RequestGate {
   private draining = false;
@@ -28,56 +30,67 @@ export class RequestGate {
   constructor(
     private readonly hosts: AllowedHosts,
     private readonly cors: Cors,
+    /** Returns the one spelling of a URL. @throws DatabaseError */
+    private readonly canonical: (url: string) => string,
   ) {}
 
-  /** From now on no request is taken any more; those inside finish. */
+  /** Refuses every request from now on; those inside finish. */
   drain(): void {
     this.draining = true;
   }
 
-  /** Whether the request may go on; if not, it has been answered. */
+  /** Returns whether the request may go on; if not, it has been answered. */
   admits(request: IncomingMessage, response: ServerResponse): boolean {
-    const glance = look(request.rawHeaders);
-    const letIn = this.cors.letsIn(request, response);
-    const error = this.refusal(request, glance, letIn);
+    const summary = summarize(request.rawHeaders);
+    const isAllowedOrigin = this.cors.allows(request, response);
+    const error = this.refusal(request, summary, isAllowedOrigin) ?? this.respell(request);
     // Nobody reads a body here, and one that is refused is not read either: it ends with the connection.
-    if (glance.hasBody && (error || SAFE.has(request.method!))) closeAfter(request, response);
+    if (summary.hasBody && (error || SAFE.has(request.method!))) closeAfter(request, response);
     if (!error && request.url !== SERVER) return true;
     if (this.draining) response.shouldKeepAlive = false;
     if (error) answerError(response, error);
-    else answerOptions(response, METHODS);
+    else answerOptions(response, METHODS.join(', '));
     return false;
   }
 
-  private refusal(request: IncomingMessage, glance: Glance, letIn: boolean): DatabaseError | undefined {
-    if (this.draining)
-      return new DatabaseError(
-        'stopping',
-        'The server is shutting down. Nothing was applied; repeat the request.',
-      );
+  private refusal(
+    request: IncomingMessage,
+    summary: HeaderSummary,
+    isAllowedOrigin: boolean,
+  ): DatabaseError | undefined {
+    if (this.draining) {
+      const detail = 'The server is shutting down. Nothing was applied; repeat the request.';
+      return new DatabaseError('stopping', detail);
+    }
     if (request.rawHeaders.length > MAX_HEADERS * 2) {
-      return new DatabaseError('headers-too-large', `A request may have at most ${MAX_HEADERS} headers.`, {
-        limit: MAX_HEADERS,
-      });
+      const detail = `A request may have at most ${MAX_HEADERS} headers.`;
+      return new DatabaseError('headers-too-large', detail, { limit: MAX_HEADERS });
     }
     return (
-      this.hostRefusal(request, glance) ??
-      transferRefusal(glance.transfer) ??
-      encodingRefusal(glance.encoding) ??
-      workerRefusal(request, glance) ??
-      (letIn ? undefined : originRefusal(request))
+      this.hostRefusal(request, summary) ??
+      transferRefusal(summary.transfer) ??
+      encodingRefusal(summary.encoding) ??
+      workerRefusal(request, summary) ??
+      (isAllowedOrigin ? undefined : originRefusal(request))
     );
   }
 
-  private hostRefusal(request: IncomingMessage, { host, hosts }: Glance): DatabaseError | undefined {
+  private respell(request: IncomingMessage): DatabaseError | undefined {
+    try {
+      request.url = this.canonical(request.url!);
+      return undefined;
+    } catch (error) {
+      return error as DatabaseError;
+    }
+  }
+
+  private hostRefusal(request: IncomingMessage, { host, hosts }: HeaderSummary): DatabaseError | undefined {
     if (hosts > 1)
       return new DatabaseError('malformed-request', 'A request may have one Host header, not several.');
     const target = hasAuthority(request) ? takeAuthority(request) : undefined;
     if (target === null) {
-      return new DatabaseError(
-        'malformed-request',
-        'The request target must be a path such as `/get?key=a`, or an http URL.',
-      );
+      const detail = 'The request target must be a path such as `/get?key=a`, or an http URL.';
+      return new DatabaseError('malformed-request', detail);
     }
     if (this.hosts.allows(target ?? host ?? '')) return undefined;
     return new DatabaseError(
@@ -90,15 +103,15 @@ export class RequestGate {
 }
 
 const SLASH = 47;
-/** The target of an OPTIONS that is about no path but the whole server (RFC 9110, 9.3.7). */
+/** The target of an OPTIONS that asks about the whole server (RFC 9110, 9.3.7). */
 const SERVER = '*';
 
 function hasAuthority({ url, method }: IncomingMessage): boolean {
   return url!.charCodeAt(0) !== SLASH && !(url === SERVER && method === 'OPTIONS');
 }
 
-function look(raw: readonly string[]): Glance {
-  const glance: Glance = {
+function summarize(raw: readonly string[]): HeaderSummary {
+  const summary: HeaderSummary = {
     host: undefined,
     hosts: 0,
     encoding: undefined,
@@ -111,30 +124,30 @@ function look(raw: readonly string[]): Glance {
     // The length tells almost every other header apart without a comparison of text.
     switch (name.length) {
       case 4:
-        if ((name === 'Host' || name.toLowerCase() === 'host') && glance.hosts++ === 0)
-          glance.host = raw[i + 1];
+        if ((name === 'Host' || name.toLowerCase() === 'host') && summary.hosts++ === 0)
+          summary.host = raw[i + 1];
         break;
       case 14:
-        if (name.toLowerCase() === 'content-length' && raw[i + 1] !== '0') glance.hasBody = true;
-        else if (name.toLowerCase() === 'service-worker') glance.serviceWorker = true;
+        if (name.toLowerCase() === 'content-length' && raw[i + 1] !== '0') summary.hasBody = true;
+        else if (name.toLowerCase() === 'service-worker') summary.serviceWorker = true;
         break;
       case 16:
         if (name.toLowerCase() === 'content-encoding')
-          glance.encoding = `${glance.encoding ?? ''}${raw[i + 1]}`;
+          summary.encoding = `${summary.encoding ?? ''}${raw[i + 1]}`;
         break;
       case 17:
         if (name.toLowerCase() === 'transfer-encoding') {
-          glance.hasBody = true;
-          glance.transfer = `${glance.transfer ?? ''}${raw[i + 1]}`;
+          summary.hasBody = true;
+          summary.transfer = `${summary.transfer ?? ''}${raw[i + 1]}`;
         }
         break;
     }
   }
-  return glance;
+  return summary;
 }
 
 /**
- * Turns an absolute-form target (RFC 9112, 3.2.2) into a path and answers its authority, which wins over `Host`; null if
+ * Turns an absolute-form target (RFC 9112, 3.2.2) into a path and returns its authority, which wins over `Host`; null if
  * the target is neither. The rest of the target stays as it was sent.
  */
 function takeAuthority(request: IncomingMessage): string | null {
@@ -161,7 +174,10 @@ function encodingRefusal(encoding: string | undefined): DatabaseError | undefine
 }
 
 /** A stored script must never be able to answer for this origin. */
-function workerRefusal(request: IncomingMessage, { serviceWorker }: Glance): DatabaseError | undefined {
+function workerRefusal(
+  request: IncomingMessage,
+  { serviceWorker }: HeaderSummary,
+): DatabaseError | undefined {
   if (!serviceWorker || !request.url!.startsWith('/kv')) return undefined;
   return new DatabaseError('service-worker', 'A stored value may not become a service worker.');
 }
@@ -175,10 +191,4 @@ function originRefusal(request: IncomingMessage): DatabaseError | undefined {
     `The request would write, but ${why}. Nothing was written. To do it on purpose, type the URL into the address bar ` +
       'or use a program such as curl.',
   );
-}
-
-/** `/set` is the one route that changes state on GET. */
-function writesOnGet(url: string): boolean {
-  // Express takes what follows `#` for no part of the path either.
-  return url.startsWith('/set') && (url.length === 4 || url[4] === '?' || url[4] === '#');
 }

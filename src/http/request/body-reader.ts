@@ -1,28 +1,23 @@
-import type { OnApplicationShutdown } from '@nestjs/common';
+import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { shareOf, type AppConfig } from '../../config/app-config.js';
 import { DatabaseError } from '../../errors.js';
+import { MemoryBudget } from './memory-budget.js';
 
 const CHECK_EVERY_MS = 1_000;
 const SILENCE_MS = 30_000;
 const SLOWEST_BYTES_PER_MS = 1024 / 1000;
-const BUDGET_IN_VALUES = 16;
-const LEAST_BUDGET = 64 * 2 ** 20;
-/** However many processes share the budget, the largest batch and the longest line of an import have to fit. */
-const LARGEST_BATCH = 16 * 2 ** 20;
-const LONGEST_LINE_IN_VALUES = 7;
 
 const BROKEN = 'broken';
 const broken = new WeakMap<IncomingMessage, DatabaseError>();
 
-/** The rest of a request's body will never come: whoever reads it, now or later, hears of it. */
+/** Ends a body whose rest will never come: whoever reads it, now or later, gets `error`. */
 export function breakBody(request: IncomingMessage, error: DatabaseError): void {
   if (request.complete) return;
   broken.set(request, error);
   request.emit(BROKEN, error);
 }
 
-/** Stands where a limit on one body is named in an error. */
+/** The limit on one body, as an error names it. */
 export interface BodyLimit {
   readonly bytes: number;
   /** What may have so many bytes, as the subject of a sentence. */
@@ -53,47 +48,41 @@ class Upload {
 /**
  * Reads request bodies.
  *
- * Problem: a body parser takes what it is given. Design: the size is refused before reading where the client says it,
- * and at the limit where it does not; all bodies held at once share a budget of 16 largest values (64 MiB at least), of which
- * each process of the server has its part, and a body that does not fit is refused before it is read; a sender that is silent for 30 s, or slower than 1 KiB/s after the first 30 s,
- * is cut off. Nothing is parsed, decoded or inflated here.
+ * Problem: a body parser takes what it is given. Design: a body is refused before it is read where the client says its
+ * size, and at the limit where it does not; all bodies that are held at once share a memory budget; a sender that is
+ * silent for 30 s, or slower than 1 KiB/s after the first 30 s, is cut off. Nothing is parsed, decoded or inflated here.
  */
+@Injectable()
 export class BodyReader implements OnApplicationShutdown {
   private readonly uploads = new Set<Upload>();
-  private readonly budget: number;
-  private held = 0;
   private readonly checker = setInterval(() => this.cutLate(), CHECK_EVERY_MS).unref();
 
-  constructor(config: Pick<AppConfig, 'maxValueBytes' | 'workers'>) {
-    const { maxValueBytes } = config;
-    const share = shareOf(Math.max(LEAST_BUDGET, BUDGET_IN_VALUES * maxValueBytes), config);
-    this.budget = Math.max(share, LARGEST_BATCH, LONGEST_LINE_IN_VALUES * maxValueBytes);
-  }
+  constructor(private readonly budget: MemoryBudget) {}
 
   onApplicationShutdown(): void {
     clearInterval(this.checker);
   }
 
-  /** The whole body. @throws DatabaseError `body-too-large`, `value-too-large`, `busy`, `request-timeout` */
+  /** Returns the whole body. @throws DatabaseError `body-too-large`, `value-too-large`, `busy`, `request-timeout` */
   async read(request: IncomingMessage, response: ServerResponse, limit: BodyLimit): Promise<Buffer> {
     const announced = Number(request.headers['content-length'] ?? 0);
     if (announced > limit.bytes) throw tooLarge(limit);
     const chunks: Buffer[] = [];
     let received = 0;
     let held = announced;
-    this.claim(announced);
+    this.budget.claim(announced);
     try {
       await this.receive(request, response, (chunk) => {
         received += chunk.length;
         if (received > limit.bytes) throw tooLarge(limit);
         if (received > held) {
-          this.claim(received - held);
+          this.budget.claim(received - held);
           held = received;
         }
         chunks.push(chunk);
       });
     } finally {
-      this.held -= held;
+      this.budget.release(held);
     }
     return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, received);
   }
@@ -119,27 +108,6 @@ export class BodyReader implements OnApplicationShutdown {
         (error: DatabaseError) => upload.cut(error),
       );
     });
-  }
-
-  /** Holds `bytes` of the budget for something that is not a body itself, such as a line of one. */
-  claim(bytes: number): void {
-    if (this.tryClaim(bytes)) return;
-    throw new DatabaseError(
-      'busy',
-      `The server has no room for this body: all at once may take ${this.budget} bytes. Try again.`,
-      { limit: this.budget, setting: 'MAX_VALUE_BYTES' },
-    );
-  }
-
-  /** The same where one can do without: answers whether there was room. */
-  tryClaim(bytes: number): boolean {
-    if (this.held + bytes > this.budget) return false;
-    this.held += bytes;
-    return true;
-  }
-
-  release(bytes: number): void {
-    this.held -= bytes;
   }
 
   private receive(

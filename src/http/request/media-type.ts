@@ -3,6 +3,8 @@ import type { IncomingMessage } from 'node:http';
 import { DatabaseError } from '../../errors.js';
 import { TEXT } from '../../storage/entry.js';
 
+/** The one type of patch that is taken (RFC 7396). */
+export const MERGE_PATCH = 'application/merge-patch+json';
 const CONTENT_TYPE = 'content-type';
 const BINARY = 'application/octet-stream';
 const FORM = 'application/x-www-form-urlencoded';

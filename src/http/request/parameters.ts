@@ -2,7 +2,7 @@ import { MAX_DURATION, parseDuration } from '../../config/duration.js';
 import { DatabaseError } from '../../errors.js';
 import { MAX_KEY_BYTES } from '../../storage/entry.js';
 import type { Expiry } from '../../storage/operation.js';
-import { decodeEscapes, ESCAPES } from './percent-encoding.js';
+import { decodeForm, ESCAPES } from './percent-encoding.js';
 
 /** Only this one may be given empty: it then means every key. */
 const MAY_BE_EMPTY = 'prefix';
@@ -21,18 +21,6 @@ export class Parameters {
     const mark = url.indexOf('?');
     if (mark < 0 || mark === url.length - 1) return;
     for (const pair of url.slice(mark + 1).split('&')) this.add(pair);
-  }
-
-  /** Whether a URL's query names a parameter, before it is known which are allowed beside it. */
-  static names(url: string, name: string): boolean {
-    const mark = url.indexOf('?');
-    return (
-      mark >= 0 &&
-      url
-        .slice(mark + 1)
-        .split('&')
-        .some((pair) => pair === name || pair.startsWith(`${name}=`))
-    );
   }
 
   [Symbol.iterator](): Iterator<[string, string]> {
@@ -71,8 +59,8 @@ export class Parameters {
 
   private add(pair: string): void {
     const equals = pair.indexOf('=');
-    const name = decode(equals < 0 ? pair : pair.slice(0, equals));
-    const value = equals < 0 ? '' : decode(pair.slice(equals + 1));
+    const name = decodeForm(equals < 0 ? pair : pair.slice(0, equals));
+    const value = equals < 0 ? '' : decodeForm(pair.slice(equals + 1));
     if (name === undefined || value === undefined)
       throw this.refuse(`The query has a malformed escape. ${ESCAPES}`);
     if (!this.known.includes(name))
@@ -91,10 +79,6 @@ export class Parameters {
     if (known.length === 0) return 'It takes no parameters.';
     return `It takes ${known.length === 1 ? 'only ' : ''}${oneOf(known, 'and')}.`;
   }
-}
-
-function decode(text: string): string | undefined {
-  return decodeEscapes(text.replaceAll('+', ' '));
 }
 
 /** Names as a sentence lists them: `a`, `b` or `c`. */

@@ -1,5 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type express from 'express';
+import { answerOptions, refuseMethod } from '../answer/answer.js';
+import { ACCEPT_PATCH } from '../answer/error-status.js';
+import { METHODS } from '../gate/cors.js';
+import { writesOnGet } from '../gate/cross-site.js';
 
 type ExpressApp = ReturnType<typeof express>;
 type Handler = (request: IncomingMessage, response: ServerResponse, next: () => void) => unknown;
@@ -12,25 +16,26 @@ interface Layer {
   };
 }
 
-/** `/get`, and `/kv/{*key}`, which stands for everything behind `/kv/`. */
+/** `/get`, and `/kv/{*key}`, which stands for every path that begins with `/kv/` and goes on. */
 const FINDABLE = /^(\/[\w./-]*)(\{\*\w+\})?$/;
 const LITERAL_START = /^[\w./-]*/;
-const ANY = 'ANY';
+const PATH_END = /[?#]/;
 
 /**
- * The routes that need no search.
+ * The routes of the application, and the methods that each path has.
  *
- * Problem: Express walks its list of layers for every request, 5 µs even when the first route is the one. Design: a
- * route with a literal path, or one with a star at its end, that stands before every middleware and behind no pattern
- * that could match the same paths is the first to match whatever else the list holds, so a map finds it; all others stay
- * with Express. Nest's own pipeline is inside the handler and runs
- * either way. What Express adds to a request it routes (`originalUrl`, `params`, `res.locals`) is not there.
+ * Problem: Express walks its list of layers for every request, 5 µs even when the first route is the one; and it knows no
+ * 405. Design: a route with a literal path, or one with a star at its end, that stands before every middleware and after
+ * no pattern that could match the same paths is the first to match whatever else the list holds, so a map finds it.
+ * The map knows every method of a path, so it also answers OPTIONS and refuses other methods with 405: `Allow` is never
+ * wrong. All other routes stay with Express, and so does what is not found. Nest's own pipeline is inside the handler and
+ * runs either way. What Express adds to a request it routes (`originalUrl`, `params`, `res.locals`) is not there.
  */
 export class RouteTable {
-  private readonly byPath = new Map<string, Map<string, Handler>>();
-  private readonly byPrefix: { prefix: string; methods: Map<string, Handler> }[] = [];
+  private readonly byPath = new Map<string, Route>();
+  private readonly byPrefix: { readonly prefix: string; readonly route: Route }[] = [];
 
-  /** Of an application all of whose routes are registered. */
+  /** @param app with all its routes registered */
   constructor(app: ExpressApp) {
     const shadows: string[] = [];
     // The first layer is the adapter's own, for hooks that nothing here sets.
@@ -41,42 +46,63 @@ export class RouteTable {
         shadows.push(LITERAL_START.exec(route.path)![0]);
         continue;
       }
-      const methods = star ? this.methodsBehind(path) : this.methodsAt(path);
-      for (const { method, handle } of route.stack) add(methods, method?.toUpperCase() ?? ANY, handle);
+      const found = star ? this.routeAfter(path) : this.routeAt(path);
+      for (const { method, handle } of route.stack) found.add(method!.toUpperCase(), handle);
     }
   }
 
-  /** The handler that Express would call first, or undefined if only Express can tell. */
+  /** Returns what answers the request; undefined if only Express can tell. */
   find(method: string, url: string): Handler | undefined {
     const query = url.indexOf('?');
     const path = query < 0 ? url : url.slice(0, query);
-    const methods = this.byPath.get(path) ?? this.behind(path);
-    return methods && (methods.get(method) ?? methods.get(ANY));
+    const route =
+      this.byPath.get(path) ?? this.prefixed(path) ?? this.byPath.get(path.split(PATH_END, 1)[0]!);
+    return route?.handlerOf(method);
   }
 
-  private behind(path: string): Map<string, Handler> | undefined {
-    for (const { prefix, methods } of this.byPrefix) {
-      if (path.startsWith(prefix)) return methods;
+  private prefixed(path: string): Route | undefined {
+    for (const { prefix, route } of this.byPrefix) {
+      if (path.startsWith(prefix)) return route;
     }
     return undefined;
   }
 
-  private methodsAt(path: string): Map<string, Handler> {
-    let methods = this.byPath.get(path);
-    if (!methods) this.byPath.set(path, (methods = new Map()));
-    return methods;
+  private routeAt(path: string): Route {
+    let route = this.byPath.get(path);
+    if (!route) this.byPath.set(path, (route = new Route(writesOnGet(path))));
+    return route;
   }
 
-  private methodsBehind(prefix: string): Map<string, Handler> {
+  private routeAfter(prefix: string): Route {
     let found = this.byPrefix.find((candidate) => candidate.prefix === prefix);
-    if (!found) this.byPrefix.push((found = { prefix, methods: new Map() }));
-    return found.methods;
+    if (!found) this.byPrefix.push((found = { prefix, route: new Route(false) }));
+    return found.route;
   }
 }
 
-/** The first registered wins, and GET answers HEAD too. */
-function add(methods: Map<string, Handler>, method: string, handler: Handler): void {
-  if (methods.has(ANY)) return;
-  if (!methods.has(method)) methods.set(method, handler);
-  if (method === 'GET' && !methods.has('HEAD')) methods.set('HEAD', handler);
+/** The methods of one path. */
+class Route {
+  private readonly handlers = new Map<string, Handler>();
+
+  /** @param writesOnGet then HEAD, which answers as GET does, would write too */
+  constructor(private readonly writesOnGet: boolean) {}
+
+  /** The first registered wins. */
+  add(method: string, handler: Handler): void {
+    if (!this.handlers.has(method)) this.handlers.set(method, handler);
+    if (method === 'GET' && !this.writesOnGet) this.add('HEAD', handler);
+  }
+
+  handlerOf(method: string): Handler {
+    return this.handlers.get(method) ?? (method === 'OPTIONS' ? this.list : this.refuse);
+  }
+
+  private get allow(): string {
+    return METHODS.filter((method) => method === 'OPTIONS' || this.handlers.has(method)).join(', ');
+  }
+
+  private readonly list: Handler = (_request, response) =>
+    answerOptions(response, this.allow, this.handlers.has('PATCH') ? ACCEPT_PATCH : []);
+
+  private readonly refuse: Handler = (request, response) => refuseMethod(request, response, this.allow);
 }

@@ -1,9 +1,9 @@
-import { All, Controller, Post, Req, Res } from '@nestjs/common';
+import { Controller, Post, Req, Res } from '@nestjs/common';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { AppConfig } from '../../config/app-config.js';
 import { DatabaseError, MissingKeyError } from '../../errors.js';
-import { answerOptions, answerPassing, problemOf, refuseMethod } from '../../http/answer/answer.js';
-import { Documented, Undocumented } from '../../http/answer/documented.js';
+import { answerPassing, problemOf } from '../../http/answer/answer.js';
+import { Documented } from '../../http/answer/documented.js';
 import { BodyReader } from '../../http/request/body-reader.js';
 import { STATUS_OF } from '../../http/answer/error-status.js';
 import type { BatchOperation, Outcome } from '../../storage/operation.js';
@@ -18,7 +18,6 @@ import { refuseConditions } from '../../http/request/preconditions.js';
 const docs = () => import('./batch.openapi.js');
 
 const LIMIT = { bytes: 16 * 2 ** 20, what: 'A batch' };
-const ALLOW = 'POST, OPTIONS';
 const TYPES = ['application/json', 'application/x-www-form-urlencoded', 'text/plain'];
 
 /** `/batch`: many operations in one request, all or nothing or one after the other. */
@@ -44,13 +43,6 @@ export class BatchController {
     const outcomes = await this.database.batch(operations, atomic);
     const results = outcomes.map((outcome, index) => resultJson(operations[index]!, outcome));
     answerPassing(response, 200, `{"results":[${results.join(',')}]}`);
-  }
-
-  @All()
-  @Undocumented()
-  otherMethod(@Req() request: IncomingMessage, @Res() response: ServerResponse): void {
-    if (request.method === 'OPTIONS') answerOptions(response, ALLOW);
-    else refuseMethod(request, response, ALLOW);
   }
 }
 

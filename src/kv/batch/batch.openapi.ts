@@ -1,8 +1,7 @@
 import { applyDecorators } from '@nestjs/common';
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
-import { described } from '../entry/entry.openapi.js';
 import { ENTRY, KEY, TAG, TTL, VALUE } from '../schemas.js';
-import { about } from '../../http/answer/about.openapi.js';
+import { describeOperation, jsonAnswer, WRITE_ERRORS } from '../../http/answer/operation.openapi.js';
 
 /* What the doc comment of BatchController cannot say: the operations of a batch and their results. */
 
@@ -122,16 +121,29 @@ export function DescribeBatch(): MethodDecorator {
     ApiOperation({
       requestBody: { required: true, content: { 'application/json': { schema: BATCH, example: { ops } } } },
     }),
-    described(200, 'What each operation came to.', RESULTS, { results }),
-    about(
-      'Does many operations',
-      'In order, each seeing the effects of those before. If atomic, the first that fails undoes all: the answer is its problem, with its `index`. Of members with the same name the last counts.',
-      {
-        400: 'The batch or an operation is malformed.',
-        409: 'Atomic, and the value to count is no integer, or the sum no 64-bit one.',
-        412: 'Atomic, and a condition does not hold.',
-        413: 'More than 1000 operations, or than 16 MiB in or out, or a value larger than MAX_VALUE_BYTES.',
-      },
-    ),
+    jsonAnswer(200, 'What each operation came to.', RESULTS, { results }),
+    describeOperation({
+      id: 'batch',
+      summary: 'Does many operations',
+      description:
+        'In order, each seeing the effects of those before. If atomic, the first that fails undoes all: the answer is ' +
+        'its problem, with its `index`. Of members with the same name the last counts.',
+      errors: [
+        ...WRITE_ERRORS,
+        'invalid-parameter',
+        'invalid-key',
+        'invalid-type',
+        'invalid-json',
+        'invalid-condition',
+        'invalid-batch',
+        'precondition-failed',
+        'value-too-large',
+        'body-too-large',
+        'unsupported-type',
+        'not-an-integer',
+        'integer-overflow',
+        'cross-slot',
+      ],
+    }),
   );
 }

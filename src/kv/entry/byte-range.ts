@@ -14,7 +14,8 @@ export interface ByteRange {
  * @throws DatabaseError `range-not-satisfiable`
  */
 export function rangeOf(headers: IncomingHttpHeaders, entry: Entry): ByteRange | undefined {
-  const match = /^bytes=\s*(?:([0-9]+)-([0-9]*)|-([0-9]+))\s*$/i.exec(headers.range ?? '');
+  if (headers.range === undefined) return undefined;
+  const match = /^bytes=\s*(?:([0-9]+)-([0-9]*)|-([0-9]+))\s*$/i.exec(headers.range);
   if (!match || !ifRangeHolds(headers['if-range'], entry)) return undefined;
   const [, from, to, suffix] = match;
   const end = entry.size - 1;

@@ -1,69 +1,157 @@
-import { All, Controller, Delete, Get, Patch, Put, Req, Res } from '@nestjs/common';
+import { Controller, Delete, Get, Patch, Put, Req, Res } from '@nestjs/common';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { Documented, Undocumented } from '../../http/answer/documented.js';
-import { EntryEndpoint } from './entry.endpoint.js';
+import { AppConfig } from '../../config/app-config.js';
+import { DatabaseError, MissingKeyError } from '../../errors.js';
+import { answerEmpty, hasBody } from '../../http/answer/answer.js';
+import { Documented } from '../../http/answer/documented.js';
+import { BodyReader } from '../../http/request/body-reader.js';
+import { contentTypeOf, essenceOf, MERGE_PATCH, storedType } from '../../http/request/media-type.js';
+import { parseInt64, Parameters, parseTtl } from '../../http/request/parameters.js';
+import { conditionOf, writeConditionOf } from '../../http/request/preconditions.js';
+import { parseJson } from '../../http/request/strict-json.js';
+import { evaluate } from '../../storage/condition.js';
+import type { Entry } from '../../storage/entry.js';
+import { DatabaseService } from '../database.service.js';
 import { checkKey, keyOfPath } from '../key.js';
-import { Parameters } from '../../http/request/parameters.js';
-import { wantsEvents, WatchEndpoint } from '../watch/watch.endpoint.js';
+import { waitOf, wantsEvents, WatchEndpoint } from '../watch/watch.endpoint.js';
+import { answerDescription, answerEntry, answerNewValue } from './entry-answer.js';
+import { mergePatch } from './merge-patch.js';
 
 /** Loaded when somebody asks for the document. */
 const docs = () => import('./entry.openapi.js');
 
-/** `/kv/{key}`: one entry. The key is everything behind `/kv/`, slashes included; nothing behind it is no key. */
-@Controller()
-export class EntriesController {
+/**
+ * `/kv/{key}`: one entry. The key is everything after `/kv/`, slashes included. `/kv?key={key}` arrives here too, in this
+ * spelling (key.ts).
+ */
+@Controller('kv/{*key}')
+export class EntryController {
   constructor(
-    private readonly entry: EntryEndpoint,
+    private readonly database: DatabaseService,
+    private readonly bodies: BodyReader,
     private readonly watch: WatchEndpoint,
+    private readonly config: AppConfig,
   ) {}
 
   /** Reads one entry. */
-  @Get('kv/{*key}')
-  @Documented(docs, 'DescribeEntryGet')
+  @Get()
+  @Documented(docs, 'DescribeGet')
   get(@Req() request: IncomingMessage, @Res() response: ServerResponse): void | Promise<void> {
     const key = keyOfPath(request.url!);
-    if (wantsEvents(request)) {
-      checkKey(key);
-      return this.watch.stream(request, response, { key }, this.parameters(request, ['since']).get('since'));
-    }
-    this.parameters(request, []);
-    return this.entry.get(request, response, key);
+    if (wantsEvents(request)) return this.follow(request, response, key);
+    parametersOf(request, []);
+    const wait = waitOf(request);
+    if (wait !== undefined) return this.getWhenNew(request, response, key, wait);
+    const entry = this.database.get(key);
+    if (entry instanceof Promise) return entry.then((found) => answerEntry(request, response, found));
+    answerEntry(request, response, entry);
   }
 
   /** Stores one entry. */
-  @Put('kv/{*key}')
-  @Documented(docs, 'DescribeEntryPut')
-  put(@Req() request: IncomingMessage, @Res() response: ServerResponse): Promise<void> {
-    return this.entry.put(request, response, keyOfPath(request.url!), this.parameters(request, ['ttl']));
+  @Put()
+  @Documented(docs, 'DescribePut')
+  async put(@Req() request: IncomingMessage, @Res() response: ServerResponse): Promise<void> {
+    const key = keyOfPath(request.url!);
+    const ttl = parametersOf(request, ['ttl']).get('ttl');
+    const expiry = ttl === undefined ? 'never' : parseTtl(ttl);
+    const condition = writeConditionOf(request.headers);
+    refusePart(request);
+    const given = contentTypeOf(request);
+    const value = await this.readValue(request, response);
+    const type = storedType(given, value);
+    if (essenceOf(type) === 'application/json') parseJson(value, 'The value');
+    answerDescription(response, await this.database.put(key, value, type, expiry, condition));
   }
 
   /** Counts, edits JSON, or changes when an entry ends. */
-  @Patch('kv/{*key}')
-  @Documented(docs, 'DescribeEntryPatch')
-  patch(@Req() request: IncomingMessage, @Res() response: ServerResponse): Promise<void> {
-    return this.entry.patch(
-      request,
-      response,
-      keyOfPath(request.url!),
-      this.parameters(request, ['incr', 'ttl']),
-    );
+  @Patch()
+  @Documented(docs, 'DescribePatch')
+  async patch(@Req() request: IncomingMessage, @Res() response: ServerResponse): Promise<void> {
+    const key = keyOfPath(request.url!);
+    const parameters = parametersOf(request, ['incr', 'ttl']);
+    const condition = writeConditionOf(request.headers);
+    const incr = parameters.get('incr');
+    const ttl = parameters.get('ttl');
+    if (hasBody(request)) {
+      if (incr !== undefined || ttl !== undefined)
+        throw invalid('A PATCH takes either `incr` or `ttl`, or a merge patch as its body, not both.');
+      const change = await this.readPatch(request, response);
+      answerNewValue(response, await this.database.edit(key, change, condition));
+    } else if (incr !== undefined) {
+      const expiry = ttl === undefined ? 'never' : parseTtl(ttl);
+      const by = parseInt64('incr', incr);
+      answerNewValue(response, await this.database.increment(key, by, expiry, condition));
+    } else if (ttl !== undefined) {
+      answerDescription(response, await this.database.touch(key, parseTtl(ttl), condition));
+    } else {
+      throw invalid('A PATCH needs `incr`, `ttl`, or a merge patch as its body.');
+    }
   }
 
   /** Deletes one entry. */
-  @Delete('kv/{*key}')
-  @Documented(docs, 'DescribeEntryDelete')
-  delete(@Req() request: IncomingMessage, @Res() response: ServerResponse): Promise<void> {
-    this.parameters(request, []);
-    return this.entry.delete(request, response, keyOfPath(request.url!));
+  @Delete()
+  @Documented(docs, 'DescribeDelete')
+  async delete(@Req() request: IncomingMessage, @Res() response: ServerResponse): Promise<void> {
+    parametersOf(request, []);
+    await this.database.delete(keyOfPath(request.url!), writeConditionOf(request.headers));
+    answerEmpty(response, 204);
   }
 
-  @All('kv/{*key}')
-  @Undocumented()
-  otherMethod(@Req() request: IncomingMessage, @Res() response: ServerResponse): void {
-    this.entry.otherMethod(request, response);
+  private follow(request: IncomingMessage, response: ServerResponse, key: string): Promise<void> {
+    checkKey(key);
+    const since = parametersOf(request, ['since']).get('since');
+    return this.watch.stream(request, response, { key }, since);
   }
 
-  private parameters(request: IncomingMessage, known: readonly string[]): Parameters {
-    return new Parameters(request.url!, known);
+  /** Holds the answer while the client knows it: while it would be 304, or, without If-None-Match, while it would be 404. */
+  private async getWhenNew(
+    request: IncomingMessage,
+    response: ServerResponse,
+    key: string,
+    wait: number,
+  ): Promise<void> {
+    const condition = conditionOf(request.headers);
+    const isKnown = (entry: Entry | undefined) =>
+      condition?.ifNoneMatch === undefined
+        ? entry === undefined
+        : entry !== undefined && evaluate(condition, entry) === 'known';
+    const read = () => this.database.find(key);
+    const entry = await this.watch.hold(response, { key }, wait, read, isKnown);
+    if (!entry) throw new MissingKeyError(key);
+    // Dates have whole seconds, too coarse to wait by: what a date alone says to be known is answered at once.
+    if (condition && !condition.ifNoneMatch && evaluate(condition, entry) === 'known')
+      response.removeHeader('Preference-Applied');
+    answerEntry(request, response, entry);
   }
+
+  private readValue(request: IncomingMessage, response: ServerResponse): Promise<Buffer> {
+    const bytes = this.config.maxValueBytes;
+    return this.bodies.read(request, response, { bytes, what: 'A value', setting: 'MAX_VALUE_BYTES' });
+  }
+
+  private async readPatch(
+    request: IncomingMessage,
+    response: ServerResponse,
+  ): Promise<(entry: Entry) => Buffer> {
+    if (essenceOf(contentTypeOf(request) ?? '') !== MERGE_PATCH) {
+      const detail = `The body of a PATCH must be a merge patch, ${MERGE_PATCH}.`;
+      throw new DatabaseError('unsupported-type', detail);
+    }
+    return mergePatch(await this.readValue(request, response));
+  }
+}
+
+function parametersOf(request: IncomingMessage, known: readonly string[]): Parameters {
+  return new Parameters(request.url!, known);
+}
+
+/** A value is replaced as a whole (RFC 9110, 14.5). */
+function refusePart({ headers }: IncomingMessage): void {
+  if (headers['content-range'] === undefined) return;
+  const detail = 'A PUT replaces the whole value: send all of it, without Content-Range.';
+  throw new DatabaseError('malformed-request', detail);
+}
+
+function invalid(detail: string): DatabaseError {
+  return new DatabaseError('invalid-parameter', detail);
 }

@@ -4,6 +4,7 @@ import { Injectable } from '@nestjs/common';
 import { AppConfig } from '../../config/app-config.js';
 import { DatabaseError, type ErrorCode } from '../../errors.js';
 import { BodyReader } from '../../http/request/body-reader.js';
+import { MemoryBudget } from '../../http/request/memory-budget.js';
 import type { BatchOperation, Outcome } from '../../storage/operation.js';
 import { DatabaseService } from '../database.service.js';
 import { parseLine, type Closing, type ImportMode, type Put } from './import-line.js';
@@ -40,6 +41,7 @@ export class Importer {
   constructor(
     private readonly database: DatabaseService,
     private readonly bodies: BodyReader,
+    private readonly budget: MemoryBudget,
     private readonly config: AppConfig,
   ) {}
 
@@ -54,9 +56,9 @@ export class Importer {
     if (essence !== FORM && !TYPES.includes(essence)) {
       throw new DatabaseError('unsupported-type', 'An import must be sent as application/x-ndjson.');
     }
-    const run = new ImportRun(this.database, this.bodies, this.config.maxValueBytes, mode, dryRun);
+    const run = new ImportRun(this.database, this.budget, this.config.maxValueBytes, mode, dryRun);
     const most = longestLine(this.config.maxValueBytes);
-    const lines = new LineSplitter(most, this.bodies, (line, complete) => run.take(line, complete));
+    const lines = new LineSplitter(most, this.budget, (line, complete) => run.take(line, complete));
     try {
       await this.bodies.stream(request, response, (chunk) => {
         lines.push(chunk);
@@ -102,12 +104,12 @@ class ImportRun {
 
   constructor(
     private readonly database: DatabaseService,
-    bodies: BodyReader,
+    budget: MemoryBudget,
     private readonly maxValueBytes: number,
     private readonly mode: ImportMode,
     private readonly dryRun: boolean,
   ) {
-    this.gathered = new SortedPuts(bodies);
+    this.gathered = new SortedPuts(budget);
   }
 
   /** One line with its end, or null for one that is too long. */

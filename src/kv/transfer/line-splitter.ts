@@ -1,4 +1,4 @@
-import type { BodyReader } from '../../http/request/body-reader.js';
+import type { MemoryBudget } from '../../http/request/memory-budget.js';
 
 const NEWLINE = 0x0a;
 
@@ -11,7 +11,7 @@ export class LineSplitter {
   /** @param take gets each line, or null in place of one longer than `maxBytes`; `complete` is false without new line */
   constructor(
     private readonly maxBytes: number,
-    private readonly budget: BodyReader,
+    private readonly budget: MemoryBudget,
     private readonly take: (line: Buffer | null, complete: boolean) => void,
   ) {}
 

@@ -1,4 +1,4 @@
-import type { BodyReader } from '../../http/request/body-reader.js';
+import type { MemoryBudget } from '../../http/request/memory-budget.js';
 import { inByteOrder } from './byte-order.js';
 import type { Put } from './import-line.js';
 
@@ -38,7 +38,7 @@ export class SortedPuts {
   private claimed = 0;
   private since = 0;
 
-  constructor(private readonly budget: BodyReader) {}
+  constructor(private readonly budget: MemoryBudget) {}
 
   add(put: Put, line: number): void {
     const { key, value, type, expiry } = put;

@@ -15,9 +15,9 @@ export interface RawCase {
 export const MALFORMED: RawCase[] = [
   { input: 'an empty Host', bytes: lines(SET, 'Host:'), status: [400, 421] },
   { input: 'no Host', bytes: lines(SET), status: [400, 421] },
-  { input: 'two AllowedHosts', bytes: lines(SET, HOST, HOST), status: [400] },
+  { input: 'two Hosts', bytes: lines(SET, HOST, HOST), status: [400] },
   {
-    input: 'two AllowedHosts, the second foreign',
+    input: 'two Hosts, the second foreign',
     bytes: lines(SET, HOST, 'host: evil.example'),
     status: [400],
   },

@@ -52,26 +52,26 @@ function example(id: string, change: Partial<Call> = {}, query = ''): Call {
 
 describe('an answer that takes a certain state or size is documented', () => {
   const cases: [status: number, operation: string, change: Partial<Call>, query?: string][] = [
-    [206, 'entries_get', { headers: { Range: 'bytes=0-1' } }],
-    [416, 'entries_get', { headers: { Range: 'bytes=9999-' } }],
-    [304, 'entries_get', { headers: { 'If-None-Match': '*' } }],
-    [412, 'entries_get', { headers: { 'If-Match': '"x"' } }],
-    [304, 'entries_get_head', { headers: { 'If-None-Match': '*' } }],
-    [200, 'ranges_get', {}, '&limit=1&count=true&values=true'],
-    [304, 'ranges_get', { headers: { 'If-None-Match': '*' } }],
-    [412, 'entries_put', { headers: { 'If-None-Match': '*' } }],
-    [413, 'entries_put', { body: 'x'.repeat(1001) }],
-    [413, 'batch_run', { body: JSON.stringify({ ops: Array(1001).fill({ op: 'get', key: 'x' }) }) }],
-    [409, 'batch_run', { body: '{"ops":[{"op":"incr","key":"example/ada"}]}' }],
-    [400, 'batch_run', { body: '{"ops":[{"op":"get","key":""}]}' }],
-    [200, 'batch_run', { body: '{"atomic":false,"ops":[{"op":"get","key":"example/none"}]}' }],
-    [200, 'entries_patch', { body: undefined }, '?ttl=1h'],
-    [409, 'entries_patch', { body: undefined }, '?incr=1'],
-    [200, 'ranges_import', { body: '{"key":"example/late"}\n' }],
-    [400, 'ranges_import', { body: '{"end":true,"count":1,"sha256":""}\n' }],
+    [206, 'getEntry', { headers: { Range: 'bytes=0-1' } }],
+    [416, 'getEntry', { headers: { Range: 'bytes=9999-' } }],
+    [304, 'getEntry', { headers: { 'If-None-Match': '*' } }],
+    [412, 'getEntry', { headers: { 'If-Match': '"x"' } }],
+    [304, 'getEntryHeaders', { headers: { 'If-None-Match': '*' } }],
+    [200, 'listEntries', {}, '&limit=1&count=true&values=true'],
+    [304, 'listEntries', { headers: { 'If-None-Match': '*' } }],
+    [412, 'putEntry', { headers: { 'If-None-Match': '*' } }],
+    [413, 'putEntry', { body: 'x'.repeat(1001) }],
+    [413, 'batch', { body: JSON.stringify({ ops: Array(1001).fill({ op: 'get', key: 'x' }) }) }],
+    [409, 'batch', { body: '{"ops":[{"op":"incr","key":"example/ada"}]}' }],
+    [400, 'batch', { body: '{"ops":[{"op":"get","key":""}]}' }],
+    [200, 'batch', { body: '{"atomic":false,"ops":[{"op":"get","key":"example/none"}]}' }],
+    [200, 'patchEntry', { body: undefined }, '?ttl=1h'],
+    [409, 'patchEntry', { body: undefined }, '?incr=1'],
+    [200, 'importEntries', { body: '{"key":"example/late"}\n' }],
+    [400, 'importEntries', { body: '{"end":true,"count":1,"sha256":""}\n' }],
   ];
   test.each(cases)('%i %s', async (status, id, change, query = '') => {
-    await contract.check(example('entries_put'));
+    await contract.check(example('putEntry'));
     expect((await contract.check(example(id, change, query))).status).toBe(status);
   });
 });

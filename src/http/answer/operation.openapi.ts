@@ -1,0 +1,62 @@
+import { applyDecorators } from '@nestjs/common';
+import { ApiExtension, ApiOperation, ApiResponse } from '@nestjs/swagger';
+import type { ErrorCode } from '../../errors.js';
+
+/** Holds the error codes of an operation until the document is built, which makes responses of them. */
+export const ERRORS_EXTENSION = 'x-errors';
+/** Holds the path on which an operation takes its path parameter as a query parameter instead. */
+export const TWIN_EXTENSION = 'x-twin';
+
+/** Every request may meet these, whatever it asks for. */
+export const COMMON_ERRORS: readonly ErrorCode[] = [
+  'malformed-request',
+  'headers-too-large',
+  'request-timeout',
+  'expectation-failed',
+  'unsupported-encoding',
+  'misdirected-host',
+  'stopping',
+  'internal',
+];
+
+/** Operations that read the store may answer these, */
+export const READ_ERRORS: readonly ErrorCode[] = ['busy', 'unavailable', 'corrupt'];
+/** and those that write to it these. */
+export const WRITE_ERRORS: readonly ErrorCode[] = [
+  ...READ_ERRORS,
+  'cross-site',
+  'outcome-unknown',
+  'disk-full',
+];
+
+/** What an operation is called and does, and which errors it may answer beside the common ones. */
+export interface OperationText {
+  /** Its name in generated clients. */
+  readonly id: string;
+  readonly summary: string;
+  readonly description?: string;
+  readonly errors: readonly ErrorCode[];
+  /** The path that takes the key of this operation in its query. */
+  readonly twin?: string;
+}
+
+/** Documents an operation. Status, sentence and example of its errors come from the table of errors. */
+export function describeOperation(text: OperationText): MethodDecorator {
+  const { id, summary, description, errors, twin } = text;
+  return applyDecorators(
+    ApiOperation({ operationId: id, summary, ...(description && { description }) }),
+    ApiExtension(ERRORS_EXTENSION, errors),
+    ...(twin ? [ApiExtension(TWIN_EXTENSION, twin)] : []),
+  );
+}
+
+/** Documents an answer of JSON. */
+export function jsonAnswer(
+  status: number,
+  description: string,
+  schema: object,
+  example: unknown,
+  headers = {},
+): MethodDecorator {
+  return ApiResponse({ status, description, content: { 'application/json': { schema, example } }, headers });
+}

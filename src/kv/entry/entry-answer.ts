@@ -1,0 +1,52 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { DatabaseError } from '../../errors.js';
+import { answerEmpty, answerJson, answerValue, vary } from '../../http/answer/answer.js';
+import { conditionOf } from '../../http/request/preconditions.js';
+import { evaluate } from '../../storage/condition.js';
+import type { Entry } from '../../storage/entry.js';
+import type { Written } from '../database.service.js';
+import { describe, httpDate, timestamp } from '../entry-json.js';
+import { pathOf } from '../key.js';
+import { rangeOf } from './byte-range.js';
+
+/** Answers a read of a stored entry: its conditions, then its range, in the order of RFC 9110, 13.2.2. */
+export function answerEntry(request: IncomingMessage, response: ServerResponse, entry: Entry): void {
+  const { headers, method } = request;
+  const condition = conditionOf(headers);
+  const verdict = condition ? evaluate(condition, entry) : 'holds';
+  if (verdict === 'failed') {
+    const detail = `The condition does not hold for the key \`${entry.key}\`: its tag is "${entry.etag}".`;
+    throw new DatabaseError('precondition-failed', detail, { etag: entry.etag });
+  }
+  const about = [...headersOf(entry), ...vary(response)];
+  if (verdict === 'known') return answerEmpty(response, 304, about);
+  const range = method === 'GET' ? rangeOf(headers, entry) : undefined;
+  about.push('Content-Type', entry.type, 'Accept-Ranges', 'bytes');
+  if (!range) return answerValue(response, 200, entry.value, about);
+  about.push('Content-Range', `bytes ${range.first}-${range.last}/${entry.size}`);
+  answerValue(response, 206, entry.value.subarray(range.first, range.last + 1), about);
+}
+
+/** Answers a write with the description of the entry. */
+export function answerDescription(response: ServerResponse, written: Written): void {
+  answerJson(response, written.created ? 201 : 200, describe(written.entry), headersOfWrite(written));
+}
+
+/** Answers a write with the new value. */
+export function answerNewValue(response: ServerResponse, written: Written): void {
+  const { created, entry } = written;
+  const headers = [...headersOfWrite(written), 'Content-Type', entry.type];
+  answerValue(response, created ? 201 : 200, entry.value, headers);
+}
+
+function headersOf(entry: Entry): string[] {
+  const headers = ['ETag', `"${entry.etag}"`, 'Last-Modified', httpDate(entry.modified)];
+  if (entry.expires !== 0) headers.push('KV-Expires', timestamp(entry.expires));
+  return headers;
+}
+
+function headersOfWrite({ created, entry }: Written): string[] {
+  const headers = headersOf(entry);
+  if (created) headers.push('Location', pathOf(entry.key));
+  return headers;
+}
