@@ -10,7 +10,7 @@ export class DatabaseErrorFilter implements ExceptionFilter<DatabaseError> {
 
   catch(error: DatabaseError, host: ArgumentsHost): void {
     const { cause } = error;
-    if (cause !== undefined) this.logger.error(cause instanceof Error ? cause.stack : String(cause));
+    if (cause !== undefined) this.logger.error(cause instanceof Error ? cause.stack : JSON.stringify(cause));
     answerError(host.switchToHttp().getResponse<Response>(), error);
   }
 }
