@@ -1,10 +1,10 @@
 /**
- * The database's own time, which never runs backwards.
+ * Tells the time of a database, which never runs backwards.
  *
- * Problem: expiry compares stored times with the wall clock, and the wall clock can be set. Design: now is the larger
- * of the wall clock and the last now plus the monotonic time since. Guarantee: a clock set back brings nothing expired
- * back to life and a TTL of 60 s still lasts 60 s; a jump forward is believed. Engines that persist store the highest
- * now with their commits and hand it to `raise` when they open.
+ * Problem: expiry compares stored times with the wall clock, and somebody may set the wall clock. Design: the time is
+ * the larger of the wall clock and the last time plus the monotonic time since. Guarantee: a clock that is set back
+ * brings no expired entry back, and a TTL of 60 s still lasts 60 s. A jump forward is taken over. Durable engines store
+ * the highest time with their commits and pass it to `raise` when they open.
  */
 export class Clock {
   private base: number;
@@ -18,7 +18,7 @@ export class Clock {
     this.baseAt = this.monotonic();
   }
 
-  /** Milliseconds since 1970, never less than an earlier answer. */
+  /** Returns milliseconds since 1970, never less than it returned before. */
   now(): number {
     const elapsed = this.monotonic() - this.baseAt;
     const expected = this.base + Math.floor(elapsed);
@@ -29,7 +29,7 @@ export class Clock {
     return wall;
   }
 
-  /** Time has been at least `time`: what an earlier process saw. */
+  /** Moves the time forward to `time`, which an earlier process has seen. */
   raise(time: number): void {
     if (time <= this.now()) return;
     this.base = time;

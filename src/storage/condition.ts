@@ -1,24 +1,24 @@
 import type { EntryHeader } from './entry.js';
 
 /**
- * A caller's conditions on the present state of one key, as plain data, so that an engine can decide them inside its
- * write transaction wherever that runs. Tags are without quotes.
+ * Conditions on the current state of one key. They are plain data, so that an engine can decide them inside its write
+ * transaction, wherever that runs. Tags have no quotes, and times are milliseconds since 1970.
  */
 export interface Condition {
-  /** The entry must have one of these tags; `*`: it must exist. Weak tags never match, so they are left out here. */
+  /** The entry must have one of these tags; with `*` it must exist. Weak tags never match, so callers leave them out. */
   readonly ifMatch?: '*' | readonly string[];
-  /** The entry must not have been modified after this, milliseconds. Only looked at without `ifMatch`. */
+  /** The entry must not have been modified after this time. Ignored if there is an `ifMatch`. */
   readonly ifUnmodifiedSince?: number;
-  /** The entry must have none of these tags; `*`: it must not exist. */
+  /** The entry must have none of these tags; with `*` it must not exist. */
   readonly ifNoneMatch?: '*' | readonly string[];
-  /** For reads: not modified after this, milliseconds, is as good as known. Only looked at without `ifNoneMatch`. */
+  /** The entry must have been modified after this time. Ignored if there is an `ifNoneMatch`. */
   readonly ifModifiedSince?: number;
 }
 
-/** `failed` is 412; `known` is a reader's 304. A write treats both as failed. */
+/** The result of a condition. A reader whose condition is `known` has the entry already; for a write it is `failed`. */
 export type Verdict = 'holds' | 'failed' | 'known';
 
-/** Decides a condition in the order of RFC 9110, section 13.2.2. HTTP dates have whole seconds. */
+/** Decides a condition in the order of RFC 9110, section 13.2.2. Times are compared in whole seconds, as HTTP dates. */
 export function evaluate(condition: Condition, current: EntryHeader | undefined): Verdict {
   const { ifMatch, ifUnmodifiedSince, ifNoneMatch, ifModifiedSince } = condition;
   if (ifMatch !== undefined) {

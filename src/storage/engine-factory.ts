@@ -6,13 +6,14 @@ import { parseRedisUrl, REDIS_URL_FORMS } from './redis/cluster-client/redis-url
 import type { RedisSettings } from './redis/engine.js';
 import type { StorageEngine } from './storage-engine.js';
 
-/** What an engine needs to know beside its URL. */
+/** The settings of all engines; each reads its own. */
 export type EngineSettings = LmdbSettings & RedisSettings;
 
 interface Engine {
+  /** The forms of its URL, for error messages. */
   readonly form: string;
   readonly accepts: (url: string) => boolean;
-  /** Loads what the engine needs, so that no server carries the libraries of those it does not use. */
+  /** Imports the engine only here, so that a server does not load the libraries of engines that it does not use. */
   readonly make: (url: string, settings: EngineSettings) => Promise<StorageEngine>;
 }
 
@@ -25,7 +26,7 @@ const redis: Engine = {
   },
 };
 
-/** Every engine by the scheme of its URL. A new engine is one line here and one in the contract tests. */
+/** The engines by the schemes of their URLs. A new engine is one line here and one in the contract tests. */
 const ENGINES: Record<string, Engine> = {
   lmdb: {
     form: 'lmdb:<folder>',
@@ -49,7 +50,7 @@ const ENGINES: Record<string, Engine> = {
 /** The accepted forms of DATABASE_URL, for error messages. */
 export const DATABASE_URL_FORMS = [...new Set(Object.values(ENGINES).map(({ form }) => form))].join(', ');
 
-/** Makes the engine that `url` names; it is not open yet. @throws StartError */
+/** Creates the engine that `url` names, not open yet. @throws StartError if no engine accepts the URL and settings */
 export async function createEngine(url: string, settings: EngineSettings): Promise<StorageEngine> {
   const scheme = schemeOf(url);
   const engine = Object.hasOwn(ENGINES, scheme) ? ENGINES[scheme] : undefined;
@@ -58,12 +59,12 @@ export async function createEngine(url: string, settings: EngineSettings): Promi
     throw new StartError('WAIT_REPLICAS is for databases in Redis. Start the server without it.');
   }
   if ((settings.processes ?? 1) > 1 && engine === ENGINES['memory']) {
-    throw new StartError('A memory: database is of one process only. Start the server without WORKERS.');
+    throw new StartError('A memory: database serves one process only. Start the server without WORKERS.');
   }
   return engine.make(url, settings);
 }
 
-/** The URL as it may be shown: without the password. */
+/** Returns the URL without its password, for logs. */
 export function withoutPassword(url: string): string {
   return url.replace(/^(redis[^/]*:\/\/[^:@/]*):[^@/]*@/, '$1:***@');
 }

@@ -1,28 +1,28 @@
-/** What an engine tells of an entry without its value. Times are milliseconds since 1970, UTC. */
+/** An entry without its value. Times are milliseconds since 1970, UTC. */
 export interface EntryHeader {
   readonly key: string;
-  /** The media type the value was stored with, ready to be sent as a header. */
+  /** Media type of the value, valid as the text of a header. */
   readonly type: string;
   /** Length of the value, bytes. */
   readonly size: number;
   /**
-   * The entry's tag without quotes, `<epoch>-<revision>`. A new one at every change of value, type or expiry; no
-   * two states of any key ever share one. Tags of an engine with `capabilities.orderedTags` sort by age.
+   * The entry's tag without quotes. Every change of value, type or expiry makes a new one, and no two states of any key
+   * ever have the same. Tags of an engine with `capabilities.orderedTags` sort by age.
    */
   readonly etag: string;
   readonly created: number;
   readonly modified: number;
-  /** When the entry stops existing; 0 if it does not. */
+  /** From when on the entry is absent; 0 if it never expires. */
   readonly expires: number;
 }
 
-/** A stored entry. The value's bytes belong to the caller: no engine reuses or changes them. */
+/** A stored entry. The caller owns the bytes of the value: no engine reuses or changes them. */
 export interface Entry extends EntryHeader {
   readonly value: Buffer;
 }
 
-/** The type of values stored as plain text. */
+/** The type of values that are stored as plain text. */
 export const TEXT = 'text/plain; charset=utf-8';
 
-/** Longest key, in bytes of UTF-8. The shortest is 1. */
+/** Length of the longest key, bytes of UTF-8. */
 export const MAX_KEY_BYTES = 1024;

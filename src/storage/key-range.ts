@@ -1,8 +1,6 @@
-/** Bounds and order of keys as their UTF-8 bytes. */
-
 /**
- * The smallest byte string that is greater than every key beginning with `prefix`; undefined if there is none (the
- * empty prefix). UTF-8 has no byte 0xFF, so adding one to the last byte always works.
+ * Returns the smallest byte string that is greater than every key that begins with `prefix`; undefined for the empty
+ * prefix, which has none. UTF-8 has no byte 0xFF, so adding one to the last byte never overflows.
  */
 export function prefixEnd(prefix: string): Buffer | undefined {
   if (prefix === '') return undefined;
@@ -27,7 +25,7 @@ function astralLast(unit: number): number {
   return unit >= 0xd800 && unit <= 0xdfff ? unit + 0x10000 : unit;
 }
 
-/** The group that `delimiter` folds `key` into below `prefix`, or undefined if it stands for itself. */
+/** Returns the name of the group into which `delimiter` folds `key`; undefined if `key` is an item of its own. */
 export function groupOf(key: string, prefix: string, delimiter: string): string | undefined {
   const at = key.indexOf(delimiter, prefix.length);
   return at < 0 ? undefined : key.slice(0, at + delimiter.length);

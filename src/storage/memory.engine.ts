@@ -22,15 +22,16 @@ import {
   type ScanRange,
 } from './storage-engine.js';
 
-const SCAN_CHUNK = 256;
-const MAX_LOGGED = 100_000;
-const MAX_LOGGED_BYTES = 64 * 2 ** 20;
+const SWEEP_EVERY_MS = 500;
+const CHUNK_ENTRIES = 256;
+const MAX_LOG_CHANGES = 100_000;
+const MAX_LOG_BYTES = 64 * 2 ** 20;
 const READ_CHANGES = 1000;
 const READ_BYTES = 256 * 1024;
 
 /**
- * Keeps everything in a Map, for trying things out, and as the plain and obvious engine that the others are compared
- * with. Ranges and scans sort what they need; nothing survives the process.
+ * Keeps everything in a Map, which ends with the process. For trying things out, and as the simple engine that the tests
+ * compare the others with: ranges and scans sort all keys every time.
  */
 export class MemoryEngine extends StorageEngine {
   readonly capabilities = {
@@ -43,11 +44,11 @@ export class MemoryEngine extends StorageEngine {
   };
 
   private entries = new Map<string, Entry>();
-  private readonly secrets = new Map<string, Buffer>();
+  private readonly systemRecords = new Map<string, Buffer>();
   private readonly epoch: number;
   private sequence = 0;
   private readonly log: Change[] = [];
-  /** Bytes of keys and values in the log. */
+  /** Size of the keys and values in the log, bytes. */
   private logBytes = 0;
   /** The last sequence that the log no longer holds. */
   private floor = 0;
@@ -61,7 +62,7 @@ export class MemoryEngine extends StorageEngine {
   }
 
   async open(): Promise<void> {
-    this.sweeper = setInterval(() => this.sweep(), 500).unref();
+    this.sweeper = setInterval(() => this.sweep(), SWEEP_EVERY_MS).unref();
   }
 
   async close(): Promise<void> {
@@ -97,7 +98,7 @@ export class MemoryEngine extends StorageEngine {
       } catch (error) {
         if (!(error instanceof DatabaseError)) throw error;
         if (!before) return error;
-        // The sequence goes on: the refusal may name a tag of what is taken back here.
+        // The sequence is not taken back: the error may name a tag of the batch.
         this.entries = before;
         while (this.log.length > 0 && this.log.at(-1)!.position > position)
           this.logBytes -= loggedBytes(this.log.pop()!);
@@ -133,8 +134,8 @@ export class MemoryEngine extends StorageEngine {
 
   async *scan(range: ScanRange): AsyncIterable<readonly Entry[]> {
     const snapshot = this.sorted(range.prefix, 1);
-    for (let i = 0; i < snapshot.length; i += SCAN_CHUNK)
-      yield snapshot.slice(i, i + SCAN_CHUNK).map((entry) => copyOf(entry, range.values));
+    for (let i = 0; i < snapshot.length; i += CHUNK_ENTRIES)
+      yield snapshot.slice(i, i + CHUNK_ENTRIES).map((entry) => copyOf(entry, range.values));
   }
 
   count(prefix: string): number {
@@ -151,7 +152,7 @@ export class MemoryEngine extends StorageEngine {
       return undefined;
     const changes: Change[] = [];
     let bytes = 0;
-    for (let i = this.firstBehind(position); i < this.log.length; i++) {
+    for (let i = this.indexAfter(position); i < this.log.length; i++) {
       if (changes.length === READ_CHANGES || bytes >= READ_BYTES) break;
       changes.push(this.log[i]!);
       bytes += loggedBytes(this.log[i]!);
@@ -175,11 +176,11 @@ export class MemoryEngine extends StorageEngine {
   stats(): EngineStats {
     let storedBytes = 0;
     for (const entry of this.entries.values()) storedBytes += entry.size;
-    return { entries: this.count(''), storedBytes, roomBytes: undefined };
+    return { entries: this.count(''), storedBytes, availableBytes: undefined };
   }
 
   state(): EngineState {
-    return { ready: true, notes: ['Nothing outlives this process: the database is in its memory only.'] };
+    return { ready: true, notes: ['The database is in memory only and ends with this process.'] };
   }
 
   peers(): number {
@@ -194,11 +195,11 @@ export class MemoryEngine extends StorageEngine {
   }
 
   readonly system = {
-    get: (name: string) => this.secrets.get(name),
-    put: async (name: string, value: Buffer) => void this.secrets.set(name, Buffer.from(value)),
-    delete: async (name: string) => void this.secrets.delete(name),
+    get: (name: string) => this.systemRecords.get(name),
+    put: async (name: string, value: Buffer) => void this.systemRecords.set(name, Buffer.from(value)),
+    delete: async (name: string) => void this.systemRecords.delete(name),
     list: (prefix: string) =>
-      [...this.secrets]
+      [...this.systemRecords]
         .filter(([name]) => name.startsWith(prefix))
         .sort(([a], [b]) => compareKeys(a, b))
         .map(([name, value]) => ({ name, value })),
@@ -219,25 +220,25 @@ export class MemoryEngine extends StorageEngine {
     const { key } = operation;
     const current = this.live(this.entries.get(key));
     const effect = decide(operation, current, now);
-    if (!current && this.entries.delete(key)) this.note('expire', key);
+    if (!current && this.entries.delete(key)) this.logChange('expire', key);
     if (effect.kind === 'none') return effect.outcome;
     if (effect.kind === 'remove') {
       this.entries.delete(key);
-      this.note('delete', key);
+      this.logChange('delete', key);
       return effect.outcome;
     }
     const entry = this.store(key, effect, now);
     return { kind: current ? 'updated' : 'created', entry };
   }
 
-  /** Takes the next revision for a change and logs it. */
-  private note(kind: Change['kind'], key: string, entry?: Entry): void {
+  /** Logs a change. A put has its revision already; other changes take the next one. */
+  private logChange(kind: Change['kind'], key: string, entry?: Entry): void {
     const position = formatTag(this.epoch, entry ? this.sequence : ++this.sequence);
     const value = entry && entry.size <= LOGGED_VALUE_BYTES ? entry.value : undefined;
     const change = { position, kind, key, etag: position, entry, value };
     this.log.push(change);
     this.logBytes += loggedBytes(change);
-    while (this.log.length > MAX_LOGGED || this.logBytes > MAX_LOGGED_BYTES) {
+    while (this.log.length > MAX_LOG_CHANGES || this.logBytes > MAX_LOG_BYTES) {
       const dropped = this.log.shift()!;
       this.logBytes -= loggedBytes(dropped);
       this.floor = parseTag(dropped.position)!.sequence;
@@ -245,8 +246,8 @@ export class MemoryEngine extends StorageEngine {
     for (const listener of this.listeners) setImmediate(listener);
   }
 
-  /** Where in the log the first change behind `position` stands. */
-  private firstBehind(position: string): number {
+  /** Returns the index of the first change after `position`. */
+  private indexAfter(position: string): number {
     let [low, high] = [0, this.log.length];
     while (low < high) {
       const middle = (low + high) >>> 1;
@@ -262,7 +263,7 @@ export class MemoryEngine extends StorageEngine {
     const entry = { key, value, type, size: value.length, etag, created, modified: now, expires };
     const stored = copyOf(entry, true);
     this.entries.set(key, stored);
-    this.note('put', key, stored);
+    this.logChange('put', key, stored);
     return entry;
   }
 
@@ -270,7 +271,7 @@ export class MemoryEngine extends StorageEngine {
     for (const entry of this.entries.values()) {
       if (this.live(entry)) continue;
       this.entries.delete(entry.key);
-      this.note('expire', entry.key);
+      this.logChange('expire', entry.key);
     }
   }
 }
@@ -279,10 +280,10 @@ function loggedBytes({ key, value }: Change): number {
   return key.length + (value?.length ?? 0);
 }
 
-/** Readers and writers own their buffers, so what is stored is never the same memory. */
+/** Copies an entry and its bytes, because readers and writers own their buffers. */
 function copyOf(entry: Entry, withValue: boolean): Entry {
   return { ...entry, value: Buffer.from(withValue ? entry.value : '') };
 }
 
-/** Two databases of one process made within a second must not share an epoch either. */
+/** The last epoch in this process: engines that are created within one second must not share it. */
 let lastEpoch = 0;

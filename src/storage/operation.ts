@@ -2,10 +2,10 @@ import { DatabaseError, MissingKeyError } from '../errors.js';
 import { evaluate, type Condition } from './condition.js';
 import { TEXT, type Entry, type EntryHeader } from './entry.js';
 
-/** When a written entry ends: never, as before, a time from now, or a point in time (milliseconds). */
+/** When a written entry expires: never, when it did before, milliseconds from now, or at a time in ms since 1970. */
 export type Expiry = 'never' | 'keep' | { readonly in: number } | { readonly at: number };
 
-/** One thing done to one key, as plain data: an engine may carry it to where the key lives. */
+/** An operation on one key. It is plain data, so that an engine can send it to where the key lives. */
 export type Operation =
   | { readonly op: 'get'; readonly key: string; readonly condition?: Condition }
   | { readonly op: 'check'; readonly key: string; readonly condition: Condition }
@@ -18,7 +18,7 @@ export type Operation =
       readonly condition?: Condition;
     }
   | { readonly op: 'delete'; readonly key: string; readonly condition?: Condition }
-  /** Adds `by` to a decimal integer, 64-bit signed and exact; an absent key counts from 0. `expiry` is of creation. */
+  /** Adds `by` to a decimal integer of 64 bits, exactly. An absent key counts from 0 and takes `expiry`. */
   | {
       readonly op: 'incr';
       readonly key: string;
@@ -27,7 +27,7 @@ export type Operation =
       readonly condition?: Condition;
     }
   | { readonly op: 'touch'; readonly key: string; readonly expiry: Expiry; readonly condition?: Condition }
-  /** Replaces the value by `edit(entry)`, which may throw a DatabaseError and may be called more than once. */
+  /** Replaces the value with `edit(entry)`, which may throw a DatabaseError and may be called more than once. */
   | {
       readonly op: 'edit';
       readonly key: string;
@@ -35,15 +35,15 @@ export type Operation =
       readonly condition?: Condition;
     };
 
-/** An operation that a batch may have: an edit asks the caller back, so it stands alone. */
+/** An operation that a batch may contain: any but an edit, which is a function and not plain data. */
 export type BatchOperation = Exclude<Operation, { op: 'edit' }>;
 
-/** What an operation came to, with the entry as it is now. */
+/** The result of an operation, with the entry as it is after it. */
 export type Outcome =
   | { readonly kind: 'created' | 'updated' | 'found'; readonly entry: Entry }
   | { readonly kind: 'deleted' | 'absent' | 'checked' };
 
-/** What an operation asks the engine to do to its key. */
+/** What an engine has to do to the key of an operation. */
 export type Effect =
   | { readonly kind: 'none'; readonly outcome: Outcome }
   | { readonly kind: 'remove'; readonly outcome: Outcome }
@@ -60,13 +60,13 @@ const CHECKED: Effect = { kind: 'none', outcome: { kind: 'checked' } };
 const REMOVE: Effect = { kind: 'remove', outcome: { kind: 'deleted' } };
 
 /**
- * What `operation` means for a key whose live entry is `current`, at `now`. Pure: the one definition of the semantics
- * that the in-process engines share; what is stored, when and how durably is theirs.
+ * Decides what `operation` does at `now` to a key whose live entry is `current`. A pure function and the one definition
+ * of what operations mean, for all engines that decide in this process.
  *
- * @throws DatabaseError when the operation must change nothing: a failed condition, a value that is no integer, …
+ * @throws DatabaseError if the operation is refused: its condition fails, its value is not an integer, …
  */
 export function decide(operation: Operation, current: Entry | undefined, now: number): Effect {
-  // A condition counts only where the call without it would succeed (RFC 9110, 13.2.1).
+  // A condition is ignored where the request without it would fail (RFC 9110, section 13.2.1).
   if (!current && (operation.op === 'touch' || operation.op === 'edit'))
     throw new MissingKeyError(operation.key);
   if (!current && operation.op === 'get') return ABSENT;
@@ -98,7 +98,7 @@ function write(value: Buffer, type: string, current: Entry | undefined, expiry: 
   return { kind: 'write', value, type, created, expires: expiresAt(expiry, current, now) };
 }
 
-/** Milliseconds since 1970, or 0 for never. */
+/** Returns milliseconds since 1970, or 0 for never. */
 function expiresAt(expiry: Expiry, current: EntryHeader | undefined, now: number): number {
   if (expiry === 'never') return 0;
   if (expiry === 'keep') return current ? current.expires : 0;
@@ -110,7 +110,7 @@ export function assertHolds(condition: Condition, key: string, current: EntryHea
   if (evaluate(condition, current) !== 'holds') throw preconditionFailed(key, current?.etag);
 }
 
-/** `etag` is the entry's present tag, undefined if there is no entry. */
+/** @param etag the entry's current tag; undefined if there is no entry */
 export function preconditionFailed(key: string, etag: string | undefined): DatabaseError {
   const state = etag === undefined ? 'it does not exist' : `its tag is "${etag}"`;
   return new DatabaseError(
@@ -120,7 +120,7 @@ export function preconditionFailed(key: string, etag: string | undefined): Datab
   );
 }
 
-/** Counts the values that a batch gives out, up to a limit. */
+/** Counts the bytes of the values that a batch reads, up to a limit. */
 export class FoundBytes {
   private total = 0;
 

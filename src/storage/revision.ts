@@ -1,9 +1,9 @@
 /**
- * A point in the life of a database: every change takes the next one.
+ * A point in the life of a database. Every change takes the next one.
  *
- * `sequence` counts changes and goes on over restarts. `epoch` is the start time of the writing process in seconds,
- * raised above the stored one before its first write. A data folder that was copied back, or a `memory:` database
- * that began anew, repeats sequences but never an epoch, so the pair never repeats.
+ * `sequence` counts changes, across restarts. `epoch` is the start time of the writing process in seconds, or more, so
+ * that it is above the stored one. A data folder that was copied back, or a `memory:` database that starts again,
+ * repeats sequences but never an epoch, so no pair of the two repeats.
  */
 export interface Revision {
   readonly epoch: number;
@@ -13,11 +13,11 @@ export interface Revision {
 const EPOCH_DIGITS = 8;
 const SEQUENCE_DIGITS = 13;
 
-/** The epoch of the last tag that was made, which is almost always that of the next, and its text. */
+/** The epoch of the last tag and its text, which the next tag almost always needs again. */
 let lastEpoch = -1;
 let lastPrefix = '';
 
-/** The tag of a revision, `6745a1f0-0000000000042`: hexadecimal and of fixed width, so that byte order is age. */
+/** Returns the tag of a revision, like `6745a1f0-0000000000042`. The width is fixed, so tags sort by age as strings. */
 export function formatTag(epoch: number, sequence: number): string {
   if (epoch !== lastEpoch) {
     lastEpoch = epoch;
@@ -28,7 +28,7 @@ export function formatTag(epoch: number, sequence: number): string {
 
 const TAG = new RegExp(`^[0-9a-f]{${EPOCH_DIGITS}}-[0-9a-f]{${SEQUENCE_DIGITS}}$`);
 
-/** The revision of a tag; undefined if it is none. */
+/** Returns the revision of a tag; undefined if the text is not a tag. */
 export function parseTag(tag: string): Revision | undefined {
   if (!TAG.test(tag)) return undefined;
   return {
@@ -37,7 +37,7 @@ export function parseTag(tag: string): Revision | undefined {
   };
 }
 
-/** The epoch for a process that starts writing at `now` (milliseconds) to a database last written in `stored`. */
+/** Returns the epoch of a process that starts to write at `now`, ms since 1970, to a database of epoch `stored`. */
 export function nextEpoch(now: number, stored: number): number {
   return Math.max(Math.floor(now / 1000), stored + 1);
 }

@@ -2,184 +2,188 @@ import type { DatabaseError } from '../errors.js';
 import type { Entry, EntryHeader } from './entry.js';
 import type { BatchOperation, Operation, Outcome } from './operation.js';
 
-/** A value that may be there at once or later: an embedded engine reads without a promise, a remote one cannot. */
+/** A result that is there at once or later: an embedded engine reads without a promise, a remote one cannot. */
 export type Awaitable<T> = T | Promise<T>;
 
-/** What an engine promises beyond the contract, or cannot promise. Differences are declared here, never asked for. */
+/** What an engine promises beyond the contract, or cannot promise. Engines differ in nothing else. */
 export interface Capabilities {
   /**
-   * A write that was answered outlives this process. In a store of our own it survives power loss too; in somebody else's
-   * server what that one's persistence and replicas survive.
+   * Whether acknowledged writes survive the end of this process. A store in a folder keeps them over a power loss too;
+   * one in a database server keeps what that server's persistence and replicas keep.
    */
   readonly durable: boolean;
-  /** Tags compare by age as strings (fencing tokens). */
+  /** Whether tags, compared as strings, sort by age, so that they serve as fencing tokens. */
   readonly orderedTags: boolean;
-  /** A scan and a backup show one instant. Otherwise each entry is whole, and those written meanwhile old or new. */
+  /** Whether a scan and a backup show one instant. Otherwise an entry that is written meanwhile is shown old or new. */
   readonly snapshots: boolean;
-  /** An atomic batch may name any keys. Otherwise they must share a partition, or it fails with `cross-slot`. */
+  /** Whether an atomic batch may name any keys. Otherwise keys of different partitions fail with `cross-slot`. */
   readonly atomicAcrossKeys: boolean;
-  /** Changes of all keys come in one order, and each has a short position to go on from. Otherwise in order for each key. */
+  /** Whether the changes of all keys have one order. Otherwise only the changes of each key have. */
   readonly totalOrder: boolean;
-  /** `backup` works; otherwise it fails with `not-supported`. */
+  /** Whether `backup` works. Otherwise it fails with `not-supported`. */
   readonly backup: boolean;
 }
 
-/** Which part of the ordered keys a page shows. Order is that of the keys' UTF-8 bytes. */
+/** Which keys a page shows, in which order. */
 export interface RangeQuery {
-  /** Only keys that begin with this text; the empty text is every key. */
+  /** Only keys that begin with this text. Every key begins with the empty text. */
   readonly prefix: string;
-  /** Only keys past this one, in the direction of the page. The name of a group skips the whole group. */
+  /** Only keys after this one, or before it in a reverse range. The name of a group excludes the whole group. */
   readonly after?: string;
-  /** Most items and groups on the page, from 1. */
+  /** Most items and groups on the page together, at least 1. */
   readonly limit: number;
-  /** Folds keys that have this text behind the prefix into one group, named up to and with the text. */
+  /** Folds keys that contain this text after the prefix into one group, whose name ends with the text. */
   readonly delimiter?: string;
-  /** Downwards. */
+  /** Lists the keys in descending order. */
   readonly reverse?: boolean;
-  /** Whether items carry their values; the page then also ends once it holds `maxBytes` of them. */
+  /** Whether items carry their values. */
   readonly values?: boolean;
-  /** Bytes of values after which a page ends, at least one item in any case. */
+  /** With `values`: ends the page once it holds this many bytes of values. A page has at least one item in any case. */
   readonly maxBytes?: number;
 }
 
-/** One page of a range, from one instant of each key. */
+/** One page of a range. It shows each key as it was at one instant. */
 export interface RangePage {
   readonly items: readonly (EntryHeader & { readonly value?: Buffer })[];
+  /** Names of the groups. */
   readonly groups: readonly string[];
-  /** The `after` of the next page; undefined when nothing follows. */
+  /** The `after` of the next page; undefined if this page is the last. */
   readonly next: string | undefined;
-  /** The position in the change log that the page shows the state of. */
+  /** The position in the change log whose state the page shows. */
   readonly position: string;
 }
 
-/** What a scan visits, in key order. */
+/** What a scan visits. */
 export interface ScanRange {
   readonly prefix: string;
-  /** Without values, `value` is empty and `size` still true. */
+  /** Whether entries carry their values. Without, `value` is empty and `size` still the true size. */
   readonly values: boolean;
 }
 
 /** How a store is opened. */
 export interface OpenSettings {
-  /** Beside others that write: nothing is made, swept or written, and a store that is not there is refused. */
+  /** Opens an existing store beside the processes that write to it: nothing is created, swept or written. */
   readonly readOnly?: boolean;
   /**
-   * How many processes work on the store at once, this one included; 1 by default. What others write is seen at once and
-   * announced soon, and the limits of the store are shared among them.
+   * How many processes use the store at once, this one included; 1 by default. They see each other's writes at once,
+   * their listeners are called soon after them, and they share the limits of the store.
    */
   readonly processes?: number;
 }
 
-/** An engine's figures, for health, metrics and the console. */
+/** Figures of a store, for health, metrics and the console. */
 export interface EngineStats {
-  /** Live entries. */
+  /** Number of live entries. */
   readonly entries: number;
-  /** Bytes the store takes where it lives. */
+  /** Size of the store where it lives, bytes. */
   readonly storedBytes: number;
-  /** Bytes that can still be written before writes are refused; undefined when the engine cannot tell. */
-  readonly roomBytes: number | undefined;
+  /** Bytes that can be written before the engine refuses puts; undefined if the engine cannot know. */
+  readonly availableBytes: number | undefined;
 }
 
 /** Whether an engine can do its work at present. */
 export interface EngineState {
-  /** Reads and writes of every key can be expected to succeed. */
+  /** Whether reads and writes of every key can be expected to succeed. */
   readonly ready: boolean;
-  /** What is wrong, and what makes this deployment promise less than it could: a sentence each. */
+  /** What is wrong, and what makes this deployment promise less than it could, each in one sentence. */
   readonly notes: readonly string[];
 }
 
 /**
- * Small private records of the server itself (tokens, …), as durable as entries. No range, scan, count or watch of
- * user keys ever shows them. Names are ASCII, at most 256 bytes; a listing is in byte order.
+ * Private records of the server itself, such as tokens. They are as durable as entries, and no read of entries ever
+ * shows them. Names are ASCII of at most 256 bytes.
  */
 export interface SystemKeyspace {
   get(name: string): Awaitable<Buffer | undefined>;
   put(name: string, value: Buffer): Promise<void>;
+  /** Deletes a record; deleting an absent one succeeds. */
   delete(name: string): Promise<void>;
+  /** Lists the records whose names begin with `prefix`, in byte order. */
   list(prefix: string): Awaitable<{ name: string; value: Buffer }[]>;
 }
 
-/** The private record of a database that is being filled by a migration: from where. No server may use it until that is over. */
+/** Name of the private record that marks a half-migrated database and holds its source. No server opens such a one. */
 export const MIGRATION = 'migration';
 
-/** Largest value that the change log keeps, bytes. */
+/** Size of the largest value that the change log keeps, bytes. */
 export const LOGGED_VALUE_BYTES = 64 * 1024;
 
-/** A change of one key, as the change log keeps it: what watchers are told. */
+/** One change of one key, as the change log keeps it. */
 export interface Change {
-  /** Where a reader goes on after this change. */
+  /** The position of a reader that has seen the log up to this change. */
   readonly position: string;
   readonly kind: 'put' | 'delete' | 'expire';
   readonly key: string;
-  /** The tag of the change itself: of a put, that of the entry it made. */
+  /** The tag of the change; for a put, the tag of the new entry. */
   readonly etag: string;
-  /** Of a put: the entry it made. */
+  /** For a put: the new entry. */
   readonly entry?: EntryHeader;
-  /** Of a put, unless it is larger than LOGGED_VALUE_BYTES. */
+  /** For a put: the new value, unless it is larger than LOGGED_VALUE_BYTES. */
   readonly value?: Buffer;
 }
 
 /**
- * Where entries live. This class is both the contract of every engine and its injection token.
+ * Stores entries by key. Every engine implements this class, which is its injection token too.
  *
- * Durable: when a write's promise resolves, the write survives what `capabilities.durable` says. No read shows
- * anything that is not yet durable, so what somebody has seen is never undone.
+ * Callers pass keys of 1 to MAX_KEY_BYTES bytes of well-formed Unicode and types that are valid header text. They do not
+ * change a buffer that they have passed before the promise settles. Engines check none of this again.
  *
- * Atomic: one operation, and one atomic batch, happens entirely or not at all, and readers see it whole. Conditions
- * are decided inside the write, never before it. Writes are linearizable: a read that starts after a write was
- * answered, by whatever process of the deployment, sees it.
+ * Durability: when the promise of a write resolves, the write is as durable as `capabilities.durable` says. A read never
+ * shows anything that is not durable yet, so nothing that a reader has seen is undone.
  *
- * Ordered: ranges and scans go by the UTF-8 bytes of the keys.
+ * Atomicity: an operation, and an atomic batch, happens entirely or not at all, and readers see all of it or nothing.
+ * Conditions are decided inside the write. Writes are linearizable: a read that starts after a write was acknowledged
+ * sees the write, in whichever process of the deployment either of them runs.
  *
- * Expiry: from its time on an entry is absent to every read and to every write's condition, whether or not it has
- * been swept; the engine sweeps within a second. The time is the engine's own and never runs backwards, over restarts
- * too. `expires` 0 is never.
+ * Order: ranges and scans list keys in the order of their UTF-8 bytes.
  *
- * Tags: every change of value, type or expiry takes a new revision and tag; none is ever used twice, whatever is
- * restarted, restored or copied back.
+ * Expiry: from the time `expires` on, an entry is absent for every read and for the condition of every write. The engine
+ * removes it from the store within about a second. The time is the engine's own and never runs backwards, not even over
+ * a restart. An entry with `expires` 0 never expires.
  *
- * Change log: every put, delete and expiry, however it came about, is in the log in commit order, in the same transaction
- * as the change itself, so that the log is neither behind nor ahead of the entries. It is bounded in changes and bytes. A
- * position is opaque text that says how much of it a reader has seen; one that has fallen out of the log, comes from the
- * future, from another database or from another life of this one (a restored or copied folder) is known as such. A reader
- * that takes its position first, then reads pages, then the log from that position, leaving out the changes that `covers`
- * finds in its page already, misses nothing and sees nothing twice.
+ * Tags: every change of value, type or expiry takes a new revision and with it a new tag. No tag is ever used twice, even
+ * after a restart, a restored backup or a data folder that was copied back.
  *
- * Empty case: an absent key reads as undefined, a range as no items, a scan as no chunk, a count as 0; deleting an
- * absent key succeeds, changes nothing and takes no revision.
+ * Change log: every put, delete and expiry is logged in commit order, in the transaction that makes the change, so the
+ * log and the entries always agree. The log is bounded in changes and in bytes. A position is opaque text that says how
+ * much of the log a reader has seen. The engine recognises a position that it cannot serve: one that has left the log,
+ * comes from the future, belongs to another database or to another life of this one. A reader takes its position first,
+ * then reads pages, then reads the log from that position and leaves out each change that the position of its page
+ * `covers`. Such a reader misses nothing and sees nothing twice.
  *
- * Failure: a write that fails with `outcome-unknown` may or may not have happened; after every other failure nothing
- * has happened. `busy` and `unavailable` may be repeated. `disk-full` refuses puts while reads and deletes go on. A
- * record whose checksum does not fit is `corrupt` and is never given out.
+ * Empty case: an absent key reads as undefined, an empty range has no items, an empty scan no chunks, and an empty count
+ * is 0. Deleting an absent key succeeds, changes nothing and takes no revision.
  *
- * Callers pass keys of 1 to MAX_KEY_BYTES bytes of well-formed Unicode, types that are valid header text, and buffers
- * they do not change until the promise has settled. Engines check none of it again.
+ * Failure: a write that fails with `outcome-unknown` may or may not have been applied; after any other error nothing was
+ * applied. Callers may repeat what fails with `busy` or `unavailable`. With `disk-full` the engine refuses puts and goes
+ * on with reads and deletes. A record that fails its checksum is `corrupt` and is never returned.
  */
 export abstract class StorageEngine {
   abstract readonly capabilities: Capabilities;
 
-  /** Opens the store, making it if there is none. @throws StartError with one line on what is wrong with it. */
+  /** Opens the store and creates it if there is none. @throws StartError with one line about what is wrong */
   abstract open(): Promise<void>;
 
-  /** Settles the writes under way, then closes. Nothing may be called afterwards; a second call does nothing. */
+  /** Finishes the writes under way, then closes the store. Closing it again does nothing; nothing else may be called. */
   abstract close(): Promise<void>;
 
-  /** The engine's time, milliseconds since 1970: what TTLs count from. Never less than an earlier answer. */
+  /** Returns the engine's time, milliseconds since 1970. It never runs backwards. */
   abstract now(): number;
 
-  /** The live entry under `key`. @throws DatabaseError `corrupt` */
+  /** Returns the live entry under `key`. @throws DatabaseError `corrupt` */
   abstract get(key: string): Awaitable<Entry | undefined>;
 
-  /** Does one operation. @throws DatabaseError what `decide` refuses, or what kept the engine from storing. */
+  /** Applies one operation. @throws DatabaseError if `decide` refuses it or the engine cannot store it */
   abstract write(operation: Operation): Promise<Outcome>;
 
   /**
-   * Does operations in order, each seeing the effects of those before it.
+   * Applies operations in order; each sees the effects of those before it.
    *
-   * Atomic: all or nothing; the first that is refused is thrown, with its `index`. Otherwise a pipeline: each is one
-   * atomic unit, and what is refused stands in its place in the answer. A commit that fails is thrown in both modes.
+   * An atomic batch is applied entirely or not at all. In a pipeline, which is not atomic, each operation stands for
+   * itself, and the error of a refused one takes the place of its outcome.
    *
-   * @param maxBytes of all values that are found together; a `get` beyond it is refused with `body-too-large`
+   * @param maxBytes of all values that the batch reads; a `get` that exceeds it is refused with `body-too-large`
+   * @throws DatabaseError the first refusal of an atomic batch, with its `index`; in both modes, a commit that failed
    */
   abstract batch(
     operations: readonly BatchOperation[],
@@ -187,44 +191,49 @@ export abstract class StorageEngine {
     maxBytes?: number,
   ): Promise<(Outcome | DatabaseError)[]>;
 
-  /** One page of a range. @throws DatabaseError `corrupt` */
+  /** Returns one page of a range. @throws DatabaseError `corrupt` */
   abstract range(query: RangeQuery): Awaitable<RangePage>;
 
   /**
-   * Visits a range in chunks of some hundred entries or KiB, from one snapshot taken when the iteration starts. The
-   * consumer sets the pace; memory does not grow with the range. Returning from the iteration gives the snapshot back.
-   * An engine bounds how many scans run at once and how long they pin what has been overwritten since: `busy` if there
-   * is no place for another, `unavailable` in the middle of one that has to end.
+   * Visits a range in chunks of some hundred entries or KiB, from one snapshot that is taken when the iteration starts.
+   *
+   * The consumer sets the pace, and memory does not grow with the range. Ending the iteration early releases the
+   * snapshot. An engine limits how many scans run at once and for how long a scan may hold its snapshot.
+   *
+   * @throws DatabaseError `busy` if too many scans run; `unavailable` if the scan held its snapshot too long; `corrupt`
    */
   abstract scan(range: ScanRange): AsyncIterable<readonly Entry[]>;
 
-  /** How many live keys begin with `prefix`. */
+  /** Returns how many live keys begin with `prefix`. */
   abstract count(prefix: string): Awaitable<number>;
 
-  /** The position of a reader that has seen every change so far. */
+  /** Returns the position of a reader that has seen every change so far. */
   abstract position(): Awaitable<string>;
 
-  /** Changes behind `position`, oldest first, some of them; none if there are none; undefined if it cannot be served. */
+  /**
+   * Returns changes after `position`, oldest first. There may be more, which a call with the position of the last one
+   * returns; an empty list means that there are none. Returns undefined if the position cannot be served.
+   */
   abstract changes(position: string): Awaitable<readonly Change[] | undefined>;
 
-  /** Whether what was read at `position` shows `change` already. */
+  /** Returns whether what was read at `position` shows `change` already. */
   abstract covers(position: string, change: Pick<Change, 'position' | 'key' | 'etag'>): boolean;
 
-  /** Whether a reader at `position` has seen all that one at `other` has. */
+  /** Returns whether a reader at `position` has seen everything that a reader at `other` has. */
   abstract includes(position: string, other: string): boolean;
 
-  /** Calls `listener` soon after changes have been committed. Answers how to stop. */
+  /** Calls `listener` soon after changes are committed. Returns a function that removes the listener. */
   abstract onChange(listener: () => void): () => void;
 
   abstract stats(): Awaitable<EngineStats>;
 
-  /** Asked within 2 s, whatever is wrong. */
+  /** Returns the state within 2 s, whatever is wrong. */
   abstract state(): Awaitable<EngineState>;
 
-  /** How many other processes of ours have the store open at present. */
+  /** Returns how many other Pigeonhole processes have the store open. */
   abstract peers(): Awaitable<number>;
 
-  /** Writes a consistent copy to the file `target`, complete and synced when it appears there; mode 0600. */
+  /** Writes a consistent copy to the file `target`, mode 0600, which appears there only complete and synced. */
   abstract backup(target: string): Promise<void>;
 
   abstract readonly system: SystemKeyspace;

@@ -13,7 +13,7 @@ function orderOf(pieces: readonly Uint8Array[]): number[] {
   return [...inByteOrder({ memory: Buffer.concat(pieces), starts, ends }, pieces.length)];
 }
 
-test('pieces come in the order of their bytes, and equal ones as they were', () => {
+test('pieces are sorted by their bytes, and equal ones keep their order', () => {
   fc.assert(
     fc.property(fc.array(fc.oneof(alike, any), { maxLength: 300 }), (pieces) => {
       const expected = pieces
@@ -25,7 +25,7 @@ test('pieces come in the order of their bytes, and equal ones as they were', () 
   );
 });
 
-test('long pieces that are all the same, or each the beginning of the next, are no trouble', () => {
+test('thousands of long pieces that are equal, or begin with each other, are sorted too', () => {
   const same = Array.from({ length: 2000 }, () => new Uint8Array(1024).fill(7));
   expect(orderOf(same)).toEqual(same.map((_, i) => i));
   const growing = Array.from({ length: 1024 }, (_, i) => new Uint8Array(1024 - i).fill(7));

@@ -4,7 +4,7 @@ import { Clock } from '../../src/storage/clock.js';
 import { FakeTime } from '../support/fake-time.js';
 
 describe('clock:', () => {
-  it('it tells the wall clock while that goes forward', () => {
+  it('it follows the wall clock while that goes forward', () => {
     const time = new FakeTime();
     const clock = time.clock();
     expect(clock.now()).toBe(time.wall);
@@ -12,7 +12,7 @@ describe('clock:', () => {
     expect(clock.now()).toBe(time.wall);
   });
 
-  it('after the wall clock is set back it goes on by the monotonic time', () => {
+  it('after the wall clock is set back it continues by the monotonic time', () => {
     const time = new FakeTime();
     const clock = time.clock();
     const start = clock.now();
@@ -22,7 +22,7 @@ describe('clock:', () => {
     expect(clock.now()).toBe(start + 60_000);
   });
 
-  it('a jump forward is believed, and not forgotten when the clock is set back again', () => {
+  it('it follows a jump forward, and keeps it when the clock is set back again', () => {
     const time = new FakeTime();
     const clock = time.clock();
     const jumped = time.wall + 1_000_000;
@@ -56,7 +56,7 @@ describe('clock:', () => {
     expect(clock.now()).toBe(1250);
   });
 
-  it('whatever is done to the wall clock, it never runs backwards and never slower than time passes', () => {
+  it('whatever happens to the wall clock, it never runs backwards and never slower than time passes', () => {
     const steps = fc.array(
       fc.record({ elapsed: fc.nat({ max: 100_000 }), set: fc.option(fc.nat({ max: 4e12 })) }),
     );
@@ -78,7 +78,7 @@ describe('clock:', () => {
     );
   });
 
-  it('without being told otherwise it is the time of this computer', () => {
+  it('by default it is the time of this computer', () => {
     const before = Date.now();
     const now = new Clock().now();
     expect(now).toBeGreaterThanOrEqual(before);

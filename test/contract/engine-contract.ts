@@ -1,6 +1,6 @@
 import { describe, it } from '@jest/globals';
 import { FakeTime } from '../support/fake-time.js';
-import { World, type EngineFactory, type Rule } from './rule.js';
+import { Fixture, type EngineFactory, type Rule } from './rule.js';
 import { batchRules } from './rules/batches.js';
 import { changeLogRules } from './rules/change-log.js';
 import { conditionRules } from './rules/conditions.js';
@@ -16,7 +16,7 @@ import { systemRules } from './rules/system.js';
 import { tagRules } from './rules/tags.js';
 import { valueRules } from './rules/values.js';
 
-/** Everything that StorageEngine promises, as data: `it` runs the rules, and lying-engines.spec.ts tries them. */
+/** All promises of StorageEngine. Engines are tested against the rules, and lying engines test the rules. */
 export const RULES: readonly Rule[] = [
   ...entryRules,
   ...valueRules,
@@ -34,15 +34,15 @@ export const RULES: readonly Rule[] = [
   ...positionRules,
 ];
 
-/** The rules that an engine is held to: those of a capability it does not declare are left out. */
+/** Returns the rules for an engine: all but those of a capability that it does not have. */
 export function rulesFor(factory: EngineFactory): Rule[] {
   const { capabilities } = factory.make(new FakeTime().clock(), '');
   return RULES.filter(({ needs }) => needs === undefined || capabilities[needs]);
 }
 
-/** An engine joins the suite with this one line. */
+/** Tests an engine against the contract. An engine joins the suite with one call. */
 export function engineContract(name: string, factory: EngineFactory): void {
   describe(`${name}:`, () => {
-    for (const rule of rulesFor(factory)) it(rule.rule, () => World.judge(rule, factory));
+    for (const rule of rulesFor(factory)) it(rule.rule, () => Fixture.run(rule, factory));
   });
 }

@@ -12,7 +12,7 @@ import type { EngineFactory } from './rule.js';
 
 export const MAX_SNAPSHOT_AGE = 600_000;
 
-/** Of the engines whose positions look like their tags. */
+/** Forges positions of engines whose positions are tags. */
 function forgedTags(position: string): string[] {
   const { epoch, sequence } = parseTag(position)!;
   return [
@@ -33,7 +33,7 @@ export const lmdb: EngineFactory = {
   make: (clock, folder) =>
     new LmdbEngine(
       folder,
-      { onFailure: mustNotFail, maxSnapshotAge: MAX_SNAPSHOT_AGE, watchLogBytes: 2 ** 20 },
+      { onFailure: rethrow, maxSnapshotAge: MAX_SNAPSHOT_AGE, watchLogBytes: 2 ** 20 },
       clock,
     ),
   forgedPositions: forgedTags,
@@ -41,9 +41,9 @@ export const lmdb: EngineFactory = {
   storedEntries: (engine) => (engine as LmdbEngine)['store'].entryCount(),
 };
 
-/** In servers that run once the tests do, emptied for every rule. */
+/** Returns the factory of an engine on a server that the tests start and that is emptied before every rule. */
 export function redisAt(cluster: boolean, started: () => RedisServer | RedisCluster): EngineFactory {
-  // Fewer than a cluster has unless it is told: what is tested is the same, and every listing asks all of them.
+  // Fewer than the default of a cluster, because every listing asks all partitions.
   const partitions = cluster ? 16 : 1;
   const url = (base: string) => `${base}?partitions=${partitions}`;
   const nowhere = `redis${cluster ? '+cluster' : ''}://127.0.0.1:1`;
@@ -87,6 +87,6 @@ function forgedMarks(position: string, partitions: number): string[] {
   ];
 }
 
-function mustNotFail(error: Error): void {
+function rethrow(error: Error): void {
   throw error;
 }

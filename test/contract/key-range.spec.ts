@@ -36,7 +36,7 @@ describe('key order and bounds:', () => {
     );
   });
 
-  it('prefixEnd is above every key with the prefix', () => {
+  it('prefixEnd is greater than every key with the prefix', () => {
     fc.assert(
       fc.property(key.filter(Boolean), key, (prefix, rest) => {
         expect(Buffer.compare(Buffer.from(prefix + rest), prefixEnd(prefix)!)).toBe(-1);
@@ -44,7 +44,7 @@ describe('key order and bounds:', () => {
     );
   });
 
-  it('prefixEnd is not above any key that is greater and lacks the prefix', () => {
+  it('prefixEnd is not greater than any key after those with the prefix', () => {
     fc.assert(
       fc.property(key.filter(Boolean), key, (prefix, other) => {
         fc.pre(!other.startsWith(prefix) && compareKeys(other, prefix) > 0);
@@ -53,13 +53,13 @@ describe('key order and bounds:', () => {
     );
   });
 
-  it('prefixEnd leaves the prefix alone and is undefined for the empty one, which every key has', () => {
+  it('prefixEnd adds one to the last byte, and is undefined for the empty prefix, which every key has', () => {
     expect(prefixEnd('')).toBeUndefined();
     expect(prefixEnd('a')).toEqual(Buffer.from('b'));
     expect(prefixEnd('\u{10ffff}')).toEqual(Buffer.from([0xf4, 0x8f, 0xbf, 0xc0]));
   });
 
-  it('a group is named up to and with the first delimiter behind the prefix', () => {
+  it('the name of a group ends with the first delimiter after the prefix', () => {
     expect(groupOf('u/a/b/c', 'u/', '/')).toBe('u/a/');
     expect(groupOf('u/a', 'u/', '/')).toBeUndefined();
     expect(groupOf('u//', 'u/', '/')).toBe('u//');
@@ -67,7 +67,7 @@ describe('key order and bounds:', () => {
     expect(groupOf('a/b', 'a/b', '/')).toBeUndefined();
   });
 
-  it('all keys of one group lie side by side', () => {
+  it('no key of another group lies between the keys of a group', () => {
     fc.assert(
       fc.property(fc.uniqueArray(key, { maxLength: 30 }), (keys) => {
         const names = keys.toSorted(compareKeys).map((each) => groupOf(each, '', '/') ?? each);

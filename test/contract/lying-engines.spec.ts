@@ -9,17 +9,17 @@ import { engineLiars } from './liars/engines.js';
 import { logLiars } from './liars/logs.js';
 import { pageLiars } from './liars/pages.js';
 import { writeLiars } from './liars/writes.js';
-import { World, type EngineFactory, type Rule } from './rule.js';
+import { Fixture, type EngineFactory, type Rule } from './rule.js';
 
 /*
- * A suite that never fails proves nothing. Here are engines that each break one promise in one way; the suite has to
- * catch every one of them, by the rule that a reader would look for.
+ * A suite that never fails proves nothing. Each of these engines breaks one promise in one way, and the suite must catch
+ * it by the rule that a reader would expect.
  */
 const liars = [...writeLiars, ...pageLiars, ...engineLiars, ...logLiars];
 
-async function breaks(rule: Rule, factory: EngineFactory): Promise<boolean> {
+async function isBroken(rule: Rule, factory: EngineFactory): Promise<boolean> {
   try {
-    await World.judge(rule, factory);
+    await Fixture.run(rule, factory);
     return false;
   } catch {
     return true;
@@ -36,14 +36,14 @@ describe('the contract suite catches an engine that', () => {
       const factory = factoryOf(make);
       const rules = rulesFor(factory).filter(({ rule }) => rule.includes(caughtBy));
       expect(rules.length).toBeGreaterThan(0);
-      const verdicts = await Promise.all(rules.map((rule) => breaks(rule, factory)));
+      const verdicts = await Promise.all(rules.map((rule) => isBroken(rule, factory)));
       expect(verdicts).toContain(true);
     });
   }
 });
 
 describe('the contract suite', () => {
-  it('lets an honest subclass pass every rule that some lie is caught by', async () => {
+  it('passes an honest subclass by every rule that catches a lie', async () => {
     class Honest extends MemoryEngine {
       override async write(operation: Operation) {
         return super.write(operation);
@@ -53,22 +53,22 @@ describe('the contract suite', () => {
     const used = rulesFor(factory).filter(({ rule }) =>
       liars.some(({ caughtBy }) => rule.includes(caughtBy)),
     );
-    for (const rule of used) await World.judge(rule, factory);
+    for (const rule of used) await Fixture.run(rule, factory);
   });
 
-  it('has a name of its own for every rule', () => {
+  it('has no two rules of one name', () => {
     const names = rulesFor(factoryOf((clock) => new MemoryEngine(clock))).map(({ rule }) => rule);
     expect(names.filter((name, i) => names.indexOf(name) !== i)).toEqual([]);
   });
 
-  it('takes a DatabaseError for a refusal and any other error for a broken engine', async () => {
+  it('takes a DatabaseError as a refusal and any other error as a broken engine', async () => {
     const factory = factoryOf((clock) => {
       const engine = new MemoryEngine(clock);
       engine.write = () => Promise.reject(new TypeError('broken'));
       return engine;
     });
     const rule = rulesFor(factory).find((each) => each.rule.includes('touch and edit of an absent key'))!;
-    expect(await breaks(rule, factory)).toBe(true);
+    expect(await isBroken(rule, factory)).toBe(true);
     expect(new TypeError('broken')).not.toBeInstanceOf(DatabaseError);
   });
 });

@@ -9,31 +9,31 @@ import { Random } from '../support/random.js';
 import { startCluster, type RedisCluster } from '../support/redis-cluster.js';
 import type { RedisServer } from '../support/redis-server.js';
 import { describeOnRedis, startRedis } from '../support/redis.js';
-import { makeTempFolder, removeFolder } from '../support/temp-folder.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
 import { lmdb, memory, redisAt } from './engines.js';
 import type { EngineFactory } from './rule.js';
 import { tied } from './shorthand.js';
 
 /*
- * The plain engine and the real one side by side: the same random operations at the same time must be answered the
- * same. Tags differ between databases, so each is replaced by the number under which its own engine first showed it;
- * equal numbers then mean that the same entries had equal tags.
+ * Runs the same random operations on the memory engine and on another one; their results must be equal. Tags differ
+ * between databases, so each is replaced by a number, in the order in which its engine first returned them. Equal numbers
+ * then mean that the same entries had equal tags.
  */
 const STEPS = 500;
 
-const BATCHED: Operation['op'][] = ['put', 'put', 'put', 'incr', 'incr', 'delete', 'touch', 'get', 'check'];
-const EVERY: Operation['op'][] = [...BATCHED, 'edit'];
+const BATCH_OPS: Operation['op'][] = ['put', 'put', 'put', 'incr', 'incr', 'delete', 'touch', 'get', 'check'];
+const ALL_OPS: Operation['op'][] = [...BATCH_OPS, 'edit'];
 const UNITS = ['a', 'b', 'c', '/', '\0', 'é', '\uffff', '😀'];
 const TYPES = ['text/plain; charset=utf-8', 'application/json', 'x/y; z=1'];
 
-/** One engine, with the numbers of the tags it has shown. */
+/** One engine, with the numbers of the tags it has returned. */
 class Side {
   private readonly numbers = new Map<string, number>();
   private readonly tags: string[] = [];
 
   constructor(readonly engine: StorageEngine) {}
 
-  /** The tag this engine knows under `number`, or one that nobody has. */
+  /** Returns the tag of this engine with `number`, or one that no entry has. */
   tag(number: number): string {
     return this.tags[number] ?? '00000000-0000000000000';
   }
@@ -42,8 +42,8 @@ class Side {
     return this.tags.length;
   }
 
-  /** What the engine answered, as data that both engines must agree on. */
-  async answerOf(step: Step): Promise<unknown> {
+  /** Runs a step. Returns its result or error as data that must be equal for both engines. */
+  async resultOf(step: Step): Promise<unknown> {
     try {
       return this.plain(await step.run(this));
     } catch (error) {
@@ -52,13 +52,13 @@ class Side {
     }
   }
 
-  private plain(answer: unknown): unknown {
-    if (Buffer.isBuffer(answer)) return answer.toString('hex');
-    if (Array.isArray(answer)) return answer.map((each) => this.plain(each));
-    if (answer instanceof DatabaseError) return { code: answer.code, context: this.plain(answer.context) };
-    if (typeof answer !== 'object' || answer === null) return answer;
+  private plain(result: unknown): unknown {
+    if (Buffer.isBuffer(result)) return result.toString('hex');
+    if (Array.isArray(result)) return result.map((each) => this.plain(each));
+    if (result instanceof DatabaseError) return { code: result.code, context: this.plain(result.context) };
+    if (typeof result !== 'object' || result === null) return result;
     const plain: Record<string, unknown> = {};
-    // Entries may answer by getters, which Object.keys leaves out.
+    // Entries may have getters, which Object.keys leaves out.
     for (const name of [
       'key',
       'value',
@@ -67,15 +67,15 @@ class Side {
       'created',
       'modified',
       'expires',
-      ...Object.keys(answer),
+      ...Object.keys(result),
     ])
-      if (name in answer) plain[name] = this.plain((answer as Record<string, unknown>)[name]);
+      if (name in result) plain[name] = this.plain((result as Record<string, unknown>)[name]);
     delete plain['record'];
     delete plain['epoch'];
     delete plain['sequence'];
-    // A position means something to its own engine only.
+    // Only its own engine understands a position.
     delete plain['position'];
-    if ('etag' in answer) plain['etag'] = this.numberOf(answer.etag as string | undefined);
+    if ('etag' in result) plain['etag'] = this.numberOf(result.etag as string | undefined);
     return plain;
   }
 
@@ -90,16 +90,16 @@ class Side {
 }
 
 interface Step {
-  readonly says: string;
+  readonly name: string;
   run(side: Side): unknown;
 }
 
-/** Makes steps from the seed. What names a tag is filled in by each side. */
-class Author {
+/** Generates random steps. Each side fills in its own tags. */
+class StepGenerator {
   constructor(
     private readonly random: Random,
     private readonly time: FakeTime,
-    /** Whether atomic batches name any keys, or only such as share a tag. */
+    /** Whether atomic batches may name any keys, or only keys that share a `{tag}`. */
     private readonly acrossKeys: boolean,
   ) {}
 
@@ -124,7 +124,7 @@ class Author {
     return random.pick<Expiry>(['never', 'never', 'keep', { in: 1 + random.below(100) }, { at }]);
   }
 
-  private operation(shown: number, ops = EVERY, key = this.key()): (side: Side) => Operation {
+  private operation(shown: number, ops = ALL_OPS, key = this.key()): (side: Side) => Operation {
     const { random } = this;
     const expiry = this.expiry();
     const condition = this.condition(shown);
@@ -178,17 +178,17 @@ class Author {
 
   private write(shown: number): Step {
     const operation = this.operation(shown);
-    return { says: 'write', run: (side) => side.engine.write(operation(side)) };
+    return { name: 'write', run: (side) => side.engine.write(operation(side)) };
   }
 
   private batch(shown: number): Step {
     const atomic = this.random.chance(0.5);
     const isTied = atomic && !(this.acrossKeys && this.random.chance(0.7));
     const operations = Array.from({ length: this.random.below(8) }, () =>
-      this.operation(shown, BATCHED, isTied ? this.key(true) : undefined),
+      this.operation(shown, BATCH_OPS, isTied ? this.key(true) : undefined),
     );
     return {
-      says: `batch of ${operations.length}, atomic ${atomic}`,
+      name: `batch of ${operations.length}, atomic ${atomic}`,
       run: (side) =>
         side.engine.batch(
           operations.map((operation) => operation(side) as BatchOperation),
@@ -209,7 +209,7 @@ class Author {
       values: true,
     };
     return {
-      says: `range ${JSON.stringify(query)}`,
+      name: `range ${JSON.stringify(query)}`,
       run: async (side) => {
         // Positions depend on when each engine sweeps.
         const { items, groups, next } = await side.engine.range(query);
@@ -221,7 +221,7 @@ class Author {
   private scan(): Step {
     const range = { prefix: this.random.text(UNITS, 1), values: this.random.chance(0.5) };
     return {
-      says: `scan ${JSON.stringify(range)}`,
+      name: `scan ${JSON.stringify(range)}`,
       run: async (side) => {
         const entries: unknown[] = [];
         for await (const chunk of side.engine.scan(range)) entries.push(...chunk);
@@ -233,7 +233,7 @@ class Author {
   private reads(): Step {
     const key = this.key();
     return {
-      says: `get and count ${JSON.stringify(key)}`,
+      name: `get and count ${JSON.stringify(key)}`,
       run: async ({ engine }) => [
         await engine.get(key),
         await engine.count(key),
@@ -248,7 +248,7 @@ class Author {
     const { time, random } = this;
     if (random.chance(0.2)) time.setWall(time.wall + random.below(100) - 80);
     time.advance(random.below(60));
-    return { says: 'time passes', run: ({ engine }) => engine.now() };
+    return { name: 'time passes', run: ({ engine }) => engine.now() };
   }
 }
 
@@ -258,7 +258,7 @@ interface Logged {
 
 const byKey = (a: Logged, b: Logged) => compareKeys(a.key, b.key);
 
-/** Everything that was put and deleted, in order; when what has expired is swept depends on the engine. */
+/** Returns all puts and deletes in order. Expiries are left out: when they are logged depends on the engine. */
 async function wholeLog(engine: StorageEngine, start: string): Promise<Logged[]> {
   const log: Logged[] = [];
   for (let position = start; ;) {
@@ -272,41 +272,40 @@ async function wholeLog(engine: StorageEngine, start: string): Promise<Logged[]>
   }
 }
 
-function sideBySide(name: string, factory: EngineFactory, seeds: number): void {
+function compareWithMemory(name: string, factory: EngineFactory, seeds: number): void {
   const all = Array.from({ length: seeds }, (_, i) => i + 1);
-  describe(`memory and ${name}, side by side:`, () => {
-    it.each(all)(`${STEPS} random operations are answered the same (seed %i)`, async (seed) => {
-      const folder = makeTempFolder();
+  describe(`memory and ${name}:`, () => {
+    it.each(all)(`${STEPS} random operations have the same results (seed %i)`, async (seed) => {
+      const folder = temporaryFolder();
       const time = new FakeTime();
       const sides = [memory, factory].map((each) => new Side(each.make(time.clock(), folder)));
-      const [plain, real] = sides as [Side, Side];
-      const author = new Author(new Random(seed), time, real.engine.capabilities.atomicAcrossKeys);
+      const [model, real] = sides as [Side, Side];
+      const generator = new StepGenerator(new Random(seed), time, real.engine.capabilities.atomicAcrossKeys);
       await factory.clean?.();
       try {
         for (const { engine } of sides) await engine.open();
         const starts = await Promise.all(sides.map(async ({ engine }) => engine.position()));
         for (let i = 0; i < STEPS; i++) {
-          const step = author.step(plain.tagCount());
-          const where = `seed ${seed}, step ${i}: ${step.says}`;
-          const [expected, actual] = await Promise.all([plain.answerOf(step), real.answerOf(step)]);
-          expect({ where, answer: actual }).toEqual({ where, answer: expected });
+          const step = generator.step(model.tagCount());
+          const where = `seed ${seed}, step ${i}: ${step.name}`;
+          const [expected, actual] = await Promise.all([model.resultOf(step), real.resultOf(step)]);
+          expect({ where, result: actual }).toEqual({ where, result: expected });
         }
         const logs = await Promise.all(sides.map(({ engine }, i) => wholeLog(engine, starts[i]!)));
-        // Where changes have no one order, each key's have one.
+        // Without one order of all changes, those of each key have one.
         if (!real.engine.capabilities.totalOrder) for (const log of logs) log.sort(byKey);
         expect(logs[1]).toEqual(logs[0]);
         expect(logs[0]!.length).toBeGreaterThan(0);
       } finally {
         for (const { engine } of sides) await engine.close();
-        removeFolder(folder);
       }
     });
   });
 }
 
-sideBySide('lmdb', lmdb, 20);
+compareWithMemory('lmdb', lmdb, 20);
 
-describeOnRedis('the plain engine', (binary) => {
+describeOnRedis('random operations', (binary) => {
   let server: RedisServer;
   let cluster: RedisCluster;
 
@@ -315,12 +314,12 @@ describeOnRedis('the plain engine', (binary) => {
     cluster = await startCluster({ binary, replicas: 0 });
   });
 
-  sideBySide(
+  compareWithMemory(
     'redis',
     redisAt(false, () => server),
     6,
   );
-  sideBySide(
+  compareWithMemory(
     'redis+cluster',
     redisAt(true, () => cluster),
     4,

@@ -3,34 +3,34 @@ import { join } from 'node:path';
 import type { Clock } from '../../src/storage/clock.js';
 import type { Awaitable, Capabilities, StorageEngine } from '../../src/storage/storage-engine.js';
 import { FakeTime } from '../support/fake-time.js';
-import { makeTempFolder, removeFolder } from '../support/temp-folder.js';
+import { removeFolder, temporaryFolder } from '../support/temporary-folder.js';
 
-/** How the suite makes an engine. Everything else it asks through the contract. */
+/** What the suite needs of an engine beside the contract. */
 export interface EngineFactory {
-  /** An engine, not open yet, whose store is in the empty or earlier used `folder` if it has one. */
+  /** Creates an engine, not open yet. If its store is in a folder, it is in `folder`, which may have been used before. */
   make(clock: Clock, folder: string): StorageEngine;
-  /** Makes `folder` the store that the backup `file` is a copy of. */
+  /** Makes `folder` a store from the backup `file`. */
   restore?(file: string, folder: string): void;
-  /** Empties what is not in a folder. */
+  /** Empties a store that is not in a folder. */
   clean?(): Promise<void>;
-  /** Positions as this engine writes them that it has never given out: of the future, of other databases. */
+  /** Returns well-formed positions that the engine has never returned: of the future, of other databases. */
   forgedPositions(position: string): string[];
-  /** How many entries the store holds, those too that have expired and wait to be swept. */
+  /** Returns how many entries the store holds, with those that have expired and are not swept yet. */
   storedEntries(engine: StorageEngine): Awaitable<number>;
 }
 
-/** A rule of the contract: plain data, so that lying engines can be held against it as well. */
+/** A rule of the contract. It is plain data, so that lying engines can be tested against it too. */
 export interface Rule {
   readonly rule: string;
-  /** Only engines that declare this capability. */
+  /** Holds only for engines with this capability. */
   readonly needs?: keyof Capabilities;
-  run(world: World): Promise<void>;
+  run(fixture: Fixture): Promise<void>;
 }
 
-/** One engine with a store and a time of its own. */
-export class World {
+/** An engine with a store and a time of its own. */
+export class Fixture {
   readonly time = new FakeTime();
-  readonly folder = makeTempFolder();
+  readonly folder = temporaryFolder();
   engine: StorageEngine;
   private readonly others: StorageEngine[] = [];
 
@@ -38,27 +38,27 @@ export class World {
     this.engine = this.make('store');
   }
 
-  /** Runs `rule` on a fresh engine, and removes what it left. */
-  static async judge(rule: Rule, factory: EngineFactory): Promise<void> {
+  /** Tests `rule` on a new engine. */
+  static async run(rule: Rule, factory: EngineFactory): Promise<void> {
     await factory.clean?.();
-    const world = new World(factory);
+    const fixture = new Fixture(factory);
     try {
-      await world.engine.open();
-      await rule.run(world);
+      await fixture.engine.open();
+      await rule.run(fixture);
     } finally {
-      for (const engine of [world.engine, ...world.others]) await engine.close();
-      removeFolder(world.folder);
+      for (const engine of [fixture.engine, ...fixture.others]) await engine.close();
+      removeFolder(fixture.folder);
     }
   }
 
-  /** What a restart of the server does. */
+  /** Closes the engine and opens it anew, as a restart of the server does. */
   async reopen(): Promise<void> {
     await this.engine.close();
     this.engine = this.make('store');
     await this.engine.open();
   }
 
-  /** A second engine on a backup. */
+  /** Opens a second engine on a backup. */
   async openBackup(file: string): Promise<StorageEngine> {
     const folder = join(this.folder, 'restored');
     mkdirSync(folder);

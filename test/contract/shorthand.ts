@@ -3,7 +3,14 @@ import { DatabaseError, type ErrorContext } from '../../src/errors.js';
 import type { Condition } from '../../src/storage/condition.js';
 import { TEXT, type Entry, type EntryHeader } from '../../src/storage/entry.js';
 import type { Expiry, BatchOperation, Outcome } from '../../src/storage/operation.js';
-import type { Awaitable, RangePage, RangeQuery, StorageEngine } from '../../src/storage/storage-engine.js';
+import type {
+  Awaitable,
+  Change,
+  RangePage,
+  RangeQuery,
+  StorageEngine,
+} from '../../src/storage/storage-engine.js';
+import type { Random } from '../support/random.js';
 
 interface PutOptions {
   readonly type?: string;
@@ -11,7 +18,7 @@ interface PutOptions {
   readonly condition?: Condition;
 }
 
-/** A key that shares its `{tag}` with all others made here: every engine does atomic batches over them. */
+/** Returns a key that shares its `{tag}` with all others made here, so that every engine can put them in one atomic batch. */
 export function tied(name: string): string {
   return `{t}${name}`;
 }
@@ -25,7 +32,7 @@ export function incrOf(key: string, by: bigint, expiry: Expiry = 'never'): Batch
   return { op: 'incr', key, by, expiry };
 }
 
-/** Puts and gives back the entry. */
+/** Puts a value and returns the entry. */
 export async function put(
   engine: StorageEngine,
   key: string,
@@ -37,7 +44,7 @@ export async function put(
 
 export function entryOf(outcome: Outcome | DatabaseError): Entry {
   if (outcome instanceof DatabaseError) throw outcome;
-  if (!('entry' in outcome)) throw new Error(`no entry came of it, but ${outcome.kind}`);
+  if (!('entry' in outcome)) throw new Error(`the outcome is ${outcome.kind}, without an entry`);
   return outcome.entry;
 }
 
@@ -49,12 +56,12 @@ export async function textOf(engine: StorageEngine, key: string): Promise<string
   return (await engine.get(key))?.value.toString();
 }
 
-/** Everything but the value, as plain data: an engine may give getters. */
+/** Returns everything but the value as plain data, because entries may have getters. */
 export function headerOf({ key, type, size, etag, created, modified, expires }: EntryHeader): EntryHeader {
   return { key, type, size, etag, created, modified, expires };
 }
 
-/** The code and the context that `work` is refused with. */
+/** Returns the code and the context of the error that `work` fails with. */
 export async function refusalOf(work: Promise<unknown>): Promise<ErrorContext & { code: string }> {
   try {
     await work;
@@ -79,13 +86,13 @@ export async function keysScanned(engine: StorageEngine, prefix = ''): Promise<s
   return (await scanned(engine, prefix)).map(({ key }) => key);
 }
 
-/** Keys and group names of a page, in one list each. */
+/** Returns the keys of a page, then its groups. */
 export async function namesOf(engine: StorageEngine, query: Partial<RangeQuery> = {}): Promise<string[]> {
   const page = await engine.range({ prefix: '', limit: 1000, ...query });
   return [...page.items.map(({ key }) => key), ...page.groups];
 }
 
-/** Follows `next` to the end; a paging that does not end fails. */
+/** Reads all pages of a range. Throws if they do not end. */
 export async function pagesOf(engine: StorageEngine, query: RangeQuery): Promise<RangePage[]> {
   const pages: RangePage[] = [];
   let after = query.after;
@@ -102,7 +109,7 @@ export function inByteOrder(keys: readonly string[]): string[] {
   return [...keys].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
 }
 
-/** Waits for what an engine does in the background, by real time. */
+/** Waits up to 5 s of real time for what an engine does in the background. */
 export async function eventually(holds: () => Awaitable<boolean>): Promise<boolean> {
   for (let tries = 0; tries < 100 && !(await holds()); tries++) await pause(50);
   return holds();
@@ -112,10 +119,70 @@ export function pause(milliseconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }
 
-/** Everything about entries as small plain data: a digest stands for each value. */
-export function portraitsOf(entries: readonly Entry[]): (EntryHeader & { sha256: string })[] {
+/** Returns entries as plain data, with a digest in place of each value. */
+export function digestsOf(entries: readonly Entry[]): (EntryHeader & { sha256: string })[] {
   return entries.map((entry) => ({
     ...headerOf(entry),
     sha256: createHash('sha256').update(entry.value).digest('hex'),
   }));
+}
+
+/** Returns all changes after `position`; undefined if it cannot be served. Throws if the log does not end. */
+export async function changesAfter(engine: StorageEngine, position: string): Promise<Change[] | undefined> {
+  const all: Change[] = [];
+  for (let reads = 0; reads < 10_000; reads++) {
+    const changes = await engine.changes(position);
+    if (!changes) return undefined;
+    if (changes.length === 0) return all;
+    all.push(...changes);
+    position = changes.at(-1)!.position;
+  }
+  throw new Error('the log does not end');
+}
+
+/** Returns kind and key of all changes after `position`. */
+export async function loggedAfter(engine: StorageEngine, position: string): Promise<string[]> {
+  return (await changesAfter(engine, position))!.map(({ kind, key }) => `${kind} ${key}`);
+}
+
+/** Groups changes by key. Of each key every engine logs them in order. */
+export function byKey(changes: readonly Change[]): Map<string, string[]> {
+  const kinds = new Map<string, string[]>();
+  for (const { kind, key, etag } of changes) kinds.set(key, [...(kinds.get(key) ?? []), `${kind} ${etag}`]);
+  return kinds;
+}
+
+/** Applies changes to a copy of a database, key → tag. */
+export function apply(state: Map<string, string>, changes: readonly Change[]): Map<string, string> {
+  for (const { kind, key, etag } of changes) {
+    if (kind === 'put') state.set(key, etag);
+    else state.delete(key);
+  }
+  return state;
+}
+
+/** Returns key and tag of every entry. */
+export async function tagsOf(engine: StorageEngine): Promise<[string, string][]> {
+  return (await scanned(engine)).map(({ key, etag }) => [key, etag]);
+}
+
+/** Does a random write, which may be refused. Keys have one of eight `{tag}`s. */
+export async function writeAtRandom(engine: StorageEngine, random: Random): Promise<void> {
+  const group = `k{${random.below(8)}}`;
+  const key = `${group}${random.below(5)}`;
+  const other = `${group}${random.below(5)}`;
+  switch (random.below(6)) {
+    case 0:
+      return void (await engine.write({ op: 'delete', key }));
+    case 1:
+      return void (await codeOf(engine.batch([putOf(key, '1'), incrOf(other, 1n), putOf(key, '2')], true)));
+    case 2:
+      return void (await engine.batch([incrOf(key, 1n), { op: 'delete', key: other }], false));
+    case 3:
+      return void (await codeOf(engine.write(putOf(key, '1', { condition: { ifNoneMatch: '*' } }))));
+    case 4:
+      return void (await codeOf(engine.write({ op: 'touch', key, expiry: { in: 60_000 } })));
+    default:
+      await put(engine, key, 'x'.repeat(random.below(50)));
+  }
 }

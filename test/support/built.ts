@@ -29,7 +29,7 @@ export function runOnBuild(script: string, options: ChildOptions = {}): Promise<
   if (!existsSync(join(dist, 'storage'))) throw new Error('The build is missing: run `npm run build` first.');
   const prelude = `
     const import_ = (path) => import(${JSON.stringify(`${pathToFileURL(dist).href}/`)} + path);
-    const { LmdbEngine } = await import_('storage/lmdb/lmdb.engine.js');
+    const { LmdbEngine } = await import_('storage/lmdb/engine.js');
     process.on('unhandledRejection', (reason) => { console.log('unhandled: ' + reason); process.exit(70); });
     const say = (value) => console.log(JSON.stringify(value));
   `;

@@ -1,12 +1,13 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { cli } from './redis-cli.js';
 import { Guardian } from './redis-guardian.js';
 import { releasePort, takePort } from './redis-ports.js';
 import type { Certificate } from './redis-tls.js';
 import type { Exit } from './server.js';
-import { makeTempFolder } from './temp-folder.js';
 
 const READY_WITHIN_MS = 20_000;
 const EXIT_WITHIN_MS = 20_000;
@@ -33,7 +34,7 @@ export const running = new Set<RedisServer>();
 
 /** A redis-server, a process of its own with its own folder, on TCP on the loopback address only. */
 export class RedisServer {
-  private readonly folder = makeTempFolder();
+  private readonly folder = mkdtempSync(join(tmpdir(), 'pigeonhole-test-'));
   private readonly guardian = new Guardian(this.folder);
   private child: ChildProcess | undefined;
   private exited: Promise<Exit> = Promise.resolve({ code: null, signal: null });

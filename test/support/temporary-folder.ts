@@ -1,13 +1,20 @@
 import { afterAll } from '@jest/globals';
-import { makeTempFolder, removeFolder } from './temp-folder.js';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 
 const made: string[] = [];
 
-afterAll(() => made.splice(0).forEach(removeFolder));
+afterAll(() => made.forEach(removeFolder));
 
-/** A new empty folder that is removed when the test file has run. */
+/** Makes an empty folder, which is removed after the tests of the file. */
 export function temporaryFolder(): string {
-  const folder = makeTempFolder();
+  const folder = mkdtempSync(join(tmpdir(), 'pigeonhole-test-'));
   made.push(folder);
   return folder;
+}
+
+/** Removes a folder earlier than that. */
+export function removeFolder(folder: string): void {
+  rmSync(folder, { recursive: true, force: true });
 }

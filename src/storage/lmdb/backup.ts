@@ -4,25 +4,25 @@ import { sync } from './data-folder.js';
 import { decode } from './record.js';
 import { Store } from './store.js';
 
-/** Copies one instant of `store` to the file `target`, which appears there complete, verified and synced; mode 0600. */
+/** Copies one instant of `store` to the file `target`, mode 0600, which appears only complete, verified and synced. */
 export async function backUp(store: Store, target: string): Promise<void> {
-  // The library makes a readable `data.mdb` in a folder: one that only the owner can enter.
-  const making = `${target}.making`;
-  await rm(making, { recursive: true, force: true });
+  // LMDB makes the copy readable for all, so it is made in a folder that only the owner can enter.
+  const folder = `${target}.making`;
+  await rm(folder, { recursive: true, force: true });
   try {
-    await mkdir(making, { mode: 0o700 });
-    const copy = await store.copyTo(making);
+    await mkdir(folder, { mode: 0o700 });
+    const copy = await store.copyTo(folder);
     await chmod(copy, 0o600);
-    await verify(making);
+    await verify(folder);
     await sync(copy);
     await rename(copy, target);
     await sync(dirname(target));
   } finally {
-    await rm(making, { recursive: true, force: true });
+    await rm(folder, { recursive: true, force: true });
   }
 }
 
-/** Reads a copy through, so that a backup that exists can be restored. @throws DatabaseError `corrupt` */
+/** Reads every entry of a copy, so that a backup that exists can be restored. @throws DatabaseError `corrupt` */
 async function verify(folder: string): Promise<void> {
   const copy = await Store.open(folder, 'the copy');
   try {

@@ -4,28 +4,36 @@ import type { Revision } from '../revision.js';
 import { formatTag, parseTag } from '../revision.js';
 import { MAX_KEY_BYTES, type EntryHeader } from '../entry.js';
 import { LOGGED_VALUE_BYTES, type Change } from '../storage-engine.js';
-import { decode, encode, encodeBehind, RECORD_BYTES, type Recorded, type StoredEntry } from './record.js';
+import {
+  decode,
+  encode,
+  encodeAfterKey,
+  RECORD_BYTES,
+  type RecordParts,
+  type StoredEntry,
+} from './record.js';
 import type { Head, Store } from './store.js';
 
 /*
- * The change log in the store: segments of changes under the sequence of their first, appended in the transaction that
- * makes the changes.
+ * The change log in the store: segments of changes, appended in the transaction that makes the changes. The key of a
+ * segment is the sequence of its first change.
  *
- * Problem: a log record a write would double what a write puts into the tree. Design: the changes of one transaction
- * share a segment of up to 64 KiB, so a group commit of 64 writes appends one record. Whole segments are dropped from
- * the front when the log outgrows its bounds; the head remembers the last revision that was dropped, so that a reader
- * behind it is told to start anew, and so is one whose position belongs to another life of the database.
+ * Problem: one log record for each write would double the records that LMDB stores. Design: the changes of a transaction
+ * share segments of about 64 KiB, so a group commit of 64 writes usually appends one record. When the log exceeds its
+ * bounds, whole segments are dropped, the oldest first. The head of the store keeps the last dropped revision, the floor:
+ * a reader whose position is before it has to start again. So has a reader from another life of the database.
  *
- * A segment is changes back to back, then a trailer: how many there are, u32, the epoch, u32, and the sequence, f64, of the
- * last, and the CRC-32 of all before it. A change, little-endian:
+ * A segment is a list of changes and a trailer: the number of changes, u32; the epoch, u32, and the sequence, f64, of the
+ * last change; the CRC-32 of everything before it. A change, little-endian:
  *
- *    0  u8   kind: 1 put, 2 delete, 3 expire, 4 put whose value is too large to be kept
+ *    0  u8   kind: 1 put, 2 delete, 3 expire, 4 large put, whose value is not logged
  *    1  u8   0
  *    2  u16  length of the key
  *    4  u32  epoch
  *    8  f64  sequence
  *   16  u32  length of what follows the key
- *   20  …    the key, then the entry's record (record.ts), which of a large value has no value; then its size, f64
+ *   20  …    the key; for a put, the entry's record (record.ts)
+ *    …  f64  for a large put, whose record has no value: the size of the value
  */
 const PUT = 1;
 const DELETE = 2;
@@ -35,16 +43,16 @@ const HEADER_BYTES = 20;
 const CRC_BYTES = 4;
 const TRAILER_BYTES = 16 + CRC_BYTES;
 const SEGMENT_BYTES = 64 * 1024;
-/** Of one change: its header, a key, and a record of the largest value that is kept. */
+/** Size of the largest change: its header, the longest key, and the record of the largest value that is logged. */
 const MAX_CHANGE_BYTES = HEADER_BYTES + MAX_KEY_BYTES + RECORD_BYTES + 512 + LOGGED_VALUE_BYTES;
 const MAX_CHANGES = 100_000;
 const READ_BYTES = 256 * 1024;
-/** The library's types know options only as a version. */
+/** The cast is because the library's types accept only a version here. */
 const APPEND = { append: true } as unknown as number;
 
-/** Writes the log, inside write transactions. */
+/** Appends changes to the log, inside write transactions. */
 export class ChangeLogWriter {
-  /** The segment that is being filled; LMDB copies it, so that one piece of memory serves for all. */
+  /** The segment that is being filled. LMDB copies it, so all segments share this memory. */
   private readonly segment = Buffer.allocUnsafeSlow(SEGMENT_BYTES + MAX_CHANGE_BYTES + TRAILER_BYTES);
   private length = 0;
   private count = 0;
@@ -56,42 +64,43 @@ export class ChangeLogWriter {
     private readonly maxBytes: number,
   ) {}
 
-  /** Forgets what a transaction that was taken back has added. */
+  /** Begins a transaction, without what one that was rolled back has left. */
   begin(): void {
     this.length = 0;
     this.count = 0;
   }
 
-  /** A put of `entry`. Answers its record, in memory that the next change overwrites. */
+  /** Adds a put of `entry`. Returns the entry's record, in memory that the next change overwrites. */
   put(head: Head, entry: StoredEntry): Buffer {
     if (entry.size > LOGGED_VALUE_BYTES) return this.putLarge(head, entry);
     const { segment } = this;
-    const keyEnd = this.start(head, entry.sequence, PUT, entry.key);
-    const end = encodeBehind(this.length + HEADER_BYTES, keyEnd, entry, segment);
-    this.finish(head, entry.sequence, keyEnd, end);
+    const keyEnd = this.startChange(head, entry.sequence, PUT, entry.key);
+    const end = encodeAfterKey(this.length + HEADER_BYTES, keyEnd, entry, segment);
+    this.finishChange(head, entry.sequence, keyEnd, end);
     return segment.subarray(keyEnd, end);
   }
 
+  /** Adds a delete, or an expiry. */
   remove(head: Head, sequence: number, key: string, expired: boolean): void {
-    const keyEnd = this.start(head, sequence, expired ? EXPIRE : DELETE, key);
-    this.finish(head, sequence, keyEnd, keyEnd);
+    const keyEnd = this.startChange(head, sequence, expired ? EXPIRE : DELETE, key);
+    this.finishChange(head, sequence, keyEnd, keyEnd);
   }
 
-  /** Appends what has been added and drops what is too much. */
+  /** Ends a transaction: appends its last segment and drops old ones until the log is within its bounds. */
   flush(head: Head): void {
     this.appendSegment(head);
     const { log } = head;
     while (log.count > MAX_CHANGES || log.bytes > this.maxBytes) if (!this.dropFirst(head)) return;
   }
 
-  /** False if there is none. */
+  /** Drops the oldest segment. Returns false if there is none. */
   private dropFirst({ epoch, sequence, log }: Head): boolean {
     const [key, next = sequence + 1] = this.store.log.getKeys({ start: 0, limit: 2 });
     if (key === undefined) return false;
     const segment = this.store.borrow(this.store.log, key)!;
-    // What a damaged one says of itself could close the log for ever; its neighbours tell nearly the same.
-    const guess = { count: Math.min(next - key, log.count), last: { epoch, sequence: next - 1 } };
-    const { count, last } = isSound(segment) ? readTrailer(segment) : guess;
+    // The trailer of a damaged segment could close the log for ever. Keys and counts say nearly the same as it.
+    const estimate = { count: Math.min(next - key, log.count), last: { epoch, sequence: next - 1 } };
+    const { count, last } = isSound(segment) ? readTrailer(segment) : estimate;
     log.floor = last;
     log.count -= count;
     log.bytes -= segment.length;
@@ -101,15 +110,15 @@ export class ChangeLogWriter {
 
   private putLarge(head: Head, entry: StoredEntry): Buffer {
     const { segment } = this;
-    const keyEnd = this.start(head, entry.sequence, LARGE_PUT, entry.key);
-    const valueless: Recorded = { ...entry, value: segment.subarray(0, 0) };
-    const end = encodeBehind(this.length + HEADER_BYTES, keyEnd, valueless, segment);
-    this.finish(head, entry.sequence, keyEnd, segment.writeDoubleLE(entry.size, end));
+    const keyEnd = this.startChange(head, entry.sequence, LARGE_PUT, entry.key);
+    const valueless: RecordParts = { ...entry, value: segment.subarray(0, 0) };
+    const end = encodeAfterKey(this.length + HEADER_BYTES, keyEnd, valueless, segment);
+    this.finishChange(head, entry.sequence, keyEnd, segment.writeDoubleLE(entry.size, end));
     return encode(entry);
   }
 
-  /** Writes the head and the key of a change behind those before it; answers where the key ends. */
-  private start(head: Head, sequence: number, kind: number, key: string): number {
+  /** Adds the header and the key of a change to the segment. Returns where the key ends. */
+  private startChange(head: Head, sequence: number, kind: number, key: string): number {
     const { segment, length } = this;
     const keyEnd = length + HEADER_BYTES + segment.write(key, length + HEADER_BYTES);
     segment.writeUInt16LE(kind, length);
@@ -119,8 +128,8 @@ export class ChangeLogWriter {
     return keyEnd;
   }
 
-  /** The change that was started ends at `end`. */
-  private finish(head: Head, sequence: number, keyEnd: number, end: number): void {
+  /** Ends the change that was started at `end`. */
+  private finishChange(head: Head, sequence: number, keyEnd: number, end: number): void {
     this.segment.writeUInt32LE(end - keyEnd, this.length + 16);
     this.length = end;
     if (this.count++ === 0) this.first = sequence;
@@ -143,42 +152,45 @@ export class ChangeLogWriter {
   }
 }
 
-/** Reads the log. */
+/** Reads changes from the log. */
 export class ChangeLogReader {
   constructor(private readonly store: Store) {}
 
   /**
-   * Changes behind `position`, oldest first, some hundred KiB of them; undefined if the log cannot serve it: malformed,
-   * dropped, from the future or from another life of the database.
+   * Returns changes after `position`, oldest first, some hundred KiB of them. Returns undefined if the log cannot serve
+   * the position: it is malformed, has left the log, is in the future or belongs to another life of the database.
+   *
+   * @throws DatabaseError `corrupt`
    */
   after(position: string): Change[] | undefined {
-    const from = parseTag(position);
+    const start = parseTag(position);
     const head = this.store.readHead();
-    if (!from || from.sequence > head.sequence || from.sequence < head.log.floor.sequence) return undefined;
-    if (from.sequence === head.sequence) return from.epoch === head.epoch ? [] : undefined;
+    if (!start || start.sequence > head.sequence || start.sequence < head.log.floor.sequence)
+      return undefined;
+    if (start.sequence === head.sequence) return start.epoch === head.epoch ? [] : undefined;
     const changes: LoggedChange[] = [];
     let before: Revision = head.log.floor;
     let bytes = 0;
-    for (const { value: segment } of this.store.log.getRange({ start: this.segmentAt(from.sequence) })) {
+    for (const { value: segment } of this.store.log.getRange({ start: this.segmentAt(start.sequence) })) {
       if (!isSound(segment)) {
         throw new DatabaseError('corrupt', 'A segment of the change log fails its checksum.');
       }
       const { last } = readTrailer(segment);
-      if (last.sequence <= from.sequence) {
+      if (last.sequence <= start.sequence) {
         before = last;
         continue;
       }
       for (const change of changesIn(segment)) {
-        if (change.sequence > from.sequence) changes.push(change);
+        if (change.sequence > start.sequence) changes.push(change);
         else before = change;
       }
       bytes += segment.length;
       if (bytes >= READ_BYTES) break;
     }
-    return liesBetween(from, before, changes[0] ?? head) ? changes : undefined;
+    return isOfThisLife(start, before, changes[0] ?? head) ? changes : undefined;
   }
 
-  /** The key of the last segment that begins at or before `sequence`. */
+  /** Returns the key of the last segment that begins at or before `sequence`, or 0. */
   private segmentAt(sequence: number): number {
     const [key] = this.store.log.getKeys({
       start: sequence,
@@ -192,14 +204,16 @@ export class ChangeLogReader {
 }
 
 /**
- * Whether a position is of this life of the database. One of no change, which a refused batch leaves behind, is so only if
- * it has the epoch of what comes after it: a life that was lost can have used the epoch of what came before.
+ * Returns whether `position` belongs to this life of the database, given the changes before and after it.
+ *
+ * A position between two changes, which a refused batch leaves, must have the epoch of the change after it. A lost life
+ * of the database can have used the epoch of the change before it.
  */
-function liesBetween(position: Revision, before: Revision, after: Revision): boolean {
+function isOfThisLife(position: Revision, before: Revision, after: Revision): boolean {
   return position.epoch === (position.sequence === before.sequence ? before : after).epoch;
 }
 
-/** Of a segment: how many changes it has, and the revision of the last. */
+/** Returns how many changes a segment has, and the revision of the last one. */
 function readTrailer(segment: Buffer): { count: number; last: Revision } {
   const at = segment.length - TRAILER_BYTES;
   const last = { epoch: segment.readUInt32LE(at + 4), sequence: segment.readDoubleLE(at + 8) };
@@ -221,7 +235,7 @@ function* changesIn(segment: Buffer): Iterable<LoggedChange> {
   }
 }
 
-/** A change in the log: a window on its segment. Most are read by somebody who looks at the key and goes on. */
+/** A change in the log: a view of its segment, because most readers look at the key and skip the rest. */
 class LoggedChange implements Change, Revision {
   readonly key: string;
 

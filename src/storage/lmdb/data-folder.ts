@@ -6,23 +6,24 @@ import { StartError } from '../../errors.js';
 import { Store } from './store.js';
 
 /*
- * The folder that holds the store: `data.mdb` and LMDB's `lock.mdb`, nothing else.
+ * The folder of the store holds `data.mdb` and LMDB's `lock.mdb`, nothing else.
  *
- * Two things can go wrong before LMDB is asked anything. A crash between creating the file and the first synced commit
- * leaves a file that kills the process at the next open, so a new store is made in a folder of its own, synced, and
- * moved into place whole. And LMDB maps a damaged or foreign file without looking and dies with a signal, so its header
- * is checked here first, and a file shorter than its header says is read through by a child process that may die.
+ * Problem: LMDB kills the process with a signal when it opens a file that is damaged, foreign, or incomplete because of
+ * a crash before its first synced commit. Design: a new store is created in a folder of its own, synced, and moved into
+ * place complete. The header of an existing file is checked before LMDB opens it. A file that is shorter than its header
+ * says is first read through by a child process, which may die.
  */
 const DATA = 'data.mdb';
 const LOCK = 'lock.mdb';
-const MAKING = '.pigeonhole-making';
-const HARMLESS = new Set([LOCK, MAKING, 'lost+found']);
+const NEW_STORE = '.pigeonhole-making';
+/** What a folder without a store may hold. */
+const IGNORED = new Set([LOCK, NEW_STORE, 'lost+found']);
 
-/** Opens the store in `folder`, making folder and store if there are none and they may be written. @throws StartError */
+/** Opens the store in `folder`; creates folder and store if there are none, unless `readOnly`. @throws StartError */
 export async function openDataFolder(folder: string, readOnly = false): Promise<Store> {
   const described = `the folder ${folder}`;
   try {
-    if (!readOnly) makeFolder(folder);
+    if (!readOnly) createFolder(folder);
     const names = readdirSync(folder);
     if (names.includes(DATA)) {
       await checkHeader(join(folder, DATA), folder);
@@ -51,15 +52,15 @@ function damaged(file: string, why: string): StartError {
   );
 }
 
-/** Node's own recursive mkdir tries for ever where the file system will not have a folder, as below /proc. */
-function makeFolder(folder: string): void {
+/** Creates a folder and those above it. Node's recursive mkdir would try for ever below /proc. */
+function createFolder(folder: string): void {
   if (existsSync(folder)) return;
-  makeFolder(dirname(folder));
+  createFolder(dirname(folder));
   mkdirSync(folder, { mode: 0o700 });
 }
 
 function refuseForeign(names: readonly string[], described: string): void {
-  const foreign = names.filter((name) => !HARMLESS.has(name));
+  const foreign = names.filter((name) => !IGNORED.has(name));
   if (foreign.length === 0) return;
   throw new StartError(
     `DATABASE_URL: ${described} is not empty and holds no Pigeonhole database (it has ${JSON.stringify(foreign[0])}). ` +
@@ -68,7 +69,7 @@ function refuseForeign(names: readonly string[], described: string): void {
 }
 
 async function create(folder: string): Promise<void> {
-  const making = join(folder, MAKING);
+  const making = join(folder, NEW_STORE);
   rmSync(making, { recursive: true, force: true });
   mkdirSync(making, { mode: 0o700 });
   await Store.create(making);
@@ -79,7 +80,7 @@ async function create(folder: string): Promise<void> {
   await sync(folder);
 }
 
-/** Waits until a file or folder is on the disk. */
+/** Waits until a file or a folder is on the disk. */
 export async function sync(path: string): Promise<void> {
   const handle = await open(path, 'r');
   try {
@@ -89,11 +90,13 @@ export async function sync(path: string): Promise<void> {
   }
 }
 
-// Offsets in an LMDB meta page (lmdb 0.9.90, 64-bit): page header 24 bytes, then MDB_meta.
 const META_BYTES = 168;
 const MAGIC = 0xbeefc0de;
 const DATA_VERSION = 2;
+/** The root of an empty tree. */
+const NO_PAGE = 0xffff_ffff_ffff_ffffn;
 
+/** The fields of MDB_meta that are read here; it follows the page header of 24 bytes (lmdb 0.9.90, 64-bit). */
 interface MetaPage {
   readonly pageSize: number;
   readonly lastPage: bigint;
@@ -109,13 +112,11 @@ async function checkHeader(file: string, folder: string): Promise<void> {
   if (!second || second.pageSize !== first.pageSize)
     throw damaged(file, 'its second header does not fit the first');
   const meta = second.transaction > first.transaction ? second : first;
-  // Asked last: another process may be writing, and makes the file longer before a header says so.
+  // The size is read last, because a process that writes makes the file longer before it writes the header.
   const pages = BigInt(Math.floor(statSync(file).size / meta.pageSize));
   if (meta.roots.some((root) => root !== NO_PAGE && root >= pages)) throw damaged(file, 'it is cut short');
-  if (meta.lastPage >= pages && !survivesReading(folder)) throw damaged(file, 'it is cut short');
+  if (meta.lastPage >= pages && !isReadable(folder)) throw damaged(file, 'it is cut short');
 }
-
-const NO_PAGE = 0xffff_ffff_ffff_ffffn;
 
 async function readMeta(file: string, position: number): Promise<MetaPage | undefined> {
   const handle = await open(file, 'r');
@@ -138,8 +139,8 @@ async function readMeta(file: string, position: number): Promise<MetaPage | unde
   }
 }
 
-/** Whether a process can read every page. A short file may be whole: LMDB need not write free pages at its end. */
-function survivesReading(folder: string): boolean {
+/** Returns whether a process can read every page. A short file may be sound: LMDB need not write free pages at its end. */
+function isReadable(folder: string): boolean {
   const script = `
     const { Store } = await import(${JSON.stringify(import.meta.resolve('./store.js'))});
     const store = await Store.open(${JSON.stringify(folder)}, 'it');

@@ -19,35 +19,35 @@ import { ChangeLogReader, ChangeLogWriter } from './change-log.js';
 import { openDataFolder } from './data-folder.js';
 import { DiskSpace } from './disk-space.js';
 import { GroupCommit } from './group-commit.js';
-import { firstAfter, splitExpiryKey } from './keys.js';
-import { readPage } from './ranges.js';
+import { endOfExpired } from './keys.js';
+import { countExpired, countKeys, readPage } from './ranges.js';
 import { decode, type StoredEntry } from './record.js';
 import { Scans } from './scans.js';
 import { Store } from './store.js';
 import { Writer } from './writer.js';
 
 const SWEEP_EVERY_MS = 500;
-/** How soon watchers hear of what another process has written. */
-const LOOK_EVERY_MS = 10;
-const COUNT_AT_ONCE = 20_000;
+/** How often the engine looks for commits of other processes, for its listeners. */
+const POLL_EVERY_MS = 10;
+/** Of all processes together. */
 const SCANS_AT_ONCE = 16;
 
 export interface LmdbSettings extends OpenSettings {
-  /** What the process does when the store can take no more writes. */
+  /** Called when the store can take no more writes, so that the process has to end. */
   readonly onFailure: (error: Error) => void;
-  /** After how long a scan is broken off, milliseconds. */
+  /** For how long a scan may hold its snapshot, milliseconds. */
   readonly maxSnapshotAge: number;
-  /** How large the change log may grow, bytes. */
+  /** Largest size of the change log, bytes. */
   readonly watchLogBytes: number;
 }
 
 /**
- * The embedded engine: an LMDB store in a folder, memory-mapped and copy-on-write.
+ * Stores entries in an LMDB environment, which is memory-mapped and copy-on-write, in a folder of this machine.
  *
- * Reads go straight to the map. Writes go through GroupCommit, are decided against the store inside its one
- * transaction, and are answered once that is on the disk. The rest of this folder: store.ts opens LMDB, data-folder.ts
- * guards it, record.ts and keys.ts are the bytes, change-log.ts what watchers read, disk-room.ts the reserve, scans.ts the
- * long readers.
+ * Reads go straight to the memory map. Writes wait for the next group commit (group-commit.ts), are decided inside its
+ * one transaction (writer.ts) and resolve when that is on the disk. data-folder.ts protects the folder, store.ts opens
+ * LMDB, record.ts and keys.ts define the stored bytes. change-log.ts keeps the log, disk-space.ts a reserve of the disk,
+ * scans.ts the long readers within limits.
  */
 export class LmdbEngine extends StorageEngine {
   readonly capabilities = {
@@ -62,16 +62,16 @@ export class LmdbEngine extends StorageEngine {
   private store!: Store;
   private isShared = false;
   private commits!: GroupCommit;
-  private room!: DiskSpace;
+  private space!: DiskSpace;
   private writer!: Writer;
   private scans!: Scans;
   private log!: ChangeLogReader;
   private changed = false;
   private readonly listeners = new Set<() => void>();
   private sweeper: NodeJS.Timeout | undefined;
-  private lookout: NodeJS.Timeout | undefined;
-  /** The last sequence that this process has told its listeners of. */
-  private announced = 0;
+  private poller: NodeJS.Timeout | undefined;
+  /** The sequence of the store when it was polled last. */
+  private polledSequence = 0;
   private closing: Promise<void> | undefined;
 
   constructor(
@@ -86,31 +86,31 @@ export class LmdbEngine extends StorageEngine {
     const { readOnly = false, processes = 1, maxSnapshotAge } = this.settings;
     this.store = await openDataFolder(this.folder, readOnly);
     this.clock.raise(this.store.readHead().now);
-    this.room = new DiskSpace(this.store);
+    this.space = new DiskSpace(this.store);
     this.isShared = processes > 1;
     const scans = Math.ceil(SCANS_AT_ONCE / processes);
-    this.scans = new Scans(this.store, this.clock, this.room, maxSnapshotAge, scans);
+    this.scans = new Scans(this.store, this.clock, this.space, maxSnapshotAge, scans);
     this.log = new ChangeLogReader(this.store);
     const log = new ChangeLogWriter(this.store, this.settings.watchLogBytes);
-    this.writer = new Writer(this.store, this.clock, this.room, log);
+    this.writer = new Writer(this.store, this.clock, this.space, log);
     this.commits = new GroupCommit({
       transaction: (work) => this.store.transaction(work),
-      isFull: () => this.room.isFull(),
+      isFull: () => this.space.isFull(),
       begin: () => this.writer.begin(),
       end: () => void (this.changed ||= this.writer.end()),
-      committed: () => this.announce(),
+      committed: () => this.notifyOfCommit(),
       fail: this.settings.onFailure,
     });
     if (!readOnly) this.sweeper = setInterval(() => this.sweep(), SWEEP_EVERY_MS).unref();
-    if (this.isShared) this.lookout = setInterval(() => this.look(), LOOK_EVERY_MS).unref();
-    process.on('exit', this.dropCommit);
+    if (this.isShared) this.poller = setInterval(() => this.poll(), POLL_EVERY_MS).unref();
+    process.on('exit', this.abandonCommit);
   }
 
   /**
-   * Ends a process that exits in the middle of a commit. Node would wait for the thread that writes, which waits for this one to
-   * run its transaction: for ever, and with the lock on which all other processes of the store wait.
+   * Kills a process that exits during a commit. Node would wait for the writing thread, which waits for this thread to run
+   * its transaction. That would never end, and the thread holds the lock that all other processes need to write.
    */
-  private readonly dropCommit = (): void => {
+  private readonly abandonCommit = (): void => {
     if (this.commits.isRunning) process.kill(process.pid, 'SIGKILL');
   };
 
@@ -121,9 +121,9 @@ export class LmdbEngine extends StorageEngine {
 
   private async shutDown(): Promise<void> {
     clearInterval(this.sweeper);
-    clearInterval(this.lookout);
+    clearInterval(this.poller);
     await this.commits?.settle();
-    process.off('exit', this.dropCommit);
+    process.off('exit', this.abandonCommit);
     this.scans?.close();
     await this.store?.close();
   }
@@ -138,7 +138,7 @@ export class LmdbEngine extends StorageEngine {
   }
 
   write(operation: Operation): Promise<Outcome> {
-    return this.commits.submit(sizeOf(operation), () => this.writer.perform(operation));
+    return this.commits.submit(sizeOf(operation), () => this.writer.apply(operation));
   }
 
   batch(
@@ -148,13 +148,13 @@ export class LmdbEngine extends StorageEngine {
   ): Promise<(Outcome | DatabaseError)[]> {
     const bytes = operations.reduce((sum, operation) => sum + sizeOf(operation), 0);
     return this.commits.submit(bytes, () =>
-      atomic ? this.writer.performAll(operations, maxBytes) : this.writer.performEach(operations, maxBytes),
+      atomic ? this.writer.applyAll(operations, maxBytes) : this.writer.applyEach(operations, maxBytes),
     );
   }
 
   range(query: RangeQuery): RangePage {
     const { current } = this;
-    // Of the same instant as the page: a change between the two would be taken for one that the page shows.
+    // Page and position are of one snapshot: a change between them would count as one that the page shows.
     return { ...readPage(current, query, this.now()), position: positionOf(current) };
   }
 
@@ -162,25 +162,8 @@ export class LmdbEngine extends StorageEngine {
     return this.scans.scan(range);
   }
 
-  async count(prefix: string): Promise<number> {
-    const end = prefixEnd(prefix);
-    const { current } = this;
-    let count = -this.countExpired(prefix);
-    if (prefix === '') return count + current.entryCount();
-    // In steps, so that counting millions does not hold up other requests.
-    for (let start: string | Buffer | undefined = prefix; start !== undefined;) {
-      const options = { start, end, limit: COUNT_AT_ONCE, values: false };
-      let last: string | undefined;
-      let step = 0;
-      for (const key of this.store.entries.getKeys(options)) {
-        last = key as string;
-        step++;
-      }
-      count += step;
-      start = step === COUNT_AT_ONCE ? `${last}\0` : undefined;
-      if (start !== undefined) await new Promise((resolve) => setImmediate(resolve));
-    }
-    return count;
+  count(prefix: string): Promise<number> {
+    return countKeys(this.current, prefix, this.now());
   }
 
   position(): string {
@@ -192,7 +175,7 @@ export class LmdbEngine extends StorageEngine {
     return this.log.after(position);
   }
 
-  /** Positions and tags are one sequence of fixed width, so that text compares as time does. */
+  /** Positions are tags, which sort by age as strings. */
   covers(position: string, change: Pick<Change, 'position'>): boolean {
     return change.position <= position;
   }
@@ -208,16 +191,16 @@ export class LmdbEngine extends StorageEngine {
 
   stats(): EngineStats {
     return {
-      entries: this.current.entryCount() - this.countExpired(''),
+      entries: this.current.entryCount() - countExpired(this.store, '', this.now()),
       storedBytes: this.store.size().file,
-      roomBytes: this.room.available(),
+      availableBytes: this.space.available(),
     };
   }
 
   state(): EngineState {
     const notes: string[] = [];
     if (!this.commits.isWorking) notes.push('The disk does not confirm writes at present.');
-    if (this.room.available() <= 0) notes.push('The disk is full: puts are refused until there is room.');
+    if (this.space.available() <= 0) notes.push('The disk is full: puts are refused until there is space.');
     return { ready: notes.length === 0, notes };
   }
 
@@ -233,7 +216,7 @@ export class LmdbEngine extends StorageEngine {
     get: (name: string) => this.current.system.getBinary(name),
     put: (name: string, value: Buffer) =>
       this.commits.submit(value.length, () => {
-        this.room.claim(value.length);
+        this.space.claim(value.length);
         void this.store.system.put(name, Buffer.from(value));
       }),
     delete: (name: string) => this.commits.submit(0, () => void this.store.system.remove(name)),
@@ -243,7 +226,7 @@ export class LmdbEngine extends StorageEngine {
       ),
   };
 
-  /** The store for a read that sees all that has been answered, by whatever process. */
+  /** The store, for a read that sees every acknowledged write of every process. */
   private get current(): Store {
     if (this.isShared) this.store.freshen();
     return this.store;
@@ -253,40 +236,32 @@ export class LmdbEngine extends StorageEngine {
     return entry.expires !== 0 && entry.expires <= this.clock.now() ? undefined : entry;
   }
 
-  private countExpired(prefix: string): number {
-    let count = 0;
-    for (const bytes of this.store.expiry.getKeys({ start: undefined, end: firstAfter(this.clock.now()) })) {
-      if (splitExpiryKey(bytes).key.startsWith(prefix)) count++;
-    }
-    return count;
-  }
-
-  private announce(): void {
+  private notifyOfCommit(): void {
     if (!this.changed) return;
     this.changed = false;
     for (const listener of this.listeners) listener();
   }
 
-  /** Looks for what other processes have written. */
-  private look(): void {
+  /** Notifies the listeners of what other processes have committed. */
+  private poll(): void {
     if (this.listeners.size === 0) return;
     const { sequence } = this.current.readHead();
-    if (sequence === this.announced) return;
-    this.announced = sequence;
+    if (sequence === this.polledSequence) return;
+    this.polledSequence = sequence;
     for (const listener of this.listeners) listener();
   }
 
   private sweep(): void {
     const [first] = this.store.expiry.getKeys({
       start: undefined,
-      end: firstAfter(this.clock.now()),
+      end: endOfExpired(this.clock.now()),
       limit: 1,
     });
     if (!first) return;
     this.commits
       .submit(0, () => this.writer.removeExpired())
       .then((more) => more && this.sweep())
-      .catch(() => undefined); // the next tick tries again
+      .catch(() => undefined); // The next sweep tries again.
   }
 }
 

@@ -2,25 +2,27 @@ import { DatabaseError } from '../../errors.js';
 import { diskFull } from './disk-space.js';
 
 const DEADLINE_MS = 5_000;
-const GIVE_UP_MS = 30_000;
+const FAIL_AFTER_MS = 30_000;
 const MAX_UNITS = 1024;
 const MAX_BYTES = 16 * 2 ** 20;
 
-/** What a commit needs of the store. */
+/** What group commit needs of the store. */
 export interface CommitTarget {
-  /** Runs `work` inside one write transaction and resolves once that is durable; takes it back if `work` throws. */
+  /** Runs `work` in one write transaction and resolves once it is durable. Rolls it back if `work` throws. */
   transaction(work: () => void): Promise<unknown>;
-  /** Whether the disk has run out, to tell a full disk from a broken one. */
+  /** Returns whether the disk is full, which tells a full disk from a broken one. */
   isFull(): boolean;
-  /** Called around the units of one transaction. */
+  /** Called inside the transaction, before its units run. */
   begin(): void;
+  /** Called inside the transaction, after its units have run. */
   end(): void;
-  /** Called when a transaction is on the disk and its callers have their answers. */
-  committed?(): void;
-  /** The store can no longer be trusted to take writes: the process has to end. */
+  /** Called after a transaction is on the disk and its callers have their results. */
+  committed(): void;
+  /** Called once when the store must take no more writes: the process has to end. */
   fail(error: Error): void;
 }
 
+/** A caller's part of a transaction. */
 interface Unit {
   readonly run: () => unknown;
   readonly bytes: number;
@@ -31,15 +33,17 @@ interface Unit {
 }
 
 /**
- * Group commit: every write that waits shares one transaction and one sync of the disk.
+ * Group commit: all writes that wait share one transaction and one sync of the disk.
  *
- * Problem: a sync costs a hundred times what a put costs, and one at a time would bound the server to the disk's sync
- * rate. Design: units queue up while a commit is under way; the next transaction runs them all, one after the other,
- * inside one callback. Each unit decides and writes by itself; a DatabaseError it throws, before it has written
- * anything, is its own answer and disturbs no other. Guarantee: a caller is answered only when its commit is on the
- * disk. What a failure means is told apart: the disk is full (nothing was applied, work goes on), the outcome cannot be
- * known (the process ends, as PostgreSQL and Redis do after a failed sync: the kernel may have dropped the pages), or
- * the disk does not answer within 5 s (those in the commit hear `outcome-unknown`, those waiting `unavailable`).
+ * Problem: a sync costs a hundred times what a put costs, so one sync for each put would bound the server to the sync
+ * rate of the disk. Design: units wait while a commit is under way; the next transaction runs all of them, one after the
+ * other. Each unit decides and writes by itself. A unit that throws a DatabaseError, which it must do before it writes
+ * anything, fails alone. Guarantee: a promise resolves only after its commit is on the disk.
+ *
+ * Failures are told apart. The disk is full: nothing was applied, and work goes on. The commit failed otherwise: the
+ * outcome is unknown and the process ends, as PostgreSQL and Redis do after a failed sync, because the kernel may have
+ * dropped the pages. The disk does not answer within 5 s: units in the commit fail with `outcome-unknown` and waiting
+ * ones with `unavailable`; after 30 s the process ends.
  */
 export class GroupCommit {
   private waiting: Unit[] = [];
@@ -49,7 +53,7 @@ export class GroupCommit {
 
   constructor(private readonly target: CommitTarget) {}
 
-  /** Runs `run` in the next transaction and resolves with its value once that is durable. */
+  /** Runs `run` in the next transaction and resolves with its result once that is durable. */
   submit<T>(bytes: number, run: () => T): Promise<T> {
     if (!this.isWorking) return Promise.reject(unavailable());
     return new Promise((resolve, reject) => {
@@ -65,7 +69,7 @@ export class GroupCommit {
     });
   }
 
-  /** Whether the disk confirms what it is given. */
+  /** Whether the disk confirms writes at present. */
   get isWorking(): boolean {
     return !this.stalled && !this.failed;
   }
@@ -75,7 +79,7 @@ export class GroupCommit {
     return this.running !== undefined;
   }
 
-  /** Resolves when nothing waits any more. */
+  /** Resolves once no unit waits or runs. */
   async settle(): Promise<void> {
     await this.running;
   }
@@ -86,37 +90,40 @@ export class GroupCommit {
   }
 
   private async commit(): Promise<void> {
-    let taken: Unit[] = [];
+    let units: Unit[] = [];
     let thrown: Error | undefined;
-    const deadline = setTimeout(() => this.miss(taken), DEADLINE_MS);
-    const giveUp = setTimeout(() => this.fail(new Error('the disk has not answered for 30 s')), GIVE_UP_MS);
+    const deadline = setTimeout(() => this.passDeadline(units), DEADLINE_MS);
+    const failure = setTimeout(
+      () => this.fail(new Error('the disk has not answered for 30 s')),
+      FAIL_AFTER_MS,
+    );
     try {
       await this.target.transaction(() => {
-        taken = this.take();
+        units = this.takeWaiting();
         try {
           this.target.begin();
-          for (const unit of taken) perform(unit);
+          for (const unit of units) runUnit(unit);
           this.target.end();
         } catch (error) {
           thrown = error as Error;
           throw error;
         }
       });
-      for (const unit of taken) answer(unit);
-      this.target.committed?.();
+      for (const unit of units) settleUnit(unit);
+      this.target.committed();
     } catch (error) {
-      // The transaction was taken back, so nothing has been applied.
-      if (thrown === error) rejectAll(taken, unavailable(thrown));
-      else await this.refuse(taken, error as Error & { commitError?: Promise<never> });
+      // An error that `work` has thrown rolled the transaction back, so nothing was applied.
+      if (thrown === error) rejectAll(units, unavailable(thrown));
+      else await this.rejectFailed(units, error as CommitError);
     } finally {
       clearTimeout(deadline);
-      clearTimeout(giveUp);
+      clearTimeout(failure);
       this.stalled = false;
     }
   }
 
-  /** As many as fit one transaction, the oldest first, at least one. */
-  private take(): Unit[] {
+  /** Takes as many units as fit one transaction, the oldest first, at least one. */
+  private takeWaiting(): Unit[] {
     let count = 0;
     let bytes = 0;
     while (count < this.waiting.length && count < MAX_UNITS && bytes < MAX_BYTES)
@@ -124,21 +131,18 @@ export class GroupCommit {
     return this.waiting.splice(0, count);
   }
 
-  private async refuse(
-    taken: readonly Unit[],
-    error: Error & { commitError?: Promise<never> },
-  ): Promise<void> {
-    // The library rejects `commitError` too, which would end the process if nobody listened.
+  private async rejectFailed(units: readonly Unit[], error: CommitError): Promise<void> {
+    // Awaited because the library rejects `commitError` too, and an unhandled rejection would end the process.
     const cause = error.commitError ? await error.commitError.catch((reason: Error) => reason) : error;
-    // A disk that is too full even to begin must not be tried again and again for the same units.
-    if (this.target.isFull()) return rejectAll(taken.length > 0 ? taken : this.take(), diskFull());
-    rejectAll(taken, outcomeUnknown(cause));
+    // A transaction that the full disk did not let begin has taken no units: without this they would be tried for ever.
+    if (this.target.isFull()) return rejectAll(units.length > 0 ? units : this.takeWaiting(), diskFull());
+    rejectAll(units, outcomeUnknown(cause));
     this.fail(cause);
   }
 
-  private miss(taken: readonly Unit[]): void {
+  private passDeadline(units: readonly Unit[]): void {
     this.stalled = true;
-    rejectAll(taken, outcomeUnknown());
+    rejectAll(units, outcomeUnknown());
     rejectAll(this.waiting.splice(0), unavailable());
   }
 
@@ -150,7 +154,10 @@ export class GroupCommit {
   }
 }
 
-function perform(unit: Unit): void {
+/** The error of a failed commit; the library may hide the cause in a promise of its own. */
+type CommitError = Error & { commitError?: Promise<never> };
+
+function runUnit(unit: Unit): void {
   try {
     unit.value = unit.run();
   } catch (error) {
@@ -159,7 +166,7 @@ function perform(unit: Unit): void {
   }
 }
 
-function answer({ error, value, resolve, reject }: Unit): void {
+function settleUnit({ error, value, resolve, reject }: Unit): void {
   if (error) reject(error);
   else resolve(value);
 }

@@ -1,4 +1,4 @@
-/** Keys as LMDB stores them: plain UTF-8, so that its byte order is ours and no character is special. */
+/** Encodes keys for LMDB as plain UTF-8, so that LMDB's byte order is the order of keys and no character is special. */
 export const utf8Keys = {
   writeKey(key: string | Buffer, target: Buffer, position: number): number {
     if (typeof key !== 'string') {
@@ -14,7 +14,7 @@ export const utf8Keys = {
 
 const TIME_BYTES = 6;
 
-/** The expiry index's key: when, 6 bytes big-endian, then the entry's key. */
+/** Returns the key in the expiry index: the time, 6 bytes big-endian, then the entry's key. */
 export function expiryKey(expires: number, key: string): Buffer {
   const bytes = Buffer.allocUnsafe(TIME_BYTES + Buffer.byteLength(key));
   bytes.writeUIntBE(expires, 0, TIME_BYTES);
@@ -26,7 +26,7 @@ export function splitExpiryKey(bytes: Buffer): { expires: number; key: string } 
   return { expires: bytes.readUIntBE(0, TIME_BYTES), key: bytes.toString('utf8', TIME_BYTES) };
 }
 
-/** The first index key that is later than everything expired at `now`. */
-export function firstAfter(now: number): Buffer {
+/** Returns the first key of the expiry index after all entries that have expired at `now`. */
+export function endOfExpired(now: number): Buffer {
   return expiryKey(now + 1, '');
 }

@@ -2,21 +2,24 @@ import type { RangeOptions } from 'lmdb';
 import type { Entry } from '../entry.js';
 import { groupOf, prefixEnd } from '../key-range.js';
 import type { RangePage, RangeQuery } from '../storage-engine.js';
+import { endOfExpired, splitExpiryKey } from './keys.js';
 import { decode } from './record.js';
 import type { Store } from './store.js';
 
-/** Reads one page of a range as it is at `now`. The caller adds the position, which one snapshot makes true. */
+const COUNT_AT_ONCE = 20_000;
+
+/** Reads one page of a range as it is at `now`. The caller adds the position, from the same snapshot. */
 export function readPage(store: Store, query: RangeQuery, now: number): Omit<RangePage, 'position'> {
   const { prefix, after, limit, delimiter, reverse = false, values = false, maxBytes = Infinity } = query;
   const items: Entry[] = [];
   const groups: string[] = [];
   let last: string | undefined;
   let bytes = 0;
-  let from = after === undefined ? undefined : past(after, query);
-  // A group ends one walk and the next begins behind it, so that its keys are never visited.
-  for (let walking = true; walking;) {
-    walking = false;
-    for (const { key, value } of store.entries.getRange(walk(prefix, from, reverse))) {
+  let from = after === undefined ? undefined : startAfter(after, query);
+  // At a group the iteration ends and a new one begins after it, so that the keys of the group are never visited.
+  for (let isDone = false; !isDone;) {
+    isDone = true;
+    for (const { key, value } of store.entries.getRange(rangeOptions(prefix, from, reverse))) {
       const entry = decode(key as string, value);
       if (entry.expires !== 0 && entry.expires <= now) continue;
       const full = items.length + groups.length === limit || bytes >= maxBytes;
@@ -25,8 +28,8 @@ export function readPage(store: Store, query: RangeQuery, now: number): Omit<Ran
       last = group ?? entry.key;
       if (group !== undefined) {
         groups.push(group);
-        from = past(group, query);
-        walking = true;
+        from = startAfter(group, query);
+        isDone = false;
         break;
       }
       items.push(entry);
@@ -36,16 +39,16 @@ export function readPage(store: Store, query: RangeQuery, now: number): Omit<Ran
   return { items, groups, next: undefined };
 }
 
-/** Where a walk goes on behind `name`, which may be a key or a group. */
-function past(name: string, { prefix, delimiter, reverse = false }: RangeQuery): string | Buffer {
+/** Returns where an iteration starts after `name`, a key or a group. */
+function startAfter(name: string, { prefix, delimiter, reverse = false }: RangeQuery): string | Buffer {
   if (reverse) return name;
   const isGroup = delimiter !== undefined && groupOf(name, prefix, delimiter) === name;
   return isGroup ? prefixEnd(name)! : `${name}\0`;
 }
 
-function walk(prefix: string, from: string | Buffer | undefined, reverse: boolean): RangeOptions {
+function rangeOptions(prefix: string, from: string | Buffer | undefined, reverse: boolean): RangeOptions {
   const end = prefixEnd(prefix);
-  // A position outside the prefix must not lead out of it.
+  // A start outside the prefix must not lead out of it.
   if (!reverse) {
     const inside = from !== undefined && Buffer.compare(bytesOf(from), bytesOf(prefix)) > 0;
     return { start: inside ? from : prefix || undefined, end };
@@ -57,4 +60,33 @@ function walk(prefix: string, from: string | Buffer | undefined, reverse: boolea
 
 function bytesOf(key: string | Buffer): Buffer {
   return typeof key === 'string' ? Buffer.from(key) : key;
+}
+
+/** Counts the keys with `prefix` that are live at `now`. */
+export async function countKeys(store: Store, prefix: string, now: number): Promise<number> {
+  let count = -countExpired(store, prefix, now);
+  if (prefix === '') return count + store.entryCount();
+  const end = prefixEnd(prefix);
+  // In steps, so that counting millions of keys does not delay other requests.
+  for (let start: string | undefined = prefix; start !== undefined;) {
+    let last: string | undefined;
+    let step = 0;
+    for (const key of store.entries.getKeys({ start, end, limit: COUNT_AT_ONCE })) {
+      last = key as string;
+      step++;
+    }
+    count += step;
+    start = step === COUNT_AT_ONCE ? `${last}\0` : undefined;
+    if (start !== undefined) await new Promise((resolve) => setImmediate(resolve));
+  }
+  return count;
+}
+
+/** Counts the keys with `prefix` that have expired at `now` and are still stored. */
+export function countExpired(store: Store, prefix: string, now: number): number {
+  let count = 0;
+  for (const bytes of store.expiry.getKeys({ start: undefined, end: endOfExpired(now) })) {
+    if (splitExpiryKey(bytes).key.startsWith(prefix)) count++;
+  }
+  return count;
 }

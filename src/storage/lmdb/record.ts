@@ -4,24 +4,24 @@ import { TEXT, type Entry } from '../entry.js';
 import { formatTag } from '../revision.js';
 
 /*
- * How an entry lies in the store. Little-endian, times in milliseconds since 1970:
+ * The record of an entry in the store. Numbers are little-endian, times in milliseconds since 1970:
  *
  *    0  u8   format of the record, FORMAT
- *    1  u8   the type, an index of KNOWN_TYPES or 0 for one spelled out, and the flags CREATED and EXPIRES
+ *    1  u8   the type, an index of KNOWN_TYPES or 0 for any other, and the flags CREATED and EXPIRES
  *    2  u32  epoch
  *    6  u48  sequence
  *   12  u48  modified
- *   18  u48  created; only with CREATED, if it is not `modified`
- *    …  u48  expires; only with EXPIRES, if it is not never
- *    …  u16  length of the type, then the type (Latin-1); only if it is spelled out
+ *   18  u48  created; only with CREATED, which is set if it differs from `modified`
+ *    …  u48  expires; only with EXPIRES, which is set if the entry expires
+ *    …  u16  length of the type, then the type in Latin-1; only if it is not a known one
  *    …       the value
  *  end  u32  CRC-32 of the key's UTF-8 bytes and everything before it
  *
- * Small, because what is written is whole pages of the tree: the fewer bytes an entry takes, the fewer pages there are.
+ * A record is small because LMDB writes whole pages: the fewer bytes an entry takes, the fewer pages there are.
  *
- * LMDB has no page checksums: 64 flipped bytes can lose or change entries in silence. The CRC covers the key, so that a
- * record found under another key is refused too, and stands last, so that the CRC over a whole sound record is one
- * constant (the CRC's residue) and a check needs no second view of the bytes.
+ * LMDB has no page checksums: 64 flipped bytes can lose or change entries unnoticed. The CRC covers the key, so that a
+ * record under another key is refused too. The CRC comes last, so that the CRC of key and record together is a constant,
+ * its residue, and a check needs no second view of the bytes.
  */
 const FORMAT = 2;
 const CREATED = 0x80;
@@ -35,16 +35,16 @@ const CRC_RESIDUE = 0x2144df1c;
 const KNOWN_TYPES = ['', TEXT, 'application/json', 'application/octet-stream'];
 const NO_VALUE = Buffer.alloc(0);
 
-/** An entry that is stored, or about to be, with the revision behind its tag. */
+/** An entry that is stored or about to be, with the revision that its tag is made of. */
 export interface StoredEntry extends Entry {
   readonly epoch: number;
   readonly sequence: number;
 }
 
-/** What a record keeps of an entry, and its key. */
-export type Recorded = Omit<StoredEntry, 'etag' | 'size'>;
+/** The parts of an entry that its record keeps, and its key. */
+export type RecordParts = Omit<StoredEntry, 'etag' | 'size'>;
 
-/** An entry whose parts are at hand. Its tag, which not everybody wants, is made of them when asked for. */
+/** An entry in memory. Its tag, which not every caller reads, is made on demand. */
 export class PlainEntry implements StoredEntry {
   readonly key: string;
   readonly value: Buffer;
@@ -56,7 +56,7 @@ export class PlainEntry implements StoredEntry {
   readonly epoch: number;
   readonly sequence: number;
 
-  constructor(parts: Recorded, size = parts.value.length) {
+  constructor(parts: RecordParts, size = parts.value.length) {
     this.key = parts.key;
     this.value = parts.value;
     this.type = parts.type;
@@ -73,7 +73,7 @@ export class PlainEntry implements StoredEntry {
   }
 }
 
-/** An entry read from the store: a window on its record, whose fields are read only when somebody asks for them. */
+/** An entry from the store: a view of its record, which decodes a field when it is read. */
 class RecordEntry implements StoredEntry {
   constructor(
     readonly key: string,
@@ -127,29 +127,29 @@ class RecordEntry implements StoredEntry {
   }
 }
 
-/** Where a spelled-out type begins, and the value if there is none. */
+/** Returns where the type begins, or the value if the type is a known one. */
 function typeStart(flags: number): number {
   return (
     HEADER_BYTES + ((flags & CREATED) === 0 ? 0 : TIME_BYTES) + ((flags & EXPIRES) === 0 ? 0 : TIME_BYTES)
   );
 }
 
-/** Most bytes of a record, beside its value and its type. */
+/** Most bytes that a record has beside its value and its type. */
 export const RECORD_BYTES = HEADER_BYTES + 2 * TIME_BYTES + LENGTH_BYTES + CRC_BYTES;
 
-/** The bytes stored for `entry`. */
-export function encode(entry: Recorded): Buffer {
+/** Returns the record of `entry`. */
+export function encode(entry: RecordParts): Buffer {
   const { key, type, value } = entry;
   const target = Buffer.allocUnsafe(Buffer.byteLength(key) + RECORD_BYTES + type.length + value.length);
   const start = target.write(key);
-  return target.subarray(start, encodeBehind(0, start, entry, target));
+  return target.subarray(start, encodeAfterKey(0, start, entry, target));
 }
 
 /**
- * Writes the record of `entry` into `target` at `start`, right behind its key, which begins at `keyStart`, so that the
- * CRC of both is one. Answers where the record ends.
+ * Writes the record of `entry` into `target` at `start`. The entry's key must lie directly before it, from `keyStart` on,
+ * so that one pass makes the CRC of both. Returns where the record ends.
  */
-export function encodeBehind(keyStart: number, start: number, entry: Recorded, target: Buffer): number {
+export function encodeAfterKey(keyStart: number, start: number, entry: RecordParts, target: Buffer): number {
   const { type, value, created, modified, expires } = entry;
   const known = type === TEXT ? 1 : Math.max(0, KNOWN_TYPES.indexOf(type, 1));
   const flags = known | (created === modified ? 0 : CREATED) | (expires === 0 ? 0 : EXPIRES);
@@ -170,10 +170,7 @@ export function encodeBehind(keyStart: number, start: number, entry: Recorded, t
   return target.writeUInt32LE(crc32(target.subarray(keyStart, end)), end);
 }
 
-/**
- * The entry in `record`, which keeps the record's memory.
- * @throws DatabaseError `corrupt` if the checksum or the format does not fit
- */
+/** Returns the entry in `record`, whose memory it keeps. @throws DatabaseError `corrupt` */
 export function decode(key: string, record: Buffer): StoredEntry {
   const sound =
     record.length >= HEADER_BYTES + CRC_BYTES &&
@@ -184,13 +181,13 @@ export function decode(key: string, record: Buffer): StoredEntry {
   return new RecordEntry(key, record);
 }
 
-/** The same without its value, from memory that is only borrowed. @throws DatabaseError `corrupt` */
+/** Returns the entry without its value and without the memory of `record`. @throws DatabaseError `corrupt` */
 export function decodeHeader(key: string, record: Buffer): StoredEntry {
   const { size, type, created, modified, expires, epoch, sequence } = decode(key, record);
   return new PlainEntry({ key, value: NO_VALUE, type, created, modified, expires, epoch, sequence }, size);
 }
 
-/** When the record says it ends, whether or not it is sound. */
+/** Returns when the entry expires, without checking the record. */
 export function expiresOf(record: Buffer): number {
   const flags = record[1] ?? 0;
   const start = typeStart(flags) - TIME_BYTES;
@@ -199,8 +196,8 @@ export function expiresOf(record: Buffer): number {
     : record.readUIntLE(start, TIME_BYTES);
 }
 
-/** Stands for a record that cannot be read, where it is about to be overwritten or deleted. */
-export function unreadable(key: string, now: number): StoredEntry {
+/** Returns a stand-in for a corrupt record that is about to be overwritten or deleted. */
+export function unreadableEntry(key: string, now: number): StoredEntry {
   const times = { created: now, modified: now, expires: 0 };
   return new PlainEntry({ key, value: NO_VALUE, type: TEXT, ...times, epoch: 0, sequence: 0 });
 }

@@ -7,7 +7,7 @@ import type { DiskSpace } from './disk-space.js';
 import { decode, decodeHeader } from './record.js';
 import type { Store } from './store.js';
 
-const WAIT_MS = 10_000;
+const SLOT_TIMEOUT_MS = 10_000;
 const MAX_IDLE_MS = 30_000;
 const CHECK_EVERY_MS = 1_000;
 const CHUNK_ENTRIES = 512;
@@ -17,59 +17,61 @@ type Transaction = ReturnType<Store['entries']['useReadTransaction']>;
 
 interface Snapshot {
   readonly transaction: Transaction;
-  /** How many entries the snapshot has, expired ones among them. */
+  /** How many entries the snapshot has, with those that have expired. */
   readonly entries: number;
   readonly startedAt: number;
-  pulledAt: number;
-  /** Why the snapshot was given back before its reader had finished. */
-  ended: DatabaseError | undefined;
+  lastReadAt: number;
+  /** Why the snapshot was released before its scan had finished. */
+  error: DatabaseError | undefined;
 }
 
 /**
- * Long readers: each walks one snapshot in chunks, at the pace of its consumer.
+ * Scans: each visits one snapshot in chunks, at the pace of its consumer.
  *
- * Problem: a snapshot pins every page that is overwritten while it lives, so a reader that stalls makes the file grow
- * without end, and LMDB has only so many reader slots. Design: some snapshots at once, more wait up to 10 s; a snapshot
- * is taken away from a reader that makes no progress for 30 s, that is older than `maxAge`, or when the disk reserve is
- * reached. Its reader then gets an error, so that what it has sent is never taken for the whole. Snapshots of processes that
- * have died are given back, too, by whoever is left.
+ * Problem: a snapshot pins every page that is overwritten while it lives, so a stalled reader makes the file grow without
+ * end. LMDB also has a limited number of reader slots. Design: a limited number of scans runs at once, and more wait up
+ * to 10 s. A scan loses its snapshot if it makes no progress for 30 s, if the snapshot is older than `maxAge`, or if the
+ * disk reserve is reached. It then throws, so that no consumer takes a part for the whole. Snapshots of processes that
+ * have died are released by the processes that are left.
  */
 export class Scans {
   private readonly open = new Set<Snapshot>();
+  /** Scans that wait for a slot: each function starts one. */
   private readonly queue: (() => void)[] = [];
-  private taken = 0;
+  private usedSlots = 0;
   private readonly checker = setInterval(() => this.check(), CHECK_EVERY_MS).unref();
 
   constructor(
     private readonly store: Store,
     private readonly clock: Clock,
-    private readonly room: DiskSpace,
+    private readonly space: DiskSpace,
+    /** Milliseconds. */
     private readonly maxAge: number,
-    private readonly atOnce: number,
+    private readonly slots: number,
   ) {}
 
   async *scan(range: ScanRange): AsyncGenerator<readonly Entry[]> {
-    await this.enter();
-    const snapshot = this.take();
+    await this.acquireSlot();
+    const snapshot = this.openSnapshot();
     try {
       const now = this.clock.now();
       const end = prefixEnd(range.prefix);
       let start: string | undefined = range.prefix || undefined;
       let visited = 0;
       do {
-        if (snapshot.ended) throw snapshot.ended;
+        if (snapshot.error) throw snapshot.error;
         const chunk: Entry[] = [];
-        const step = this.read(snapshot.transaction, start, end, range.values, now, chunk);
+        const step = this.readChunk(snapshot.transaction, start, end, range.values, now, chunk);
         start = step.next;
         visited += step.visited;
         if (chunk.length > 0) yield chunk;
-        snapshot.pulledAt = performance.now();
+        snapshot.lastReadAt = performance.now();
       } while (start !== undefined);
-      // A damaged inner page can lose entries in silence; what they are counted as does not.
+      // A damaged inner page can lose entries unnoticed, but not their count.
       if (range.prefix === '' && visited !== snapshot.entries) throw lostEntries(visited, snapshot.entries);
     } finally {
-      this.giveBack(snapshot);
-      this.leave();
+      this.release(snapshot);
+      this.releaseSlot();
     }
   }
 
@@ -78,8 +80,8 @@ export class Scans {
     for (const snapshot of this.open) this.end(snapshot, 'the server is shutting down');
   }
 
-  /** Fills `chunk` with live entries from `start` on; answers where the next chunk starts, if there is one, and how many records it read. */
-  private read(
+  /** Adds live entries from `start` on to `chunk`. Returns where the next chunk starts and how many records were read. */
+  private readChunk(
     transaction: Transaction,
     start: string | undefined,
     end: Buffer | undefined,
@@ -98,66 +100,66 @@ export class Scans {
     return { next: undefined, visited };
   }
 
-  private async enter(): Promise<void> {
-    if (this.taken < this.atOnce) {
-      this.taken++;
+  private async acquireSlot(): Promise<void> {
+    if (this.usedSlots < this.slots) {
+      this.usedSlots++;
       return;
     }
     await new Promise<void>((resolve, reject) => {
-      const granted = () => {
+      const start = () => {
         clearTimeout(timer);
         resolve();
       };
       const timer = setTimeout(() => {
-        this.queue.splice(this.queue.indexOf(granted), 1);
-        reject(
-          new DatabaseError('busy', `${this.atOnce} listings and exports are under way; try again.`, {
-            limit: this.atOnce,
-          }),
-        );
-      }, WAIT_MS);
-      this.queue.push(granted);
+        this.queue.splice(this.queue.indexOf(start), 1);
+        reject(tooManyScans(this.slots));
+      }, SLOT_TIMEOUT_MS);
+      this.queue.push(start);
     });
   }
 
-  /** The place goes to whoever waits longest. */
-  private leave(): void {
+  /** Passes the slot on to the scan that has waited longest. */
+  private releaseSlot(): void {
     const next = this.queue.shift();
     if (next) next();
-    else this.taken--;
+    else this.usedSlots--;
   }
 
-  private take(): Snapshot {
+  private openSnapshot(): Snapshot {
     const now = performance.now();
     this.store.freshen();
     const transaction = this.store.entries.useReadTransaction();
     const entries = this.store.entryCount();
-    const snapshot = { transaction, entries, startedAt: now, pulledAt: now, ended: undefined };
+    const snapshot = { transaction, entries, startedAt: now, lastReadAt: now, error: undefined };
     this.open.add(snapshot);
     return snapshot;
   }
 
-  private giveBack(snapshot: Snapshot): void {
+  private release(snapshot: Snapshot): void {
     if (this.open.delete(snapshot)) snapshot.transaction.done();
   }
 
   private check(): void {
-    this.store.buryDeadReaders();
+    this.store.releaseDeadReaders();
     const now = performance.now();
     for (const snapshot of this.open) {
-      if (now - snapshot.pulledAt > MAX_IDLE_MS) this.end(snapshot, 'the reader made no progress for 30 s');
+      if (now - snapshot.lastReadAt > MAX_IDLE_MS) this.end(snapshot, 'the reader made no progress for 30 s');
       else if (now - snapshot.startedAt > this.maxAge)
         this.end(snapshot, 'it took longer than MAX_SNAPSHOT_AGE');
-      else if (this.room.available() === 0) this.end(snapshot, 'the disk is nearly full');
+      else if (this.space.available() === 0) this.end(snapshot, 'the disk is nearly full');
     }
   }
 
   private end(snapshot: Snapshot, why: string): void {
-    snapshot.ended = new DatabaseError('unavailable', `The read was broken off: ${why}.`, {
+    snapshot.error = new DatabaseError('unavailable', `The read was broken off: ${why}.`, {
       setting: 'MAX_SNAPSHOT_AGE',
     });
-    this.giveBack(snapshot);
+    this.release(snapshot);
   }
+}
+
+function tooManyScans(limit: number): DatabaseError {
+  return new DatabaseError('busy', `${limit} listings and exports are under way; try again.`, { limit });
 }
 
 function lostEntries(visited: number, entries: number): DatabaseError {

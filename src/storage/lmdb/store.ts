@@ -4,21 +4,22 @@ import { StartError } from '../../errors.js';
 import type { Revision } from '../revision.js';
 import { utf8Keys } from './keys.js';
 
-/** Raised by one when a server of before could not read what this one writes. */
+/** Version of the storage format. Raised when older versions could not read what this one writes. */
 export const STORE_FORMAT = 2;
 
-/** How much log there is, kept in the head of the store. */
+/** Size of the change log. */
 export interface LogBounds {
   count: number;
   bytes: number;
-  /** The last revision that the log no longer holds. */
+  /** The last revision that has left the log. */
   floor: Revision;
 }
 
-/** The head of the store: the last revision taken, the highest time seen (milliseconds since 1970), and the log's bounds. */
+/** The head of the store: the last revision, the time and the size of the log. */
 export interface Head {
   epoch: number;
   sequence: number;
+  /** The highest time that a write has seen, milliseconds since 1970. */
   now: number;
   log: LogBounds;
 }
@@ -26,20 +27,22 @@ export interface Head {
 const HEAD = 'head';
 const FORMAT = 'format';
 const HEAD_BYTES = 48;
-const NAMES = ['entries', 'expiry', 'log', 'meta', 'system'] as const;
+const DATABASES = ['entries', 'expiry', 'log', 'meta', 'system'] as const;
 
 /**
- * The LMDB environment and its named databases, opened with the only settings that keep the promise: with the library's
- * default `overlappingSync`, reads show data before it is durable and a failed sync can be acknowledged.
+ * Holds the LMDB environment and its named databases.
+ *
+ * `overlappingSync`, which the library turns on by default, is off: with it reads show data that is not durable yet, and
+ * a write can be acknowledged whose sync fails.
  */
 export class Store {
-  /** key → record (record.ts) */
+  /** Key → record (record.ts). */
   readonly entries: Database<Buffer, string | Buffer>;
-  /** time and key → nothing (keys.ts) */
+  /** Time and key of each entry that expires (keys.ts). */
   readonly expiry: Database<Buffer, Buffer>;
-  /** sequence of its first change → segment of the change log (change-log.ts) */
+  /** Sequence of the first change → segment of the change log (change-log.ts). */
   readonly log: Database<Buffer, number>;
-  /** name → private record of the server */
+  /** Name → private record of the server. */
   readonly system: Database<Buffer, string | Buffer>;
   private readonly meta: Database<Buffer, string>;
   private readonly root: RootDatabase<Buffer, string>;
@@ -56,11 +59,16 @@ export class Store {
     this.meta = root.openDB(textKeyed('meta'));
   }
 
-  /** Opens the LMDB files in `folder`, which the caller has checked to be sound. @throws StartError if not ours */
+  /**
+   * Opens the LMDB files in `folder`, which the caller has checked to be sound.
+   *
+   * @param described what error messages call the folder
+   * @throws StartError if Pigeonhole did not make the store, or with another storage format
+   */
   static async open(folder: string, described: string, readOnly = false): Promise<Store> {
     const root = openRoot(folder, readOnly);
     const names = [...root.getKeys({ start: undefined })].map(String);
-    if (!NAMES.every((name) => names.includes(name))) {
+    if (!DATABASES.every((name) => names.includes(name))) {
       await root.close();
       throw new StartError(
         `DATABASE_URL: ${described} holds an LMDB database that Pigeonhole did not make. ` +
@@ -77,7 +85,7 @@ export class Store {
     );
   }
 
-  /** Makes an empty store in an empty `folder`. Nobody else may see the folder yet. */
+  /** Creates an empty store in an empty `folder`, which no other process may know yet. */
   static async create(folder: string): Promise<void> {
     const store = new Store(folder, openRoot(folder));
     const format = Buffer.alloc(4);
@@ -87,14 +95,14 @@ export class Store {
   }
 
   /**
-   * Runs `work` in the one write transaction; resolves when it is durable. What `work` has written is taken back if it
-   * throws: the library's plain transactions would keep it.
+   * Runs `work` in the one write transaction and resolves when it is durable. If `work` throws, its writes are rolled
+   * back, which the library's plain transactions would not do.
    */
   transaction<T>(work: () => T): Promise<T> {
     return this.root.childTransaction(work);
   }
 
-  /** What is stored under `key`, in the library's own memory, which its next read overwrites. */
+  /** Returns the bytes under `key` in the library's own memory, which its next read overwrites. */
   borrow<K extends Key>(database: Database<Buffer, K>, key: K): Buffer | undefined {
     const bytes = database.getBinaryFast(key);
     return (
@@ -103,7 +111,10 @@ export class Store {
     );
   }
 
-  /** Lets the next read begin anew. Within a turn of the event loop it would not see what another process commits. */
+  /**
+   * Makes the next read use a new snapshot. Otherwise the library keeps one snapshot for a turn of the event loop, in
+   * which reads would not see the commits of other processes.
+   */
   freshen(): void {
     this.root.resetReadTxn();
   }
@@ -138,7 +149,7 @@ export class Store {
     void this.meta.put(HEAD, bytes);
   }
 
-  /** Length of the data file, and how much of it no tree uses, bytes. What readers pin counts as free here. */
+  /** Returns the size of the data file and of its pages that no tree uses, bytes. Pages that readers pin count as free. */
   size(): { file: number; free: number } {
     const all = this.meta.getStats() as TreeStats & {
       root: TreeStats;
@@ -159,19 +170,19 @@ export class Store {
     return { file: total * all.pageSize, free: Math.max(0, total - used) * all.pageSize };
   }
 
-  /** Gives back the snapshots of processes that have died; LMDB by itself would keep them, and the pages they pin, for ever. */
-  buryDeadReaders(): void {
+  /** Releases the snapshots of dead processes, which would pin their pages for ever. */
+  releaseDeadReaders(): void {
     this.root.readerCheck();
   }
 
-  /** How many other processes have the store open: each has a place in LMDB's table of readers. */
+  /** Returns how many other processes have the store open: each has a slot in LMDB's table of readers. */
   peers(): number {
-    this.buryDeadReaders();
+    this.releaseDeadReaders();
     const pids = [...this.root.readerList().matchAll(/^\s*([0-9]+) /gm)].map(([, pid]) => Number(pid));
     return new Set(pids.filter((pid) => pid !== process.pid)).size;
   }
 
-  /** Copies one instant of the store into the empty `folder`; answers the name of the file. */
+  /** Copies one instant of the store into the empty `folder`. Returns the path of the file. */
   async copyTo(folder: string): Promise<string> {
     await this.root.backup(folder, true);
     return join(folder, 'data.mdb');
@@ -190,7 +201,7 @@ interface TreeStats {
   overflowPages: number;
 }
 
-/** The library's types leave `keyEncoder` out. */
+/** The cast is for `keyEncoder`, which the library's types do not have. */
 function textKeyed(name: string): DatabaseOptions & { name: string } {
   return { name, encoding: 'binary', keyEncoder: utf8Keys } as DatabaseOptions & { name: string };
 }
@@ -207,8 +218,8 @@ function openRoot(folder: string, readOnly = false): RootDatabase<Buffer, string
     maxReaders: 1024,
     maxDbs: 8,
     mapSize: 64 * 2 ** 30,
-    // Batching by turns keeps a promise of its own that nobody can catch when a commit fails, and delays each commit
-    // by a turn; GroupCommit batches already.
+    // GroupCommit batches already. The library's own batching would delay each commit by a turn of the event loop, and
+    // a failed commit would reject a promise that no caller can catch.
     eventTurnBatching: false,
   });
 }

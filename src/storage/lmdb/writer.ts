@@ -4,26 +4,28 @@ import { decide, FoundBytes, type Operation, type Outcome } from '../operation.j
 import { nextEpoch } from '../revision.js';
 import type { ChangeLogWriter } from './change-log.js';
 import type { DiskSpace } from './disk-space.js';
-import { expiryKey, firstAfter, splitExpiryKey } from './keys.js';
-import { decode, decodeHeader, expiresOf, PlainEntry, unreadable, type StoredEntry } from './record.js';
+import { endOfExpired, expiryKey, splitExpiryKey } from './keys.js';
+import { decode, decodeHeader, expiresOf, PlainEntry, unreadableEntry, type StoredEntry } from './record.js';
 import type { Head, Store } from './store.js';
 
 const SWEEP_AT_ONCE = 1000;
-const INDEXED = Buffer.alloc(1);
+/** LMDB needs a value for each key of the expiry index. */
+const INDEX_VALUE = Buffer.alloc(1);
 
-/** One key's step from what is stored to what will be. */
-interface Change {
+/** A change of one key that is planned and not written yet. */
+interface PlannedChange {
   readonly before: StoredEntry | undefined;
   readonly after: StoredEntry | undefined;
   readonly sequence: number;
-  /** Whether nobody did it but time. */
+  /** Whether the entry has expired rather than been deleted. */
   readonly expired?: boolean;
 }
 
 /**
- * What happens inside the write transaction. Operations are planned first, against the store and against what the plan
- * has changed so far, and written only once the whole plan stands: the transaction is shared by many callers, so
- * nothing in it can be rolled back.
+ * Applies operations inside the write transaction.
+ *
+ * Many callers share the transaction, so the operations of one of them cannot be rolled back. They are therefore planned
+ * first, against the store and the changes planned before, and written only when none of them has been refused.
  */
 export class Writer {
   private head!: Head;
@@ -34,10 +36,11 @@ export class Writer {
   constructor(
     private readonly store: Store,
     private readonly clock: Clock,
-    private readonly room: DiskSpace,
+    private readonly space: DiskSpace,
     private readonly log: ChangeLogWriter,
   ) {}
 
+  /** Begins a transaction. */
   begin(): void {
     this.log.begin();
     this.head = this.store.readHead();
@@ -48,7 +51,7 @@ export class Writer {
     this.head.now = Math.max(this.head.now, now);
   }
 
-  /** Answers whether anything has changed. */
+  /** Ends a transaction. Returns whether it has changed anything. */
   end(): boolean {
     if (this.head.sequence === this.startSequence) return false;
     this.log.flush(this.head);
@@ -56,20 +59,20 @@ export class Writer {
     return true;
   }
 
-  /** @throws DatabaseError having written nothing */
-  perform(operation: Operation): Outcome {
-    const changes: Change[] = [];
+  /** Applies one operation. @throws DatabaseError if it is refused; nothing is written then */
+  apply(operation: Operation): Outcome {
+    const changes: PlannedChange[] = [];
     const outcome = this.plan(operation, this.read(operation), changes);
-    this.carryOut(changes);
+    this.writeChanges(changes);
     return outcome;
   }
 
-  /** Each for itself: what is refused stands in its place. */
-  performEach(operations: readonly Operation[], maxBytes?: number): (Outcome | DatabaseError)[] {
+  /** Applies operations one by one; the error of a refused one takes the place of its outcome. */
+  applyEach(operations: readonly Operation[], maxBytes?: number): (Outcome | DatabaseError)[] {
     const found = new FoundBytes(maxBytes);
     return operations.map((operation) => {
       try {
-        const outcome = this.perform(operation);
+        const outcome = this.apply(operation);
         found.add(outcome);
         return outcome;
       } catch (error) {
@@ -79,39 +82,39 @@ export class Writer {
     });
   }
 
-  /** All or nothing. @throws DatabaseError of the first that is refused, with its index, having written nothing */
-  performAll(operations: readonly Operation[], maxBytes?: number): Outcome[] {
+  /** Applies all operations or none. @throws DatabaseError of the first that is refused, with its index */
+  applyAll(operations: readonly Operation[], maxBytes?: number): Outcome[] {
     const found = new FoundBytes(maxBytes);
-    // null is what the batch has removed.
-    const planned = new Map<string, StoredEntry | null>();
-    const changes: Change[] = [];
+    // An entry that the batch has removed is null.
+    const latest = new Map<string, StoredEntry | null>();
+    const changes: PlannedChange[] = [];
     const outcomes: Outcome[] = [];
     for (let index = 0; index < operations.length; index++) {
       const operation = operations[index]!;
-      const done = changes.length;
+      const before = changes.length;
       try {
-        const known = planned.get(operation.key);
-        const stored = known === undefined ? this.read(operation) : (known ?? undefined);
+        const planned = latest.get(operation.key);
+        const stored = planned === undefined ? this.read(operation) : (planned ?? undefined);
         const outcome = this.plan(operation, stored, changes);
         found.add(outcome);
         outcomes.push(outcome);
       } catch (error) {
-        // The sequence goes on: the refusal may name a tag that was planned.
+        // The sequence is not taken back: the error may name a tag of the plan.
         if (!(error instanceof DatabaseError)) throw error;
         throw error.with({ index });
       }
-      if (changes.length > done) planned.set(operation.key, changes.at(-1)!.after ?? null);
+      if (changes.length > before) latest.set(operation.key, changes.at(-1)!.after ?? null);
     }
-    this.carryOut(changes);
+    this.writeChanges(changes);
     return outcomes;
   }
 
-  /** Removes what has expired, a bounded number at once. Answers whether there may be more. */
+  /** Removes expired entries, a bounded number at once. Returns whether there may be more. */
   removeExpired(): boolean {
     const due = [
       ...this.store.expiry.getKeys({
         start: undefined,
-        end: firstAfter(this.head.now),
+        end: endOfExpired(this.head.now),
         limit: SWEEP_AT_ONCE,
       }),
     ];
@@ -126,8 +129,8 @@ export class Writer {
     return due.length === SWEEP_AT_ONCE;
   }
 
-  /** Decides `operation` for the key as `stored`, live or expired, and appends what it changes. */
-  private plan(operation: Operation, stored: StoredEntry | undefined, changes: Change[]): Outcome {
+  /** Decides `operation` for the `stored` entry, live or expired, and appends its changes. */
+  private plan(operation: Operation, stored: StoredEntry | undefined, changes: PlannedChange[]): Outcome {
     const { now } = this.head;
     const live = stored && (stored.expires === 0 || stored.expires > now) ? stored : undefined;
     const effect = decide(operation, live, now);
@@ -143,7 +146,7 @@ export class Writer {
       case 'write': {
         const { value, type, created, expires } = effect;
         const { key } = operation;
-        this.room.claim(value.length + key.length);
+        this.space.claim(value.length + key.length);
         const { epoch } = this.head;
         const sequence = ++this.head.sequence;
         const after = new PlainEntry({ key, value, type, created, modified: now, expires, epoch, sequence });
@@ -153,7 +156,7 @@ export class Writer {
     }
   }
 
-  private carryOut(changes: readonly Change[]): void {
+  private writeChanges(changes: readonly PlannedChange[]): void {
     for (const { before, after, sequence, expired = false } of changes) {
       if (before && before.expires !== 0 && before.expires !== after?.expires) {
         void this.store.expiry.remove(expiryKey(before.expires, before.key));
@@ -164,11 +167,11 @@ export class Writer {
         continue;
       }
       void this.store.entries.put(after.key, this.log.put(this.head, after));
-      if (after.expires !== 0) void this.store.expiry.put(expiryKey(after.expires, after.key), INDEXED);
+      if (after.expires !== 0) void this.store.expiry.put(expiryKey(after.expires, after.key), INDEX_VALUE);
     }
   }
 
-  /** What is stored under the operation's key, expired or not; its value only if the operation looks at it. */
+  /** Reads the entry under the operation's key, expired or not, with its value only if the operation needs that. */
   private read(operation: Operation): StoredEntry | undefined {
     const { key } = operation;
     const withValue = needsValue(operation);
@@ -177,7 +180,7 @@ export class Writer {
     try {
       return withValue ? decode(key, record) : decodeHeader(key, record);
     } catch (error) {
-      if (replacesBlindly(operation)) return unreadable(key, this.head.now);
+      if (isUnconditional(operation)) return unreadableEntry(key, this.head.now);
       throw error;
     }
   }
@@ -187,6 +190,7 @@ function needsValue(operation: Operation): boolean {
   return operation.op !== 'put' && operation.op !== 'delete' && operation.op !== 'check';
 }
 
-function replacesBlindly(operation: Operation): boolean {
+/** Whether `operation` overwrites or deletes its entry whatever that is. */
+function isUnconditional(operation: Operation): boolean {
   return (operation.op === 'put' || operation.op === 'delete') && operation.condition === undefined;
 }

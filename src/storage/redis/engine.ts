@@ -186,7 +186,7 @@ export class RedisEngine extends StorageEngine {
     return {
       entries: await this.count(''),
       storedBytes: used.reduce((sum, bytes) => sum + bytes, 0),
-      roomBytes: Number.isFinite(room) ? room : undefined,
+      availableBytes: Number.isFinite(room) ? room : undefined,
     };
   }
 

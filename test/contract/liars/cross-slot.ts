@@ -6,16 +6,16 @@ import type { Liar } from './liar.js';
 const CAUGHT = 'an atomic batch over other keys';
 
 interface Slots {
-  /** What decides whether keys lie together. */
+  /** Returns the slot of a key. */
   readonly slotOf?: (key: string) => string;
-  /** Done before the refusal. */
+  /** Runs before the refusal. */
   readonly before?: (engine: MemoryEngine, operations: readonly BatchOperation[]) => unknown;
   readonly refuse?: (keys: string[]) => DatabaseError;
 }
 
 const tagOf = (key: string) => /\{([^}]+)\}/.exec(key)?.[1] ?? key;
 
-/** An engine that says it cannot do batches over any keys, and refuses them in its own way. */
+/** Creates an engine that declares it cannot apply batches over any keys, and refuses them in its own way. */
 function refusing({ slotOf = tagOf, before, refuse = crossSlot }: Slots): Liar['make'] {
   return (clock) => {
     const engine = new MemoryEngine(clock);
@@ -32,18 +32,18 @@ function refusing({ slotOf = tagOf, before, refuse = crossSlot }: Slots): Liar['
 }
 
 function crossSlot(keys: string[]): DatabaseError {
-  return new DatabaseError('cross-slot', 'Not together.', { keys });
+  return new DatabaseError('cross-slot', 'Different slots.', { keys });
 }
 
-/** Engines that lie about which batches they can do as one. */
+/** Engines that lie about which batches they can apply atomically. */
 export const crossSlotLiars: readonly Liar[] = [
   {
-    lie: 'says that it cannot do batches over any keys, and does them',
+    lie: 'declares that it cannot apply batches over any keys, and applies them',
     caughtBy: CAUGHT,
     make: refusing({ slotOf: () => '' }),
   },
   {
-    lie: 'says that it can do batches over any keys, and refuses them',
+    lie: 'declares that it can apply batches over any keys, and refuses them',
     caughtBy: CAUGHT,
     make: (clock) => {
       const engine = refusing({})(clock);
@@ -52,22 +52,22 @@ export const crossSlotLiars: readonly Liar[] = [
     },
   },
   {
-    lie: 'refuses a batch over several slots when it has done a part',
+    lie: 'refuses a batch over several slots after applying a part',
     caughtBy: CAUGHT,
     make: refusing({ before: (engine, [first]) => engine.write(first!) }),
   },
   {
     lie: 'refuses a batch over several slots without naming the keys',
     caughtBy: CAUGHT,
-    make: refusing({ refuse: () => new DatabaseError('cross-slot', 'Not together.') }),
+    make: refusing({ refuse: () => new DatabaseError('cross-slot', 'Different slots.') }),
   },
   {
-    lie: 'lets keys without a whole {tag} count as one slot',
+    lie: 'puts all keys without a complete {tag} into one slot',
     caughtBy: CAUGHT,
     make: refusing({ slotOf: (key) => (key.includes('{t}') || !key.startsWith('{') ? tagOf(key) : '') }),
   },
   {
-    lie: 'takes no notice of a {tag}',
+    lie: 'ignores a {tag}',
     caughtBy: 'an atomic batch over keys that share a {tag}',
     make: refusing({ slotOf: (key) => key }),
   },

@@ -6,31 +6,31 @@ import type { ScanRange } from '../../../src/storage/storage-engine.js';
 import { crossSlotLiars } from './cross-slot.js';
 import { entriesOf, replacing, type Liar } from './liar.js';
 
-/** Engines that lie in one of their parts. */
+/** Engines in which one part lies. */
 export const engineLiars: readonly Liar[] = [
   {
-    lie: 'begins its tags anew after a restart',
+    lie: 'starts its tags again after a restart',
     caughtBy: 'no tag is used again after a restart',
     make: replacing('epoch', () => 1),
   },
   {
     lie: 'shows expired entries until they are swept',
-    caughtBy: 'an entry is there until its time and absent from it on',
+    caughtBy: 'every read shows an entry until it expires',
     make: replacing('live', () => (entry: Entry | undefined) => entry),
   },
   {
     lie: 'counts expired entries',
-    caughtBy: 'an entry is there until its time and absent from it on',
+    caughtBy: 'every read shows an entry until it expires',
     make: replacing('count', (engine) => () => entriesOf(engine).size),
   },
   {
     lie: 'never sweeps',
-    caughtBy: 'what has expired is out of the store too',
+    caughtBy: 'expired entries leave the store within seconds',
     make: replacing('open', () => async () => undefined),
   },
   {
-    lie: 'sweeps by the time an entry had when it was first put',
-    caughtBy: 'an entry that lost its expiry',
+    lie: 'sweeps by the first expiry of an entry',
+    caughtBy: 'an entry whose expiry was changed',
     make: replacing('open', (engine) => async () => {
       const honest = engine.write.bind(engine);
       const times = new Map<string, number>();
@@ -49,8 +49,8 @@ export const engineLiars: readonly Liar[] = [
     }),
   },
   {
-    lie: 'believes a clock that was set back',
-    caughtBy: 'a clock set back brings nothing expired back',
+    lie: 'follows a clock that is set back',
+    caughtBy: 'a clock that is set back brings no expired entry back',
     make: (clock) => new MemoryEngine(Object.assign(clock, { now: () => clock['wall']() })),
   },
   {
@@ -63,7 +63,7 @@ export const engineLiars: readonly Liar[] = [
     }),
   },
   {
-    lie: 'applies the part of a refused batch that came before the refusal',
+    lie: 'applies the operations of a batch before the refused one',
     caughtBy: 'an atomic batch with a refused',
     make: replacing('batch', (engine) => async (operations: BatchOperation[], atomic: boolean) => {
       const outcomes = await MemoryEngine.prototype.batch.call(engine, operations, false);
@@ -74,7 +74,7 @@ export const engineLiars: readonly Liar[] = [
     }),
   },
   {
-    lie: 'does not say which operation of a batch was refused',
+    lie: 'does not name the refused operation of a batch',
     caughtBy: 'an atomic batch with a refused',
     make: replacing('batch', (engine) => async (operations: BatchOperation[], atomic: boolean) => {
       try {
@@ -87,7 +87,7 @@ export const engineLiars: readonly Liar[] = [
   ...crossSlotLiars,
   {
     lie: 'stops a pipeline at the first refusal',
-    caughtBy: 'in a pipeline what is refused stands in its place',
+    caughtBy: 'in a pipeline a refused operation has its error in its place',
     make: replacing('batch', (engine) => async (operations: BatchOperation[], atomic: boolean) => {
       const outcomes = await MemoryEngine.prototype.batch.call(engine, operations, atomic);
       const refused = outcomes.findIndex((outcome) => outcome instanceof DatabaseError);
@@ -119,7 +119,7 @@ export const engineLiars: readonly Liar[] = [
     }),
   },
   {
-    lie: 'scans what is there now instead of one instant',
+    lie: 'scans the current entries instead of one instant',
     caughtBy: 'a scan shows one instant',
     make: replacing(
       'scan',
@@ -135,7 +135,7 @@ export const engineLiars: readonly Liar[] = [
     ),
   },
   {
-    lie: 'goes on in a scan by the number of entries it has shown',
+    lie: 'continues a scan by the number of entries it has shown',
     caughtBy: 'a scan while others write',
     make: replacing(
       'scan',
@@ -150,26 +150,26 @@ export const engineLiars: readonly Liar[] = [
     ),
   },
   {
-    lie: 'loses the place of a scan whose reader stops early',
-    caughtBy: 'a reader that stops early',
+    lie: 'does not release the slot of a scan whose reader stops early',
+    caughtBy: 'a scan whose reader stops early',
     make: replacing('scan', (engine) => {
-      let places = 16;
+      let slots = 16;
       return async function* (range: ScanRange) {
-        if (places === 0) throw new DatabaseError('busy', 'No place is left.');
-        places--;
+        if (slots === 0) throw new DatabaseError('busy', 'No slot is free.');
+        slots--;
         yield* MemoryEngine.prototype.scan.call(engine, range);
-        places++;
+        slots++;
       };
     }),
   },
   {
-    lie: 'calls itself durable and is not',
+    lie: 'declares itself durable and is not',
     caughtBy: 'every entry is the same after a restart',
     make: replacing('capabilities', ({ capabilities }) => ({ ...capabilities, durable: true })),
   },
   {
     lie: 'drops the second half of a pipeline when it is closed',
-    caughtBy: 'closing settles the writes under way',
+    caughtBy: 'closing finishes the writes under way',
     make: (clock) => {
       const engine = new MemoryEngine(clock);
       const honest = engine.batch.bind(engine);
@@ -187,7 +187,7 @@ export const engineLiars: readonly Liar[] = [
   },
   {
     lie: 'drops the writes under way when it is closed',
-    caughtBy: 'closing settles the writes under way',
+    caughtBy: 'closing finishes the writes under way',
     make: (clock) => {
       const engine = new MemoryEngine(clock);
       const honest = engine.write.bind(engine);

@@ -5,9 +5,9 @@ import type { Operation, Outcome } from '../../../src/storage/operation.js';
 import type { RangePage, RangeQuery } from '../../../src/storage/storage-engine.js';
 
 export interface Liar {
-  /** What it does wrong. */
+  /** What the engine does wrong. */
   readonly lie: string;
-  /** Words of the rule that has to catch it. */
+  /** A part of the name of the rule that has to catch it. */
   readonly caughtBy: string;
   readonly make: (clock: Clock) => MemoryEngine;
 }
@@ -18,7 +18,7 @@ export type Write = (
   self: MemoryEngine,
 ) => Promise<Outcome>;
 
-/** An engine whose writes, those of batches too, go through `lie`. */
+/** Creates an engine whose writes go through `lie`. */
 export function writing(lie: Write): Liar['make'] {
   return (clock) => {
     const engine = new MemoryEngine(clock);
@@ -28,7 +28,7 @@ export function writing(lie: Write): Liar['make'] {
   };
 }
 
-/** An engine whose pages go through `lie`. */
+/** Creates an engine whose pages go through `lie`. */
 export function paging(
   lie: (query: RangeQuery, honest: (query: RangeQuery) => RangePage) => RangePage,
 ): Liar['make'] {
@@ -40,7 +40,7 @@ export function paging(
   };
 }
 
-/** An engine with one of its parts, private ones too, replaced. */
+/** Creates an engine with one member replaced, which may be private. */
 export function replacing(part: string, lie: (engine: MemoryEngine) => unknown): Liar['make'] {
   return (clock) => {
     const engine = new MemoryEngine(clock);

@@ -3,7 +3,7 @@ import { MemoryEngine } from '../../../src/storage/memory.engine.js';
 import type { Change } from '../../../src/storage/storage-engine.js';
 import { replacing, type Liar } from './liar.js';
 
-/** An engine whose change log goes through `lie` when it is read. */
+/** Creates an engine whose log goes through `lie` when it is read. */
 function logging(lie: (changes: Change[], position: string, engine: MemoryEngine) => unknown): Liar['make'] {
   return replacing('changes', (engine) => (position: string) => {
     const changes = MemoryEngine.prototype.changes.call(engine, position);
@@ -13,7 +13,7 @@ function logging(lie: (changes: Change[], position: string, engine: MemoryEngine
 
 const EVERY_CHANGE = 'the log has every change once';
 
-/** Engines that lie in their change log. */
+/** Engines whose change log lies. */
 export const logLiars: readonly Liar[] = [
   {
     lie: 'loses a delete from its log',
@@ -26,8 +26,8 @@ export const logLiars: readonly Liar[] = [
     make: logging((changes) => changes.toSorted((a, b) => a.key.localeCompare(b.key) || -1)),
   },
   {
-    lie: 'logs each key in order, and the keys in another',
-    caughtBy: 'changes of all keys are in the log in one order',
+    lie: 'logs the changes of each key in order, and those of all keys in another',
+    caughtBy: 'the log has the changes of all keys in the order of the commits',
     make: logging((changes) => changes.toSorted((a, b) => compareKeys(a.key, b.key))),
   },
   {
@@ -42,45 +42,45 @@ export const logLiars: readonly Liar[] = [
   },
   {
     lie: 'logs puts without their values',
-    caughtBy: 'a change in the log is the whole change',
+    caughtBy: 'a logged change has the entry, its value and its tag',
     make: logging((changes) => changes.map((change) => ({ ...change, value: undefined }))),
   },
   {
-    lie: 'logs an empty value as none',
-    caughtBy: 'an empty value is in the log',
+    lie: 'logs an empty value as no value',
+    caughtBy: 'the log keeps an empty value',
     make: logging((changes) =>
       changes.map((change) => ({ ...change, value: change.value?.length ? change.value : undefined })),
     ),
   },
   {
-    lie: 'logs what a batch took back',
-    caughtBy: 'what is refused and what changes nothing is not in the log',
+    lie: 'logs the changes of a batch that was rolled back',
+    caughtBy: 'refused operations and those that change nothing are not in the log',
     make: replacing('batch', (engine) => async (...args: Parameters<MemoryEngine['batch']>) => {
       const honest = MemoryEngine.prototype.batch.bind(engine);
       const logged = [...engine['log']];
-      const note = engine['note'].bind(engine);
-      Reflect.set(engine, 'note', (...its: Parameters<typeof note>) => {
+      const note = engine['logChange'].bind(engine);
+      Reflect.set(engine, 'logChange', (...its: Parameters<typeof note>) => {
         note(...its);
         logged.push(engine['log'].at(-1)!);
       });
       try {
         return await honest(...args);
       } finally {
-        Reflect.set(engine, 'note', note);
+        Reflect.set(engine, 'logChange', note);
         engine['log'].splice(0, Infinity, ...logged);
       }
     }),
   },
   {
-    lie: 'repeats the change at the position it is asked to go on behind',
-    caughtBy: 'a reader goes on exactly behind every position',
+    lie: 'repeats the change at the position that it continues from',
+    caughtBy: 'from every position the log continues',
     make: logging((changes, position, engine) => {
       const at = engine['log'].findIndex((change) => change.position === position);
       return changes.length > 0 && at >= 0 ? engine['log'].slice(at) : changes;
     }),
   },
   {
-    lie: 'answers nothing where it cannot serve a position',
+    lie: 'returns no changes for a position that it cannot serve',
     caughtBy: 'a position that is garbage',
     make: replacing(
       'changes',
@@ -88,7 +88,7 @@ export const logLiars: readonly Liar[] = [
     ),
   },
   {
-    lie: 'overlooks what stands behind a position',
+    lie: 'ignores characters after a position',
     caughtBy: 'a position that is garbage',
     make: replacing(
       'changes',
@@ -111,7 +111,7 @@ export const logLiars: readonly Liar[] = [
   },
   {
     lie: 'covers everything',
-    caughtBy: 'covers tells what a position shows',
+    caughtBy: 'covers is true of exactly the changes up to a position',
     make: replacing('covers', () => () => true),
   },
   {
@@ -120,7 +120,7 @@ export const logLiars: readonly Liar[] = [
     make: replacing('onChange', () => () => () => undefined),
   },
   {
-    lie: 'says of a page that it shows less than it does',
+    lie: 'returns a page with an earlier position than the page shows',
     caughtBy: 'pages and the log from their positions have no gap',
     make: replacing('range', (engine) => {
       let before = engine.position();

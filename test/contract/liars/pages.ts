@@ -1,9 +1,9 @@
 import { paging, type Liar } from './liar.js';
 
-/** Engines that lie in their pages. */
+/** Engines whose pages lie. */
 export const pageLiars: readonly Liar[] = [
   {
-    lie: 'ends a prefix at U+FFFF and misses the astral keys behind it',
+    lie: 'ends a prefix at U+FFFF and misses the astral keys after it',
     caughtBy: 'every kind of key works as a prefix',
     make: paging((query, honest) => {
       const { items, ...page } = honest(query);
@@ -11,7 +11,7 @@ export const pageLiars: readonly Liar[] = [
     }),
   },
   {
-    lie: 'skips a key at the turn of a page',
+    lie: 'skips the first key of each page but the first',
     caughtBy: 'following next shows every key exactly once',
     make: paging((query, honest) => {
       const page = honest(query);
@@ -37,7 +37,7 @@ export const pageLiars: readonly Liar[] = [
     }),
   },
   {
-    lie: 'lets a position lead out of the prefix',
+    lie: 'lets after lead out of the prefix',
     caughtBy: 'after never leads out of the prefix',
     make: paging((query, honest) => honest(query.after === undefined ? query : { ...query, prefix: '' })),
   },

@@ -1,11 +1,11 @@
 import { DatabaseError } from '../../../src/errors.js';
 import { changed, entriesOf, writing, type Liar } from './liar.js';
 
-/** Engines that lie about what a write does. */
+/** Engines whose writes lie. */
 export const writeLiars: readonly Liar[] = [
   {
-    lie: 'loses a write it has acknowledged',
-    caughtBy: 'writes of many keys at once all happen',
+    lie: 'loses an acknowledged write',
+    caughtBy: 'concurrent writes of many keys are all applied',
     make: writing(async (operation, honest, self) => {
       const outcome = await honest(operation);
       if (operation.key === 'k77') entriesOf(self).delete('k77');
@@ -13,16 +13,16 @@ export const writeLiars: readonly Liar[] = [
     }),
   },
   {
-    lie: 'says updated for a new key',
-    caughtBy: 'put says created for a new key',
+    lie: 'returns updated for a new key',
+    caughtBy: 'put returns created for a new key',
     make: writing(async (operation, honest) => {
       const outcome = await honest(operation);
       return outcome.kind === 'created' ? { ...outcome, kind: 'updated' } : outcome;
     }),
   },
   {
-    lie: 'says deleted for an absent key',
-    caughtBy: 'deleting an absent key succeeds, says absent',
+    lie: 'returns deleted for an absent key',
+    caughtBy: 'deleting an absent key succeeds, returns absent',
     make: writing(async (operation, honest) => {
       const outcome = await honest(operation);
       return operation.op === 'delete' ? { kind: 'deleted' } : outcome;
@@ -57,7 +57,7 @@ export const writeLiars: readonly Liar[] = [
   },
   {
     lie: 'decides conditions before the write instead of in it',
-    caughtBy: 'of many compare-and-swaps at once exactly one wins',
+    caughtBy: 'of concurrent compare-and-swaps exactly one succeeds',
     make: writing(async (operation, honest, self) => {
       if (!operation.condition || operation.op !== 'put') return honest(operation);
       await self.write({ op: 'check', key: operation.key, condition: operation.condition });
@@ -66,7 +66,7 @@ export const writeLiars: readonly Liar[] = [
     }),
   },
   {
-    lie: 'does not name the present tag when a condition fails',
+    lie: 'does not name the current tag when a condition fails',
     caughtBy: 'If-Match with another tag fails',
     make: writing(async (operation, honest) => {
       try {
@@ -105,7 +105,7 @@ export const writeLiars: readonly Liar[] = [
   },
   {
     lie: 'cuts long types',
-    caughtBy: 'types come back as they were given',
+    caughtBy: 'types come back as they were put',
     make: writing((operation, honest) =>
       honest(operation.op === 'put' ? { ...operation, type: operation.type.slice(0, 255) } : operation),
     ),
@@ -136,8 +136,8 @@ export const writeLiars: readonly Liar[] = [
     }),
   },
   {
-    lie: 'loses an increment when two come at once',
-    caughtBy: 'of many incr at once every one counts',
+    lie: 'loses one of two concurrent increments',
+    caughtBy: 'concurrent incr operations all count',
     make: writing(async (operation, honest, self) => {
       if (operation.op !== 'incr') return honest(operation);
       const before = BigInt(self.get(operation.key)?.value.toString() ?? 0);
@@ -147,8 +147,8 @@ export const writeLiars: readonly Liar[] = [
     }),
   },
   {
-    lie: 'loses an edit when two come at once',
-    caughtBy: 'edits of one key at once each see the one before',
+    lie: 'loses one of two concurrent edits',
+    caughtBy: 'concurrent edits of one key each see the one before',
     make: writing(async (operation, honest, self) => {
       if (operation.op !== 'edit') return honest(operation);
       const entry = self.get(operation.key)!;
@@ -159,7 +159,7 @@ export const writeLiars: readonly Liar[] = [
   },
   {
     lie: 'refuses edits as busy after it has applied them',
-    caughtBy: 'edits of one key at once each see the one before',
+    caughtBy: 'concurrent edits of one key each see the one before',
     make: writing(async (operation, honest) => {
       const outcome = await honest(operation);
       if (operation.op === 'edit' && Math.random() < 0.5) throw new DatabaseError('busy', 'Too many.');

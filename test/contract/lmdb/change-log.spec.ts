@@ -3,7 +3,7 @@ import { copyFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { LmdbEngine } from '../../../src/storage/lmdb/engine.js';
 import { FakeTime } from '../../support/fake-time.js';
-import { makeTempFolder, removeFolder } from '../../support/temp-folder.js';
+import { temporaryFolder } from '../../support/temporary-folder.js';
 import { codeOf, incrOf, put, putOf } from '../shorthand.js';
 
 const KIB = 1024;
@@ -13,14 +13,11 @@ let root: string;
 let time: FakeTime;
 let engine: LmdbEngine;
 beforeEach(async () => {
-  root = makeTempFolder();
+  root = temporaryFolder();
   time = new FakeTime();
   await start();
 });
-afterEach(async () => {
-  await engine.close();
-  removeFolder(root);
-});
+afterEach(() => engine.close());
 
 const folder = () => join(root, 'data');
 
@@ -47,8 +44,8 @@ function logged(): number {
   return segments().reduce((sum, { bytes }) => sum + bytes.length, 0);
 }
 
-describe('the change log in the store', () => {
-  it('stays within its bytes whatever is written, and says truly how large it is', async () => {
+describe('the change log', () => {
+  it('stays within its bound in bytes whatever is written, and knows its size', async () => {
     for (let i = 0; i < 40; i++) {
       const size = [10, 3000, 60_000][i % 3]!;
       await engine.batch(
@@ -60,7 +57,7 @@ describe('the change log in the store', () => {
     }
   });
 
-  it('shrinks when its bound has been lowered', async () => {
+  it('shrinks when its bound is lowered', async () => {
     await restart(4 * 1024 * KIB);
     for (let i = 0; i < 60; i++) await put(engine, 'k', Buffer.alloc(50 * KIB));
     expect(logged()).toBeGreaterThan(2048 * KIB);
@@ -84,7 +81,7 @@ describe('the change log in the store', () => {
     expect(engine.changes(old)).toBeUndefined();
   });
 
-  it('still serves exactly its floor, and nothing before it', async () => {
+  it('serves its floor, and no position before it', async () => {
     const positions = [];
     for (let i = 0; i < 20; i++) {
       await put(engine, `k${i}`, Buffer.alloc(50_000));
@@ -97,7 +94,7 @@ describe('the change log in the store', () => {
     expect(engine.changes(positions[floor - 1]!)).toBeUndefined();
   });
 
-  it('is one segment for small transactions and several for large ones', async () => {
+  it('has one segment for a small transaction and several for a large one', async () => {
     await engine.batch([putOf('a', '1'), putOf('b', '2'), putOf('c', '3')], true);
     expect(segments()).toHaveLength(1);
     await engine.batch(
@@ -109,7 +106,7 @@ describe('the change log in the store', () => {
     expect(Math.max(...lengths)).toBeLessThan(140 * KIB);
   });
 
-  it('says corrupt where a segment is damaged, and never gives it out', async () => {
+  it('fails with corrupt at a damaged segment, which it never returns', async () => {
     const start = engine.position();
     await put(engine, 'a', 'value');
     const [{ key, bytes }] = segments() as [{ key: number; bytes: Buffer }];
@@ -123,13 +120,13 @@ describe('the change log in the store', () => {
     await put(engine, 'b', 'goes on');
   });
 
-  it('serves what comes behind a damaged segment, also once that has fallen out', async () => {
+  it('serves the changes after a damaged segment, also when that has left the log', async () => {
     const start = engine.position();
     await put(engine, 'damaged', Buffer.alloc(50 * KIB));
-    const behind = engine.position();
+    const afterDamaged = engine.position();
     await put(engine, 'a', 'x');
     const [{ key, bytes }] = segments() as [{ key: number; bytes: Buffer }];
-    // All that the segment says of itself: how many changes it has, and which is the last.
+    // The whole trailer: how many changes the segment has, and which is the last.
     await engine['store'].transaction(
       () => void engine['store'].log.put(key, Buffer.from(bytes).fill(0xff, bytes.length - 20)),
     );
@@ -146,12 +143,12 @@ describe('the change log in the store', () => {
     expect(log.bytes).toBe(logged());
     expect(log.count).toBe(segments().length);
     expect(engine.changes(start)).toBeUndefined();
-    expect(engine.changes(behind)![0]!.key).toBe('a');
+    expect(engine.changes(afterDamaged)![0]!.key).toBe('a');
   });
 });
 
 describe('a data folder that was copied back', () => {
-  it('knows no position of the life that was lost', async () => {
+  it('serves no position of the lost life', async () => {
     await put(engine, 'a', '0');
     await restart();
     const kept = engine.position();
@@ -172,7 +169,7 @@ describe('a data folder that was copied back', () => {
     const none = lost.map(() => undefined);
     expect(served()).toEqual(none);
     expect(engine.changes(kept)).toEqual([]);
-    // A refused batch takes revisions that no change has.
+    // A refused batch takes revisions without a change.
     for (let i = 0; i < 3; i++) {
       await codeOf(engine.batch([putOf('b', 'x'), incrOf('b', 1n)], true));
       expect(served()).toEqual(none);

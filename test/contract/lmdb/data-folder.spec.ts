@@ -1,7 +1,8 @@
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { beforeEach, describe, expect, it } from '@jest/globals';
 import { open } from 'lmdb';
 import { createHash } from 'node:crypto';
 import {
+  copyFileSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -16,21 +17,19 @@ import { openDataFolder } from '../../../src/storage/lmdb/data-folder.js';
 import { Store } from '../../../src/storage/lmdb/store.js';
 import { runOnBuild, saidBy, type Ended } from '../../support/built.js';
 import { FakeTime } from '../../support/fake-time.js';
-import { makeTempFolder, removeFolder } from '../../support/temp-folder.js';
+import { temporaryFolder } from '../../support/temporary-folder.js';
 import { lmdb } from '../engines.js';
-import { put, textOf } from '../shorthand.js';
+import { codeOf, put, textOf } from '../shorthand.js';
 
 let root: string;
 let folder: string;
 let file: string;
 
 beforeEach(() => {
-  root = makeTempFolder();
+  root = temporaryFolder();
   folder = join(root, 'data');
   file = join(folder, 'data.mdb');
 });
-
-afterEach(() => removeFolder(root));
 
 async function makeStore(): Promise<void> {
   const engine = lmdb.make(new FakeTime().clock(), folder);
@@ -51,7 +50,7 @@ async function worksIn(path: string): Promise<boolean> {
   }
 }
 
-async function refusalOf(work: Promise<unknown>): Promise<string> {
+async function messageOf(work: Promise<unknown>): Promise<string> {
   try {
     await work;
   } catch (error) {
@@ -66,44 +65,44 @@ function digestOf(path: string): string {
 }
 
 describe('a data folder', () => {
-  it('that does not exist is made, below folders that do not exist either, for its owner only', async () => {
+  it('that does not exist is created for its owner only, with the folders above it', async () => {
     const deep = join(root, 'a', 'b', 'data');
     expect(await worksIn(deep)).toBe(true);
     expect(statSync(deep).mode & 0o777).toBe(0o700);
     expect(readdirSync(deep).toSorted()).toEqual(['data.mdb', 'lock.mdb']);
   });
 
-  it('that exists and is empty is used, a new file system’s own folder notwithstanding', async () => {
+  it('that is empty is used, even with the lost+found of a new file system', async () => {
     mkdirSync(join(folder, 'lost+found'), { recursive: true });
     expect(await worksIn(folder)).toBe(true);
   });
 
-  it('that holds somebody else’s files is refused by one line that names it, and left as it is', async () => {
+  it('that holds other files is refused by one line that names it, and is not changed', async () => {
     mkdirSync(folder);
     writeFileSync(join(folder, 'thesis.txt'), 'precious');
-    const message = await refusalOf(openDataFolder(folder));
+    const message = await messageOf(openDataFolder(folder));
     expect(message).toMatch(/^DATABASE_URL: .*is not empty.*"thesis\.txt".*nothing was changed\.$/);
     expect(message).toContain(folder);
     expect(readdirSync(folder)).toEqual(['thesis.txt']);
   });
 
-  it('that is a file is refused by one line, and left as it is', async () => {
+  it('that is a file is refused by one line, and is not changed', async () => {
     writeFileSync(folder, 'precious');
-    expect(await refusalOf(openDataFolder(folder))).toMatch(/^DATABASE_URL: .*cannot be used.*$/);
+    expect(await messageOf(openDataFolder(folder))).toMatch(/^DATABASE_URL: .*cannot be used.*$/);
     expect(readFileSync(folder, 'utf8')).toBe('precious');
   });
 
-  it('where the system will have no folder is refused by one line, at once', async () => {
-    expect(await refusalOf(openDataFolder('/proc/nope/data'))).toMatch(/^DATABASE_URL: .*cannot be used.*$/);
+  it('where the file system allows no folder is refused by one line', async () => {
+    expect(await messageOf(openDataFolder('/proc/nope/data'))).toMatch(/^DATABASE_URL: .*cannot be used.*$/);
   });
 
   it('whose data.mdb is a folder is refused by one line', async () => {
     mkdirSync(file, { recursive: true });
-    expect(await refusalOf(openDataFolder(folder))).toMatch(/^DATABASE_URL: .*not a file.*$/);
+    expect(await messageOf(openDataFolder(folder))).toMatch(/^DATABASE_URL: .*not a file.*$/);
     expect(existsSync(file)).toBe(true);
   });
 
-  it('whose creation was interrupted at any point is made anew', async () => {
+  it('whose creation was interrupted at any point is created again', async () => {
     for (const name of ['data.mdb', 'lock.mdb']) {
       const making = join(folder, '.pigeonhole-making');
       mkdirSync(making, { recursive: true });
@@ -113,13 +112,13 @@ describe('a data folder', () => {
     expect(readdirSync(folder).toSorted()).toEqual(['data.mdb', 'lock.mdb']);
   });
 
-  it('with only a lock file left over is made anew', async () => {
+  it('with only a lock file is created again', async () => {
     mkdirSync(folder);
     writeFileSync(join(folder, 'lock.mdb'), 'x');
     expect(await worksIn(folder)).toBe(true);
   });
 
-  it('whose lock file was lost, as in a copy of the data file alone, opens', async () => {
+  it('without its lock file, as a copy of the data file alone, opens', async () => {
     await makeStore();
     const copy = join(root, 'copy');
     mkdirSync(copy);
@@ -127,7 +126,7 @@ describe('a data folder', () => {
     expect(await worksIn(copy)).toBe(true);
   });
 
-  it('of a newer storage format is refused by one line with both formats, and left as it is', async () => {
+  it('of a newer storage format is refused by one line with both formats, and is not changed', async () => {
     await makeStore();
     const format = Buffer.alloc(4);
     format.writeUInt32LE(99);
@@ -135,22 +134,55 @@ describe('a data folder', () => {
     await store.transaction(() => store['meta'].put('format', format));
     await store.close();
     const before = digestOf(file);
-    expect(await refusalOf(openDataFolder(folder))).toMatch(/^DATABASE_URL: .*format 99.*format 2\b.*$/);
+    expect(await messageOf(openDataFolder(folder))).toMatch(/^DATABASE_URL: .*format 99.*format 2\b.*$/);
     expect(digestOf(file)).toBe(before);
   });
 
-  it('with an LMDB database that is not ours is refused by one line, and left as it is', async () => {
+  it('with an LMDB database of another program is refused by one line, and is not changed', async () => {
     const foreign = open({ path: folder, noSubdir: false });
     await foreign.put('somebody', { elses: 'data' });
     await foreign.put(['compound', 1], 2);
     await foreign.close();
     const before = digestOf(file);
-    expect(await refusalOf(openDataFolder(folder))).toMatch(/^DATABASE_URL: .*did not make.*$/);
+    expect(await messageOf(openDataFolder(folder))).toMatch(/^DATABASE_URL: .*did not make.*$/);
     expect(digestOf(file)).toBe(before);
   });
 });
 
-/** Opens in a process of its own, because LMDB can die of a damaged file, and reads everything. */
+describe('a data folder that was copied back', () => {
+  it('uses no tag again that was taken after the copy', async () => {
+    const time = new FakeTime();
+    const copy = join(root, 'copy.mdb');
+    /** Starts a server, writes one entry and stops it. Returns the tag. */
+    const tagOfRun = async (value: string): Promise<string> => {
+      time.advance(2000);
+      const engine = lmdb.make(time.clock(), folder);
+      try {
+        await engine.open();
+        return (await put(engine, 'a', value)).etag;
+      } finally {
+        await engine.close();
+      }
+    };
+    const tags = [await tagOfRun('0')];
+    copyFileSync(file, copy);
+    tags.push(await tagOfRun('lost'), await tagOfRun('lost too'));
+    copyFileSync(copy, file);
+    tags.push(await tagOfRun('1'), await tagOfRun('2'));
+    expect(new Set(tags).size).toBe(tags.length);
+    expect(tags.toSorted()).toEqual(tags);
+
+    const engine = lmdb.make(time.clock(), folder);
+    await engine.open();
+    for (const stale of tags.slice(0, -1)) {
+      const code = await codeOf(put(engine, 'a', 'x', { condition: { ifMatch: [stale] } }));
+      expect(code).toBe('precondition-failed');
+    }
+    await engine.close();
+  });
+});
+
+/** Opens the store in a child process, because LMDB can die of a damaged file, and reads everything. */
 function openInChild(): Promise<Ended> {
   return runOnBuild(`
     const engine = new LmdbEngine(${JSON.stringify(folder)}, { onFailure: (error) => say('failed ' + error.message), maxSnapshotAge: 60000, watchLogBytes: 1 << 20 });
@@ -169,9 +201,9 @@ const DAMAGE: readonly (readonly [string, (size: number) => void])[] = [
   ['empty', () => truncateSync(file, 0)],
   ['one byte long', () => truncateSync(file, 1)],
   ['cut within its first header', () => truncateSync(file, 100)],
-  ['cut behind its first header', () => truncateSync(file, 4096)],
+  ['cut after its first header', () => truncateSync(file, 4096)],
   ['cut within its second header', () => truncateSync(file, 4200)],
-  ['cut behind its headers', () => truncateSync(file, 8192)],
+  ['cut after its headers', () => truncateSync(file, 8192)],
   ['cut in the middle', (size) => truncateSync(file, Math.floor(size / 2))],
   ['cut by its last page', (size) => truncateSync(file, size - 4096)],
   ['all zeros', (size) => writeFileSync(file, Buffer.alloc(size))],
@@ -181,26 +213,29 @@ const DAMAGE: readonly (readonly [string, (size: number) => void])[] = [
     (size) => writeFileSync(file, Buffer.from(Array.from({ length: size }, (_, i) => (i * 7919) >> 3))),
   ],
   [
-    'zeros behind its headers',
+    'zeros after its headers',
     (size) =>
       writeFileSync(file, Buffer.concat([readFileSync(file).subarray(0, 8192), Buffer.alloc(size - 8192)])),
   ],
 ];
 
 describe('a data file that is', () => {
-  it.each(DAMAGE)('%s is refused by one line, kills nobody and is left as it is', async (_, damage) => {
-    await makeStore();
-    damage(statSync(file).size);
-    const before = digestOf(file);
-    const ended = await openInChild();
-    expect([ended.status, ended.signal]).toEqual([0, null]);
-    const [said] = saidBy(ended) as { name: string; message: string }[];
-    expect(said?.name).toBe('StartError');
-    expect(said?.message).toMatch(/^DATABASE_URL: .*nothing was changed\.$/);
-    expect(digestOf(file)).toBe(before);
-  });
+  it.each(DAMAGE)(
+    '%s is refused by one line, does not kill the process and is not changed',
+    async (_, damage) => {
+      await makeStore();
+      damage(statSync(file).size);
+      const before = digestOf(file);
+      const ended = await openInChild();
+      expect([ended.status, ended.signal]).toEqual([0, null]);
+      const [said] = saidBy(ended) as { name: string; message: string }[];
+      expect(said?.name).toBe('StartError');
+      expect(said?.message).toMatch(/^DATABASE_URL: .*nothing was changed\.$/);
+      expect(digestOf(file)).toBe(before);
+    },
+  );
 
-  it('whole opens in a process of its own, too', async () => {
+  it('sound opens in a child process too', async () => {
     await makeStore();
     expect(saidBy(await openInChild())).toEqual([{ opened: 201 }]);
   });

@@ -1,28 +1,18 @@
-import { afterAll, afterEach, beforeAll, describe, expect } from '@jest/globals';
-import { readdirSync, rmSync } from 'node:fs';
+import { beforeEach, describe, expect } from '@jest/globals';
 import { join } from 'node:path';
 import { runOnBuild, saidBy } from '../../support/built.js';
 import { compileFailingDisk, itWhere } from '../../support/machine.js';
-import { makeTempFolder, removeFolder } from '../../support/temp-folder.js';
+import { temporaryFolder } from '../../support/temporary-folder.js';
 
-const tools = makeTempFolder();
-const shim = compileFailingDisk(tools);
+const shim = compileFailingDisk(temporaryFolder());
 const it = itWhere(shim !== undefined, 'there is no gcc to make a disk that fails');
 
 let folder: string;
 let flag: string;
 
-beforeAll(() => {
-  folder = join(tools, 'data');
-  flag = join(tools, 'flag');
-});
-afterEach(() => {
-  rmSync(folder, { recursive: true, force: true });
-  rmSync(flag, { force: true });
-});
-afterAll(() => {
-  expect(readdirSync(tools)).toEqual(['failing-disk.so']);
-  removeFolder(tools);
+beforeEach(() => {
+  folder = temporaryFolder();
+  flag = join(temporaryFolder(), 'flag');
 });
 
 const ENGINE = () => `
@@ -45,7 +35,7 @@ async function said(script: string, env: Record<string, string> = {}): Promise<u
 
 describe('when the disk fails', () => {
   it.each(['sync', 'write'])(
-    'a %s: the writes inside are outcome-unknown, the process is told to end, nothing acknowledged is lost',
+    'in a %s, the writes of the commit are outcome-unknown, the store fails, and no acknowledged write is lost',
     async (calls) => {
       const answers = await said(
         `
@@ -73,7 +63,7 @@ describe('when the disk fails', () => {
     },
   );
 
-  it('to answer, the writes inside are outcome-unknown and later ones unavailable; once it answers, work goes on', async () => {
+  it('to answer, the writes of the commit are outcome-unknown and later ones unavailable, until it answers again', async () => {
     const answers = await said(
       `
       say(await put('a'));
@@ -90,7 +80,7 @@ describe('when the disk fails', () => {
       await engine.close();`,
       { LD_PRELOAD: shim!, FAIL_CALLS: 'hang' },
     );
-    // What is not on the disk yet is shown to nobody.
+    // No read shows what is not on the disk yet.
     expect(answers).toEqual([
       'ok',
       [true, null, null],

@@ -1,18 +1,13 @@
-import { afterAll, beforeAll, describe, expect } from '@jest/globals';
+import { describe, expect } from '@jest/globals';
 import { runOnBuild, saidBy } from '../../support/built.js';
 import { canMount, itWhere } from '../../support/machine.js';
-import { makeTempFolder, removeFolder } from '../../support/temp-folder.js';
+import { temporaryFolder } from '../../support/temporary-folder.js';
 
 const it = itWhere(canMount(), 'unshare -m is not permitted, so no small disk can be made');
 
-let disk: string;
+const disk = temporaryFolder();
 
-beforeAll(() => {
-  disk = makeTempFolder();
-});
-afterAll(() => removeFolder(disk));
-
-/** The beginning of every script here: a disk of 64 MiB, a database on it, puts of 100 kB and what is told of them. */
+/** The beginning of every script: a disk of 64 MiB, a database on it, and functions that put and read values of 100 kB. */
 const ON_A_SMALL_DISK = () => `
   const fs = await import('node:fs');
   const { execFileSync } = await import('node:child_process');
@@ -27,7 +22,7 @@ const ON_A_SMALL_DISK = () => `
   const remove = (i) => codeOf(engine.write({ op: 'delete', key: 'k' + i }));
   const fill = async () => { let i = 0; for (let code = 'ok'; code === 'ok' && i < 2000; i++) code = await put(i); return i - 1; };
   const readable = (from, to) => { let n = 0; for (let i = from; i < to; i++) if (engine.get('k' + i)?.value.equals(valueOf(i))) n++; return n; };
-  /** Somebody else takes the rest of the disk. */
+  /** Fills the rest of the disk, as another program may. */
   const takeTheRest = () => {
     const file = fs.openSync(disk + '/other', 'w');
     try { for (let i = 0; i < 100000; i++) fs.writeSync(file, Buffer.alloc(4096)); } catch (error) { say(error.code); }
@@ -43,12 +38,12 @@ async function said(script: string): Promise<unknown[]> {
 }
 
 describe('on a full disk', () => {
-  it('puts are refused as disk-full, every acknowledged value is read, deletes work and puts work again', async () => {
+  it('puts are refused as disk-full, acknowledged values are read, and after deletes puts work again', async () => {
     const answers = await said(`
       const count = await fill();
       say(count > 300);
       say(await put('more'));
-      say((await engine.stats()).roomBytes < 200000);
+      say((await engine.stats()).availableBytes < 200000);
       say(readable(0, count) === count);
       for (let i = 0; i < 100; i++) if ((await remove(i)) !== 'ok') say('delete refused');
       await pause(200);
@@ -64,7 +59,7 @@ describe('on a full disk', () => {
     expect(answers).toEqual([true, 'disk-full', true, true, 'ok', true, true, true]);
   });
 
-  it('of which nothing at all is left, deletes and reads go on, and puts as soon as there is room', async () => {
+  it('without a free byte, deletes and reads go on, and puts do as soon as there is space', async () => {
     const answers = await said(`
       const count = await fill();
       takeTheRest();
@@ -82,8 +77,8 @@ describe('on a full disk', () => {
     expect(answers).toEqual(['ENOSPC', ['disk-full'], true, true, 'ok']);
   });
 
-  it('that fills up inside a commit, nothing is applied, the process goes on and so do puts', async () => {
-    // A reader pins the pages that deletes set free, so that the room inside the store is not to be had.
+  it('that fills up during a commit, nothing is applied, and puts work again once there is space', async () => {
+    // A reader pins the pages that deletes free, so that puts cannot reuse them.
     const answers = await said(`
       const count = await fill();
       const scan = engine.scan({ prefix: '', values: false })[Symbol.asyncIterator]();

@@ -3,11 +3,11 @@ import { DatabaseError } from '../../../src/errors.js';
 import { GroupCommit, type CommitTarget } from '../../../src/storage/lmdb/group-commit.js';
 import { codeOf } from '../shorthand.js';
 
-/** A disk whose every answer the test gives. */
+/** A store whose transactions the test ends. */
 class ScriptedTarget implements CommitTarget {
   readonly commits: { settle: (error?: Error) => void; ran: boolean }[] = [];
   readonly failures: Error[] = [];
-  readonly marks: string[] = [];
+  readonly calls: string[] = [];
   full = false;
   /** Whether a transaction gets as far as running its work. */
   starts = true;
@@ -25,11 +25,15 @@ class ScriptedTarget implements CommitTarget {
   }
 
   begin(): void {
-    this.marks.push('begin');
+    this.calls.push('begin');
   }
 
   end(): void {
-    this.marks.push('end');
+    this.calls.push('end');
+  }
+
+  committed(): void {
+    this.calls.push('committed');
   }
 
   fail(error: Error): void {
@@ -37,7 +41,7 @@ class ScriptedTarget implements CommitTarget {
   }
 }
 
-/** Lets promises that are ready run, without moving the time. */
+/** Runs the promises that are ready, without moving the time. */
 async function turn(): Promise<void> {
   for (let i = 0; i < 20; i++) await Promise.resolve();
 }
@@ -59,16 +63,16 @@ describe('group commit:', () => {
     jest.useRealTimers();
   });
 
-  it('nobody is answered before the transaction is durable', async () => {
-    let answered = false;
-    const write = commits.submit(1, () => 'value').then((value) => ((answered = true), value));
+  it('no write resolves before its transaction is durable', async () => {
+    let isDone = false;
+    const write = commits.submit(1, () => 'value').then((value) => ((isDone = true), value));
     await turn();
-    expect([target.commits.length, answered]).toEqual([1, false]);
+    expect([target.commits.length, isDone]).toEqual([1, false]);
     target.commits[0]!.settle();
     expect(await write).toBe('value');
   });
 
-  it('all that wait while a commit is under way share the next one, in their order', async () => {
+  it('writes that wait during a commit share the next one, in their order', async () => {
     const order: number[] = [];
     const writes = [0, 1, 2, 3, 4].map((i) => commits.submit(1, () => order.push(i)));
     await turn();
@@ -80,10 +84,10 @@ describe('group commit:', () => {
     await commits.settle();
     expect(order).toEqual([0, 1, 2, 3, 4]);
     expect(target.commits).toHaveLength(2);
-    expect(target.marks).toEqual(['begin', 'end', 'begin', 'end']);
+    expect(target.calls).toEqual(['begin', 'end', 'committed', 'begin', 'end', 'committed']);
   });
 
-  it('a write that is refused is told so and disturbs no other in its transaction', async () => {
+  it('a refused write fails alone and disturbs no other of its transaction', async () => {
     const refuse = () => {
       throw new DatabaseError('integer-overflow', 'No.');
     };
@@ -115,7 +119,7 @@ describe('group commit:', () => {
     expect(taken).toHaveLength(1502);
   });
 
-  it('a full disk refuses those in the commit as disk-full, and work goes on', async () => {
+  it('on a full disk the writes of the commit fail as disk-full, and later ones go on', async () => {
     target.full = true;
     const write = commits.submit(1, () => 'a');
     const waiting = commits.submit(1, () => 'b');
@@ -130,7 +134,7 @@ describe('group commit:', () => {
     expect(target.failures).toEqual([]);
   });
 
-  it('a full disk that stops a transaction before its work refuses the writes, and does not try for ever', async () => {
+  it('a full disk that lets no transaction begin fails the writes, without endless tries', async () => {
     target.full = true;
     target.starts = false;
     const codes = [0, 1, 2].map(() => codeOf(commits.submit(1, () => 'never')));
@@ -142,7 +146,7 @@ describe('group commit:', () => {
     expect(target.commits.length).toBeLessThanOrEqual(3);
   });
 
-  it('any other failure is outcome-unknown for those inside, unavailable for the rest, and ends the store', async () => {
+  it('after any other failure the commit is outcome-unknown, later writes are unavailable, and the store fails', async () => {
     const inside = codeOf(commits.submit(1, () => 'a'));
     const waiting = codeOf(commits.submit(1, () => 'b'));
     await turn();
@@ -154,7 +158,7 @@ describe('group commit:', () => {
     expect(target.commits).toHaveLength(1);
   });
 
-  it('the cause that the library hides in commitError is the one reported', async () => {
+  it('the reported cause is the one in the commitError of the library', async () => {
     const commitError = Promise.reject(new Error('the real cause'));
     const inside = codeOf(commits.submit(1, () => 'a'));
     await turn();
@@ -163,22 +167,22 @@ describe('group commit:', () => {
     expect(target.failures.map(({ message }) => message)).toEqual(['the real cause']);
   });
 
-  it('a disk silent for 5 s: outcome-unknown for those inside, unavailable for those waiting or coming', async () => {
+  it('when the disk is silent for 5 s, the commit is outcome-unknown, waiting and new writes are unavailable', async () => {
     const inside = codeOf(commits.submit(1, () => 'a'));
     await turn();
     const waiting = codeOf(commits.submit(1, () => 'b'));
     await jest.advanceTimersByTimeAsync(4999);
-    let answered = false;
-    void inside.then(() => (answered = true));
+    let isDone = false;
+    void inside.then(() => (isDone = true));
     await turn();
-    expect(answered).toBe(false);
+    expect(isDone).toBe(false);
     await jest.advanceTimersByTimeAsync(1);
     expect([await inside, await waiting]).toEqual(['outcome-unknown', 'unavailable']);
     expect(await codeOf(commits.submit(1, () => 'c'))).toBe('unavailable');
     expect(target.failures).toEqual([]);
   });
 
-  it('a disk that answers again after a silence takes writes again', async () => {
+  it('writes go on when the disk answers again after a silence', async () => {
     const inside = codeOf(commits.submit(1, () => 'a'));
     await jest.advanceTimersByTimeAsync(6000);
     expect(await inside).toBe('outcome-unknown');
@@ -192,7 +196,7 @@ describe('group commit:', () => {
     expect(target.failures).toEqual([]);
   });
 
-  it('a transaction that begins only after its writers were turned away runs none of them', async () => {
+  it('a transaction that begins after its deadline runs none of the rejected writes', async () => {
     target.starts = false;
     const ran: string[] = [];
     const write = codeOf(commits.submit(1, () => ran.push('a')));
@@ -204,7 +208,7 @@ describe('group commit:', () => {
     expect(ran).toEqual([]);
   });
 
-  it('a disk silent for 30 s ends the store, once', async () => {
+  it('when the disk is silent for 30 s, the store fails, once', async () => {
     const inside = codeOf(commits.submit(1, () => 'a'));
     await jest.advanceTimersByTimeAsync(29_999);
     expect(target.failures).toEqual([]);
@@ -218,7 +222,7 @@ describe('group commit:', () => {
     expect(await codeOf(commits.submit(1, () => 'b'))).toBe('unavailable');
   });
 
-  it('settle waits for all that was submitted before', async () => {
+  it('settle waits for all writes submitted before', async () => {
     const writes = [1, 2, 3].map((i) => commits.submit(1, () => i));
     let settled = false;
     const settling = commits.settle().then(() => (settled = true));

@@ -3,7 +3,7 @@ import { DatabaseError } from '../../../src/errors.js';
 import { FakeTime } from '../../support/fake-time.js';
 import { decode, decodeHeader, encode, type StoredEntry } from '../../../src/storage/lmdb/record.js';
 import { LmdbEngine } from '../../../src/storage/lmdb/engine.js';
-import { makeTempFolder, removeFolder } from '../../support/temp-folder.js';
+import { temporaryFolder } from '../../support/temporary-folder.js';
 import { codeOf, headerOf, namesOf, put, putOf, scanned, textOf } from '../shorthand.js';
 import { lmdb } from '../engines.js';
 
@@ -45,7 +45,7 @@ function codeOfDecoding(key: string, record: Buffer): string {
 }
 
 describe('a record', () => {
-  it('gives back every part of its entry', () => {
+  it('keeps every part of its entry', () => {
     for (const entry of SAMPLES) {
       const decoded = decode(entry.key, encode(entry));
       expect(headerOf(decoded)).toEqual(headerOf(entry));
@@ -54,7 +54,7 @@ describe('a record', () => {
     }
   });
 
-  it('gives a header that outlives the memory it was read from', () => {
+  it('has a header that does not need the memory of the record', () => {
     for (const entry of SAMPLES) {
       const record = encode(entry);
       const header = decodeHeader(entry.key, record);
@@ -75,7 +75,7 @@ describe('a record', () => {
     }
   });
 
-  it('cut short anywhere, or with something behind it, is corrupt', () => {
+  it('cut short anywhere, or followed by other bytes, is corrupt', () => {
     const record = encode(SAMPLES[0]!);
     for (let length = 0; length < record.length; length++)
       expect([length, codeOfDecoding('key', record.subarray(0, length))]).toEqual([length, 'corrupt']);
@@ -83,16 +83,15 @@ describe('a record', () => {
     expect(codeOfDecoding('key', Buffer.alloc(record.length))).toBe('corrupt');
   });
 
-  it('found under another key is corrupt', () => {
+  it('under another key is corrupt', () => {
     const record = encode(SAMPLES[0]!);
     for (const key of ['kez', 'key\0', 'ke', 'KEY', '']) expect(codeOfDecoding(key, record)).toBe('corrupt');
   });
 });
 
 describe('a store with a corrupt record', () => {
-  async function withCorrupt(use: (engine: LmdbEngine) => Promise<void>): Promise<void> {
-    const folder = makeTempFolder();
-    const engine = lmdb.make(new FakeTime().clock(), folder) as LmdbEngine;
+  async function withCorruptRecord(use: (engine: LmdbEngine) => Promise<void>): Promise<void> {
+    const engine = lmdb.make(new FakeTime().clock(), temporaryFolder()) as LmdbEngine;
     try {
       await engine.open();
       await engine.batch(
@@ -106,12 +105,11 @@ describe('a store with a corrupt record', () => {
       await use(engine);
     } finally {
       await engine.close();
-      removeFolder(folder);
     }
   }
 
-  it('never gives it out, by whatever read, and says corrupt', () =>
-    withCorrupt(async (engine) => {
+  it('fails every read of it with corrupt', () =>
+    withCorruptRecord(async (engine) => {
       expect(await codeOf((async () => engine.get('bad'))())).toBe('corrupt');
       expect(await codeOf((async () => engine.range({ prefix: '', limit: 9, values: true }))())).toBe(
         'corrupt',
@@ -122,8 +120,8 @@ describe('a store with a corrupt record', () => {
       expect(await codeOf(engine.write({ op: 'get', key: 'bad' }))).toBe('corrupt');
     }));
 
-  it('goes on with all other entries', () =>
-    withCorrupt(async (engine) => {
+  it('reads and writes all other entries', () =>
+    withCorruptRecord(async (engine) => {
       expect(await textOf(engine, 'a')).toBe('1');
       expect(await namesOf(engine, { prefix: 'c' })).toEqual(['c']);
       await put(engine, 'd', '4');
@@ -131,8 +129,8 @@ describe('a store with a corrupt record', () => {
       expect(engine.get('e')).toBeUndefined();
     }));
 
-  it('refuses what would build on it', () =>
-    withCorrupt(async (engine) => {
+  it('refuses operations that depend on it', () =>
+    withCorruptRecord(async (engine) => {
       const condition = { ifMatch: '*' as const };
       expect(await codeOf(engine.write({ op: 'incr', key: 'bad', by: 1n, expiry: 'never' }))).toBe('corrupt');
       expect(await codeOf(engine.write({ op: 'touch', key: 'bad', expiry: 'never' }))).toBe('corrupt');
@@ -144,15 +142,15 @@ describe('a store with a corrupt record', () => {
       expect(await codeOf(engine.write({ op: 'check', key: 'bad', condition }))).toBe('corrupt');
     }));
 
-  it('lets it be written anew', () =>
-    withCorrupt(async (engine) => {
+  it('lets a put replace it', () =>
+    withCorruptRecord(async (engine) => {
       await put(engine, 'bad', 'good');
       expect(await textOf(engine, 'bad')).toBe('good');
       expect(await namesOf(engine)).toEqual(['a', 'bad', 'c']);
     }));
 
-  it('lets it be deleted', () =>
-    withCorrupt(async (engine) => {
+  it('lets a delete remove it', () =>
+    withCorruptRecord(async (engine) => {
       await engine.write({ op: 'delete', key: 'bad' });
       expect(await namesOf(engine)).toEqual(['a', 'c']);
     }));

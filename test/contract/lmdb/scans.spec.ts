@@ -2,18 +2,17 @@ import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals
 import type { LmdbEngine } from '../../../src/storage/lmdb/engine.js';
 import type { Entry } from '../../../src/storage/entry.js';
 import { FakeTime } from '../../support/fake-time.js';
-import { makeTempFolder, removeFolder } from '../../support/temp-folder.js';
+import { temporaryFolder } from '../../support/temporary-folder.js';
 import { lmdb, MAX_SNAPSHOT_AGE } from '../engines.js';
 import { codeOf, keysScanned, put, putOf, refusalOf } from '../shorthand.js';
 
-const PLACES = 16;
+const SLOTS = 16;
 
 type Reader = AsyncIterator<readonly Entry[]>;
 
-let folder: string;
 let engine: LmdbEngine;
 
-/** A reader that has begun and holds its place. */
+/** Starts a scan, which then holds a slot. */
 async function begin(): Promise<Reader> {
   const reader = engine.scan({ prefix: '', values: true })[Symbol.asyncIterator]();
   await reader.next();
@@ -21,14 +20,13 @@ async function begin(): Promise<Reader> {
 }
 
 function beginAll(): Promise<Reader[]> {
-  return Promise.all(Array.from({ length: PLACES }, begin));
+  return Promise.all(Array.from({ length: SLOTS }, begin));
 }
 
 beforeEach(async () => {
-  // Time stands still for the engine's deadlines, not for what LMDB itself waits for.
+  // The engine's deadlines use the fake time, LMDB's own callbacks do not.
   jest.useFakeTimers({ doNotFake: ['nextTick', 'setImmediate', 'clearImmediate', 'queueMicrotask'] });
-  folder = makeTempFolder();
-  engine = lmdb.make(new FakeTime().clock(), folder) as LmdbEngine;
+  engine = lmdb.make(new FakeTime().clock(), temporaryFolder()) as LmdbEngine;
   await engine.open();
   await engine.batch(
     Array.from({ length: 2000 }, (_, i) => putOf(`k${i}`, 'x')),
@@ -39,11 +37,10 @@ beforeEach(async () => {
 afterEach(async () => {
   jest.useRealTimers();
   await engine.close();
-  removeFolder(folder);
 });
 
-describe('long readers:', () => {
-  it('all places taken, the next waits and begins as soon as one is given back', async () => {
+describe('scans:', () => {
+  it('when all slots are taken, the next scan waits and starts as soon as one is released', async () => {
     const readers = await beginAll();
     let began = false;
     const next = begin().then((reader) => ((began = true), reader));
@@ -54,7 +51,7 @@ describe('long readers:', () => {
     expect(began).toBe(true);
   });
 
-  it('a reader that waits 10 s for a place is told busy, and the place it waited for is not lost', async () => {
+  it('a scan that waits 10 s for a slot is busy, and no slot is lost', async () => {
     const readers = await beginAll();
     const refused = codeOf(begin());
     await jest.advanceTimersByTimeAsync(10_000);
@@ -64,7 +61,7 @@ describe('long readers:', () => {
     expect(await keysScanned(engine)).toHaveLength(2000);
   });
 
-  it('all other reads and writes go on while every place is taken', async () => {
+  it('all other reads and writes go on while every slot is taken', async () => {
     await beginAll();
     await put(engine, 'new', 'x');
     expect(engine.get('new')?.size).toBe(1);
@@ -72,7 +69,7 @@ describe('long readers:', () => {
     expect(await engine.count('')).toBe(2001);
   });
 
-  it('a reader without progress for 30 s is broken off with an error, and its place is free', async () => {
+  it('a scan without progress for 30 s ends with an error, and its slot is free', async () => {
     const readers = await beginAll();
     await jest.advanceTimersByTimeAsync(32_000);
     expect(await codeOf(readers[0]!.next())).toBe('unavailable');
@@ -80,7 +77,7 @@ describe('long readers:', () => {
     expect(await keysScanned(engine)).toHaveLength(2000);
   });
 
-  it('a reader that makes progress is broken off only at the greatest age of a snapshot', async () => {
+  it('a scan that makes progress ends only at the greatest age of a snapshot', async () => {
     await put(engine, 'big/0', 'x');
     const big = Array.from({ length: 60 }, (_, i) => putOf(`big/${i}`, Buffer.alloc(300 * 1024)));
     await engine.batch(big, true);
@@ -97,7 +94,7 @@ describe('long readers:', () => {
     expect(seconds).toBeLessThanOrEqual(MAX_SNAPSHOT_AGE / 1000 + 40);
   });
 
-  it('closing ends those under way with an error, so that none is taken for the whole', async () => {
+  it('closing ends running scans with an error, so that none seems complete', async () => {
     const reader = await begin();
     await engine.close();
     expect(await codeOf(reader.next())).toBe('unavailable');

@@ -18,7 +18,7 @@ import type { Rule } from '../rule.js';
 const NOT_A_NUMBER = 'text';
 const [A, B, C, Z] = ['a', 'b', 'c', 'z'].map(tied) as [string, string, string, string];
 
-/** What an atomic batch is refused for, each with its code. */
+/** Operations that are refused, each with its code. */
 const REFUSED: readonly (readonly [BatchOperation, string])[] = [
   [{ op: 'check', key: A, condition: { ifNoneMatch: '*' } }, 'precondition-failed'],
   [{ op: 'get', key: A, condition: { ifMatch: [] } }, 'precondition-failed'],
@@ -28,8 +28,8 @@ const REFUSED: readonly (readonly [BatchOperation, string])[] = [
   [{ op: 'touch', key: tied('absent'), expiry: 'never' }, 'missing-key'],
 ];
 
-/** Keys that Redis would put into one slot: the same, or of one text between the first `{` and the next `}`. */
-const KEPT_TOGETHER = [
+/** Keys that Redis puts into one slot: equal ones, or with equal text between the first `{` and the next `}`. */
+const ONE_SLOT = [
   ['a', 'a'],
   ['{t}a', '{t}b', 'x{t}'],
   ['{é/😀}', '{é/😀}a'],
@@ -38,8 +38,8 @@ const KEPT_TOGETHER = [
   ['{{t}a', '{{t}b'],
 ];
 
-/** Some of which lie together by chance. */
-const KEPT_APART = [
+/** Keys that Redis puts into different slots, though some of them may share one by chance. */
+const SEVERAL_SLOTS = [
   ['a', 'b'],
   ['{t}a', '{u}a'],
   ['{t}a', '{t}b', 'c'],
@@ -50,17 +50,17 @@ const KEPT_APART = [
   ['k3', 'k9', 'k27'],
 ];
 
-/** Batches: atomic, or a pipeline. */
+/** Batches, which are atomic or pipelines. */
 export const batchRules: readonly Rule[] = [
   {
-    rule: 'an empty batch answers nothing',
+    rule: 'an empty batch has no outcomes',
     async run({ engine }) {
       expect(await engine.batch([], true)).toEqual([]);
       expect(await engine.batch([], false)).toEqual([]);
     },
   },
   ...[true, false].map((atomic): Rule => ({
-    rule: `operations of ${atomic ? 'an atomic batch' : 'a pipeline'} are answered in order and see those before them`,
+    rule: `operations of ${atomic ? 'an atomic batch' : 'a pipeline'} are applied in order and see those before them`,
     async run({ engine }) {
       const outcomes = await engine.batch(
         [
@@ -149,7 +149,7 @@ export const batchRules: readonly Rule[] = [
     },
   },
   {
-    rule: 'in a pipeline what is refused stands in its place and the rest happens',
+    rule: 'in a pipeline a refused operation has its error in its place, and the rest is applied',
     async run({ engine }) {
       await put(engine, A, NOT_A_NUMBER);
       const outcomes = await engine.batch(
@@ -201,7 +201,7 @@ export const batchRules: readonly Rule[] = [
     },
   },
   {
-    rule: 'batches at once do not mix: money moved between accounts stays the same sum',
+    rule: 'concurrent batches do not mix: money that moves between two accounts keeps its sum',
     async run({ engine }) {
       await engine.batch([putOf(A, '1000'), putOf(B, '1000')], true);
       const moves = Array.from({ length: 100 }, (_, i) =>
@@ -216,7 +216,7 @@ export const batchRules: readonly Rule[] = [
     },
   },
   {
-    rule: 'a batch that is refused does not disturb writes that are under way with it',
+    rule: 'a refused batch does not disturb concurrent writes',
     async run({ engine }) {
       const [left, refusal, right] = await Promise.all([
         engine.write(putOf('left', 'x')),
@@ -230,14 +230,14 @@ export const batchRules: readonly Rule[] = [
     },
   },
   {
-    rule: 'in a pipeline keys may lie anywhere',
+    rule: 'a pipeline may name keys of any partitions',
     async run({ engine }) {
-      const puts = [...new Set(KEPT_APART.flat())].map((key) => putOf(key, 'x'));
+      const puts = [...new Set(SEVERAL_SLOTS.flat())].map((key) => putOf(key, 'x'));
       expect((await engine.batch(puts, false)).map(kindOf)).toEqual(puts.map(() => 'created'));
     },
   },
-  ...KEPT_TOGETHER.map((keys): Rule => ({
-    rule: `an atomic batch over keys that share a {tag} is done: ${keys.join(' ')}`,
+  ...ONE_SLOT.map((keys): Rule => ({
+    rule: `an atomic batch over keys that share a {tag} is applied: ${keys.join(' ')}`,
     async run({ engine }) {
       const outcomes = await engine.batch(
         keys.map((key) => incrOf(key, 1n)),
@@ -248,8 +248,8 @@ export const batchRules: readonly Rule[] = [
       );
     },
   })),
-  ...KEPT_APART.map((keys): Rule => ({
-    rule: `an atomic batch over other keys is done where the engine can, else refused whole as cross-slot: ${keys.join(' ')}`,
+  ...SEVERAL_SLOTS.map((keys): Rule => ({
+    rule: `an atomic batch over other keys is applied where the engine can, and refused as cross-slot elsewhere: ${keys.join(' ')}`,
     async run({ engine }) {
       const start = await engine.position();
       const puts = keys.map((key) => putOf(key, 'x'));

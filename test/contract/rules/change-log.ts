@@ -1,11 +1,25 @@
 import { expect } from '@jest/globals';
 import { LOGGED_VALUE_BYTES } from '../../../src/storage/storage-engine.js';
 import { Random } from '../../support/random.js';
-import { apply, byKey, following, scribble, tagsOf, told } from '../log-shorthand.js';
-import { codeOf, eventually, headerOf, incrOf, pause, put, putOf, tied } from '../shorthand.js';
+import {
+  apply,
+  byKey,
+  changesAfter,
+  codeOf,
+  eventually,
+  headerOf,
+  incrOf,
+  loggedAfter,
+  pause,
+  put,
+  putOf,
+  tagsOf,
+  tied,
+  writeAtRandom,
+} from '../shorthand.js';
 import type { Rule } from '../rule.js';
 
-/** Every change is in the log, once and in commit order, and a reader can go on anywhere. */
+/** The log has every change once and in commit order, and a reader can continue from any position. */
 export const changeLogRules: readonly Rule[] = [
   {
     rule: 'the log has every change once, of each key in commit order: put, delete, incr, touch, edit, batches',
@@ -21,7 +35,7 @@ export const changeLogRules: readonly Rule[] = [
       const [b, c] = [tied('b'), tied('c')];
       await engine.batch([putOf(b, '1'), putOf(b, '2'), { op: 'delete', key: b }, putOf(c, '1')], true);
       await engine.batch([putOf('d', '1'), { op: 'get', key: 'd' }, incrOf('d', 1n)], false);
-      const changes = (await following(engine, start))!;
+      const changes = (await changesAfter(engine, start))!;
       const kinds = [...byKey(changes)].map(([key, each]) => [key, each.map((one) => one.split(' ')[0])]);
       expect(Object.fromEntries(kinds)).toEqual({
         a: ['put', 'put', 'put', 'put', 'put', 'delete'],
@@ -33,14 +47,14 @@ export const changeLogRules: readonly Rule[] = [
     },
   },
   {
-    rule: 'changes of all keys are in the log in one order, in which they were committed',
+    rule: 'the log has the changes of all keys in the order of the commits',
     needs: 'totalOrder',
     async run({ engine }) {
       const start = await engine.position();
       const keys = Array.from({ length: 60 }, (_, i) => `k${(i * 7) % 20}`);
       for (const key of keys) await put(engine, key, 'x');
       await engine.batch([putOf('z', '1'), putOf('b', '1'), { op: 'delete', key: 'z' }], false);
-      expect(await told(engine, start)).toEqual([
+      expect(await loggedAfter(engine, start)).toEqual([
         ...keys.map((key) => `put ${key}`),
         'put z',
         'put b',
@@ -49,13 +63,13 @@ export const changeLogRules: readonly Rule[] = [
     },
   },
   {
-    rule: 'a change in the log is the whole change: the entry, its value and its tag',
+    rule: 'a logged change has the entry, its value and its tag',
     async run({ engine }) {
       const start = await engine.position();
       const value = Buffer.from([0, 255, 10, 13, 128]);
       const entry = await put(engine, 'ä/😀', value, { type: 'x/y; z="1"', expiry: { in: 60_000 } });
       await engine.write({ op: 'delete', key: 'ä/😀' });
-      const [made, removed] = (await following(engine, start))!;
+      const [made, removed] = (await changesAfter(engine, start))!;
       expect(made).toMatchObject({ kind: 'put', key: 'ä/😀', etag: entry.etag });
       expect(headerOf(made!.entry!)).toEqual(headerOf(entry));
       expect(made!.value!.equals(value)).toBe(true);
@@ -66,13 +80,13 @@ export const changeLogRules: readonly Rule[] = [
     },
   },
   {
-    rule: 'an empty value is in the log, and one over 64 KiB is left out with its size kept',
+    rule: 'the log keeps an empty value, and only the size of a value over 64 KiB',
     async run({ engine }) {
       const start = await engine.position();
       const sizes = [0, LOGGED_VALUE_BYTES, LOGGED_VALUE_BYTES + 1, 2 ** 20];
       const made = [];
       for (const size of sizes) made.push(await put(engine, tied(`k${size}`), Buffer.alloc(size, 'v')));
-      const changes = (await following(engine, start))!;
+      const changes = (await changesAfter(engine, start))!;
       expect(changes.map(({ value }) => value?.length)).toEqual([
         0,
         LOGGED_VALUE_BYTES,
@@ -83,7 +97,7 @@ export const changeLogRules: readonly Rule[] = [
     },
   },
   {
-    rule: 'what is refused and what changes nothing is not in the log',
+    rule: 'refused operations and those that change nothing are not in the log',
     async run({ engine }) {
       await put(engine, 'a', 'text');
       const start = await engine.position();
@@ -94,30 +108,34 @@ export const changeLogRules: readonly Rule[] = [
       await engine.write({ op: 'get', key: 'a' });
       await codeOf(engine.batch([putOf('a', '1'), putOf('{a}b', '1'), incrOf('a', 2n ** 63n)], true));
       await engine.batch([incrOf('a', 1n), { op: 'delete', key: 'no' }], false);
-      expect(await following(engine, start)).toEqual([]);
-      expect(await following(engine, await engine.position())).toEqual([]);
+      expect(await changesAfter(engine, start)).toEqual([]);
+      expect(await changesAfter(engine, await engine.position())).toEqual([]);
       await put(engine, 'd', '1');
-      expect(await told(engine, start)).toEqual(['put d']);
+      expect(await loggedAfter(engine, start)).toEqual(['put d']);
     },
   },
   {
-    rule: 'an expiry is in the log once, whether it was swept or met by a write',
-    async run(world) {
-      const { engine } = world;
+    rule: 'an expiry is in the log once, whether a sweep or a write finds it',
+    async run(fixture) {
+      const { engine } = fixture;
       for (const key of ['swept', 'met']) await put(engine, key, 'x', { expiry: { in: 1000 } });
       const start = await engine.position();
-      world.time.advance(1000);
+      fixture.time.advance(1000);
       await put(engine, 'met', 'new');
-      const isGone = async () => (await world.storedEntries()) === 1;
+      const isGone = async () => (await fixture.storedEntries()) === 1;
       expect(await eventually(isGone)).toBe(true);
       await pause(50);
-      const log = (await told(engine, start)).filter((each) => each.endsWith('met'));
+      const log = (await loggedAfter(engine, start)).filter((each) => each.endsWith('met'));
       expect(log).toEqual(['expire met', 'put met']);
-      expect((await told(engine, start)).toSorted()).toEqual(['expire met', 'expire swept', 'put met']);
+      expect((await loggedAfter(engine, start)).toSorted()).toEqual([
+        'expire met',
+        'expire swept',
+        'put met',
+      ]);
     },
   },
   {
-    rule: 'listeners are called after a change is committed, not for what changes nothing, and not once they have left',
+    rule: 'listeners are called after a change is committed, not when nothing changes, and not after they are removed',
     async run({ engine }) {
       const start = await engine.position();
       let calls = 0;
@@ -143,38 +161,38 @@ export const changeLogRules: readonly Rule[] = [
     },
   },
   {
-    rule: 'a copy made from the log alone is the database, expiries too',
-    async run(world) {
-      const { engine } = world;
+    rule: 'a copy that is made from the log alone equals the database, expiries included',
+    async run(fixture) {
+      const { engine } = fixture;
       const start = await engine.position();
       const random = new Random(6);
       for (let i = 0; i < 300; i++) {
-        await scribble(engine, random);
-        if (random.chance(0.1)) world.time.advance(20_000);
+        await writeAtRandom(engine, random);
+        if (random.chance(0.1)) fixture.time.advance(20_000);
       }
-      world.time.advance(120_000);
+      fixture.time.advance(120_000);
       const due = (await engine.stats()).entries;
-      expect(await eventually(async () => (await world.storedEntries()) === due)).toBe(true);
-      const copy = apply(new Map(), (await following(engine, start))!);
+      expect(await eventually(async () => (await fixture.storedEntries()) === due)).toBe(true);
+      const copy = apply(new Map(), (await changesAfter(engine, start))!);
       expect(copy).toEqual(new Map(await tagsOf(engine)));
     },
   },
   {
-    rule: 'the log survives a restart, and every position in it',
+    rule: 'the log and its positions survive a restart',
     needs: 'durable',
-    async run(world) {
-      const start = await world.engine.position();
+    async run(fixture) {
+      const start = await fixture.engine.position();
       const random = new Random(7);
-      for (let i = 0; i < 60; i++) await scribble(world.engine, random);
-      await codeOf(world.engine.batch([putOf('x', '1'), incrOf('x', 2n ** 70n)], true));
-      const before = (await following(world.engine, start))!;
-      const last = await world.engine.position();
-      world.time.advance(5000);
-      await world.reopen();
-      expect(await following(world.engine, last)).toEqual([]);
-      await put(world.engine, 'after', 'x');
-      expect(await told(world.engine, before.at(-1)!.position)).toEqual(['put after']);
-      const after = (await following(world.engine, start))!;
+      for (let i = 0; i < 60; i++) await writeAtRandom(fixture.engine, random);
+      await codeOf(fixture.engine.batch([putOf('x', '1'), incrOf('x', 2n ** 70n)], true));
+      const before = (await changesAfter(fixture.engine, start))!;
+      const last = await fixture.engine.position();
+      fixture.time.advance(5000);
+      await fixture.reopen();
+      expect(await changesAfter(fixture.engine, last)).toEqual([]);
+      await put(fixture.engine, 'after', 'x');
+      expect(await loggedAfter(fixture.engine, before.at(-1)!.position)).toEqual(['put after']);
+      const after = (await changesAfter(fixture.engine, start))!;
       expect(byKey(after.filter(({ key }) => key !== 'after'))).toEqual(byKey(before));
       expect(after).toHaveLength(before.length + 1);
     },

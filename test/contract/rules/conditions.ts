@@ -11,7 +11,7 @@ const OTHER = '00000001-0000000000001';
 interface Case {
   readonly name: string;
   readonly condition: (entry: Entry) => Condition;
-  /** Whether it holds for the entry, and for a key that is absent. */
+  /** Whether it holds for the entry, and below, for an absent key. */
   readonly present: boolean;
   readonly absent: boolean;
 }
@@ -122,7 +122,7 @@ async function expectVerdict(engine: StorageEngine, operation: Operation, holds:
   expect(after?.value.toString()).toBe(before?.value.toString());
 }
 
-/** Conditions are decided inside the write, in the order of RFC 9110, and a refusal names the present tag. */
+/** Conditions are decided inside the write, in the order of RFC 9110, and the error has the current tag. */
 export const conditionRules: readonly Rule[] = [
   ...CASES.map(({ name, condition, present, absent }): Rule => ({
     rule: `${name} ${present ? 'holds' : 'fails'} for the entry and ${absent ? 'holds' : 'fails'} for an absent key`,
@@ -138,7 +138,7 @@ export const conditionRules: readonly Rule[] = [
     },
   })),
   {
-    rule: 'a condition counts only where the call without it would succeed: absent is told first',
+    rule: 'a condition is ignored where the operation without it would not succeed: on an absent key',
     async run({ engine }) {
       const condition = { ifMatch: [OTHER] };
       expect(kindOf(await engine.write({ op: 'get', key: 'a', condition }))).toBe('absent');
@@ -173,7 +173,7 @@ export const conditionRules: readonly Rule[] = [
     },
   },
   {
-    rule: 'of many compare-and-swaps at once exactly one wins, and the others learn its tag',
+    rule: 'of concurrent compare-and-swaps exactly one succeeds, and the others fail with its tag',
     async run({ engine }) {
       const { etag } = await put(engine, 'a', '0');
       const swaps = Array.from({ length: 20 }, (_, i) =>
@@ -188,7 +188,7 @@ export const conditionRules: readonly Rule[] = [
     },
   },
   {
-    rule: 'of many creations at once exactly one wins',
+    rule: 'of concurrent creations exactly one succeeds',
     async run({ engine }) {
       const attempts = Array.from({ length: 20 }, () =>
         codeOf(put(engine, 'lock', 'mine', { condition: { ifNoneMatch: '*' } })),

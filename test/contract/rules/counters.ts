@@ -31,7 +31,7 @@ const NOT_INTEGERS: readonly string[] = [
   '１',
 ];
 
-/** Sums, each exact: [value, by, sum], where sum undefined is an overflow. */
+/** Each [value, by, sum]; an undefined sum is an overflow. */
 const SUMS: readonly (readonly [bigint, bigint, bigint | undefined])[] = [
   [0n, 0n, 0n],
   [-1n, 1n, 0n],
@@ -47,10 +47,10 @@ const SUMS: readonly (readonly [bigint, bigint, bigint | undefined])[] = [
   [MIN, 0n, MIN],
 ];
 
-/** incr: a 64-bit signed integer, exact, atomic. */
+/** incr adds to a signed 64-bit integer, exactly and atomically. */
 export const counterRules: readonly Rule[] = [
   {
-    rule: 'incr of an absent key counts from 0, as plain text, and says created, then updated',
+    rule: 'incr of an absent key counts from 0, as plain text, and returns created, then updated',
     async run({ engine }) {
       const first = await engine.write(incrOf('n', 5n));
       expect([first.kind, entryOf(first).value.toString(), entryOf(first).type]).toEqual([
@@ -65,7 +65,7 @@ export const counterRules: readonly Rule[] = [
     },
   },
   {
-    rule: 'incr is exact over the whole range of 64 bits and refuses what leaves it',
+    rule: 'incr is exact over the whole range of 64 bits and refuses a sum outside it',
     async run({ engine }) {
       for (const [value, by, sum] of SUMS) {
         await put(engine, 'n', `${value}`);
@@ -102,7 +102,7 @@ export const counterRules: readonly Rule[] = [
     },
   },
   {
-    rule: 'incr keeps type, creation and expiry; its own expiry is that of creation',
+    rule: 'incr keeps type, creation time and expiry; the expiry of the operation is for a new key only',
     async run({ engine, time }) {
       await engine.write(incrOf('limit', 1n, { in: 1000 }));
       time.advance(600);
@@ -116,7 +116,7 @@ export const counterRules: readonly Rule[] = [
     },
   },
   {
-    rule: 'of many incr at once every one counts, and no two get the same number',
+    rule: 'concurrent incr operations all count, and no two return the same number',
     async run({ engine }) {
       const outcomes = await Promise.all(Array.from({ length: 200 }, () => engine.write(incrOf('n', 1n))));
       const numbers = outcomes.map((outcome) => Number(entryOf(outcome).value.toString()));

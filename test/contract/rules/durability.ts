@@ -1,71 +1,71 @@
 import { expect } from '@jest/globals';
 import { readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { codeOf, incrOf, namesOf, portraitsOf, put, putOf, scanned, textOf, tied } from '../shorthand.js';
+import { codeOf, incrOf, namesOf, digestsOf, put, putOf, scanned, textOf, tied } from '../shorthand.js';
 import type { Rule } from '../rule.js';
 import { HARD_KEYS } from './keys.js';
 
-/** What is left after a restart, and what a backup holds. */
+/** A restart and a backup keep everything. */
 export const durabilityRules: readonly Rule[] = [
   {
     rule: 'every entry is the same after a restart: value, type, times, expiry and tag',
     needs: 'durable',
-    async run(world) {
+    async run(fixture) {
       for (const [i, key] of HARD_KEYS.entries())
-        await put(world.engine, key, `v${i}`, {
+        await put(fixture.engine, key, `v${i}`, {
           type: `x/${i}`,
           expiry: i % 3 ? 'never' : { in: 90_000 + i },
         });
-      await put(world.engine, 'big', Buffer.alloc(3 * 2 ** 20, 'b'));
-      const before = portraitsOf(await scanned(world.engine));
-      world.time.advance(1000);
-      await world.reopen();
-      const after = portraitsOf(await scanned(world.engine));
+      await put(fixture.engine, 'big', Buffer.alloc(3 * 2 ** 20, 'b'));
+      const before = digestsOf(await scanned(fixture.engine));
+      fixture.time.advance(1000);
+      await fixture.reopen();
+      const after = digestsOf(await scanned(fixture.engine));
       expect(after).toEqual(before);
-      expect(await world.engine.count('')).toBe(HARD_KEYS.length + 1);
-      world.time.advance(100_000);
-      expect(await world.engine.count('')).toBe(1 + HARD_KEYS.filter((_, i) => i % 3).length);
+      expect(await fixture.engine.count('')).toBe(HARD_KEYS.length + 1);
+      fixture.time.advance(100_000);
+      expect(await fixture.engine.count('')).toBe(1 + HARD_KEYS.filter((_, i) => i % 3).length);
     },
   },
   {
-    rule: 'deletions, counters and batches survive a restart, and work goes on from there',
+    rule: 'deletions, counters and batches survive a restart, and later writes build on them',
     needs: 'durable',
-    async run(world) {
-      await put(world.engine, tied('gone'), 'x');
-      await world.engine.write({ op: 'delete', key: tied('gone') });
-      await world.engine.write(incrOf('n', 41n));
-      await world.engine.batch([putOf(tied('a'), '1'), putOf(tied('b'), '2')], true);
-      await codeOf(world.engine.batch([putOf(tied('c'), '3'), incrOf(tied('gone'), 2n ** 70n)], true));
+    async run(fixture) {
+      await put(fixture.engine, tied('gone'), 'x');
+      await fixture.engine.write({ op: 'delete', key: tied('gone') });
+      await fixture.engine.write(incrOf('n', 41n));
+      await fixture.engine.batch([putOf(tied('a'), '1'), putOf(tied('b'), '2')], true);
+      await codeOf(fixture.engine.batch([putOf(tied('c'), '3'), incrOf(tied('gone'), 2n ** 70n)], true));
       for (let restart = 0; restart < 3; restart++) {
-        await world.reopen();
-        expect(await namesOf(world.engine)).toEqual(['n', tied('a'), tied('b')]);
+        await fixture.reopen();
+        expect(await namesOf(fixture.engine)).toEqual(['n', tied('a'), tied('b')]);
       }
-      await world.engine.write(incrOf('n', 1n));
-      expect(await textOf(world.engine, 'n')).toBe('42');
+      await fixture.engine.write(incrOf('n', 1n));
+      expect(await textOf(fixture.engine, 'n')).toBe('42');
     },
   },
   {
-    rule: 'closing settles the writes under way: all are answered, and kept where the engine is durable',
-    async run(world) {
-      await put(world.engine, 'e', '');
+    rule: 'closing finishes the writes under way: all succeed, and a durable engine keeps them',
+    async run(fixture) {
+      await put(fixture.engine, 'e', '');
       const many = Array.from({ length: 1000 }, (_, i) => putOf(`m${i}`, `${i}`));
       const writes: Promise<unknown>[] = [
-        ...Array.from({ length: 200 }, (_, i) => put(world.engine, `k${i}`, `${i}`)),
-        world.engine.batch(many, false),
-        world.engine.batch([putOf(tied('a'), 'x'), putOf(tied('b'), 'x')], true),
-        world.engine.write({ op: 'edit', key: 'e', edit: () => Buffer.from('edited') }),
-        world.engine.system.put('s', Buffer.from('secret')),
+        ...Array.from({ length: 200 }, (_, i) => put(fixture.engine, `k${i}`, `${i}`)),
+        fixture.engine.batch(many, false),
+        fixture.engine.batch([putOf(tied('a'), 'x'), putOf(tied('b'), 'x')], true),
+        fixture.engine.write({ op: 'edit', key: 'e', edit: () => Buffer.from('edited') }),
+        fixture.engine.system.put('s', Buffer.from('secret')),
       ];
-      const closed = world.engine.close();
+      const closed = fixture.engine.close();
       const settled = await Promise.allSettled(writes);
       await closed;
       expect(settled.every(({ status }) => status === 'fulfilled')).toBe(true);
-      if (!world.engine.capabilities.durable) return;
-      await world.reopen();
-      const counts = ['k', 'm', tied('')].map(async (prefix) => world.engine.count(prefix));
+      if (!fixture.engine.capabilities.durable) return;
+      await fixture.reopen();
+      const counts = ['k', 'm', tied('')].map(async (prefix) => fixture.engine.count(prefix));
       expect(await Promise.all(counts)).toEqual([200, 1000, 2]);
-      expect(await textOf(world.engine, 'e')).toBe('edited');
-      expect((await world.engine.system.get('s'))?.toString()).toBe('secret');
+      expect(await textOf(fixture.engine, 'e')).toBe('edited');
+      expect((await fixture.engine.system.get('s'))?.toString()).toBe('secret');
     },
   },
   {
@@ -79,16 +79,16 @@ export const durabilityRules: readonly Rule[] = [
   {
     rule: 'a backup opens as a database of its own, with every entry and private record',
     needs: 'backup',
-    async run(world) {
-      const { engine, folder } = world;
+    async run(fixture) {
+      const { engine, folder } = fixture;
       for (const [i, key] of HARD_KEYS.entries()) await put(engine, key, `v${i}`);
       await put(engine, 'big', Buffer.alloc(2 ** 20, 'b'), { expiry: { in: 60_000 } });
       await engine.system.put('token', Buffer.from('secret'));
-      const before = portraitsOf(await scanned(engine));
+      const before = digestsOf(await scanned(engine));
       await engine.backup(join(folder, 'copy'));
       await put(engine, 'later', 'x');
-      const copy = await world.openBackup(join(folder, 'copy'));
-      const copied = portraitsOf(await scanned(copy));
+      const copy = await fixture.openBackup(join(folder, 'copy'));
+      const copied = digestsOf(await scanned(copy));
       expect(copied).toEqual(before);
       expect((await copy.system.get('token'))?.toString()).toBe('secret');
       await put(copy, 'only in the copy', 'x');
@@ -96,7 +96,7 @@ export const durabilityRules: readonly Rule[] = [
     },
   },
   {
-    rule: 'a backup is for its owner only, replaces an older one whole and leaves nothing beside it',
+    rule: 'only its owner can read a backup, which replaces an older file and leaves no other file',
     needs: 'backup',
     async run({ engine, folder }) {
       await put(engine, 'a', 'x');
@@ -110,7 +110,7 @@ export const durabilityRules: readonly Rule[] = [
     },
   },
   {
-    rule: 'a backup that cannot be written fails and leaves nothing behind',
+    rule: 'a backup that cannot be written fails and leaves no file',
     needs: 'backup',
     async run({ engine, folder }) {
       await put(engine, 'a', 'x');
@@ -124,8 +124,8 @@ export const durabilityRules: readonly Rule[] = [
   {
     rule: 'a backup made while others write shows one instant',
     needs: 'backup',
-    async run(world) {
-      const { engine } = world;
+    async run(fixture) {
+      const { engine } = fixture;
       const pair = (i: number) => [putOf('a', `${i}`), putOf('z', `${i}`)];
       await engine.batch(
         Array.from({ length: 1000 }, (_, i) => putOf(`m${i}`, 'x'.repeat(500))),
@@ -136,15 +136,15 @@ export const durabilityRules: readonly Rule[] = [
       const writer = (async () => {
         for (let i = 1; busy && i < 10_000; i++) await engine.batch(pair(i), true);
       })();
-      await engine.backup(join(world.folder, 'copy')).finally(() => (busy = false));
+      await engine.backup(join(fixture.folder, 'copy')).finally(() => (busy = false));
       await writer;
-      const copy = await world.openBackup(join(world.folder, 'copy'));
+      const copy = await fixture.openBackup(join(fixture.folder, 'copy'));
       expect(await textOf(copy, 'a')).toBe(await textOf(copy, 'z'));
       expect(await copy.count('')).toBe(1002);
     },
   },
   {
-    rule: 'an engine that cannot make backups says not-supported, and others never do',
+    rule: 'backup fails with not-supported exactly where the engine declares no backup',
     async run({ engine, folder }) {
       const code = await codeOf(engine.backup(join(folder, 'copy')));
       expect(code).toBe(engine.capabilities.backup ? 'not refused' : 'not-supported');

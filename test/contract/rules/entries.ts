@@ -3,10 +3,10 @@ import { DatabaseError } from '../../../src/errors.js';
 import { codeOf, entryOf, headerOf, kindOf, put, putOf, scanned, textOf } from '../shorthand.js';
 import type { Rule } from '../rule.js';
 
-/** One entry: put, get, delete, check, touch, edit. */
+/** Operations on one entry: put, get, delete, touch, edit. */
 export const entryRules: readonly Rule[] = [
   {
-    rule: 'an empty database answers every question with nothing',
+    rule: 'reads of an empty database return undefined, no items and 0',
     async run({ engine }) {
       expect(await engine.get('a')).toBeUndefined();
       expect(await engine.range({ prefix: '', limit: 10 })).toMatchObject({
@@ -22,7 +22,7 @@ export const entryRules: readonly Rule[] = [
     },
   },
   {
-    rule: 'put says created for a new key and updated for one that exists',
+    rule: 'put returns created for a new key and updated for an existing one',
     async run({ engine }) {
       expect(kindOf(await engine.write(putOf('a', '1')))).toBe('created');
       expect(kindOf(await engine.write(putOf('a', '1')))).toBe('updated');
@@ -30,7 +30,7 @@ export const entryRules: readonly Rule[] = [
     },
   },
   {
-    rule: 'a read that starts after a write was answered sees it',
+    rule: 'a read that starts after a write was acknowledged sees it',
     async run({ engine }) {
       for (let i = 0; i < 50; i++) {
         await put(engine, 'a', `${i}`);
@@ -44,7 +44,7 @@ export const entryRules: readonly Rule[] = [
     },
   },
   {
-    rule: 'a put answers with the entry as every read then shows it',
+    rule: 'put returns the entry as every read then shows it',
     async run({ engine, time }) {
       const entry = await put(engine, 'a', 'häh', { type: 'text/x', expiry: { in: 5000 } });
       const now = engine.now();
@@ -68,7 +68,7 @@ export const entryRules: readonly Rule[] = [
     },
   },
   {
-    rule: 'put replaces value and type, keeps the time of creation and moves the time of modification',
+    rule: 'put replaces value and type, keeps the creation time and sets the modification time',
     async run({ engine, time }) {
       const first = await put(engine, 'a', 'one', { type: 'text/one' });
       time.advance(1234);
@@ -80,7 +80,7 @@ export const entryRules: readonly Rule[] = [
     },
   },
   {
-    rule: 'put sets, keeps or clears the expiry as it is told',
+    rule: 'put sets, keeps or clears the expiry',
     async run({ engine }) {
       const now = engine.now();
       const expiryAfter = async (expiry: Parameters<typeof put>[3]) =>
@@ -94,7 +94,7 @@ export const entryRules: readonly Rule[] = [
     },
   },
   {
-    rule: 'get as an operation says found with the entry, or absent',
+    rule: 'get as an operation returns found with the entry, or absent',
     async run({ engine }) {
       expect(await engine.write({ op: 'get', key: 'a' })).toEqual({ kind: 'absent' });
       await put(engine, 'a', 'x');
@@ -102,7 +102,7 @@ export const entryRules: readonly Rule[] = [
     },
   },
   {
-    rule: 'delete says deleted and the key is gone from every read',
+    rule: 'delete returns deleted, and no read shows the key again',
     async run({ engine }) {
       await put(engine, 'a', 'x', { expiry: { in: 60_000 } });
       await put(engine, 'b', 'y');
@@ -115,7 +115,7 @@ export const entryRules: readonly Rule[] = [
     },
   },
   {
-    rule: 'deleting an absent key succeeds, says absent and changes nothing',
+    rule: 'deleting an absent key succeeds, returns absent and changes nothing',
     async run({ engine }) {
       const before = await put(engine, 'b', 'y');
       for (let i = 0; i < 3; i++)
@@ -125,7 +125,7 @@ export const entryRules: readonly Rule[] = [
     },
   },
   {
-    rule: 'a key put again after its deletion is created anew',
+    rule: 'a key that is put after its deletion is a new entry',
     async run({ engine, time }) {
       const first = await put(engine, 'a', 'x', { expiry: { in: 60_000 } });
       await engine.write({ op: 'delete', key: 'a' });
@@ -136,7 +136,7 @@ export const entryRules: readonly Rule[] = [
     },
   },
   {
-    rule: 'touch changes the expiry, the time of modification and nothing else',
+    rule: 'touch changes the expiry, the modification time and nothing else',
     async run({ engine, time }) {
       const before = await put(engine, 'a', 'x', { type: 'text/x' });
       time.advance(3);
@@ -157,7 +157,7 @@ export const entryRules: readonly Rule[] = [
     },
   },
   {
-    rule: 'touch and edit of an absent key are refused as missing-key and make none',
+    rule: 'touch and edit of an absent key are refused as missing-key and create nothing',
     async run({ engine }) {
       const edit = () => {
         throw new Error('nothing to edit');
@@ -168,7 +168,7 @@ export const entryRules: readonly Rule[] = [
     },
   },
   {
-    rule: 'edit replaces the value from the present one and keeps type, expiry and creation',
+    rule: 'edit computes the value from the current entry and keeps type, expiry and creation time',
     async run({ engine, time }) {
       const before = await put(engine, 'a', 'ab', { type: 'text/x', expiry: { in: 9000 } });
       time.advance(3);
@@ -189,7 +189,7 @@ export const entryRules: readonly Rule[] = [
     },
   },
   {
-    rule: 'an edit that refuses changes nothing, and its refusal is the answer',
+    rule: 'an edit that throws a DatabaseError changes nothing and fails with that error',
     async run({ engine }) {
       const before = await put(engine, 'a', 'x');
       const edit = () => {
@@ -201,7 +201,7 @@ export const entryRules: readonly Rule[] = [
     },
   },
   {
-    rule: 'writes of many keys at once all happen',
+    rule: 'concurrent writes of many keys are all applied',
     async run({ engine }) {
       const keys = Array.from({ length: 500 }, (_, i) => `k${i}`);
       await Promise.all(keys.map((key) => put(engine, key, `value of ${key}`)));
@@ -210,7 +210,7 @@ export const entryRules: readonly Rule[] = [
     },
   },
   {
-    rule: 'edits of one key at once each see the one before, or are refused as busy',
+    rule: 'concurrent edits of one key each see the one before, or are refused as busy',
     async run({ engine }) {
       await put(engine, 'a', '');
       const append = () =>

@@ -14,12 +14,12 @@ import {
   putOf,
   textOf,
 } from '../shorthand.js';
-import type { Rule, World } from '../rule.js';
+import type { Fixture, Rule } from '../rule.js';
 
-/** Longer than an engine may take to sweep. */
+/** Longer than an engine takes to sweep. */
 const SWEPT_MS = 1500;
 
-async function expectGone({ engine }: World, key: string): Promise<void> {
+async function expectGone({ engine }: Fixture, key: string): Promise<void> {
   expect(await engine.get(key)).toBeUndefined();
   expect(await namesOf(engine)).toEqual([]);
   expect(await namesOf(engine, { reverse: true, values: true })).toEqual([]);
@@ -30,7 +30,7 @@ async function expectGone({ engine }: World, key: string): Promise<void> {
   expect((await engine.stats()).entries).toBe(0);
 }
 
-/** What each operation says of an entry whose time has run out: the same as of a key that never was. */
+/** The outcome of each operation on an expired entry, which is that of an absent key. */
 const AS_IF_ABSENT: readonly (readonly [Operation, string])[] = [
   [{ op: 'get', key: 'a' }, 'absent'],
   [{ op: 'check', key: 'a', condition: { ifNoneMatch: '*' } }, 'checked'],
@@ -46,18 +46,18 @@ const AS_IF_ABSENT: readonly (readonly [Operation, string])[] = [
   [{ op: 'edit', key: 'a', edit: () => Buffer.from('x') }, 'missing-key'],
 ];
 
-/** From its time on an entry is absent, whatever the clock does. */
+/** From its expiry on an entry is absent, whatever happens to the clock. */
 export const expiryRules: readonly Rule[] = [
   {
-    rule: 'an entry is there until its time and absent from it on, to every read',
-    async run(world) {
-      await put(world.engine, 'a/b', 'x', { expiry: { in: 1000 } });
-      world.time.advance(999);
-      expect(await textOf(world.engine, 'a/b')).toBe('x');
-      expect(await world.engine.count('a')).toBe(1);
-      expect(await namesOf(world.engine, { delimiter: '/' })).toEqual(['a/']);
-      world.time.advance(1);
-      await expectGone(world, 'a/b');
+    rule: 'every read shows an entry until it expires, and not from then on',
+    async run(fixture) {
+      await put(fixture.engine, 'a/b', 'x', { expiry: { in: 1000 } });
+      fixture.time.advance(999);
+      expect(await textOf(fixture.engine, 'a/b')).toBe('x');
+      expect(await fixture.engine.count('a')).toBe(1);
+      expect(await namesOf(fixture.engine, { delimiter: '/' })).toEqual(['a/']);
+      fixture.time.advance(1);
+      await expectGone(fixture, 'a/b');
     },
   },
   ...AS_IF_ABSENT.map(([operation, kind], i): Rule => ({
@@ -74,14 +74,14 @@ export const expiryRules: readonly Rule[] = [
     },
   })),
   {
-    rule: 'an entry whose time is already past is absent at once',
-    async run(world) {
-      await put(world.engine, 'a', 'x', { expiry: { at: world.engine.now() } });
-      await expectGone(world, 'a');
+    rule: 'an entry that is put with an expiry in the past is absent at once',
+    async run(fixture) {
+      await put(fixture.engine, 'a', 'x', { expiry: { at: fixture.engine.now() } });
+      await expectGone(fixture, 'a');
     },
   },
   {
-    rule: 'what expires hides only itself, and pages stay full around it',
+    rule: 'pages stay full where entries have expired',
     async run({ engine, time }) {
       for (let i = 0; i < 20; i++)
         await put(engine, `k${String.fromCharCode(97 + i)}`, '', i % 2 ? {} : { expiry: { in: 10 } });
@@ -94,24 +94,24 @@ export const expiryRules: readonly Rule[] = [
     },
   },
   {
-    rule: 'within a second or so what has expired is out of the store too, thousands at once as well',
-    async run(world) {
-      const { engine, time } = world;
+    rule: 'expired entries leave the store within seconds, thousands at once too',
+    async run(fixture) {
+      const { engine, time } = fixture;
       const puts = Array.from({ length: 2500 }, (_, i) =>
         putOf(`k${i}`, 'x', { expiry: { in: 1 + (i % 9) } }),
       );
       await engine.batch(puts, false);
       await put(engine, 'stays', 'x', { expiry: { in: 1_000_000 } });
-      expect(await world.storedEntries()).toBe(2501);
+      expect(await fixture.storedEntries()).toBe(2501);
       time.advance(10);
-      expect(await eventually(async () => (await world.storedEntries()) === 1)).toBe(true);
+      expect(await eventually(async () => (await fixture.storedEntries()) === 1)).toBe(true);
       expect(await namesOf(engine)).toEqual(['stays']);
       expect(await engine.count('')).toBe(1);
       expect((await engine.stats()).entries).toBe(1);
     },
   },
   {
-    rule: 'an entry that lost its expiry, or was made anew, is not swept when the old time comes',
+    rule: 'an entry whose expiry was changed, or that was created again, is not swept at the old time',
     async run({ engine, time }) {
       for (const key of ['put', 'touch', 'later', 'anew', 'batch', 'edit'])
         await put(engine, key, 'x', { expiry: { in: 1000 } });
@@ -131,7 +131,7 @@ export const expiryRules: readonly Rule[] = [
     },
   },
   {
-    rule: 'touch decides how long an entry lives, later or sooner',
+    rule: 'touch moves the expiry to a later or an earlier time',
     async run({ engine, time }) {
       await put(engine, 'later', 'x', { expiry: { in: 1000 } });
       await put(engine, 'sooner', 'x', { expiry: { in: 1000 } });
@@ -146,7 +146,7 @@ export const expiryRules: readonly Rule[] = [
     },
   },
   {
-    rule: 'a clock set back brings nothing expired back and makes nothing live longer',
+    rule: 'a clock that is set back brings no expired entry back and makes none live longer',
     async run({ engine, time }) {
       await put(engine, 'short', 'x', { expiry: { in: 1000 } });
       await put(engine, 'long', 'x', { expiry: { in: 5000 } });
@@ -161,7 +161,7 @@ export const expiryRules: readonly Rule[] = [
     },
   },
   {
-    rule: 'a clock that jumps forward is believed, and time never goes back behind an answer',
+    rule: 'the time follows a clock that jumps forward, and never runs backwards',
     async run({ engine, time }) {
       await put(engine, 'a', 'x', { expiry: { in: 1000 } });
       const jumped = time.wall + 86_400_000;
@@ -174,32 +174,32 @@ export const expiryRules: readonly Rule[] = [
     },
   },
   {
-    rule: 'a clock set back over a restart brings nothing back: the store remembers the time',
+    rule: 'a clock that is set back over a restart revives no entry: the store keeps the time',
     needs: 'durable',
-    async run(world) {
-      await put(world.engine, 'short', 'x', { expiry: { in: 1000 } });
-      await put(world.engine, 'long', 'x', { expiry: { in: 9000 } });
-      world.time.advance(5000);
-      await put(world.engine, 'witness', 'x');
-      const before = world.engine.now();
-      world.time.setWall(world.time.wall - 3_600_000);
-      await world.reopen();
-      expect(world.engine.now()).toBe(before);
-      expect(await namesOf(world.engine)).toEqual(['long', 'witness']);
-      world.time.advance(4000);
-      expect(await namesOf(world.engine)).toEqual(['witness']);
+    async run(fixture) {
+      await put(fixture.engine, 'short', 'x', { expiry: { in: 1000 } });
+      await put(fixture.engine, 'long', 'x', { expiry: { in: 9000 } });
+      fixture.time.advance(5000);
+      await put(fixture.engine, 'witness', 'x');
+      const before = fixture.engine.now();
+      fixture.time.setWall(fixture.time.wall - 3_600_000);
+      await fixture.reopen();
+      expect(fixture.engine.now()).toBe(before);
+      expect(await namesOf(fixture.engine)).toEqual(['long', 'witness']);
+      fixture.time.advance(4000);
+      expect(await namesOf(fixture.engine)).toEqual(['witness']);
     },
   },
   {
-    rule: 'what expired while the server was stopped is absent when it starts, and swept',
+    rule: 'an entry that expired while the server was stopped is absent when it starts, and is swept',
     needs: 'durable',
-    async run(world) {
-      await put(world.engine, 'a', 'x', { expiry: { in: 1000 } });
-      await put(world.engine, 'b', 'x', { expiry: { in: 9000 } });
-      world.time.advance(1000);
-      await world.reopen();
-      expect(await namesOf(world.engine)).toEqual(['b']);
-      expect(await eventually(async () => (await world.storedEntries()) === 1)).toBe(true);
+    async run(fixture) {
+      await put(fixture.engine, 'a', 'x', { expiry: { in: 1000 } });
+      await put(fixture.engine, 'b', 'x', { expiry: { in: 9000 } });
+      fixture.time.advance(1000);
+      await fixture.reopen();
+      expect(await namesOf(fixture.engine)).toEqual(['b']);
+      expect(await eventually(async () => (await fixture.storedEntries()) === 1)).toBe(true);
     },
   },
 ];

@@ -2,7 +2,7 @@ import { expect } from '@jest/globals';
 import { inByteOrder, keysScanned, namesOf, put, textOf } from '../shorthand.js';
 import type { Rule } from '../rule.js';
 
-/** Keys that trip up stores which escape, normalise, compare or cut them. */
+/** Keys that reveal a store which escapes, normalises, compares or cuts them wrongly. */
 export const HARD_KEYS: readonly string[] = [
   ['\0', '\0\0', 'a\0', 'a\0b', 'a', 'aa', 'a\u0001', 'A', '\u0001', '\u001b', '\u007f', '\u0080'],
   [
@@ -34,7 +34,7 @@ export const HARD_KEYS: readonly string[] = [
   ['{', '}', '{}', '{}a', '}{', '{t}', '{t}a', '{t}b', '{t', 'a{t}', '{t}{u}', '{{t}}', '{é}', '{😀}a'],
 ].flat();
 
-/** Any well-formed text of 1 to 1024 bytes is a key, and only itself. */
+/** Any well-formed text of 1 to 1024 bytes is a key, different from every other. */
 export const keyRules: readonly Rule[] = [
   {
     rule: 'every kind of key holds its own value',
@@ -78,7 +78,7 @@ export const keyRules: readonly Rule[] = [
     },
   },
   {
-    rule: 'every kind of key works as the position of a page, there or not',
+    rule: 'every kind of key works as the start of a page, whether or not it exists',
     async run({ engine }) {
       const present = HARD_KEYS.filter((_, i) => i % 2 === 0);
       for (const key of present) await put(engine, key, '');

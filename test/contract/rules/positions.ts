@@ -1,33 +1,32 @@
 import { expect } from '@jest/globals';
 import type { Change } from '../../../src/storage/storage-engine.js';
 import { Random } from '../../support/random.js';
-import { apply, byKey, following, scribble, tagsOf } from '../log-shorthand.js';
-import { pause, put, putOf } from '../shorthand.js';
+import { apply, byKey, changesAfter, pause, put, putOf, tagsOf, writeAtRandom } from '../shorthand.js';
 import type { Rule } from '../rule.js';
 
-/** Whoever reads pages and the log from a position misses nothing and sees nothing twice. */
+/** A reader of pages and of the log from their positions misses nothing and sees nothing twice. */
 export const positionRules: readonly Rule[] = [
   {
-    rule: 'a reader goes on exactly behind every position that it was given',
+    rule: 'from every position the log continues with exactly the next change',
     async run({ engine }) {
       const start = await engine.position();
       const random = new Random(1);
-      for (let i = 0; i < 150; i++) await scribble(engine, random);
-      const all = (await following(engine, start))!;
+      for (let i = 0; i < 150; i++) await writeAtRandom(engine, random);
+      const all = (await changesAfter(engine, start))!;
       expect(all.length).toBeGreaterThan(100);
       expect(new Set(all.map(({ position }) => position)).size).toBe(all.length);
       for (const [i, { position }] of all.entries()) {
-        const rest = (await following(engine, position))!;
+        const rest = (await changesAfter(engine, position))!;
         expect(byKey(rest)).toEqual(byKey(all.slice(i + 1)));
       }
     },
   },
   {
-    rule: 'covers tells what a position shows from what it does not',
+    rule: 'covers is true of exactly the changes up to a position',
     async run({ engine }) {
       const start = await engine.position();
       for (const key of ['a', 'b', 'c']) await put(engine, key, 'x');
-      const all = (await following(engine, start))!;
+      const all = (await changesAfter(engine, start))!;
       for (const [i, { position }] of all.entries()) {
         expect(all.map((change) => engine.covers(position, change))).toEqual(all.map((_, j) => j <= i));
         expect(engine.includes(start, position)).toBe(false);
@@ -38,14 +37,14 @@ export const positionRules: readonly Rule[] = [
   },
   {
     rule: 'a position that is garbage, from the future or of another database cannot be served',
-    async run(world) {
-      const { engine } = world;
+    async run(fixture) {
+      const { engine } = fixture;
       await put(engine, 'a', 'x');
       await put(engine, 'b', 'x');
       const position = await engine.position();
       const bad = ['', 'x', '0-0', 'é', '-', '='.repeat(8), 'f'.repeat(22), 'A'.repeat(4000)];
       const cut = [` ${position}`, `${position} `, `${position}0`, `0${position}`, position.slice(0, -1)];
-      for (const each of [...bad, ...cut, position.slice(1), ...world.forgedPositions(position)])
+      for (const each of [...bad, ...cut, position.slice(1), ...fixture.forgedPositions(position)])
         expect([each, await engine.changes(each)]).toEqual([each, undefined]);
       expect(await engine.changes(position)).toEqual([]);
     },
@@ -58,19 +57,19 @@ export const positionRules: readonly Rule[] = [
         await put(engine, key, 'x');
         positions.push(await engine.position());
       }
-      const behind = await Promise.all(positions.map((position) => following(engine, position)));
+      const behind = await Promise.all(positions.map((position) => changesAfter(engine, position)));
       const allowed = [undefined, ...behind.map((changes) => JSON.stringify(changes))];
       const last = positions.at(-1)!;
       for (let i = 0; i < last.length; i++) {
         for (const character of 'AZaz09-_f') {
           const changed = last.slice(0, i) + character + last.slice(i + 1);
-          expect(allowed).toContain(JSON.stringify(await following(engine, changed)));
+          expect(allowed).toContain(JSON.stringify(await changesAfter(engine, changed)));
         }
       }
     },
   },
   {
-    rule: 'the log is bounded: a position that has fallen out cannot be served, and what it holds is whole',
+    rule: 'the log is bounded: a position that has left it cannot be served, and later ones miss nothing',
     async run({ engine }) {
       const start = await engine.position();
       const value = Buffer.alloc(60_000, 'v');
@@ -87,7 +86,7 @@ export const positionRules: readonly Rule[] = [
       expect(first).toBeGreaterThan(0);
       expect(served.slice(first)).not.toContain(undefined);
       for (let i = first; i < positions.length; i++)
-        expect((await following(engine, positions[i]!))!.length).toBe(50 * (positions.length - 1 - i));
+        expect((await changesAfter(engine, positions[i]!))!.length).toBe(50 * (positions.length - 1 - i));
     },
   },
   {
@@ -99,7 +98,7 @@ export const positionRules: readonly Rule[] = [
       const writers = [3, 4, 5].map(async (seed) => {
         const own = new Random(seed);
         for (let i = 0; busy && i < 5000; i++) {
-          await scribble(engine, own);
+          await writeAtRandom(engine, own);
           if (own.chance(0.2)) await pause(0);
         }
       });
@@ -116,14 +115,14 @@ export const positionRules: readonly Rule[] = [
         } while (after !== undefined);
         const end = await engine.position();
         const now = new Map(await tagsOf(engine));
-        const news = (await following(engine, start))!.filter((change) => {
+        const news = (await changesAfter(engine, start))!.filter((change) => {
           const page = shown.find(({ upTo }) => upTo === undefined || change.key <= upTo)!;
           return !engine.covers(page.position, change);
         });
         for (const change of news) expect(state.get(change.key) === change.etag).toBe(false);
         apply(state, news);
         // The log was read after the scan: what has happened since is left out of the comparison.
-        const since = new Set((await following(engine, end))!.map(({ key }) => key));
+        const since = new Set((await changesAfter(engine, end))!.map(({ key }) => key));
         const settled = ([key]: [string, string]) => !since.has(key);
         expect(new Map([...state].filter(settled))).toEqual(new Map([...now].filter(settled)));
       }

@@ -9,7 +9,7 @@ function randomKeys(random: Random, count: number): string[] {
   return [...new Set(Array.from({ length: count }, () => random.text(ALPHABET, 5)))].filter(Boolean);
 }
 
-/** What a listing has to show, from the keys alone. */
+/** Returns the names that a range has to list. */
 function expectedNames(keys: readonly string[], prefix: string, delimiter?: string): string[] {
   const names = keys
     .filter((key) => key.startsWith(prefix))
@@ -20,10 +20,10 @@ function expectedNames(keys: readonly string[], prefix: string, delimiter?: stri
   return inByteOrder([...new Set(names)]);
 }
 
-/** Pages: order, bounds, groups, and every key exactly once. */
+/** Ranges: order, limits, groups, and every key exactly once. */
 export const rangeRules: readonly Rule[] = [
   {
-    rule: 'a page has at most limit names and says where the next begins, or that nothing follows',
+    rule: 'a page has at most limit names, and a next exactly when more follow',
     async run({ engine }) {
       for (const key of ['a', 'b', 'c']) await put(engine, key, '');
       const page = async (limit: number, after?: string) => {
@@ -63,7 +63,7 @@ export const rangeRules: readonly Rule[] = [
     },
   })),
   {
-    rule: 'a delimiter folds keys behind the prefix into groups named up to and with it',
+    rule: 'a delimiter folds keys into groups, whose names end with the first delimiter after the prefix',
     async run({ engine }) {
       for (const key of ['u', 'u/', 'u/a', 'u/a/1', 'u/a/2', 'u/b/1', 'u/c', 'v/1'])
         await put(engine, key, '');
@@ -89,7 +89,7 @@ export const rangeRules: readonly Rule[] = [
     },
   },
   {
-    rule: 'after takes a group by its name and skips all of it; after a key within shows what of it is left',
+    rule: 'after the name of a group all of it is skipped; after a key in it the rest of it is listed',
     async run({ engine }) {
       for (const key of ['a', 'b/1', 'b/2', 'b/3', 'c']) await put(engine, key, '');
       expect(await namesOf(engine, { delimiter: '/', after: 'b/' })).toEqual(['c']);
@@ -137,7 +137,7 @@ export const rangeRules: readonly Rule[] = [
     },
   },
   {
-    rule: 'count and stats tell how many live keys there are, below a prefix or in all',
+    rule: 'count and stats return the number of live keys, with a prefix or of all',
     async run({ engine }) {
       const keys = randomKeys(new Random(7), 300);
       await engine.batch(
@@ -149,7 +149,7 @@ export const rangeRules: readonly Rule[] = [
       const stats = await engine.stats();
       expect(stats.entries).toBe(keys.length);
       expect(stats.storedBytes).toBeGreaterThanOrEqual(keys.length);
-      if (stats.roomBytes !== undefined) expect(stats.roomBytes).toBeGreaterThan(0);
+      if (stats.availableBytes !== undefined) expect(stats.availableBytes).toBeGreaterThan(0);
     },
   },
   {

@@ -1,49 +1,51 @@
 import { expect } from '@jest/globals';
 import { inByteOrder, keysScanned, put, putOf, scanned, textOf } from '../shorthand.js';
-import type { Rule, World } from '../rule.js';
+import type { Fixture, Rule } from '../rule.js';
 
 const MANY = 3000;
 const name = (i: number) => `k${String(i).padStart(5, '0')}`;
 
-async function fill({ engine }: World): Promise<void> {
+async function fill({ engine }: Fixture): Promise<void> {
   await engine.batch(
     Array.from({ length: MANY }, (_, i) => putOf(name(i), `old ${i}`)),
     false,
   );
 }
 
-/** Scans: whole, in order, from one instant, and they give back what they hold. */
+/** Scans: complete, in order, from one instant, and released at their end. */
 export const scanRules: readonly Rule[] = [
   {
     rule: 'a scan visits every key of its prefix once, in order, with its value',
-    async run(world) {
-      await fill(world);
-      await put(world.engine, 'j', '');
-      await put(world.engine, 'l', '');
-      const entries = await scanned(world.engine, 'k');
+    async run(fixture) {
+      await fill(fixture);
+      await put(fixture.engine, 'j', '');
+      await put(fixture.engine, 'l', '');
+      const entries = await scanned(fixture.engine, 'k');
       expect(entries.map(({ key }) => key)).toEqual(Array.from({ length: MANY }, (_, i) => name(i)));
       for (const [i, entry] of entries.entries()) expect(entry.value.toString()).toBe(`old ${i}`);
-      expect(await keysScanned(world.engine, 'k0000')).toEqual(inByteOrder([...Array(10).keys()].map(name)));
-      expect(await keysScanned(world.engine)).toHaveLength(MANY + 2);
+      expect(await keysScanned(fixture.engine, 'k0000')).toEqual(
+        inByteOrder([...Array(10).keys()].map(name)),
+      );
+      expect(await keysScanned(fixture.engine)).toHaveLength(MANY + 2);
     },
   },
   {
-    rule: 'a scan comes in chunks, none of them empty or of more than some hundred entries',
-    async run(world) {
-      await fill(world);
+    rule: 'a scan returns chunks of one to some hundred entries',
+    async run(fixture) {
+      await fill(fixture);
       const sizes: number[] = [];
-      for await (const chunk of world.engine.scan({ prefix: '', values: true })) sizes.push(chunk.length);
+      for await (const chunk of fixture.engine.scan({ prefix: '', values: true })) sizes.push(chunk.length);
       expect(sizes.length).toBeGreaterThan(2);
       expect(Math.min(...sizes)).toBeGreaterThan(0);
       expect(Math.max(...sizes)).toBeLessThanOrEqual(1000);
     },
   },
   {
-    rule: 'a scan shows one instant: nothing written meanwhile, all that was there',
+    rule: 'a scan shows one instant, whatever is written meanwhile',
     needs: 'snapshots',
-    async run(world) {
-      await fill(world);
-      const { engine } = world;
+    async run(fixture) {
+      await fill(fixture);
+      const { engine } = fixture;
       const seen: string[] = [];
       let first = true;
       for await (const chunk of engine.scan({ prefix: '', values: true })) {
@@ -75,10 +77,10 @@ export const scanRules: readonly Rule[] = [
     },
   },
   {
-    rule: 'a scan while others write shows what stays once, what changes old or new, and all of it in order',
-    async run(world) {
-      await fill(world);
-      const { engine } = world;
+    rule: 'a scan while others write shows unchanged entries once, changed ones old or new, and all in order',
+    async run(fixture) {
+      await fill(fixture);
+      const { engine } = fixture;
       const seen: { key: string; text: string }[] = [];
       for await (const chunk of engine.scan({ prefix: '', values: true })) {
         seen.push(...chunk.map(({ key, value }) => ({ key, text: value.toString() })));
@@ -111,10 +113,10 @@ export const scanRules: readonly Rule[] = [
     },
   },
   {
-    rule: 'a reader that stops early, or throws, gives its place back; one that never starts takes none',
-    async run(world) {
-      await fill(world);
-      const { engine } = world;
+    rule: 'a scan whose reader stops early or throws is released, and one that never starts takes no slot',
+    async run(fixture) {
+      await fill(fixture);
+      const { engine } = fixture;
       for (let i = 0; i < 100; i++) {
         engine.scan({ prefix: '', values: true });
         for await (const chunk of engine.scan({ prefix: '', values: true })) if (chunk.length > 0) break;
@@ -127,10 +129,10 @@ export const scanRules: readonly Rule[] = [
     },
   },
   {
-    rule: 'several scans at once do not disturb each other, nor other reads and writes',
-    async run(world) {
-      await fill(world);
-      const { engine } = world;
+    rule: 'concurrent scans do not disturb each other, nor other reads and writes',
+    async run(fixture) {
+      await fill(fixture);
+      const { engine } = fixture;
       const scans = Array.from({ length: 8 }, async (_, i) => {
         let count = 0;
         for await (const chunk of engine.scan({ prefix: '', values: true })) {
@@ -144,7 +146,7 @@ export const scanRules: readonly Rule[] = [
     },
   },
   {
-    rule: 'values as big as they may be come through a scan whole',
+    rule: 'a scan returns large values whole',
     async run({ engine }) {
       const big = Buffer.alloc(4 * 2 ** 20, 'v');
       for (const key of ['a', 'b', 'c']) await put(engine, key, big);

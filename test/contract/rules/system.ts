@@ -2,7 +2,7 @@ import { expect } from '@jest/globals';
 import { keysScanned, namesOf, put, textOf } from '../shorthand.js';
 import type { Rule } from '../rule.js';
 
-/** The server's own records. */
+/** Private records of the server. */
 export const systemRules: readonly Rule[] = [
   {
     rule: 'a private record is kept byte for byte, replaced and deleted by its name',
@@ -51,17 +51,17 @@ export const systemRules: readonly Rule[] = [
   {
     rule: 'private records survive a restart',
     needs: 'durable',
-    async run(world) {
-      await world.engine.system.put('kept', Buffer.from('secret'));
-      await world.engine.system.put('gone', Buffer.from('secret'));
-      await world.engine.system.delete('gone');
-      await world.reopen();
-      expect((await world.engine.system.list('')).map(({ name }) => name)).toEqual(['kept']);
-      expect((await world.engine.system.get('kept'))?.toString()).toBe('secret');
+    async run(fixture) {
+      await fixture.engine.system.put('kept', Buffer.from('secret'));
+      await fixture.engine.system.put('gone', Buffer.from('secret'));
+      await fixture.engine.system.delete('gone');
+      await fixture.reopen();
+      expect((await fixture.engine.system.list('')).map(({ name }) => name)).toEqual(['kept']);
+      expect((await fixture.engine.system.get('kept'))?.toString()).toBe('secret');
     },
   },
   {
-    rule: 'an engine that works says so, in sentences',
+    rule: 'an engine that works is ready, and its notes are sentences',
     async run({ engine }) {
       const { ready, notes } = await engine.state();
       expect(ready).toBe(true);

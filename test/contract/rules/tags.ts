@@ -2,9 +2,9 @@ import { expect } from '@jest/globals';
 import type { BatchOperation, Operation } from '../../../src/storage/operation.js';
 import type { StorageEngine } from '../../../src/storage/storage-engine.js';
 import { entryOf, headerOf, incrOf, put, putOf, refusalOf } from '../shorthand.js';
-import type { Rule, World } from '../rule.js';
+import type { Fixture, Rule } from '../rule.js';
 
-/** Changes of every kind, again and again on the same two keys; every tag that was shown, in order. */
+/** Makes changes of every kind on the same two keys, three times. Returns all tags in order. */
 async function tagsOfManyChanges(engine: StorageEngine): Promise<string[]> {
   const tags: string[] = [];
   const changes: readonly Operation[] = [
@@ -23,17 +23,17 @@ async function tagsOfManyChanges(engine: StorageEngine): Promise<string[]> {
   return tags;
 }
 
-async function tagsOverRestarts(world: World): Promise<string[]> {
-  const tags = await tagsOfManyChanges(world.engine);
-  await world.reopen();
-  tags.push(...(await tagsOfManyChanges(world.engine)));
-  world.time.setWall(world.time.wall - 86_400_000);
-  await world.reopen();
-  tags.push(...(await tagsOfManyChanges(world.engine)));
+async function tagsOverRestarts(fixture: Fixture): Promise<string[]> {
+  const tags = await tagsOfManyChanges(fixture.engine);
+  await fixture.reopen();
+  tags.push(...(await tagsOfManyChanges(fixture.engine)));
+  fixture.time.setWall(fixture.time.wall - 86_400_000);
+  await fixture.reopen();
+  tags.push(...(await tagsOfManyChanges(fixture.engine)));
   return tags;
 }
 
-/** Every change has a tag of its own. */
+/** Every change takes a new tag. */
 export const tagRules: readonly Rule[] = [
   {
     rule: 'every change of value, type or expiry takes a tag that was never used before',
@@ -43,19 +43,19 @@ export const tagRules: readonly Rule[] = [
     },
   },
   {
-    rule: 'no tag is used again after a restart, nor after one with the clock set back a day',
-    async run(world) {
-      const tags = await tagsOverRestarts(world);
+    rule: 'no tag is used again after a restart, even if the clock is set back a day',
+    async run(fixture) {
+      const tags = await tagsOverRestarts(fixture);
       expect(new Set(tags).size).toBe(tags.length);
     },
   },
   {
     rule: 'a tag from before a restart no longer matches an entry written after it',
-    async run(world) {
-      const { etag } = await put(world.engine, 'a', 'x');
-      await world.reopen();
-      await put(world.engine, 'a', 'x');
-      const stale = put(world.engine, 'a', 'y', { condition: { ifMatch: [etag] } });
+    async run(fixture) {
+      const { etag } = await put(fixture.engine, 'a', 'x');
+      await fixture.reopen();
+      await put(fixture.engine, 'a', 'x');
+      const stale = put(fixture.engine, 'a', 'y', { condition: { ifMatch: [etag] } });
       expect((await refusalOf(stale)).code).toBe('precondition-failed');
     },
   },
@@ -68,22 +68,22 @@ export const tagRules: readonly Rule[] = [
     },
   },
   {
-    rule: 'tags sort by age over restarts, with the clock set back too',
+    rule: 'tags sort by age across restarts, even if the clock is set back',
     needs: 'durable',
-    async run(world) {
-      if (!world.engine.capabilities.orderedTags) return;
-      const tags = await tagsOverRestarts(world);
+    async run(fixture) {
+      if (!fixture.engine.capabilities.orderedTags) return;
+      const tags = await tagsOverRestarts(fixture);
       expect(tags.toSorted()).toEqual(tags);
     },
   },
   {
-    rule: 'a tag is plain text that fits between the quotes of a header',
+    rule: 'a tag is ASCII text that may stand between the quotes of a header',
     async run({ engine }) {
       for (const tag of await tagsOfManyChanges(engine)) expect(tag).toMatch(/^[\x21\x23-\x7e]{1,100}$/);
     },
   },
   {
-    rule: 'a tag that the refusal of a batch names is never that of another state',
+    rule: 'a tag in the error of a batch is never the tag of another state',
     async run({ engine }) {
       const planned: BatchOperation[] = [
         putOf('a', 'x'),
@@ -99,7 +99,7 @@ export const tagRules: readonly Rule[] = [
     },
   },
   {
-    rule: 'what changes nothing takes no new tag: reads, checks, refusals, deletions of absent keys',
+    rule: 'operations that change nothing take no new tag: reads, checks, refusals, deletions of absent keys',
     async run({ engine }) {
       const before = await put(engine, 'a', 'x');
       await engine.write({ op: 'get', key: 'a' });

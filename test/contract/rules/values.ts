@@ -29,7 +29,7 @@ const TYPES: readonly string[] = [
   `application/x; longer=${'z'.repeat(8000)}`,
 ];
 
-/** Values and types come back byte for byte, and belong to whoever gave or got them. */
+/** Values and types come back byte for byte, and callers own their buffers. */
 export const valueRules: readonly Rule[] = [
   ...VALUES.map(([name, value]): Rule => ({
     rule: `a value comes back byte for byte: ${name}`,
@@ -44,14 +44,14 @@ export const valueRules: readonly Rule[] = [
         expect(seen?.size).toBe(value.length);
         expect(seen?.value?.equals(value)).toBe(true);
       }
-      // The header alone is read for this condition: a big value must not be in the way.
+      // This condition needs the header only, of a large value too.
       const { etag } = await put(engine, 'key', value, { condition: { ifMatch: [listed!.etag] } });
       await engine.write({ op: 'touch', key: 'key', expiry: { in: 1000 }, condition: { ifMatch: [etag] } });
       expect((await engine.get('key'))?.value.equals(value)).toBe(true);
     },
   })),
   {
-    rule: 'types come back as they were given, long ones too',
+    rule: 'types come back as they were put, long ones too',
     async run({ engine }) {
       for (const [i, type] of TYPES.entries()) await put(engine, `k${i}`, `v${i}`, { type });
       const listed = (await engine.range({ prefix: '', limit: 100, values: true })).items;
@@ -64,7 +64,7 @@ export const valueRules: readonly Rule[] = [
     },
   },
   {
-    rule: 'a buffer that its owner changes after the write was answered does not change the entry',
+    rule: 'a buffer that its owner changes after the write does not change the entry',
     async run({ engine }) {
       const value = Buffer.from('before');
       await engine.write({ op: 'put', key: 'a', value, type: 'x/y', expiry: 'never' });
@@ -77,7 +77,7 @@ export const valueRules: readonly Rule[] = [
     },
   },
   {
-    rule: 'the bytes of a read belong to the reader: the engine neither changes them nor sees them changed',
+    rule: 'a reader owns the bytes it has read: the engine does not change them, nor do they change the store',
     async run({ engine }) {
       await put(engine, 'a', 'before');
       const reads = [
@@ -95,7 +95,7 @@ export const valueRules: readonly Rule[] = [
     },
   },
   {
-    rule: 'a listing without values tells the true sizes, and a scan without them carries no bytes',
+    rule: 'a range without values has the true sizes, and so has a scan, without bytes',
     async run({ engine }) {
       await put(engine, 'a', 'hello');
       const [item] = (await engine.range({ prefix: '', limit: 1 })).items;
