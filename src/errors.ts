@@ -1,8 +1,8 @@
 /**
- * Everything that can go wrong, in one closed table: a title of a few words, and what it means.
+ * All errors of the database in one closed table: for each code a title and its meaning.
  *
- * A code is stable: clients may switch on it, so it never changes; titles may. This file knows nothing of HTTP:
- * `http/status-of.ts` gives each code its status, and the compiler refuses a code without one.
+ * Codes are stable, because clients switch on them; titles may change. This file knows nothing of HTTP:
+ * `http/answer/error-status.ts` gives each code a status, and the compiler refuses a code without one.
  */
 export const ERRORS = {
   'missing-query': ['Missing Query', 'The route needs a query and there is none.'],
@@ -75,22 +75,22 @@ export const ERRORS = {
   internal: ['Internal Error', 'The server failed; its log says how.'],
 } as const;
 
-/** A stable name of one thing that can go wrong. */
+/** The stable name of an error. */
 export type ErrorCode = keyof typeof ERRORS;
 
 export const ERROR_CODES = Object.keys(ERRORS) as ErrorCode[];
 
-/** Members that help a client act on an error: the setting or limit behind it, the tag that is current, … */
+/** What helps a client to act on an error. */
 export interface ErrorContext {
-  /** The limit that was passed, in the unit the detail names. */
+  /** The limit that was exceeded, in the unit that the detail names. */
   readonly limit?: number;
   /** The setting that decides the limit. */
   readonly setting?: string;
-  /** The entry's tag when a condition failed; absent if there is no entry. */
+  /** The entry's current tag, if a condition failed; absent if there is no entry. */
   readonly etag?: string;
   /** The keys concerned. */
   readonly keys?: readonly string[];
-  /** The position of the failing operation in its batch, from 0. */
+  /** The index of the failed operation in its batch, from 0. */
   readonly index?: number;
   /** The size of the value, bytes, when a range lies outside it. */
   readonly size?: number;
@@ -98,11 +98,10 @@ export interface ErrorContext {
   readonly [progress: string]: unknown;
 }
 
-/** A failure the user is told about: a code of the table and one clear sentence. */
+/** An error for the user: a code of the table and one clear sentence. */
 export class DatabaseError extends Error {
   constructor(
     readonly code: ErrorCode,
-    /** One clear sentence for the person who reads the answer. */
     readonly detail: string,
     readonly context: ErrorContext = {},
     options?: ErrorOptions,
@@ -111,20 +110,20 @@ export class DatabaseError extends Error {
     this.name = 'DatabaseError';
   }
 
-  /** The same error, knowing more. */
+  /** Returns this error with more context. */
   with(context: ErrorContext): DatabaseError {
     return new DatabaseError(this.code, this.detail, { ...this.context, ...context }, { cause: this.cause });
   }
 }
 
-/** The key asked for is not in the database, or its time has run out. */
+/** The key is not in the database, or its entry has expired. */
 export class MissingKeyError extends DatabaseError {
   constructor(readonly key: string) {
     super('missing-key', `The key \`${key}\` is not in the database`);
   }
 }
 
-/** The server cannot start as it was told to: `message` is the one line the user sees. */
+/** The server cannot start with its settings. `message` is the one line that the user sees. */
 export class StartError extends Error {
   override readonly name = 'StartError';
 }

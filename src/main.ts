@@ -15,7 +15,7 @@ try {
   process.exit(1);
 }
 
-/** Loads the application only here, so that a process that looks after others stays small. */
+/** Serves requests. The application is loaded only here, so that a supervisor of workers stays small. */
 async function serve(config: AppConfig): Promise<void> {
   const { NestFactory } = await import('@nestjs/core');
   const { AppModule } = await import('./app.module.js');
@@ -33,7 +33,7 @@ async function serve(config: AppConfig): Promise<void> {
   await app.listen(config.port, config.host).catch((error: NodeJS.ErrnoException) => {
     throw error instanceof StartError ? error : cannotListen(config, error);
   });
-  if (cluster.isPrimary || cluster.worker!.id === 1) await announce(config, await app.getUrl());
+  if (cluster.isPrimary || cluster.worker!.id === 1) await logListening(config, await app.getUrl());
 }
 
 function cannotListen({ host, port }: AppConfig, error: NodeJS.ErrnoException): Error {
@@ -52,7 +52,7 @@ function cannotListen({ host, port }: AppConfig, error: NodeJS.ErrnoException): 
   }
 }
 
-async function announce(config: AppConfig, url: string): Promise<void> {
+async function logListening(config: AppConfig, url: string): Promise<void> {
   const { Logger } = await import('@nestjs/common');
   const { withoutPassword } = await import('./storage/engine-factory.js');
   const logger = new Logger('Server');

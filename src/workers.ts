@@ -5,37 +5,37 @@ import { fileURLToPath } from 'node:url';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Logger } from '@nestjs/common';
 import type { AppConfig } from './config/app-config.js';
-import { WORKER_NUMBER } from './config/worker.js';
+import { WORKER_SLOT } from './config/worker.js';
 import { ServerLogger } from './http/server/server-logger.js';
 
-/** A second more than a worker gives its last requests. */
-const STOP_WITHIN_MS = 10_000;
-const START_WITHIN_MS = 60_000;
-/** A worker that served for less than this is not replaced at once. */
-const TOO_SOON_MS = 1_000;
-const LONGEST_PAUSE_MS = 30_000;
+/** One second more than a worker allows its last requests. */
+const STOP_DEADLINE_MS = 10_000;
+const START_DEADLINE_MS = 60_000;
+/** A worker that ends earlier than this after its start is not replaced at once. */
+const MIN_BACKOFF_MS = 1_000;
+const MAX_BACKOFF_MS = 30_000;
 const logger = new Logger('Workers');
 
 /**
- * Serves from several processes, which share one port and one store.
+ * Serves from several worker processes that share one port and one store.
  *
- * This process only looks after them. It starts the first, which makes the store or says why it cannot, and then the
- * others. It replaces one that ends, and goes on with those that serve while a replacement cannot start; if nobody serves
- * and nobody can start, the server ends. On SIGTERM and SIGINT it has all of them stop and ends last. Should it be killed
- * itself, Node ends its workers at once, as if the whole server had been killed.
+ * This process is their supervisor and serves no request. It starts the first worker, which creates the store or reports
+ * why it cannot, and then the others. It replaces a worker that ends. While a replacement cannot start, the other workers
+ * serve; if none serves and none can start, the server ends. On SIGTERM and SIGINT the supervisor stops all workers and
+ * ends last. If the supervisor is killed, Node ends its workers at once.
  */
 export async function superviseWorkers({ workers, logLevel, host, port }: AppConfig): Promise<void> {
   Logger.overrideLogger(new ServerLogger(logLevel));
-  // If each looked for a free port itself, workers that start after the death of all others would find a different one.
+  // Chosen here once, because workers that start after all others have died would find another free port.
   if (port === 0) process.env['PORT'] = String(await freePort(host));
-  // A command line that was given is in the environment by now.
+  // The flags of the command line are in the environment already.
   cluster.setupPrimary({ exec: fileURLToPath(import.meta.resolve('./main.js')), args: [] });
-  const team = new Team(workers);
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => team.stopOn(signal));
-  await team.work();
+  const supervisor = new Supervisor(workers);
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => supervisor.stopOn(signal));
+  await supervisor.run();
 }
 
-/** A port that is free now; 0 where nothing can listen, which the first worker then explains. */
+/** Returns a free port, or 0 if `host` cannot be listened on, which the first worker then reports. */
 async function freePort(host: string): Promise<number> {
   const server = net.createServer().listen(0, host);
   const failed = await once(server, 'listening').catch((error: Error) => error);
@@ -45,134 +45,136 @@ async function freePort(host: string): Promise<number> {
   return port;
 }
 
-/**
- * Ends the connection that was on its way to a worker at its death.
- *
- * Node hands over one at a time and closes its own end only when the worker has taken it: it would stay open for ever, and its
- * client would wait for an answer that nobody gives. As it is, the client is cut off, and none of its requests was read.
- */
-function endHandoverWith(worker: Worker): void {
-  const child = worker.process;
-  const send = child.send.bind(child) as (...args: unknown[]) => boolean;
-  let handedOver: Handle | undefined;
-  child.send = (...args: unknown[]) => {
-    const handle = args[1] as Handle | undefined;
-    if (handle) owners.set((handedOver = handle), worker);
-    return send(...args);
-  };
-  worker.once('exit', () => {
-    // One that the worker has refused is another's by now.
-    if (handedOver && owners.get(handedOver) === worker) handedOver.close();
-  });
-}
-
-/** A connection below `net.Socket`, as Node's cluster passes it; to close it twice is nothing. */
-interface Handle {
-  close(): void;
-}
-
-const owners = new WeakMap<Handle, Worker>();
-
-/** How a worker came to its end. */
-interface End {
+/** How a worker ended. */
+interface Exit {
   readonly pid: number | undefined;
+  /** Null if a signal ended it, or if it could not be started. */
   readonly code: number | null;
-  readonly why: string;
+  readonly reason: string;
   readonly hasServed: boolean;
-  /** Milliseconds. */
+  /** Time since its start, milliseconds. */
   readonly age: number;
 }
 
-class Team {
-  private readonly alive = new Set<Worker>();
+/** Keeps one worker in each of its slots. */
+class Supervisor {
+  private readonly running = new Set<Worker>();
   private readonly serving = new Set<Worker>();
   private readonly stopping = new AbortController();
   private hasServed = false;
 
-  constructor(private readonly size: number) {}
+  constructor(private readonly slots: number) {}
 
-  /** Ends with the last worker. */
-  async work(): Promise<void> {
+  /** Resolves when the last worker has ended. */
+  async run(): Promise<void> {
     cluster.once('listening', () => {
-      for (let number = 2; number <= this.size; number++) void this.keepPlace(number);
+      for (let slot = 2; slot <= this.slots; slot++) void this.runSlot(slot);
     });
-    await this.keepPlace(1);
+    await this.runSlot(1);
   }
 
   stopOn(signal: NodeJS.Signals): void {
     if (this.stopping.signal.aborted) return;
-    logger.log(`Stopping on ${signal}: requests under way finish, within ${STOP_WITHIN_MS / 1000} s`);
+    logger.log(`Stopping on ${signal}: requests under way finish, within ${STOP_DEADLINE_MS / 1000} s`);
     process.once('exit', () => logger.log('Stopped'));
     this.stop();
   }
 
   private stop(): void {
     this.stopping.abort();
-    for (const worker of this.alive) worker.process.kill('SIGTERM');
-    setTimeout(() => this.cutOff(), STOP_WITHIN_MS).unref();
+    for (const worker of this.running) worker.process.kill('SIGTERM');
+    setTimeout(() => this.killRunning(), STOP_DEADLINE_MS).unref();
   }
 
-  private cutOff(): void {
-    logger.warn(`${this.alive.size} workers have not stopped in time and are cut off`);
+  private killRunning(): void {
+    logger.warn(`${this.running.size} workers have not stopped in time and are killed`);
     process.exitCode = 1;
-    for (const worker of this.alive) worker.process.kill('SIGKILL');
+    for (const worker of this.running) worker.process.kill('SIGKILL');
   }
 
-  /** Has one worker after the other until the server stops. */
-  private async keepPlace(number: number): Promise<void> {
+  /** Runs one worker after the other in a slot, until the server stops. */
+  private async runSlot(slot: number): Promise<void> {
     const { signal } = this.stopping;
     for (let failures = 0; !signal.aborted;) {
-      const end = await this.employ(number);
+      const exit = await this.runWorker(slot);
       if (signal.aborted) return;
-      if (this.isHopeless(end)) return this.giveUp(end);
-      failures = end.hasServed ? 0 : failures + 1;
-      const rest = end.hasServed && end.age > TOO_SOON_MS ? 0 : TOO_SOON_MS * 2 ** failures;
-      logger.warn(`Worker ${end.pid} has ended (${end.why}); another takes its place`);
-      await pause(Math.min(rest, LONGEST_PAUSE_MS), undefined, { signal }).catch(() => undefined);
+      if (this.isFatal(exit)) return this.fail(exit);
+      failures = exit.hasServed ? 0 : failures + 1;
+      const backoff = exit.hasServed && exit.age > MIN_BACKOFF_MS ? 0 : MIN_BACKOFF_MS * 2 ** failures;
+      logger.warn(`Worker ${exit.pid} has ended (${exit.reason}); another takes its place`);
+      await pause(Math.min(backoff, MAX_BACKOFF_MS), undefined, { signal }).catch(() => undefined);
     }
   }
 
-  /** One that was killed where others could serve before says nothing about the next. */
-  private isHopeless({ hasServed, code }: End): boolean {
-    return !hasServed && this.alive.size === 0 && (code !== null || !this.hasServed);
-  }
-
-  /** Starts a worker and waits for its end. */
-  private employ(number: number): Promise<End> {
+  /** Starts a worker and waits until it ends. */
+  private runWorker(slot: number): Promise<Exit> {
     const startedAt = performance.now();
     let hasServed = false;
-    const worker = cluster.fork({ [WORKER_NUMBER]: String(number) });
-    endHandoverWith(worker);
+    const worker = cluster.fork({ [WORKER_SLOT]: String(slot) });
+    closeLostConnection(worker);
     const { pid } = worker.process;
-    this.alive.add(worker);
-    // Others serve meanwhile; of the first nobody knows how long it takes to look through the store.
-    const overdue =
-      this.serving.size > 0 && setTimeout(() => worker.process.kill('SIGKILL'), START_WITHIN_MS);
+    this.running.add(worker);
+    // The first worker has no deadline, because it may have to read the whole store.
+    const deadline =
+      this.serving.size > 0 && setTimeout(() => worker.process.kill('SIGKILL'), START_DEADLINE_MS);
     worker.once('listening', () => {
       hasServed = this.hasServed = true;
       this.serving.add(worker);
-      clearTimeout(overdue || undefined);
-      if (this.serving.size === this.size) logger.log(`All ${this.size} workers serve`);
+      clearTimeout(deadline || undefined);
+      if (this.serving.size === this.slots) logger.log(`All ${this.slots} workers serve`);
     });
     return new Promise((resolve) => {
-      const settle = (code: number | null, why: string): void => {
-        this.alive.delete(worker);
+      const settle = (code: number | null, reason: string): void => {
+        this.running.delete(worker);
         this.serving.delete(worker);
-        clearTimeout(overdue || undefined);
-        resolve({ pid, code, why, hasServed, age: performance.now() - startedAt });
+        clearTimeout(deadline || undefined);
+        resolve({ pid, code, reason, hasServed, age: performance.now() - startedAt });
       };
       worker.once('exit', (code: number | null, signal) => settle(code, signal ?? `code ${code}`));
-      // Of one that could not even be forked there is no exit.
+      // A worker that could not be forked has no exit.
       worker.on('error', (error) => {
         if (pid === undefined) settle(null, error.message);
       });
     });
   }
 
-  /** A worker that ends with a code has said why. */
-  private giveUp({ code, why }: End): void {
-    if (code === null) logger.fatal(`No worker could be started (${why}), so the server ends`);
+  /** Whether no replacement can be expected to start. A kill says nothing about that if workers have served before. */
+  private isFatal({ hasServed, code }: Exit): boolean {
+    return !hasServed && this.running.size === 0 && (code !== null || !this.hasServed);
+  }
+
+  /** Ends the server. A worker that ended with a code has reported why. */
+  private fail({ code, reason }: Exit): void {
+    if (code === null) logger.fatal(`No worker could be started (${reason}), so the server ends`);
     process.exitCode = code || 1;
     this.stop();
   }
 }
+
+/**
+ * Closes the connection that was being passed to a worker when the worker ended.
+ *
+ * Node passes one connection at a time and closes its own end only when the worker has accepted it. Otherwise the
+ * connection would stay open and its client would wait for ever. No request of it has been read.
+ */
+function closeLostConnection(worker: Worker): void {
+  const child = worker.process;
+  const send = child.send.bind(child) as (...args: unknown[]) => boolean;
+  let last: Handle | undefined;
+  child.send = (...args: unknown[]) => {
+    const handle = args[1] as Handle | undefined;
+    if (handle) owners.set((last = handle), worker);
+    return send(...args);
+  };
+  worker.once('exit', () => {
+    // A connection that this worker refused belongs to another one.
+    if (last && owners.get(last) === worker) last.close();
+  });
+}
+
+/** A connection as Node's cluster passes it, below `net.Socket`. Closing it twice does nothing. */
+interface Handle {
+  close(): void;
+}
+
+const owners = new WeakMap<Handle, Worker>();

@@ -1,7 +1,7 @@
-/** The variable in which a worker is told which one of them it is, from 1. Whoever takes its place has its number. */
-export const WORKER_NUMBER = 'PIGEONHOLE_WORKER';
+/** The environment variable with the slot of a worker, from 1. A replacement has the slot of the worker it replaces. */
+export const WORKER_SLOT = 'PIGEONHOLE_WORKER';
 
-/** Whether this process tells the user what every one of the server's processes could. */
-export function speaksForAll(): boolean {
-  return (process.env[WORKER_NUMBER] ?? '1') === '1';
+/** Returns whether this process reports what concerns all processes of the server: it is the only or the first one. */
+export function reportsForServer(): boolean {
+  return (process.env[WORKER_SLOT] ?? '1') === '1';
 }

@@ -1,14 +1,14 @@
 import { Logger, Module, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
 import { AppConfig } from '../config/app-config.js';
-import { speaksForAll } from '../config/worker.js';
+import { reportsForServer } from '../config/worker.js';
 import { createEngine } from './engine-factory.js';
 import { StartError } from '../errors.js';
 import { MIGRATION, StorageEngine } from './storage-engine.js';
 
-/** Long enough for the answers that are ready to leave. */
-const LAST_ANSWERS_MS = 250;
+/** Time for responses that are ready to be sent. */
+const EXIT_DELAY_MS = 250;
 
-/** The one engine that DATABASE_URL chooses: opened before the server listens, closed after the last request. */
+/** Provides the engine that DATABASE_URL names, opens it before the server listens and closes it after the last request. */
 @Module({
   providers: [
     {
@@ -22,7 +22,7 @@ const LAST_ANSWERS_MS = 250;
           processes: workers,
           onFailure: endProcess,
           report: (line) => {
-            if (speaksForAll()) new Logger('Storage').warn(line);
+            if (reportsForServer()) new Logger('Storage').warn(line);
           },
         }),
     },
@@ -34,11 +34,11 @@ export class StorageModule implements OnModuleInit, OnApplicationShutdown {
 
   async onModuleInit(): Promise<void> {
     await this.engine.open();
-    const unfinished = (await this.engine.system.get(MIGRATION))?.toString();
-    if (unfinished === undefined) return;
+    const source = (await this.engine.system.get(MIGRATION))?.toString();
+    if (source === undefined) return;
     await this.engine.close();
     throw new StartError(
-      `The database is half of a migration from ${unfinished}. Run that to its end before a server uses it.`,
+      `The database is half of a migration from ${source}. Run that to its end before a server uses it.`,
     );
   }
 
@@ -47,10 +47,10 @@ export class StorageModule implements OnModuleInit, OnApplicationShutdown {
   }
 }
 
-/** After a failed sync nobody knows what the disk holds; a supervisor's restart finds the last good commit. */
+/** Ends the process, because after a failed sync nobody knows what the disk holds. A restart finds the last commit. */
 function endProcess(error: Error): void {
   new Logger('Storage').fatal(
     `The database cannot be written any more, so the server ends: ${error.message}`,
   );
-  setTimeout(() => process.exit(1), LAST_ANSWERS_MS);
+  setTimeout(() => process.exit(1), EXIT_DELAY_MS);
 }
