@@ -2,47 +2,49 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { EventStream, toldOf, type SentEvent } from '../support/events.js';
 import type { Random } from '../support/random.js';
 
-const LONGEST_VISIT_MS = 400;
-const SHORTEST_VISIT_MS = 20;
-const CLOSED_MS = 20;
-/** Writing this key tells every follower that no more is to come. */
+const MAX_CONNECTED_MS = 400;
+const MIN_CONNECTED_MS = 20;
+const RECONNECT_MS = 20;
+/** The key of the last write; a follower that has received it ends. */
 export const LAST_KEY = 'last';
 
-/** What a follower was told since it began anew: the snapshot, then changes in the order in which they came. */
-interface Life {
-  readonly shown: Map<string, string>;
+/** What a follower has received since a start or a reset: a snapshot, then changes in the order of their arrival. */
+interface Stretch {
+  /** Key → tag. */
+  readonly snapshot: Map<string, string>;
   readonly changes: { readonly id: string; readonly kind: string; readonly key: string }[];
 }
 
-/** Somebody who follows everything over one connection after the other, and goes on by the id of the last event. */
+/** A client that watches all keys over one connection after the other, and resumes after the last event. */
 export class Follower {
-  readonly lives: Life[] = [];
-  visits = 0;
+  readonly stretches: Stretch[] = [];
+  connections = 0;
   resets = 0;
-  heardLast = false;
+  /** Whether it has received the change of LAST_KEY. */
+  isComplete = false;
   private id: string | undefined;
   private stream: EventStream | undefined;
   private stopped = false;
 
-  /** @param beAway what a follower does between two connections */
+  /** @param betweenConnections what the follower waits for before it connects again */
   constructor(
     private readonly random: Random,
-    private readonly beAway: () => Promise<void> = () => Promise.resolve(),
+    private readonly betweenConnections: () => Promise<void> = () => Promise.resolve(),
   ) {}
 
-  /** Runs until it has heard of LAST_KEY, or is told to stop. */
+  /** Runs until it is complete or stopped. */
   async run(port: () => number): Promise<void> {
-    while (!this.heardLast && !this.stopped) {
+    while (!this.isComplete && !this.stopped) {
       this.stream = await this.connect(port());
       if (!this.stream) {
-        await pause(CLOSED_MS);
+        await pause(RECONNECT_MS);
         continue;
       }
-      this.visits++;
-      await Promise.race([this.stream.ended, pause(SHORTEST_VISIT_MS + this.random.below(LONGEST_VISIT_MS))]);
+      this.connections++;
+      await Promise.race([this.stream.ended, pause(MIN_CONNECTED_MS + this.random.below(MAX_CONNECTED_MS))]);
       this.stream.close();
       await this.stream.ended;
-      if (!this.heardLast) await this.beAway();
+      if (!this.isComplete) await this.betweenConnections();
     }
   }
 
@@ -51,16 +53,16 @@ export class Follower {
     this.stream?.close();
   }
 
-  /** A follower that is served no more by the time of a crash comes again. */
+  /** Returns undefined if the server is down; the follower then tries again. */
   private connect(port: number): Promise<EventStream | undefined> {
     const { id } = this;
-    if (id === undefined) this.begin();
+    if (id === undefined) this.startStretch();
     const headers = id === undefined ? {} : { 'Last-Event-ID': id };
     return EventStream.open(port, '/kv?prefix=', headers, (event) => this.take(event)).catch(() => undefined);
   }
 
-  private begin(): void {
-    this.lives.push({ shown: new Map(), changes: [] });
+  private startStretch(): void {
+    this.stretches.push({ snapshot: new Map(), changes: [] });
   }
 
   private take(event: SentEvent): void {
@@ -68,21 +70,21 @@ export class Follower {
     if (id !== undefined) this.id = id;
     if (kind === 'reset') {
       this.resets++;
-      this.begin();
+      this.startStretch();
     } else if (kind === 'put' || kind === 'delete' || kind === 'expire') {
       const { key, etag } = toldOf(event);
-      const { shown, changes } = this.lives.at(-1)!;
-      if (id === undefined) shown.set(key, etag);
+      const { snapshot, changes } = this.stretches.at(-1)!;
+      if (id === undefined) snapshot.set(key, etag);
       else changes.push({ id, kind, key });
-      if (key === LAST_KEY) this.heardLast = true;
-      if (this.heardLast) this.stream?.close();
+      if (key === LAST_KEY) this.isComplete = true;
+      if (this.isComplete) this.stream?.close();
     }
   }
 
-  /** Key → tag, as somebody has it who has applied everything of the last life. */
+  /** The follower's copy of the database, key → tag. */
   get state(): Map<string, string> {
-    const { shown, changes } = this.lives.at(-1)!;
-    const state = new Map(shown);
+    const { snapshot, changes } = this.stretches.at(-1)!;
+    const state = new Map(snapshot);
     for (const { id, kind, key } of changes) {
       if (kind === 'put') state.set(key, id);
       else state.delete(key);
@@ -92,19 +94,19 @@ export class Follower {
 }
 
 /**
- * How what a follower was told differs from `truth`, the ids of changes in rising order. Every life must have each of them
- * from its first change to its last, in order.
+ * Returns how the changes that a follower received differ from `truth`, the ids of all changes in rising order. Every
+ * stretch must have each of them from its first change to its last, in order.
  */
-export function differencesOf({ lives }: Follower, truth: readonly string[]) {
+export function differencesOf({ stretches }: Follower, truth: readonly string[]) {
   const known = new Set(truth);
   const found = { duplicates: 0, missing: 0, disordered: 0, invented: 0 };
-  for (const { changes } of lives) {
+  for (const { changes } of stretches) {
     const ids = changes.map(({ id }) => id);
     if (ids.length === 0) continue;
-    const told = new Set(ids);
+    const received = new Set(ids);
     const [first, last] = [ids[0]!, ids.at(-1)!];
-    found.duplicates += ids.length - told.size;
-    found.missing += truth.filter((id) => id >= first && id <= last && !told.has(id)).length;
+    found.duplicates += ids.length - received.size;
+    found.missing += truth.filter((id) => id >= first && id <= last && !received.has(id)).length;
     found.disordered += ids.filter((id, i) => i > 0 && id < ids[i - 1]!).length;
     found.invented += ids.filter((id) => !known.has(id)).length;
   }

@@ -18,7 +18,7 @@ import { describeOnRedis, startRedis } from '../support/redis.js';
 import { startServer, type ServerProcess } from '../support/server.js';
 
 const ROUNDS = Number(process.env['CRASH_ROUNDS'] ?? 3);
-/** What takes a minute or so is left to long runs. */
+/** Tests that take about a minute are for long runs only. */
 const longTest = process.env['CRASH_ROUNDS'] === undefined ? test.skip : test;
 const ENTRIES = 20_000;
 const LONGEST_MS = 2_500;
@@ -39,7 +39,7 @@ describeOnRedis('pigeonhole migrate', (binary) => {
   }
 
   test(
-    `is killed ${ROUNDS} times at any moment while the server writes, and brings over everything`,
+    `copies everything, though it is killed ${ROUNDS} times while the server writes`,
     async () => {
       await redis.flush();
       const from = newLmdb();
@@ -59,7 +59,7 @@ describeOnRedis('pigeonhole migrate', (binary) => {
       await server.end('SIGTERM');
       await pause(random.below(LONGEST_MS));
       migrate.signal('SIGKILL');
-      // It may have been done already, and then there is no mark any more.
+      // It may have finished before the kill, and then there is no migration to continue.
       const { code } = await migrate.ended;
       if (code !== 0) {
         const last = await runCli(['migrate', from, redis.url]);
@@ -77,7 +77,7 @@ describeOnRedis('pigeonhole migrate', (binary) => {
   );
 
   longTest(
-    'goes on over failovers of the cluster that it fills',
+    'continues over failovers of the target cluster',
     async () => {
       const cluster = await startCluster({ binary, replicas: 1 });
       const from = newLmdb();
@@ -108,7 +108,7 @@ describeOnRedis('pigeonhole migrate', (binary) => {
   );
 
   longTest(
-    'ends with one line when its target stays away, and goes on when it is back',
+    'ends with one line when its target stays away, and continues when that is back',
     async () => {
       await redis.flush();
       const from = newLmdb();

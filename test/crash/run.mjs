@@ -1,4 +1,4 @@
-// npm run test:crash -- --rounds 100: jest takes no options of ours, so the count travels in the environment.
+// npm run test:crash -- --rounds 100: jest accepts no foreign options, so the count is passed in the environment.
 import { spawnSync } from 'node:child_process';
 
 const [flag, rounds, ...paths] = process.argv.slice(2);

@@ -9,7 +9,7 @@ import { startServer, type ServerProcess } from '../support/server.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 import { differencesOf, Follower, LAST_KEY } from './followers.js';
 
-/** A round is a number of writes and one kill -9; a hundred of them are the scenario's 50,000 writes. */
+/** A round is 500 writes and one kill -9. */
 const ROUNDS = Number(process.env['CRASH_ROUNDS'] ?? 3);
 const WRITES = ROUNDS * 500;
 const CLIENTS = 20;
@@ -18,13 +18,14 @@ const KEYS = 40;
 const RETRY_MS = 20;
 const HANG_MS = 60_000;
 
-/** A log of about 300 changes, and an absence that it does not outlast. */
+/** A log of about 300 changes, and the number of writes after which a position has left it. */
 const SHORT_LOG = { WATCH_LOG_BYTES: `${128 * 1024}` };
 const LONG_VALUE = 'v'.repeat(300);
 const ABSENCE_WRITES = 700;
 
-/** Writes until every write is done, over the deaths of the server. Keeps the tag of each put that was answered. */
+/** Does all writes, over the crashes of the server. */
 class Writing {
+  /** The tags of acknowledged puts. */
   readonly tags: string[] = [];
   done = 0;
   private readonly agent = new http.Agent({ keepAlive: true, maxSockets: WRITERS });
@@ -32,17 +33,17 @@ class Writing {
   constructor(private readonly filler: string) {}
 
   async run(port: () => number): Promise<void> {
-    await Promise.all(Array.from({ length: WRITERS }, (_, i) => this.lane(new Random(i), port)));
+    await Promise.all(Array.from({ length: WRITERS }, (_, i) => this.writeAll(new Random(i), port)));
     this.agent.destroy();
   }
 
-  /** Waits until `count` writes are done, or all. Answers whether it was the count. */
+  /** Waits until `count` writes are done, or all. Returns whether there are so many. */
   async until(count: number): Promise<boolean> {
     while (this.done < Math.min(count, WRITES)) await pause(5);
     return count <= WRITES;
   }
 
-  private async lane(random: Random, port: () => number): Promise<void> {
+  private async writeAll(random: Random, port: () => number): Promise<void> {
     while (this.done < WRITES) {
       const i = this.done++;
       await this.write(random, i, port()).catch(async () => {
@@ -65,14 +66,14 @@ class Writing {
 }
 
 interface Outcome {
-  /** Ids of all changes, as far as the log knows them in the end; undefined if it does not go back to the beginning. */
+  /** Ids of all changes from the log; undefined if it does not reach back to the first. */
   readonly logged: string[] | undefined;
-  /** Key → tag of what the database holds in the end. */
+  /** Key → tag of the database at the end. */
   readonly state: Map<string, string>;
   readonly slowestRestart: number;
 }
 
-/** Lets `followers` follow while everything is written and the server is killed once a round. */
+/** Runs `followers` while everything is written and the server is killed once a round. */
 async function run(
   settings: Record<string, string>,
   writing: Writing,
@@ -118,10 +119,10 @@ function report(
   { slowestRestart }: Outcome,
 ): void {
   const sum = (numbers: number[]) => numbers.reduce((all, each) => all + each, 0);
-  const changes = followers.map(({ lives }) => sum(lives.map((life) => life.changes.length)));
+  const changes = followers.map(({ stretches }) => sum(stretches.map((stretch) => stretch.changes.length)));
   process.stdout.write(
     `${name}: ${ROUNDS} rounds, ${CLIENTS} clients, ${WRITES} writes, ${tags.length} puts acknowledged, ` +
-      `${sum(followers.map(({ visits }) => visits))} connections, ${sum(changes)} events, ` +
+      `${sum(followers.map(({ connections }) => connections))} connections, ${sum(changes)} events, ` +
       `${sum(found.map(({ missing }) => missing))} missing, ${sum(found.map(({ duplicates }) => duplicates))} duplicates, ` +
       `${sum(found.map(({ disordered }) => disordered))} out of order, ` +
       `${sum(followers.map(({ resets }) => resets))} resets, slowest restart ${Math.round(slowestRestart)} ms\n`,
@@ -132,7 +133,7 @@ const NO_DIFFERENCE = { duplicates: 0, missing: 0, disordered: 0, invented: 0 };
 const TIMEOUT_MS = 120_000 + ROUNDS * 10_000;
 
 test(
-  `${CLIENTS} clients that come and go, and ${ROUNDS} kill -9: nothing missing, nothing twice`,
+  `${CLIENTS} clients that reconnect receive every change once and in order, over ${ROUNDS} kill -9`,
   async () => {
     const writing = new Writing('');
     const followers = Array.from({ length: CLIENTS }, (_, i) => new Follower(new Random(100 + i)));
@@ -140,22 +141,22 @@ test(
     const logged = outcome.logged!;
     const found = followers.map((follower) => differencesOf(follower, logged));
     report('watch', followers, found, writing, outcome);
-    expect(followers.map(({ heardLast, resets }) => ({ heardLast, resets }))).toEqual(
-      followers.map(() => ({ heardLast: true, resets: 0 })),
+    expect(followers.map(({ isComplete, resets }) => ({ isComplete, resets }))).toEqual(
+      followers.map(() => ({ isComplete: true, resets: 0 })),
     );
     expect(found).toEqual(found.map(() => NO_DIFFERENCE));
     const known = new Set(logged);
     expect(writing.tags.filter((tag) => !known.has(tag))).toEqual([]);
-    for (const { state, visits } of followers) {
+    for (const { state, connections } of followers) {
       expect(state).toEqual(outcome.state);
-      expect(visits).toBeGreaterThan(ROUNDS);
+      expect(connections).toBeGreaterThan(ROUNDS);
     }
   },
   TIMEOUT_MS,
 );
 
 test(
-  `${CLIENTS} clients that stay away for longer than the log goes back, and ${ROUNDS} kill -9: each is told so`,
+  `${CLIENTS} clients that stay away longer than the log reaches back receive a reset, over ${ROUNDS} kill -9`,
   async () => {
     const writing = new Writing(LONG_VALUE);
     const absences = new Map<number, number>();
@@ -168,17 +169,17 @@ test(
       });
     });
     const outcome = await run(SHORT_LOG, writing, followers);
-    // Nobody has all of it: what happened is what was answered, and what was told to anybody.
-    const told = followers.flatMap(({ lives }) =>
-      lives.flatMap(({ changes }) => changes.map(({ id }) => id)),
+    // The log is too short for all changes: they are the acknowledged ones and those that any follower received.
+    const received = followers.flatMap(({ stretches }) =>
+      stretches.flatMap(({ changes }) => changes.map(({ id }) => id)),
     );
-    const truth = [...new Set([...writing.tags, ...told])].sort();
+    const truth = [...new Set([...writing.tags, ...received])].sort();
     const found = followers.map((follower) => differencesOf(follower, truth));
     report('watch, outside the log', followers, found, writing, outcome);
     expect(outcome.logged).toBeUndefined();
     expect(found).toEqual(found.map(() => NO_DIFFERENCE));
-    for (const [i, { heardLast, resets, state }] of followers.entries()) {
-      expect({ heardLast, state }).toEqual({ heardLast: true, state: outcome.state });
+    for (const [i, { isComplete, resets, state }] of followers.entries()) {
+      expect({ isComplete, state }).toEqual({ isComplete: true, state: outcome.state });
       expect(resets).toBeGreaterThanOrEqual(absences.get(i)!);
       expect(resets).toBeGreaterThan(0);
     }

@@ -11,11 +11,11 @@ const WORKERS = 3;
 const WRITERS = 64;
 const SHORTEST_MS = 50;
 const LONGEST_MS = 900;
-/** Ten times what the long runs hold. */
+/** Ten times the limit of the long runs. */
 const STALL_HANG_MS = 10_000;
 
 test(
-  `kill -9 of one of ${WORKERS} workers under ${WRITERS} writers, ${ROUNDS} rounds: nothing answered is lost, the others go on`,
+  `no acknowledged write is lost by kill -9 of one of ${WORKERS} workers under ${WRITERS} writers, in ${ROUNDS} rounds`,
   async () => {
     const server = await startWorkers(WORKERS, { DATABASE_URL: `lmdb:${temporaryFolder()}` });
     const random = new Random(ROUNDS);

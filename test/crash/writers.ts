@@ -8,29 +8,29 @@ const FILLER = 300;
 const RECONNECT_MS = 10;
 
 /**
- * What a store may hold after a crash, as the clients know it.
+ * Clients that write, and know what the store may hold after a crash.
  *
- * Each key is written by one writer only, with values that say which key and which write they belong to and that carry a
- * checksum: a value that fits neither the last answered write nor one that was never answered is lost, torn or wrong.
+ * Only one writer writes each key. A value names its key and its write and has a checksum. A value that is neither of the
+ * last acknowledged write nor of a later one without an answer is lost, torn or wrong.
  */
 export class Writers {
-  /** The last write of a key that was answered; absent keys have had none. */
+  /** Key → its last acknowledged write. */
   private readonly acknowledged = new Map<string, number>();
-  /** Writes of a key later than that whose answer never came. */
+  /** Key → its later writes without an answer. */
   private readonly pending = new Map<string, Set<number>>();
   private next = 0;
   answered = 0;
-  /** The longest that anybody has waited for an answer that came, milliseconds. */
+  /** The longest time to an acknowledgement, milliseconds. */
   longest = 0;
 
   constructor(private readonly count: number) {}
 
-  /** Writes from all writers at once until the server is gone. */
+  /** Writes from all writers at once until the server ends. */
   async writeUntilGone(port: number): Promise<void> {
     await this.fromAll((writer, agent) => this.write(port, agent, writer, () => false));
   }
 
-  /** Writes from all writers at once until `isOver`; who is cut off connects again. Answers how often that was. */
+  /** Writes from all writers at once until `isOver`. Returns how often a connection was cut and opened again. */
   async writeOn(port: number, isOver: () => boolean): Promise<number> {
     let cuts = 0;
     await this.fromAll(async (writer, agent) => {
@@ -69,12 +69,12 @@ export class Writers {
       this.answered++;
       this.longest = Math.max(this.longest, performance.now() - begun);
       this.acknowledged.set(key, sequence);
-      // Whoever had an earlier one is gone, or has answered.
+      // The process with an earlier write has ended, or has answered.
       this.pendingOf(key).clear();
     }
   }
 
-  /** Compares what the store shows with what it may, and takes it for what was acknowledged from now on. */
+  /** Compares the store with what it may hold. From now on, what it shows counts as acknowledged. */
   check(shown: Readonly<Record<string, string>>): { lost: string[]; torn: string[]; wrong: string[] } {
     const found = { lost: [] as string[], torn: [] as string[], wrong: [] as string[] };
     for (const key of new Set([...Object.keys(shown), ...this.acknowledged.keys()])) {
@@ -86,10 +86,10 @@ export class Writers {
           key,
         );
       }
-      // What a reader has now seen may not be undone by the next crash either.
+      // The next crash must not undo what a reader has seen.
       if (typeof sequence === 'number') this.acknowledged.set(key, sequence);
     }
-    // What is not there now was never stored, and may not appear later.
+    // What is absent now was never stored, and must not appear later.
     this.pending.clear();
     return found;
   }
@@ -101,7 +101,7 @@ export class Writers {
   }
 }
 
-/** A value that no part of it, and no part of another, could be taken for. */
+/** Returns a value that cannot be confused with a part of itself or of another value. */
 export function valueOf(key: string, sequence: number): string {
   const content = `${key} ${sequence} ${'x'.repeat((sequence * 7) % FILLER)}`;
   return `${content} ${checksum(content)}`;

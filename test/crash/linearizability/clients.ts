@@ -5,12 +5,12 @@ import { parseAnswers, type RawAnswer } from '../../support/raw-http.js';
 import { ABSENT, APART, type Answer, type Exchange, type Request } from './register.js';
 
 const CLIENTS = 8;
-/** Requests that one connection may have under way at once. */
+/** Most requests that one connection has under way. */
 const PIPELINE = 4;
 const HANG_MS = 30_000;
 const RECONNECT_MS = 10;
 
-/** A connection on which requests are sent without waiting for the answers to those before. */
+/** A connection that sends requests without waiting for the answers to earlier ones. */
 class Pipeline {
   private readonly waiting: { resolve: (answer: RawAnswer) => void; reject: (error: Error) => void }[] = [];
   private received: Buffer = Buffer.alloc(0);
@@ -52,14 +52,15 @@ class Pipeline {
   }
 }
 
-/** What tags stand for which values, as far as anybody was told. Told two things of one, they complain. */
+/** The values of tags, as far as answers have shown them. */
 class Tags {
-  readonly complaints: string[] = [];
+  /** Tags that were shown with two values. */
+  readonly conflicts: string[] = [];
   private readonly values = new Map<string, string>();
 
   learn(tag: string, value: string): void {
     const known = this.values.get(tag);
-    if (known !== undefined && known !== value) this.complaints.push(`${tag} is of ${known} and of ${value}`);
+    if (known !== undefined && known !== value) this.conflicts.push(`${tag} is of ${known} and of ${value}`);
     this.values.set(tag, value);
   }
 
@@ -68,19 +69,19 @@ class Tags {
   }
 }
 
-/** A tag that a refusal named: what it stands for may be told only later. */
-interface Recorded extends Omit<Exchange, 'answer'> {
-  readonly answer: Answer | undefined;
+interface Recorded extends Exchange {
+  /** The tag in a refusal, whose value may be known only later. */
   readonly named?: string;
 }
 
-/** Clients that ask a server at random, and what they were answered. */
+/** Clients that send random requests and record the answers. */
 export class Clients {
   readonly tags = new Tags();
   private readonly recorded: Recorded[] = [];
-  /** Of each key, the last value that somebody saw, with its tag. */
+  /** The last value of each key that an answer has shown, with its tag. */
   private readonly seen = new Map<string, { tag: string; value: string }>();
-  private sent = 0;
+  /** How many requests have been sent. */
+  sent = 0;
   private made = 0;
 
   constructor(
@@ -89,12 +90,7 @@ export class Clients {
     private readonly length: number,
   ) {}
 
-  /** How many requests have been sent. */
-  get progress(): number {
-    return this.sent;
-  }
-
-  /** Runs until all have been sent and answered, over the deaths of the server. */
+  /** Runs until all requests have been sent and answered, over the crashes of the server. */
   async run(port: () => number): Promise<void> {
     await Promise.all(Array.from({ length: CLIENTS }, () => this.client(port)));
   }
@@ -114,7 +110,7 @@ export class Clients {
       while (pipeline.isOpen && this.sent < this.length) {
         const exchange: Promise<void> = this.ask(pipeline).finally(() => underWay.delete(exchange));
         underWay.add(exchange);
-        // Some wait for their answers, some are sent with others, some while others are being answered.
+        // Some requests wait for all earlier answers, some are sent together, some while others are answered.
         if (this.random.chance(0.3)) await Promise.all(underWay);
         else if (this.random.chance(0.5)) await pause(this.random.below(3));
         while (underWay.size >= PIPELINE) await Promise.race(underWay);
@@ -127,18 +123,18 @@ export class Clients {
   private async ask(pipeline: Pipeline): Promise<void> {
     this.sent++;
     const key = this.random.pick(this.keys);
-    const { request, tag } = this.anyRequest(key);
+    const { request, tag } = this.randomRequest(key);
     const start = performance.now();
     const answer = await pipeline.send(bytesOf(key, request, tag)).catch(() => undefined);
     const end = performance.now();
-    if (answer?.status === 503) return; // nothing was applied
-    const unknown = !answer || answer.status === 504;
-    if (unknown && request.kind === 'get') return;
-    if (unknown) this.recorded.push({ key, request, start, end: Infinity, answer: undefined });
-    else this.recorded.push({ key, request, start, end, ...this.understand(key, request, answer) });
+    if (answer?.status === 503) return; // Nothing was applied.
+    const isUnknown = !answer || answer.status === 504;
+    if (isUnknown && request.kind === 'get') return;
+    if (isUnknown) this.recorded.push({ key, request, start, end: Infinity, answer: undefined });
+    else this.recorded.push({ key, request, start, end, ...this.parse(key, request, answer) });
   }
 
-  private anyRequest(key: string): { request: Request; tag?: string } {
+  private randomRequest(key: string): { request: Request; tag?: string } {
     const value = String(APART * ++this.made);
     const seen = this.random.chance(0.8) ? this.seen.get(key) : undefined;
     const condition = seen && { ifMatch: seen.value };
@@ -154,7 +150,7 @@ export class Clients {
     return { request: { kind: 'delete', ...condition }, tag };
   }
 
-  private understand(
+  private parse(
     key: string,
     request: Request,
     { status, headers, body }: RawAnswer,
@@ -176,7 +172,7 @@ export class Clients {
     if (request.kind === 'delete' && status === 204) return { answer: { kind: 'done' } };
     if (status === 412) {
       const { etag } = JSON.parse(body) as { etag?: string };
-      // A key that is not there has no tag to name.
+      // An absent key has no tag.
       return etag === undefined
         ? { answer: { kind: 'refused', value: ABSENT } }
         : { answer: { kind: 'refused' }, named: `"${etag}"` };

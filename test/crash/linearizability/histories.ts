@@ -1,13 +1,13 @@
 import type { Random } from '../../support/random.js';
-import { ABSENT, APART, carriedOut, holds, type Answer, type Exchange, type Request } from './register.js';
+import { ABSENT, APART, holds, stateAfter, type Answer, type Exchange, type Request } from './register.js';
 
 const CLIENTS = 8;
-/** Ticks, each an instant at which one thing happens. */
+/** Longest time from start to effect, and from effect to end, ticks. */
 const LONGEST = 12;
 
 /**
- * A history as a true register would make it: clients ask at random, each request happens at one instant between its start and
- * its end. Some are never answered, and happened or did not.
+ * Returns a history of a true register with random clients. Each request takes effect at one instant between its start and
+ * its end. Some are never answered, and may or may not have taken effect.
  */
 export function trueHistory(random: Random, length: number, unanswered: number): Exchange[] {
   const history: Exchange[] = [];
@@ -25,8 +25,9 @@ export function trueHistory(random: Random, length: number, unanswered: number):
       events.push({
         at: instant,
         happen: () => {
-          const request = anyRequest(random, value, values);
-          const { answer, after } = carryOut(request, state);
+          const request = randomRequest(random, value, values);
+          const after = stateAfter(request, state);
+          const answer = answerTo(request, state, after);
           if (happens) state = after;
           if (request.kind === 'put') values.push(value);
           if (isLost && request.kind === 'get') return;
@@ -46,7 +47,7 @@ export function trueHistory(random: Random, length: number, unanswered: number):
   return history;
 }
 
-function anyRequest(random: Random, value: string, values: readonly string[]): Request {
+function randomRequest(random: Random, value: string, values: readonly string[]): Request {
   const known = values[Math.max(0, values.length - 1 - random.below(3))]!;
   const condition = known === ABSENT ? {} : { ifMatch: known };
   switch (random.below(10)) {
@@ -70,11 +71,6 @@ function anyRequest(random: Random, value: string, values: readonly string[]): R
   }
 }
 
-function carryOut(request: Request, state: string): { answer: Answer; after: string } {
-  const after = carriedOut(request, state);
-  return { answer: answerTo(request, state, after), after };
-}
-
 function answerTo(request: Request, state: string, after: string): Answer {
   if (!holds(request, state)) return { kind: 'refused', value: state };
   switch (request.kind) {
@@ -89,7 +85,7 @@ function answerTo(request: Request, state: string, after: string): Answer {
   }
 }
 
-/** Requests one after the other, from a time on. */
+/** Requests that follow each other, from a time on. */
 class Sequel {
   readonly exchanges: Exchange[] = [];
 
@@ -101,7 +97,7 @@ class Sequel {
     return this;
   }
 
-  /** Both under way at once. */
+  /** Adds two concurrent requests. */
   both(a: [Request, Answer], b: [Request, Answer]): this {
     for (const [request, answer] of [a, b])
       this.exchanges.push({ key: 'k', request, start: this.at + 1, end: this.at + 2, answer });
@@ -118,43 +114,43 @@ const counted = (value: string): Answer => ({ kind: 'counted', value });
 const putIf = (value: string, ifMatch: string): Request => ({ kind: 'put', value, ifMatch });
 const found = (value: string): Answer => ({ kind: 'found', value });
 
-/** What no register does, whatever came before and whatever is unanswered. */
-export const CRIMES: Record<string, (sequel: Sequel) => Sequel> = {
-  'a read that is stale': (s) => s.next(put('a'), DONE).next(put('b'), DONE).next(GET, found('a')),
-  'an answered write that is lost': (s) =>
+/** Endings that no register can have, whatever came before and whatever is unanswered. */
+export const FAULTS: Record<string, (sequel: Sequel) => Sequel> = {
+  'a stale read': (s) => s.next(put('a'), DONE).next(put('b'), DONE).next(GET, found('a')),
+  'a lost write': (s) =>
     s.next(put('a'), DONE).next(putIf('b', 'a'), DONE).next(putIf('c', 'a'), { kind: 'refused', value: 'a' }),
-  'two who replace the same value': (s) =>
+  'two replacements of the same value': (s) =>
     s.next(put('a'), DONE).both([putIf('b', 'a'), DONE], [putIf('c', 'a'), DONE]),
-  'an increment that is lost': (s) => s.next(put('5'), DONE).both([INCR, counted('6')], [INCR, counted('6')]),
-  'an increment that is seen and gone': (s) =>
+  'a lost increment': (s) => s.next(put('5'), DONE).both([INCR, counted('6')], [INCR, counted('6')]),
+  'an increment that is read and undone': (s) =>
     s.next(put('5'), DONE).next(INCR, counted('6')).next(GET, found('5')),
-  'a refusal by a value that is gone': (s) =>
+  'a refusal with an old value': (s) =>
     s.next(put('a'), DONE).next(put('b'), DONE).next(putIf('c', 'x'), { kind: 'refused', value: 'a' }),
-  'a condition that held and was refused': (s) =>
+  'a refusal although the condition held': (s) =>
     s.next(put('a'), DONE).next(putIf('b', 'a'), { kind: 'refused', value: 'a' }),
-  'a read that is undone': (s) => {
+  'a write that is read and undone': (s) => {
     const { exchanges } = s.next(put('a'), DONE);
     const { end } = exchanges.at(-1)!;
     exchanges.push({ key: 'k', request: put('b'), start: end + 1, end: end + 20, answer: DONE });
     return s.next(GET, found('b')).next(GET, found('a'));
   },
   'a value that nobody wrote': (s) => s.next(GET, found('nobody')),
-  'an unanswered write that happens twice': (s) =>
+  'an unanswered write that takes effect twice': (s) =>
     s
       .next(put('u'), undefined)
       .next(GET, found('u'))
       .next(put('a'), DONE)
       .next(GET, found('a'))
       .next(GET, found('u')),
-  'a value that comes back': (s) =>
+  'a value that is read after its deletion': (s) =>
     s.next(put('a'), DONE).next({ kind: 'delete', ifMatch: 'a' }, DONE).next(GET, found('a')),
-  'a write that is answered as a creation of what is there': (s) =>
+  'a creation of an existing key': (s) =>
     s.next(put('a'), DONE).next(putIf('b', 'a'), { kind: 'done', created: true }),
 };
 
-/** A history that is legal up to its end, where the crime is. */
-export function falseHistory(random: Random, crime: (sequel: Sequel) => Sequel) {
+/** Returns a history that is legal up to its end, where the fault is. */
+export function falseHistory(random: Random, fault: (sequel: Sequel) => Sequel) {
   const before = trueHistory(random, 150, 0.03);
   const quiet = Math.max(...before.filter(({ answer }) => answer).map(({ end }) => end)) + 1;
-  return { before, whole: [...before, ...crime(new Sequel(quiet)).exchanges] };
+  return { before, whole: [...before, ...fault(new Sequel(quiet)).exchanges] };
 }

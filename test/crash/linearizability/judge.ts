@@ -1,42 +1,43 @@
-/**
- * Whether a history of concurrent operations on one object is linearizable: whether each can be thought to have happened at
- * one instant between its start and its end, in an order in which every answer is the right one.
+/*
+ * Decides whether a history of concurrent operations on one object is linearizable: whether each operation can have
+ * happened at one instant between its start and its end, in an order in which every answer is correct.
  *
- * The search of Wing and Gong (Testing and Verifying Concurrent Objects, 1993): the next operation in the order is one that
- * began before any other that is left had ended. With Lowe's memory (Testing for Linearizability, 2017): the same operations
- * done and the same state reached again lead nowhere again. An operation whose outcome nobody knows may have happened at any
- * time after its start, or never; it is tried last, because most never matter.
+ * The search is that of Wing and Gong (Testing and Verifying Concurrent Objects, 1993): the next operation of the order is
+ * one that started before any other remaining operation had ended. The memory of visited places is from Lowe (Testing for
+ * Linearizability, 2017): equal sets of done operations with equal states are searched once. An operation with an unknown
+ * outcome may have happened at any time after its start, or never. It is tried last, because most do not matter.
  */
+
 export interface Operation {
-  /** When it was sent, at the latest. */
+  /** Not later than it was sent. */
   readonly start: number;
-  /** When its answer was there, at the earliest; Infinity if none ever came. */
+  /** Not earlier than its answer arrived; Infinity if none ever did. */
   readonly end: number;
-  /** The state that it leaves behind in `state`; undefined if it cannot have been answered as it was. */
+  /** Returns the state after the operation in `state`; undefined if its answer would have been another. */
   apply(state: string): string | undefined;
 }
 
 export type Verdict = 'legal' | 'illegal' | 'undecided';
 
-/** One step of the search: a state, and what may come next in it. */
+/** One step of the search: a state and the operations that may come next. */
 interface Step {
   readonly state: string;
   readonly choices: readonly number[];
   tried: number;
-  /** The operation that led here. */
+  /** The operation that led to the state. */
   readonly by: number | undefined;
 }
 
-/** @param patience how many states are looked at before the question is left open */
-export function judge(operations: readonly Operation[], initial: string, patience = 5_000_000): Verdict {
-  return new Search(operations, initial).run(patience);
+/** @param maxSteps of the search, after which the history is undecided */
+export function judge(operations: readonly Operation[], initial: string, maxSteps = 5_000_000): Verdict {
+  return new Search(operations, initial).run(maxSteps);
 }
 
 class Search {
   private readonly answered: Operation[];
   private readonly all: Operation[];
   private readonly done: boolean[];
-  /** The first of the answered ones that is not done. */
+  /** Index of the first answered operation that is not done. */
   private first = 0;
   private readonly visited = new Set<string>();
   private readonly steps: Step[] = [];
@@ -51,17 +52,17 @@ class Search {
     this.done = this.all.map(() => false);
   }
 
-  run(patience: number): Verdict {
+  run(maxSteps: number): Verdict {
     this.enter(this.initial, undefined);
-    for (let looked = 0; looked < patience; looked++) {
+    for (let steps = 0; steps < maxSteps; steps++) {
       if (this.first === this.answered.length) return 'legal';
-      if (!this.goOn() && !this.goBack()) return 'illegal';
+      if (!this.stepForward() && !this.stepBack()) return 'illegal';
     }
     return 'undecided';
   }
 
-  /** Takes the next choice of the last step that leads to something new. */
-  private goOn(): boolean {
+  /** Takes the next choice of the last step that leads to a new place. */
+  private stepForward(): boolean {
     const step = this.steps.at(-1)!;
     while (step.tried < step.choices.length) {
       const index = step.choices[step.tried++]!;
@@ -79,7 +80,7 @@ class Search {
     return false;
   }
 
-  private goBack(): boolean {
+  private stepBack(): boolean {
     const { by } = this.steps.pop()!;
     if (by === undefined) return false;
     this.mark(by, false);
@@ -90,7 +91,7 @@ class Search {
     this.steps.push({ state, choices: this.choices(), tried: 0, by });
   }
 
-  /** What began before any other that is not done had ended. */
+  /** Returns the operations that started before any other that is not done had ended. */
   private choices(): number[] {
     const found: number[] = [];
     let earliestEnd = Infinity;
@@ -116,7 +117,7 @@ class Search {
     return index >= this.answered.length;
   }
 
-  /** Names what has been done and the state: everything before `first`, and few after it. */
+  /** Returns a name of the done operations and the state. All before `first` are done, and few after it. */
   private placeWith(state: string): string {
     const others: number[] = [];
     for (let i = this.first; i < this.answered.length && this.isNear(i); i++)
@@ -125,7 +126,7 @@ class Search {
     return `${this.first} ${others.join(',')} ${state}`;
   }
 
-  /** Nothing that began after the end of the first that is not done can be done. */
+  /** Whether an operation can be done: it started before the end of the first one that is not. */
   private isNear(index: number): boolean {
     return this.all[index]!.start <= this.all[this.first]!.end;
   }

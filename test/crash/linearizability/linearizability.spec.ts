@@ -9,10 +9,10 @@ import { judgeKeys, type Exchange } from './register.js';
 const HISTORIES = Number(process.env['CRASH_ROUNDS'] ?? 2);
 const LENGTH = 2000;
 const KEYS = 8;
-const MOST_KILLS = 3;
+const MAX_KILLS = 3;
 
-/** A server that is killed, as a whole or one of its workers, and is there again. */
-class Mortal {
+/** A server that is killed, as a whole or one of its workers, and started again. */
+class CrashingServer {
   private server!: ServerProcess;
   private readonly folder = temporaryFolder();
   private starting: Promise<void> | undefined;
@@ -28,7 +28,7 @@ class Mortal {
     await this.allServe();
   }
 
-  /** Waits until all workers are there. */
+  /** Waits until the server and all its workers run. */
   async complete(): Promise<void> {
     await this.starting;
     await this.allServe();
@@ -52,49 +52,49 @@ class Mortal {
   }
 }
 
-/** One history, in which the server may be killed. */
-async function live(
-  mortal: Mortal,
+/** Records one history, in which the server is killed `kills` times. */
+async function record(
+  server: CrashingServer,
   seed: number,
   kills: number,
-): Promise<{ exchanges: Exchange[]; complaints: string[] }> {
+): Promise<{ exchanges: Exchange[]; conflicts: string[] }> {
   const random = new Random(seed);
   const keys = Array.from({ length: KEYS }, (_, i) => `${seed}-${i}`);
   const clients = new Clients(random, keys, LENGTH);
-  const running = clients.run(() => mortal.port);
+  const running = clients.run(() => server.port);
   for (let kill = 1; kill <= kills; kill++) {
     const at = (LENGTH * (kill - 1 + random.below(100) / 100)) / kills;
-    await eventually(() => clients.progress >= Math.min(at, LENGTH - 100), 'enough requests', 60_000);
-    await mortal.complete();
-    mortal.kill(random);
+    await eventually(() => clients.sent >= Math.min(at, LENGTH - 100), 'enough requests', 60_000);
+    await server.complete();
+    server.kill(random);
   }
   await running;
-  await mortal.complete();
-  return { exchanges: clients.exchanges, complaints: clients.tags.complaints };
+  await server.complete();
+  return { exchanges: clients.exchanges, conflicts: clients.tags.conflicts };
 }
 
 describe.each([1, 4])('%i processes', (workers) => {
   test(
     `${HISTORIES} histories of ${LENGTH} requests, half of them with kill -9, are linearizable`,
     async () => {
-      const mortal = new Mortal(workers);
-      await mortal.start();
+      const server = new CrashingServer(workers);
+      await server.start();
       const found = { legal: 0, illegal: 0, undecided: 0 };
       const wrong: string[] = [];
       let [answered, unanswered, kills] = [0, 0, 0];
       for (let seed = 1; seed <= HISTORIES; seed++) {
-        const killed = seed % 2 === 0 ? 1 + (seed % MOST_KILLS) : 0;
-        const { exchanges, complaints } = await live(mortal, seed, killed);
+        const killed = seed % 2 === 0 ? 1 + (seed % MAX_KILLS) : 0;
+        const { exchanges, conflicts } = await record(server, seed, killed);
         kills += killed;
         answered += exchanges.filter(({ answer }) => answer).length;
         unanswered += exchanges.filter(({ answer }) => !answer).length;
-        wrong.push(...complaints);
+        wrong.push(...conflicts);
         for (const [key, verdict] of judgeKeys(exchanges)) {
           found[verdict]++;
           if (verdict !== 'legal') wrong.push(`${key} is ${verdict}`);
         }
       }
-      await mortal.end();
+      await server.end();
       process.stdout.write(
         `linearizability, ${workers} processes: ${HISTORIES} histories, ${kills} kills, ${answered} answered, ` +
           `${unanswered} unknown, ${found.illegal} illegal keys, ${found.undecided} undecided\n`,

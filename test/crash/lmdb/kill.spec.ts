@@ -9,11 +9,11 @@ const ROUNDS = Number(process.env['CRASH_ROUNDS'] ?? 3);
 const WRITERS = 64;
 const SHORTEST_MS = 50;
 const LONGEST_MS = 900;
-/** Ten times what the long runs hold. */
+/** Ten times the limit of the long runs. */
 const RESTART_HANG_MS = 30_000;
 
 test(
-  `kill -9 under ${WRITERS} writers, ${ROUNDS} rounds: nothing answered is lost, nothing is torn`,
+  `no acknowledged write is lost or torn by kill -9 under ${WRITERS} writers, in ${ROUNDS} rounds`,
   async () => {
     const DATABASE_URL = `lmdb:${temporaryFolder()}`;
     const writers = new Writers(WRITERS);
@@ -24,7 +24,7 @@ test(
       const begun = performance.now();
       const server = await startServer({ DATABASE_URL });
       const shown = JSON.parse((await ask(server.port, '/')).text) as Record<string, string>;
-      // The first start finds nothing and is no restart.
+      // The first start is no restart.
       if (round > 0) slowest = Math.max(slowest, performance.now() - begun);
       const { lost, torn, wrong } = writers.check(shown);
       found.lost.push(...lost);
@@ -51,7 +51,7 @@ test(
   60_000 + ROUNDS * 10_000,
 );
 
-test('the check itself finds what is lost, torn and wrong, and nothing else', async () => {
+test('the check finds lost, torn and wrong values, and no others', async () => {
   const DATABASE_URL = `lmdb:${temporaryFolder()}`;
   const writers = new Writers(1);
   const server = await startServer({ DATABASE_URL });
