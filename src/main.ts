@@ -59,7 +59,7 @@ async function logListening(config: AppConfig, url: string): Promise<void> {
   logger.log(`Listening on ${url}, data in ${withoutPassword(config.databaseUrl)}`);
   if (config.allowAnonymous) {
     logger.warn(
-      'ALLOW_ANONYMOUS is on: whoever reaches this address, and any web page they visit, can read and write',
+      'ALLOW_ANONYMOUS is on: everybody who reaches this address, and any web page they visit, can read and write',
     );
   }
 }

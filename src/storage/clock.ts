@@ -1,7 +1,7 @@
 /**
  * Tells the time of a database, which never runs backwards.
  *
- * Problem: expiry compares stored times with the wall clock, and somebody may set the wall clock. Design: the time is
+ * Problem: expiry compares stored times with the wall clock, and a user may set the wall clock. Design: the time is
  * the larger of the wall clock and the last time plus the monotonic time since. Guarantee: a clock that is set back
  * brings no expired entry back, and a TTL of 60 s still lasts 60 s. A jump forward is taken over. Durable engines store
  * the highest time with their commits and pass it to `raise` when they open.

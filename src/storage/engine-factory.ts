@@ -7,7 +7,7 @@ import type { RedisSettings } from './redis/engine.js';
 import type { StorageEngine } from './storage-engine.js';
 
 /** The settings of all engines; each reads its own. */
-export type EngineSettings = LmdbSettings & RedisSettings;
+type EngineSettings = LmdbSettings & RedisSettings;
 
 interface Engine {
   /** The forms of its URL, for error messages. */

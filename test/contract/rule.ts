@@ -51,7 +51,7 @@ export class Fixture {
     }
   }
 
-  /** Closes the engine and opens it anew, as a restart of the server does. */
+  /** Closes the engine and opens it again, as a restart of the server does. */
   async reopen(): Promise<void> {
     await this.engine.close();
     this.engine = this.make('store');

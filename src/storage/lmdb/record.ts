@@ -206,6 +206,6 @@ function corrupt(key: string): DatabaseError {
   return new DatabaseError(
     'corrupt',
     `The stored record of the key \`${key}\` fails its checksum. Its value is lost; restore it from a backup, ` +
-      'write it anew or delete it.',
+      'write it again or delete it.',
   );
 }

@@ -25,13 +25,21 @@ interface Snapshot {
   error: DatabaseError | undefined;
 }
 
+interface Chunk {
+  /** The live ones of the entries that were visited. */
+  readonly entries: Entry[];
+  readonly visited: number;
+  /** Where the next chunk starts; undefined if this is the last. */
+  readonly next: string | undefined;
+}
+
 /**
  * Scans: each visits one snapshot in chunks, at the pace of its consumer.
  *
  * Problem: a snapshot pins every page that is overwritten while it lives, so a stalled reader makes the file grow without
  * end. LMDB also has a limited number of reader slots. Design: a limited number of scans runs at once, and more wait up
  * to 10 s. A scan loses its snapshot if it makes no progress for 30 s, if the snapshot is older than `maxAge`, or if the
- * disk reserve is reached. It then throws, so that no consumer takes a part for the whole. Snapshots of processes that
+ * disk reserve is reached. It then throws, so that no consumer takes a part for all entries. Snapshots of processes that
  * have died are released by the processes that are left.
  */
 export class Scans {
@@ -55,16 +63,14 @@ export class Scans {
     const snapshot = this.openSnapshot();
     try {
       const now = this.clock.now();
-      const end = prefixEnd(range.prefix);
       let start: string | undefined = range.prefix || undefined;
       let visited = 0;
       do {
         if (snapshot.error) throw snapshot.error;
-        const chunk: Entry[] = [];
-        const step = this.readChunk(snapshot.transaction, start, end, range.values, now, chunk);
-        start = step.next;
-        visited += step.visited;
-        if (chunk.length > 0) yield chunk;
+        const chunk = this.readChunk(snapshot.transaction, range, start, now);
+        start = chunk.next;
+        visited += chunk.visited;
+        if (chunk.entries.length > 0) yield chunk.entries;
         snapshot.lastReadAt = performance.now();
       } while (start !== undefined);
       // A damaged inner page can lose entries unnoticed, but not their count.
@@ -80,24 +86,24 @@ export class Scans {
     for (const snapshot of this.open) this.end(snapshot, 'the server is shutting down');
   }
 
-  /** Adds live entries from `start` on to `chunk`. Returns where the next chunk starts and how many records were read. */
   private readChunk(
     transaction: Transaction,
+    range: ScanRange,
     start: string | undefined,
-    end: Buffer | undefined,
-    values: boolean,
     now: number,
-    chunk: Entry[],
-  ): { next: string | undefined; visited: number } {
+  ): Chunk {
+    const end = prefixEnd(range.prefix);
+    const entries: Entry[] = [];
     let bytes = 0;
     let visited = 0;
     for (const { key, value } of this.store.entries.getRange({ start, end, transaction })) {
-      const entry = values ? decode(key as string, value) : decodeHeader(key as string, value);
-      if (entry.expires === 0 || entry.expires > now) chunk.push(entry);
+      const entry = range.values ? decode(key as string, value) : decodeHeader(key as string, value);
+      if (entry.expires === 0 || entry.expires > now) entries.push(entry);
       bytes += value.length;
-      if (++visited === CHUNK_ENTRIES || bytes >= CHUNK_BYTES) return { next: `${entry.key}\0`, visited };
+      if (++visited === CHUNK_ENTRIES || bytes >= CHUNK_BYTES)
+        return { entries, visited, next: `${entry.key}\0` };
     }
-    return { next: undefined, visited };
+    return { entries, visited, next: undefined };
   }
 
   private async acquireSlot(): Promise<void> {

@@ -5,10 +5,10 @@ import type { Revision } from '../revision.js';
 import { utf8Keys } from './keys.js';
 
 /** Version of the storage format. Raised when older versions could not read what this one writes. */
-export const STORE_FORMAT = 2;
+const STORE_FORMAT = 2;
 
 /** Size of the change log. */
-export interface LogBounds {
+interface LogBounds {
   count: number;
   bytes: number;
   /** The last revision that has left the log. */

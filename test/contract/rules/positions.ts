@@ -57,8 +57,8 @@ export const positionRules: readonly Rule[] = [
         await put(engine, key, 'x');
         positions.push(await engine.position());
       }
-      const behind = await Promise.all(positions.map((position) => changesAfter(engine, position)));
-      const allowed = [undefined, ...behind.map((changes) => JSON.stringify(changes))];
+      const logs = await Promise.all(positions.map((position) => changesAfter(engine, position)));
+      const allowed = [undefined, ...logs.map((changes) => JSON.stringify(changes))];
       const last = positions.at(-1)!;
       for (let i = 0; i < last.length; i++) {
         for (const character of 'AZaz09-_f') {

@@ -3,7 +3,7 @@
  * happened at one instant between its start and its end, in an order in which every answer is correct.
  *
  * The search is that of Wing and Gong (Testing and Verifying Concurrent Objects, 1993): the next operation of the order is
- * one that started before any other remaining operation had ended. The memory of visited places is from Lowe (Testing for
+ * one that started before any other remaining operation had ended. The memory of configurations is from Lowe (Testing for
  * Linearizability, 2017): equal sets of done operations with equal states are searched once. An operation with an unknown
  * outcome may have happened at any time after its start, or never. It is tried last, because most do not matter.
  */
@@ -61,7 +61,7 @@ class Search {
     return 'undecided';
   }
 
-  /** Takes the next choice of the last step that leads to a new place. */
+  /** Takes the next choice of the last step that leads to a new configuration. */
   private stepForward(): boolean {
     const step = this.steps.at(-1)!;
     while (step.tried < step.choices.length) {
@@ -69,9 +69,9 @@ class Search {
       const next = this.all[index]!.apply(step.state);
       if (next === undefined || (next === step.state && this.isUnanswered(index))) continue;
       this.mark(index, true);
-      const place = this.placeWith(next);
-      if (!this.visited.has(place)) {
-        this.visited.add(place);
+      const configuration = this.configurationWith(next);
+      if (!this.visited.has(configuration)) {
+        this.visited.add(configuration);
         this.enter(next, index);
         return true;
       }
@@ -117,8 +117,8 @@ class Search {
     return index >= this.answered.length;
   }
 
-  /** Returns a name of the done operations and the state. All before `first` are done, and few after it. */
-  private placeWith(state: string): string {
+  /** Returns the configuration: the done operations and the state. All before `first` are done, and few after it. */
+  private configurationWith(state: string): string {
     const others: number[] = [];
     for (let i = this.first; i < this.answered.length && this.isNear(i); i++)
       if (this.done[i]) others.push(i);
