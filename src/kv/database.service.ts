@@ -1,19 +1,18 @@
 import { Injectable } from '@nestjs/common';
 import { AppConfig } from '../config/app-config.js';
-import { MissingKeyError, type DatabaseError } from '../errors.js';
+import { DatabaseError, MissingKeyError } from '../errors.js';
 import type { Condition } from '../storage/condition.js';
 import { TEXT, type Entry } from '../storage/entry.js';
 import type { BatchOperation, Expiry, Operation, Outcome } from '../storage/operation.js';
 import { StorageEngine, type Awaitable, type RangePage, type RangeQuery } from '../storage/storage-engine.js';
 import { checkKey } from './key.js';
-import { checkValueSize } from './value-size.js';
 
-/** Values of one page, bytes; and of the answer to one batch. */
+/** Bytes of values on one page, and in the answer to one batch. */
 const PAGE_BYTES = 4 * 2 ** 20;
 const BATCH_BYTES = 16 * 2 ** 20;
-const DELETE_AT_ONCE = 1000;
+const DELETE_CHUNK = 1000;
 
-/** An entry as a write left it, and whether the write made it. */
+/** An entry after a write, and whether the write created it. */
 export interface Written {
   readonly created: boolean;
   readonly entry: Entry;
@@ -27,18 +26,18 @@ export class DatabaseService {
     private readonly config: AppConfig,
   ) {}
 
-  /** Milliseconds since 1970 by the clock that TTLs count from. */
+  /** Returns the time of the clock that TTLs count from, milliseconds since 1970. */
   now(): number {
     return this.engine.now();
   }
 
-  /** The entry under `key`, at once where the engine can. @throws MissingKeyError */
+  /** Returns the entry under `key`, without a promise where the engine can. @throws MissingKeyError */
   get(key: string): Awaitable<Entry> {
     const found = this.find(key);
     return found instanceof Promise ? found.then((entry) => present(key, entry)) : present(key, found);
   }
 
-  /** The same, or undefined. */
+  /** Returns the entry under `key`, or undefined. */
   find(key: string): Awaitable<Entry | undefined> {
     checkKey(key);
     return this.engine.get(key);
@@ -68,7 +67,7 @@ export class DatabaseService {
     return this.write({ op: 'touch', key, expiry, condition });
   }
 
-  /** Replaces a value by what `change` makes of it, as one atomic step. @throws MissingKeyError, what `change` throws */
+  /** Replaces a value by the result of `change`, as one atomic step. @throws MissingKeyError, what `change` throws */
   edit(key: string, change: (entry: Entry) => Buffer, condition?: Condition): Promise<Written> {
     checkKey(key);
     const edit = (entry: Entry): Buffer => {
@@ -85,7 +84,7 @@ export class DatabaseService {
     await this.engine.write({ op: 'delete', key, condition });
   }
 
-  /** One page of a range; with values it ends after 4 MiB of them. */
+  /** Returns one page of a range; with values it ends after 4 MiB of them. */
   range(query: RangeQuery): Awaitable<RangePage> {
     return this.engine.range({ ...query, maxBytes: PAGE_BYTES });
   }
@@ -94,23 +93,28 @@ export class DatabaseService {
     return this.engine.count(prefix);
   }
 
-  /** Every entry of a range, in key order, from one snapshot where the engine has them. */
+  /** Visits every entry of a range, in key order, from one snapshot where the engine has them. */
   scan(prefix = ''): AsyncIterable<readonly Entry[]> {
     return this.engine.scan({ prefix, values: true });
   }
 
-  /** Does operations in order, all or nothing if `atomic`. @throws DatabaseError with its `index` if atomic */
-  batch(operations: readonly BatchOperation[], atomic: boolean): Promise<(Outcome | DatabaseError)[]> {
+  /**
+   * Does operations in order: all or nothing if `atomic`, else each by itself.
+   * @returns what each came to; without `atomic` a refusal stands in its place
+   * @throws DatabaseError with the `index` of a key or value that no operation takes, or, if atomic, of the first refusal
+   */
+  async batch(operations: readonly BatchOperation[], atomic: boolean): Promise<(Outcome | DatabaseError)[]> {
+    for (let index = 0; index < operations.length; index++) this.checkOperation(operations[index]!, index);
     return this.engine.batch(operations, atomic, BATCH_BYTES);
   }
 
-  /** Deletes the keys of a range that exist when it begins, in chunks. Answers how many there were. */
+  /** Deletes the keys of a range that exist when it begins, in chunks. Returns how many there were. */
   async deleteRange(prefix: string): Promise<number> {
     let deleted = 0;
     for await (const entries of this.engine.scan({ prefix, values: false })) {
-      for (let i = 0; i < entries.length; i += DELETE_AT_ONCE) {
+      for (let i = 0; i < entries.length; i += DELETE_CHUNK) {
         const operations = entries
-          .slice(i, i + DELETE_AT_ONCE)
+          .slice(i, i + DELETE_CHUNK)
           .map(({ key }) => ({ op: 'delete', key }) as const);
         const outcomes = await this.engine.batch(operations, false);
         deleted += outcomes.filter(
@@ -119,6 +123,15 @@ export class DatabaseService {
       }
     }
     return deleted;
+  }
+
+  private checkOperation(operation: BatchOperation, index: number): void {
+    try {
+      checkKey(operation.key);
+      if (operation.op === 'put') checkValueSize(operation.value.length, this.config.maxValueBytes);
+    } catch (error) {
+      throw (error as DatabaseError).with({ index });
+    }
   }
 
   private async write(operation: Operation): Promise<Written> {
@@ -131,4 +144,11 @@ export class DatabaseService {
 function present(key: string, entry: Entry | undefined): Entry {
   if (!entry) throw new MissingKeyError(key);
   return entry;
+}
+
+/** @throws DatabaseError `value-too-large` if a value of `bytes` is larger than MAX_VALUE_BYTES, which is `limit` */
+export function checkValueSize(bytes: number, limit: number): void {
+  if (bytes <= limit) return;
+  const detail = `A value may have at most ${limit} bytes (MAX_VALUE_BYTES).`;
+  throw new DatabaseError('value-too-large', detail, { limit, setting: 'MAX_VALUE_BYTES' });
 }

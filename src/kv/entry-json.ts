@@ -3,9 +3,8 @@ import { DatabaseError } from '../errors.js';
 import { checkMediaType, essenceOf, storedType } from '../http/request/media-type.js';
 import { parseJson } from '../http/request/strict-json.js';
 import { TEXT, type EntryHeader } from '../storage/entry.js';
-import { checkValueSize } from './value-size.js';
 
-/** The description of an entry as JSON text without its braces, so that a value may follow. */
+/** Returns the description of an entry as JSON text without its braces, so that a value may follow. */
 export function describeMembers({ key, etag, type, size, created, modified, expires }: EntryHeader): string {
   return (
     `"key":${JSON.stringify(key)},"etag":"${etag}","type":${typeJson(type)},"size":${size},` +
@@ -17,7 +16,7 @@ export function describe(entry: EntryHeader): string {
   return `{${describeMembers(entry)}}`;
 }
 
-/** A value inside JSON, `"value":"…"` if its bytes are text and `"base64":"…"` if not: never inlined, so no byte is lost. */
+/** Returns a value inside JSON: `"value":"…"` if its bytes are text, else `"base64":"…"`. It is never inlined, so no byte is lost. */
 export function valueMember(value: Buffer): string {
   return isUtf8(value)
     ? `"value":${JSON.stringify(value.toString())}`
@@ -28,17 +27,17 @@ export function expiresJson(expires: number): string {
   return expires === 0 ? 'null' : `"${timestamp(expires)}"`;
 }
 
-/** A media type as a JSON string. */
-export const typeJson = rememberLast((type: string) => JSON.stringify(type));
+/** Returns a media type as a JSON string. */
+export const typeJson = cacheLast((type: string) => JSON.stringify(type));
 
-/** RFC 3339 with milliseconds. */
-export const timestamp = rememberLast((time: number) => new Date(time).toISOString());
+/** Returns a time as RFC 3339 with milliseconds. */
+export const timestamp = cacheLast((time: number) => new Date(time).toISOString());
 
-/** A date as HTTP headers have it. */
-export const httpDate = rememberLast((time: number) => new Date(time).toUTCString());
+/** Returns a time as HTTP headers have it (RFC 9110, 5.6.7). */
+export const httpDate = cacheLast((time: number) => new Date(time).toUTCString());
 
-/** `make` with its last answer at hand: entries that are told of together have mostly one type and, written together, one time. */
-function rememberLast<T extends string | number>(make: (of: T) => string): (of: T) => string {
+/** Caches the last result of `make`: neighbouring entries mostly have the same type and, written together, the same time. */
+function cacheLast<T extends string | number>(make: (of: T) => string): (of: T) => string {
   let last: T | undefined;
   let text = '';
   return (of) => {
@@ -50,21 +49,19 @@ function rememberLast<T extends string | number>(make: (of: T) => string): (of: 
   };
 }
 
-/** The first member that has none of the names. */
-export function memberBeside(members: object, names: ReadonlySet<string>): string | undefined {
+/** Returns the name of a member that is not in `names`. */
+export function unknownMember(members: object, names: ReadonlySet<string>): string | undefined {
   for (const name in members) if (!names.has(name)) return name;
   return undefined;
 }
 
-/** The bytes of `value` or `base64`, of which there is exactly one. @throws DatabaseError `invalid-parameter`, … */
-export function valueOf(members: Record<string, unknown>, maxValueBytes: number): Buffer {
+/** Returns the bytes of `value` or `base64`, of which there is exactly one. @throws DatabaseError `invalid-parameter`, … */
+export function readValue(members: Record<string, unknown>): Buffer {
   const { value, base64 } = members;
   if (value === undefined && base64 === undefined) throw invalid('It needs `value` or `base64`.');
   if (value !== undefined && base64 !== undefined)
     throw invalid('It takes either `value` or `base64`, not both.');
-  const bytes = value === undefined ? decodeBase64(base64) : encodeText(value);
-  checkValueSize(bytes.length, maxValueBytes);
-  return bytes;
+  return value === undefined ? decodeBase64(base64) : encodeText(value);
 }
 
 function encodeText(value: unknown): Buffer {
@@ -81,8 +78,8 @@ function decodeBase64(base64: unknown): Buffer {
   return bytes;
 }
 
-/** The stored type of a value inside JSON. @throws DatabaseError `invalid-type`, `invalid-json`, … */
-export function typeOf({ type, base64 }: Record<string, unknown>, value: Buffer): string {
+/** Returns the type to store with a value inside JSON. @throws DatabaseError `invalid-type`, `invalid-json`, … */
+export function readType({ type, base64 }: Record<string, unknown>, value: Buffer): string {
   if (type === TEXT || (type === undefined && base64 === undefined)) return TEXT;
   if (type === undefined) return storedType(undefined, value);
   if (typeof type !== 'string') throw invalid('`type` must be a string.');

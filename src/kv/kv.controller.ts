@@ -15,7 +15,7 @@ import { wantsEvents, WatchEndpoint } from './watch/watch.endpoint.js';
 const docs = () => import('./kv.openapi.js');
 
 /**
- * The original three routes. Handlers take the raw request and write their own answer: Nest's parameter pipes and
+ * The original three routes. Handlers take the raw request and write the answer themselves: Nest's parameter pipes and
  * serializers would cost as much again as the read itself.
  */
 @Controller()

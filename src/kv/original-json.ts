@@ -2,10 +2,10 @@ import { isUtf8 } from 'node:buffer';
 import { TEXT, type Entry } from '../storage/entry.js';
 
 /**
- * A value as the original routes show it inside JSON: text as a string, JSON spliced in as its own text so that no digit
- * is lost, anything else as a `data:` URL.
+ * Returns a value as the original routes show it inside JSON: text as a string, JSON as its own text so that no digit is
+ * lost, anything else as a `data:` URL.
  */
-export function valueAsJson({ type, value }: Entry): string {
+function valueAsJson({ type, value }: Entry): string {
   if (type === TEXT || type.startsWith('text/')) {
     if (isUtf8(value)) return JSON.stringify(value.toString());
   } else if (type === 'application/json') {
@@ -14,7 +14,7 @@ export function valueAsJson({ type, value }: Entry): string {
   return JSON.stringify(`data:${type.replaceAll(' ', '')};base64,${value.toString('base64')}`);
 }
 
-/** `"key":value`, to stand between braces. Built as text, so that `__proto__` is a key like any other. */
+/** Returns `"key":value`, to stand between braces. It is built as text, so `__proto__` is a key like any other. */
 export function memberAsJson(entry: Entry): string {
   return `${JSON.stringify(entry.key)}:${valueAsJson(entry)}`;
 }

@@ -2,8 +2,8 @@ import { DatabaseError } from '../errors.js';
 import { decodeForm } from '../http/request/percent-encoding.js';
 
 /*
- * Keys and values as users write them in a query: the one place that reads them, from the raw URL. No query parser
- * stands before it, because those make arrays and objects of names, drop some, and merge repeated ones.
+ * Reads keys and values of the original routes from the raw URL. A query parser would make arrays and objects of names,
+ * drop some, and merge repeated ones.
  */
 
 const GET_MISSING = 'Please provide a query listing the key (eg. `/get?key=somekey`).';
@@ -12,7 +12,7 @@ const SET_MISSING = 'Please provide a query listing the key (eg. `/set?somekey=s
 const SET_FORMAT = 'Query must be in the format `/set?somekey=somevalue`.';
 const AMPERSAND_HINT = ' An `&` in the key or the value is written `%26`.';
 
-/** The key of `/get?key=somekey`. @throws DatabaseError `missing-query`, `invalid-query` */
+/** Returns the key of `/get?key=somekey`. @throws DatabaseError `missing-query`, `invalid-query` */
 export function parseGetQuery(url: string): string {
   const query = queryOf(url);
   if (query === '') throw new DatabaseError('missing-query', GET_MISSING);
@@ -22,7 +22,7 @@ export function parseGetQuery(url: string): string {
   return decode(query.slice(4), GET_FORMAT);
 }
 
-/** The pair of `/set?somekey=somevalue`, split at the first `=`. @throws DatabaseError `missing-query`, `invalid-query` */
+/** Returns the pair of `/set?somekey=somevalue`, split at the first `=`. @throws DatabaseError `missing-query`, `invalid-query` */
 export function parseSetQuery(url: string): { key: string; value: string } {
   const query = queryOf(url);
   if (query === '') throw new DatabaseError('missing-query', SET_MISSING);

@@ -21,13 +21,13 @@ path does not have is 405 with \`Allow\`, and a URL that is not here is 404. Err
 problem details (RFC 9457), all others have exactly \`title\` and \`detail\`.`;
 
 const METHODS = ['get', 'put', 'post', 'patch', 'delete', 'head', 'options'] as const;
-/** What means nothing to HEAD. */
+/** Parameters that mean nothing to HEAD. */
 const OF_BODIES = ['Range', 'If-Range', 'Prefer', 'since', 'Last-Event-ID'];
 
-/** A group of its own, so that it does not stand between those that do something. */
+/** OPTIONS has a group of its own, apart from the operations that do something. */
 const METHODS_TAG = 'Methods';
 
-/** The groups of routes, in the order they are shown. */
+/** The groups of routes, in the order of the document. */
 const TAGS: Record<string, string> = {
   'The original routes': 'The whole database, and text under a key, by nothing but GET.',
   'One entry': 'A key and its value: any bytes, with a type, a tag for conditions, and a time to live.',
@@ -43,12 +43,12 @@ export class ApiDocument {
   private app: INestApplication | undefined;
   private text: Promise<string> | undefined;
 
-  /** Tells which application to describe. */
+  /** Sets the application to describe. */
   describe(app: INestApplication): void {
     this.app = app;
   }
 
-  /** The document as JSON text. */
+  /** Returns the document as JSON text. */
   json(): Promise<string> {
     this.text ??= this.build();
     return this.text;

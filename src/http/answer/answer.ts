@@ -7,7 +7,7 @@ import { headersOf, STATUS_OF } from './error-status.js';
  * Node a flat list of names and values, which it writes out without the detour over setHeader's map.
  */
 
-/** Sent with every answer: no sniffing, no embedding, no referrer, nothing a stored value could run. */
+/** Headers of every answer: no sniffing, no embedding, no referrer. */
 export const GUARD_HEADERS: readonly string[] = [
   'X-Content-Type-Options',
   'nosniff',
@@ -18,21 +18,21 @@ export const GUARD_HEADERS: readonly string[] = [
 ];
 
 const CONTENT_SECURITY = ['Content-Security-Policy', "default-src 'none'; frame-ancestors 'none'"];
-/** For bytes that users stored: whatever they are, they get no script, no form and no origin. */
+/** For stored values: whatever they are, they get no script, no form and no origin. */
 const SANDBOX = ['Content-Security-Policy', "sandbox; default-src 'none'; frame-ancestors 'none'"];
 
-/** A stored answer is asked about again; the Back button does not write again. */
+/** A cache asks again before it uses a stored answer; the Back button does not write again. */
 const REVALIDATE = ['Cache-Control', 'no-cache'];
 const NO_STORE = ['Cache-Control', 'no-store'];
 
 const BASE = [...GUARD_HEADERS, ...CONTENT_SECURITY];
 const JSON_TYPE = ['Content-Type', 'application/json'];
 const DATA_HEADERS = [...BASE, ...REVALIDATE, ...JSON_TYPE];
-const PASSING_HEADERS = [...BASE, ...NO_STORE, ...JSON_TYPE];
+const UNCACHED_HEADERS = [...BASE, ...NO_STORE, ...JSON_TYPE];
 const VALUE_HEADERS = [...GUARD_HEADERS, ...SANDBOX, ...REVALIDATE];
 const NO_HEADERS: readonly string[] = [];
 
-/** The header of answers that depend on what the client accepts, and on its origin where others are let in. */
+/** Returns the Vary header of answers that depend on Accept, and on Origin where some origins are allowed. */
 export function vary(response: ServerResponse): readonly string[] {
   return ['Vary', response.hasHeader('Vary') ? 'Accept, Origin' : 'Accept'];
 }
@@ -53,9 +53,9 @@ export function answerJson(
   response.end(json);
 }
 
-/** Answers JSON text that belongs to this one request and must not be kept. */
-export function answerPassing(response: ServerResponse, status: number, json: string): void {
-  response.writeHead(status, [...PASSING_HEADERS, 'Content-Length', String(Buffer.byteLength(json))]);
+/** Answers JSON text that no cache may store. */
+export function answerUncached(response: ServerResponse, status: number, json: string): void {
+  response.writeHead(status, [...UNCACHED_HEADERS, 'Content-Length', String(Buffer.byteLength(json))]);
   response.end(json);
 }
 
@@ -97,7 +97,7 @@ export function answerEmpty(response: ServerResponse, status: 204 | 304, headers
   response.end();
 }
 
-/** Answers a request about a route: nothing but headers. */
+/** Answers OPTIONS: nothing but headers. */
 export function answerOptions(response: ServerResponse, allow: string, headers = NO_HEADERS): void {
   response.writeHead(204, [...BASE, ...NO_STORE, 'Allow', allow, ...headers]);
   response.end();
@@ -130,7 +130,7 @@ export function answerError(
   response.end(body);
 }
 
-/** A problem, or `{title, detail}` for the original routes and everything around them: the path decides. */
+/** Returns a problem, or `{title, detail}` for the original routes and everything around them: the path decides. */
 function errorText(error: DatabaseError, url: string): { type: string; body: string } {
   if (speaksProblems(url))
     return { type: 'application/problem+json', body: JSON.stringify(problemOf(error)) };
@@ -138,7 +138,7 @@ function errorText(error: DatabaseError, url: string): { type: string; body: str
   return { type: 'application/json', body: JSON.stringify({ title, detail: error.detail }) };
 }
 
-/** The problem document of an error, as an object. */
+/** Returns the problem document of an error as an object. */
 export function problemOf(error: DatabaseError): object {
   const { code, detail, context } = error;
   const [title] = ERRORS[code];
@@ -156,7 +156,7 @@ export function refuseMethod(request: IncomingMessage, response: ServerResponse,
   answerError(response, new DatabaseError('method-not-allowed', detail), undefined, ['Allow', allow]);
 }
 
-/** The whole answer, head and body, to bytes that are no request; the connection ends with it. */
+/** Returns the whole answer, head and body, to bytes that are no request; the connection ends with it. */
 export function rawError(error: DatabaseError, reason: string, url: string): string {
   const status = STATUS_OF[error.code];
   const { type, body } = errorText(error, url);
@@ -171,7 +171,7 @@ export function hasBody({ headers }: IncomingMessage): boolean {
   return headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0';
 }
 
-/** The connection ends with this answer: for requests whose body nobody will read. */
+/** Ends the connection with this answer: for requests whose body nobody will read. */
 export function closeAfter(request: IncomingMessage, response: ServerResponse): void {
   response.shouldKeepAlive = false;
   request.resume();

@@ -1,7 +1,7 @@
-/** What documents handlers, in waiting: the library for it costs a fifth of the start and of the memory. */
+/** Decorators that wait until the document is asked for: their library costs a fifth of the start and of the memory. */
 const waiting: (() => Promise<void>)[] = [];
 
-/** Documents a handler with the decorator that `name` of a module makes, which is loaded when somebody asks for the document. */
+/** Documents a handler with the decorator that function `name` of a module makes. The module is loaded with the document. */
 export function Documented<Name extends string>(
   load: () => Promise<Record<Name, () => MethodDecorator>>,
   name: Name,
@@ -16,7 +16,7 @@ export function Undocumented(): MethodDecorator {
   return Documented(() => import('@nestjs/swagger'), 'ApiExcludeEndpoint');
 }
 
-/** Documents every handler there is. A second call does nothing. */
+/** Documents every handler. A second call does nothing. */
 export async function documentHandlers(): Promise<void> {
   for (const document of waiting.splice(0)) await document();
 }

@@ -7,7 +7,7 @@ export const ERRORS_EXTENSION = 'x-errors';
 /** Holds the path on which an operation takes its path parameter as a query parameter instead. */
 export const TWIN_EXTENSION = 'x-twin';
 
-/** Every request may meet these, whatever it asks for. */
+/** The errors that every request may meet. */
 export const COMMON_ERRORS: readonly ErrorCode[] = [
   'malformed-request',
   'headers-too-large',
@@ -19,9 +19,9 @@ export const COMMON_ERRORS: readonly ErrorCode[] = [
   'internal',
 ];
 
-/** Operations that read the store may answer these, */
+/** The errors of operations that read the store. */
 export const READ_ERRORS: readonly ErrorCode[] = ['busy', 'unavailable', 'corrupt'];
-/** and those that write to it these. */
+/** The errors of operations that write to the store. */
 export const WRITE_ERRORS: readonly ErrorCode[] = [
   ...READ_ERRORS,
   'cross-site',

@@ -4,8 +4,8 @@ import { DatabaseError } from '../../errors.js';
 const STALLED_MS = 30_000;
 
 /**
- * Writes `text` and waits until the reader has room for more. @throws DatabaseError `unavailable` if the reader goes away
- * or takes nothing for 30 s, so that a stalled reader holds no snapshot for ever
+ * Writes `text`. Returns what to wait for before the next, if the reader is slower.
+ * @throws DatabaseError `unavailable` if the reader goes away or takes nothing for 30 s: it must not hold a snapshot for ever
  */
 export function writePaced(response: ServerResponse, text: string): Promise<void> | undefined {
   if (response.destroyed) throw gone();

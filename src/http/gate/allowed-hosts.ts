@@ -27,7 +27,7 @@ export class AllowedHosts {
   }
 }
 
-/** The lower-case host of `host[:port]`, without brackets or a trailing dot; undefined if it is no authority. */
+/** Returns the lower-case host of `host[:port]`, without brackets or a trailing dot; undefined if it is no authority. */
 function nameOf(authority: string): string | undefined {
   const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^\s:@/\\?#[\]]+))(?::[0-9]{1,5})?$/.exec(authority);
   if (!match) return undefined;

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 
 /**
- * Why a request that may change something is not the user's own doing, or undefined if it may be.
+ * Returns why a request that may change something does not come from the user, or undefined if it may.
  *
  * Problem: every web page the user visits can make their browser send requests to this server, and `/set` writes on
  * GET. Design: browsers say where a request comes from (Fetch Metadata, https://www.w3.org/TR/fetch-metadata/). Typed in
@@ -24,7 +24,7 @@ export function foreignOrigin(request: IncomingMessage): string | undefined {
   return foreign === undefined ? undefined : `it comes from another origin (${printable(foreign)})`;
 }
 
-/** host[:port] of a URL; the scheme is not compared, because TLS may end at a proxy. */
+/** Returns host[:port] of a URL. The scheme is not compared, because TLS may end at a proxy. */
 function authorityOf(url: string): string | undefined {
   return /^https?:\/\/([^/?#]*)/i.exec(url)?.[1]!.toLowerCase();
 }

@@ -12,13 +12,13 @@ export function acceptsNdjson(accept: string | undefined): boolean {
   return accept !== undefined && names(accept, NDJSON);
 }
 
-/** Whether a type is named, and not to say that it is not wanted: `q=0` (RFC 9110, 12.4.2). Wildcards name nothing. */
+/** Whether Accept names a type, and not with `q=0`, which refuses it (RFC 9110, 12.4.2). Wildcards name nothing. */
 function names(accept: string, range: RegExp): boolean {
   const match = range.exec(accept);
   return match !== null && !REFUSED.test(match[1]!);
 }
 
-/** One element of Accept, with its parameters as the only group. */
+/** Matches one element of Accept; its only group are the parameters. */
 function mediaRange(type: string): RegExp {
   return new RegExp(`(?:^|[\\s,])${type}\\s*((?:;[^,]*)?)(?:,|$)`, 'i');
 }

@@ -10,14 +10,14 @@ const BINARY = 'application/octet-stream';
 const FORM = 'application/x-www-form-urlencoded';
 const MAX_LENGTH = 255;
 const TOKEN = "[!#$%&'*+.^_`|~\\w-]+";
-/** Without the star, which stands for many types (RFC 6838, 4.2). */
+/** A name has no star, which would mean many types (RFC 6838, 4.2). */
 const NAME = TOKEN.replace('*', '');
 // Only one part may take the space between two semicolons, or a mismatch would try every way to share it out.
 const PARAMETER = `[ \\t]*;(?:[ \\t]*${TOKEN}=(?:${TOKEN}|"[\\x20-\\x21\\x23-\\x5b\\x5d-\\x7e]*"))?`;
 const MEDIA_TYPE = new RegExp(`^${NAME}/${NAME}(?:${PARAMETER})*$`);
 
 /**
- * The Content-Type of a request, if it has one. Of several, Node would show the first.
+ * Returns the Content-Type of a request, if it has one. Of several, Node would return the first.
  * @throws DatabaseError `invalid-type` if there are several
  */
 export function contentTypeOf({ rawHeaders }: IncomingMessage): string | undefined {
@@ -32,14 +32,14 @@ export function contentTypeOf({ rawHeaders }: IncomingMessage): string | undefin
   return type;
 }
 
-/** Type and subtype in lower case, without parameters. */
+/** Returns type and subtype in lower case, without parameters. */
 export function essenceOf(type: string): string {
   const semicolon = type.indexOf(';');
   return (semicolon < 0 ? type : type.slice(0, semicolon)).trim().toLowerCase();
 }
 
 /**
- * The type a value is stored with. Without one, or with the one that forms and a bare `curl -d` send, text is text and
+ * Returns the type to store with a value. Without a type, or with that of forms and of a bare `curl -d`, text is text and
  * anything else is bytes.
  * @throws DatabaseError `invalid-type`, `unsupported-type`: what is stored can always be sent back as a header
  */

@@ -4,7 +4,7 @@ import { MAX_KEY_BYTES } from '../../storage/entry.js';
 import type { Expiry } from '../../storage/operation.js';
 import { decodeForm, ESCAPES } from './percent-encoding.js';
 
-/** Only this one may be given empty: it then means every key. */
+/** Only this parameter may be empty: it then means every key. */
 const MAY_BE_EMPTY = 'prefix';
 
 /**
@@ -31,7 +31,7 @@ export class Parameters {
     return this.values.get(name);
   }
 
-  /** Text that keys are compared with, and that is therefore no longer than they are. */
+  /** Returns text that keys are compared with; it is no longer than a key may be. */
   keyText(name: string): string | undefined {
     const text = this.values.get(name);
     if (text !== undefined && Buffer.byteLength(text) > MAX_KEY_BYTES)
@@ -39,7 +39,7 @@ export class Parameters {
     return text;
   }
 
-  /** `true` or `false`; absent is false. */
+  /** Returns a flag, `true` or `false`; absent is false. */
   flag(name: string): boolean {
     const value = this.values.get(name) ?? 'false';
     if (value !== 'true' && value !== 'false')
@@ -47,7 +47,7 @@ export class Parameters {
     return value === 'true';
   }
 
-  /** A whole number, or `fallback` if absent. */
+  /** Returns a whole number, or `fallback` if absent. */
   number(name: string, least: number, most: number, fallback: number): number {
     const text = this.values.get(name);
     if (text === undefined) return fallback;
@@ -81,14 +81,14 @@ export class Parameters {
   }
 }
 
-/** Names as a sentence lists them: `a`, `b` or `c`. */
+/** Lists names as a sentence does: `a`, `b` or `c`. */
 export function oneOf(names: readonly string[], conjunction: 'and' | 'or'): string {
   const quoted = names.map((name) => `\`${name}\``);
   const last = quoted.pop()!;
   return quoted.length === 0 ? last : `${quoted.join(', ')} ${conjunction} ${last}`;
 }
 
-/** What a TTL means: `60`, `90s`, `15m`, `2h`, `7d`, `none` or `keep`. @throws DatabaseError `invalid-parameter` */
+/** Reads a TTL: `60`, `90s`, `15m`, `2h`, `7d`, `none` or `keep`. @throws DatabaseError `invalid-parameter` */
 export function parseTtl(text: string): Expiry {
   if (text === 'none') return 'never';
   if (text === 'keep') return 'keep';
@@ -101,7 +101,7 @@ export function parseTtl(text: string): Expiry {
   );
 }
 
-/** A whole number of 64 bits with its sign. @throws DatabaseError `invalid-parameter` */
+/** Reads a signed 64-bit integer. @throws DatabaseError `invalid-parameter` */
 export function parseInt64(name: string, text: string): bigint {
   const value = /^[+-]?[0-9]{1,19}$/.test(text) ? BigInt(text.replace(/^\+/, '')) : undefined;
   if (value !== undefined && BigInt.asIntN(64, value) === value) return value;

@@ -5,7 +5,7 @@ import type { Condition } from '../../storage/condition.js';
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 /**
- * The conditions of a request (RFC 9110, section 13.1), or undefined if it has none.
+ * Returns the conditions of a request (RFC 9110, section 13.1); undefined if it has none.
  * @throws DatabaseError `invalid-condition` for tags that are malformed
  */
 export function conditionOf(headers: IncomingHttpHeaders): Condition | undefined {
@@ -20,7 +20,7 @@ export function conditionOf(headers: IncomingHttpHeaders): Condition | undefined
   return Object.values(condition).some((value) => value !== undefined) ? condition : undefined;
 }
 
-/** The same for a write, to which If-Modified-Since means nothing (RFC 9110, 13.1.3). */
+/** Returns the conditions of a write, for which If-Modified-Since means nothing (RFC 9110, 13.1.3). */
 export function writeConditionOf(headers: IncomingHttpHeaders): Condition | undefined {
   const condition = conditionOf(headers);
   if (condition?.ifModifiedSince === undefined) return condition;
@@ -31,7 +31,7 @@ export function writeConditionOf(headers: IncomingHttpHeaders): Condition | unde
 const OF_WRITES = ['If-Match', 'If-None-Match', 'If-Unmodified-Since'];
 
 /**
- * For writes that no condition can be decided for: whoever sends one must not believe that it was kept.
+ * Refuses the conditions of a write that takes none: a client must not believe that its condition held.
  * @throws DatabaseError `invalid-condition` with the sentence `instead`, on what to do
  */
 export function refuseConditions({ headers }: IncomingMessage, instead: string): void {
@@ -43,7 +43,7 @@ export function refuseConditions({ headers }: IncomingMessage, instead: string):
 // A list may have empty elements (RFC 9110, 5.6.1).
 const TAG = /[\s,]*(W\/)?"([\x21\x23-\x7e\x80-\xff]*)"\s*(?:,[\s,]*|$)/y;
 
-/** The tags of a list without their quotes; weak ones only if they count. */
+/** Returns the tags of a list without their quotes; weak ones only if `weakly`. */
 function parseTags(name: string, text: string, weakly: boolean): '*' | string[] {
   if (text.trim() === '*') return '*';
   const tags: string[] = [];
@@ -64,8 +64,8 @@ function malformed(name: string): DatabaseError {
   );
 }
 
-/** Milliseconds of an HTTP date; undefined if there is none, or one that is none (RFC 9110, 13.1.3: ignore it). */
-export function parseDate(text: string | undefined): number | undefined {
+/** Returns the milliseconds of an HTTP date; undefined without one, and for text that is none (RFC 9110, 13.1.3: ignore it). */
+function parseDate(text: string | undefined): number | undefined {
   if (text === undefined || !/^[A-Z][a-z]{2}/.test(text)) return undefined;
   // The form of asctime() names no zone, and is GMT too.
   const asctime = /^[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4}$/.test(text);

@@ -3,12 +3,12 @@ import { DatabaseError } from '../../errors.js';
 
 const MAX_DEPTH = 128;
 
-/** What JSON text says. @throws DatabaseError `invalid-json`: RFC 8259, UTF-8 without BOM, at most 128 levels */
+/** Parses JSON. @throws DatabaseError `invalid-json`: RFC 8259, UTF-8 without BOM, at most 128 levels */
 export function parseJson(bytes: Buffer, what: string): unknown {
   return parseJsonText(textOf(bytes, what), what);
 }
 
-/** JSON text from its bytes. @throws DatabaseError `invalid-json` unless it is UTF-8 without BOM */
+/** Returns the text of JSON bytes. @throws DatabaseError `invalid-json` unless it is UTF-8 without BOM */
 export function textOf(bytes: Buffer, what: string): string {
   if (!isUtf8(bytes)) throw invalid(what, 'it is not UTF-8');
   if (bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf)
@@ -16,18 +16,18 @@ export function textOf(bytes: Buffer, what: string): string {
   return bytes.toString();
 }
 
-/** The same for text that has been decoded. */
+/** Parses text that has been decoded. */
 export function parseJsonText(text: string, what: string): unknown {
   if (isTooDeep(text)) throw invalid(what, `it is nested deeper than ${MAX_DEPTH} levels`);
   try {
     return JSON.parse(text);
   } catch (error) {
-    // V8 says it again at the end, with a piece of the text.
+    // V8 repeats a piece of the text at the end.
     throw invalid(what, (error as Error).message.replace(/, .* is not valid JSON$/s, ''));
   }
 }
 
-/** Counts brackets outside strings. */
+/** Whether brackets outside strings are nested deeper than the limit. */
 function isTooDeep(text: string): boolean {
   if (!hasBrackets(text, MAX_DEPTH + 1)) return false;
   let depth = 0;
@@ -48,7 +48,7 @@ function isTooDeep(text: string): boolean {
   return false;
 }
 
-/** Whether brackets open at least `least` times, strings included: most texts are answered without a look at each letter. */
+/** Whether there are at least `least` opening brackets, in strings too: for most texts that decides without reading each character. */
 function hasBrackets(text: string, least: number): boolean {
   let count = 0;
   for (const bracket of ['{', '[']) {
@@ -59,7 +59,7 @@ function hasBrackets(text: string, least: number): boolean {
   return false;
 }
 
-/** Where the string that begins at `start` has its closing quote. */
+/** Returns the index of the quote that closes the string at `start`. */
 export function endOfString(text: string, start: number): number {
   let end = start;
   for (;;) {

@@ -4,7 +4,7 @@ import { Logger } from '@nestjs/common';
 const MAX_LENGTH = 256;
 const logger = new Logger('Access');
 
-/** Logs a request once its answer is out. Values never appear, and nothing a client sends can forge a line. */
+/** Logs a request when its answer is out. Values never appear, and nothing that a client sends can forge a line. */
 export function logAccess(request: IncomingMessage, response: ServerResponse): void {
   const start = performance.now();
   const { method, url } = request;

@@ -20,9 +20,8 @@ type ExpressApp = ReturnType<typeof express>;
  * Express works as before. They have to be real subclasses: constructors made with `Reflect.construct` over Express's
  * own prototypes are slower than stock.
  *
- * Routes with literal paths do not even go through Express's search, see literal-routes.ts.
- *
- * The gate stands before both, so that what it refuses is never routed.
+ * Routes that route-table.ts finds do not go through Express's search. The gate stands before both, so what it refuses
+ * is never routed.
  */
 export class FastExpressAdapter extends ExpressAdapter {
   constructor(
@@ -35,12 +34,12 @@ export class FastExpressAdapter extends ExpressAdapter {
   override initHttpServer(options: NestApplicationOptions): void {
     const app = this.getInstance<ExpressApp>();
     const classes = prepareMessages(app);
-    let literal: RouteTable | undefined;
+    let routes: RouteTable | undefined;
     const listener = (request: IncomingMessage, response: ServerResponse) => {
       this.onRequest?.(request, response);
       if (!this.gate.admits(request, response)) return;
-      literal ??= new RouteTable(app); // the first request comes after the last route
-      const handler = literal.find(request.method!, request.url!);
+      routes ??= new RouteTable(app); // the first request comes after the last route
+      const handler = routes.find(request.method!, request.url!);
       const viaExpress = () => app(request as never, response as never);
       if (handler) void handler(request, response, viaExpress);
       else viaExpress();
@@ -64,7 +63,7 @@ function strictExpress(): ExpressApp {
   return app;
 }
 
-/** Subclasses of Node's messages that are what Express would make of them; the application is told to use them. */
+/** Makes subclasses of Node's messages with Express's prototypes, and has the application use those. */
 function prepareMessages(app: ExpressApp) {
   class ExpressRequest extends IncomingMessage {}
   class ExpressResponse extends ServerResponse {}

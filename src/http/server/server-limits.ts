@@ -28,12 +28,12 @@ export const HTTP_LIMITS: ServerOptions = {
 
 /** Limits set on a server that exists, and answers to what never becomes a request. */
 export function limitServer(server: Server): void {
-  // Node would silently drop the headers beyond a maximum, a guard's header among them; the gate counts instead.
+  // Beyond a maximum Node would silently drop headers, also those that a guard needs; the gate counts instead.
   server.maxHeadersCount = 0;
   server.maxRequestsPerSocket = 0;
   server.maxConnections = 10_000;
   server.on('clientError', (error: ClientError, socket: Socket) => answerClientError(error, socket));
-  // Node would ask for the body by itself; whoever reads it asks, so that a refusal comes before the body.
+  // Node would ask for the body by itself. The body reader asks, so that a refusal comes before the body.
   server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
     server.emit('request', request, response);
   });
@@ -46,13 +46,13 @@ export function limitServer(server: Server): void {
   });
 }
 
-/** What Node calls the answer that a connection is sending; its own handler looks at it too. */
+/** `_httpMessage` is the answer that the connection is sending; Node's own handler of client errors uses it too. */
 type ServingSocket = Socket & { _httpMessage?: ServerResponse | null };
 
-/** Connections whose error is known: it comes again with all that still arrives. */
+/** Connections that have failed: Node reports the error again with everything that still arrives. */
 const failed = new WeakSet<Socket>();
 
-/** What Node tells of bytes that are no request: those that came last, and how many of them it had understood. */
+/** Node's error for bytes that are no request: `rawPacket` came last, and `bytesParsed` of it were understood. */
 interface ClientError extends NodeJS.ErrnoException {
   readonly rawPacket?: Buffer;
   readonly bytesParsed?: number;
@@ -68,7 +68,7 @@ function answerClientError(failure: ClientError, socket: Socket): void {
   }
 }
 
-/** Ends the connection with `error`, behind the answers under way: among their bytes it would be taken for theirs. */
+/** Ends the connection with `error`, after the answers under way: among their bytes it would be taken for theirs. */
 function sendLast(error: DatabaseError, url: string, socket: ServingSocket): void {
   if (socket._httpMessage) {
     socket._httpMessage.once('close', () => sendLast(error, url, socket));
@@ -82,7 +82,7 @@ function sendLast(error: DatabaseError, url: string, socket: ServingSocket): voi
 
 const MAX_START = 2048;
 
-/** As much of the URL as is in sight: nothing unless the bytes begin with the request that failed. */
+/** Returns the part of the URL that has arrived; nothing unless the bytes begin with the request that failed. */
 function urlOf({ rawPacket, bytesParsed = 0 }: ClientError): string {
   const start = rawPacket?.toString('latin1', 0, MAX_START) ?? '';
   const isFirst = !start.slice(0, bytesParsed).includes('\r\n\r\n');

@@ -3,7 +3,7 @@ import type { LogLevel } from '../../config/app-config.js';
 
 const LEVELS = { error: ['fatal', 'error'], warn: ['fatal', 'error', 'warn'] } as const;
 
-/** Nest's own words while it starts, of interest only to those who work on the server. */
+/** Contexts of Nest's own messages at the start, which interest only developers. */
 const FRAMEWORK = new Set([
   'NestFactory',
   'InstanceLoader',
@@ -13,7 +13,7 @@ const FRAMEWORK = new Set([
   'ExceptionHandler',
 ]);
 
-/** One line an event: for people on a terminal, JSON elsewhere. */
+/** Logs one line an event: for people on a terminal, as JSON elsewhere. */
 export class ServerLogger extends ConsoleLogger {
   constructor(private readonly verbosity: LogLevel) {
     const levels =
@@ -31,7 +31,7 @@ export class ServerLogger extends ConsoleLogger {
   }
 
   override error(message: unknown, ...rest: unknown[]): void {
-    // What the framework cannot start for is thrown too, and told in our own words.
+    // An error that stops the start is also thrown, and reported in our own words.
     if (this.verbosity !== 'debug' && FRAMEWORK.has(String(rest.at(-1)))) return;
     super.error(message, ...(rest as [string]));
   }

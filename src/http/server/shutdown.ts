@@ -10,8 +10,8 @@ const SWEEP_MS = 50;
 const logger = new Logger('Server');
 
 /**
- * Ends the process on SIGTERM and SIGINT: no new request is taken, those inside finish, then the store closes. After
- * 9 s whoever is still being answered is cut off, so that the process has ended within 10 s.
+ * Ends the process on SIGTERM and SIGINT: new requests are refused, those inside finish, then the store closes. After
+ * 9 s connections that are still being answered are cut, so that the process has ended within 10 s.
  */
 export function shutDownOnSignals(app: INestApplication, gate: RequestGate): void {
   const closeUnused = unusedConnections(app.getHttpServer() as Server);
@@ -19,13 +19,13 @@ export function shutDownOnSignals(app: INestApplication, gate: RequestGate): voi
   const stop = (signal: NodeJS.Signals) => {
     if (stopping) return;
     stopping = true;
-    say(`Stopping on ${signal}: requests under way finish, within ${DEADLINE_MS / 1000} s`);
+    report(`Stopping on ${signal}: requests under way finish, within ${DEADLINE_MS / 1000} s`);
     void drain(app, gate, closeUnused);
   };
   process.on('SIGTERM', stop).on('SIGINT', stop);
 }
 
-/** A function that ends the connections without a request. Node takes silent ones, which browsers open, for busy. */
+/** Returns a function that ends connections without a request. Node takes silent ones, which browsers open, for busy. */
 function unusedConnections(server: Server): () => void {
   const open = new Set<Socket & { _httpMessage?: ServerResponse | null }>();
   server.on(server instanceof TlsServer ? 'secureConnection' : 'connection', (socket: Socket) => {
@@ -46,13 +46,13 @@ async function drain(app: INestApplication, gate: RequestGate, closeUnused: () =
   await app.close();
   clearInterval(sweep);
   clearTimeout(deadline);
-  say('Stopped');
+  report('Stopped');
   process.exitCode = 0;
-  // The channel to whoever looks after this process would keep it alive.
+  // The channel to the supervisor would keep the process alive.
   if (process.connected) process.disconnect();
 }
 
-/** Of a worker, whoever looks after all of them speaks. */
-function say(line: string): void {
+/** Logs for the whole server. Workers stay silent; the supervisor reports. */
+function report(line: string): void {
   if (cluster.isPrimary) logger.log(line);
 }

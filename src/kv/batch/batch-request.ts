@@ -2,9 +2,8 @@ import { DatabaseError } from '../../errors.js';
 import type { Condition } from '../../storage/condition.js';
 import type { Expiry, BatchOperation } from '../../storage/operation.js';
 import { compactJson, markNumbers, numberText, stringOf } from '../../http/request/lossless-json.js';
-import { memberBeside, typeOf, valueOf } from '../entry-json.js';
+import { unknownMember, readType, readValue } from '../entry-json.js';
 import { parseJsonText, textOf } from '../../http/request/strict-json.js';
-import { checkKey } from '../key.js';
 import { oneOf, parseInt64, parseTtl } from '../../http/request/parameters.js';
 
 const MAX_OPERATIONS = 1000;
@@ -24,14 +23,14 @@ function membersOf(special: readonly string[]): ReadonlySet<string> {
 
 type Members = Record<string, unknown>;
 
-/** What a batch asks for. */
+/** The operations of a batch, and whether they are all or nothing. */
 export interface BatchRequest {
   readonly operations: readonly BatchOperation[];
   readonly atomic: boolean;
 }
 
 /** Reads the body of `POST /batch`. @throws DatabaseError `invalid-batch`, … with the `index` of the operation */
-export function parseBatch(body: Buffer, maxValueBytes: number): BatchRequest {
+export function parseBatch(body: Buffer): BatchRequest {
   const batch = asObject(parseBody(body), 'The batch');
   const unknown = Object.keys(batch).find((name) => name !== 'atomic' && name !== 'ops');
   if (unknown !== undefined)
@@ -51,10 +50,10 @@ export function parseBatch(body: Buffer, maxValueBytes: number): BatchRequest {
       },
     );
   }
-  return { atomic, operations: ops.map((op: unknown, index) => parseAt(op, index, maxValueBytes)) };
+  return { atomic, operations: ops.map((op: unknown, index) => parseAt(op, index)) };
 }
 
-/** Parsed once if no number in it is of consequence, which most batches have none of. */
+/** Parses a body a second time only if a number in it matters, which is rare. */
 function parseBody(body: Buffer): unknown {
   const text = textOf(body, 'The batch');
   const parsed = parseJsonText(text, 'The batch');
@@ -75,35 +74,34 @@ function isNumeric(member: unknown): boolean {
   return typeof member === 'number' || (typeof member === 'object' && member !== null);
 }
 
-function parseAt(op: unknown, index: number, maxValueBytes: number): BatchOperation {
+function parseAt(op: unknown, index: number): BatchOperation {
   try {
-    return parseOperation(asObject(op, 'An operation'), maxValueBytes);
+    return parseOperation(asObject(op, 'An operation'));
   } catch (error) {
     if (!(error instanceof DatabaseError)) throw error;
-    // What is a parameter of a single call is a part of the batch here.
+    // A parameter of a single call is a member of the batch here.
     throw (error.code === 'invalid-parameter' ? invalid(error.detail) : error).with({ index });
   }
 }
 
-function parseOperation(members: Members, maxValueBytes: number): BatchOperation {
+function parseOperation(members: Members): BatchOperation {
   const op = stringOf(members['op']);
   const allowed = MEMBERS.get(op ?? '');
   if (!allowed) throw invalid(`\`op\` must be ${oneOf([...MEMBERS.keys()], 'or')}.`);
-  const unknown = memberBeside(members, allowed);
+  const unknown = unknownMember(members, allowed);
   if (unknown !== undefined) {
     const known = oneOf([...allowed].slice(1), 'and');
     throw invalid(`\`${op}\` has no member ${JSON.stringify(unknown.slice(0, 64))}, only ${known}.`);
   }
   const key = stringOf(members['key']);
   if (key === undefined) throw invalid('`key` must be a string.');
-  checkKey(key);
   const condition = conditionOf(members);
   switch (op) {
     case 'check':
       if (!condition) throw invalid('`check` needs `ifMatch` or `ifNoneMatch`.');
       return { op, key, condition };
     case 'put':
-      return putOf(key, members, condition, maxValueBytes);
+      return putOf(key, members, condition);
     case 'incr':
       return { op, key, by: amountOf(members['by']), expiry: expiryOf(members['ttl']), condition };
     case 'delete':
@@ -114,22 +112,17 @@ function parseOperation(members: Members, maxValueBytes: number): BatchOperation
 }
 
 /** A string is text; any other JSON is stored as its compact text; `base64` is bytes. */
-function putOf(
-  key: string,
-  members: Members,
-  condition: Condition | undefined,
-  maxValueBytes: number,
-): BatchOperation {
+function putOf(key: string, members: Members, condition: Condition | undefined): BatchOperation {
   const given = members['value'];
   const expiry = expiryOf(members['ttl']);
   if (given === undefined || stringOf(given) !== undefined) {
-    const value = valueOf(members, maxValueBytes);
-    return { op: 'put', key, value, type: typeOf(members, value), expiry, condition };
+    const value = readValue(members);
+    return { op: 'put', key, value, type: readType(members, value), expiry, condition };
   }
   if (members['type'] !== undefined || members['base64'] !== undefined) {
     throw invalid('A `value` that is not a string is stored as JSON: leave out `type` and `base64`.');
   }
-  const value = valueOf({ value: compactJson(given) }, maxValueBytes);
+  const value = readValue({ value: compactJson(given) });
   return { op: 'put', key, value, type: 'application/json', expiry, condition };
 }
 
@@ -140,7 +133,7 @@ function conditionOf(members: Members): Condition | undefined {
   return { ...(ifMatch !== undefined && { ifMatch }), ...(ifNoneMatch !== undefined && { ifNoneMatch }) };
 }
 
-/** A tag as listings give it, or as the header has it, with its quotes. */
+/** Reads a tag as listings give it, or as the header has it, with its quotes. */
 function tagOf(given: unknown, name: string): '*' | string[] | undefined {
   if (given === undefined) return undefined;
   const tag = stringOf(given);

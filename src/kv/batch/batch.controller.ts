@@ -1,8 +1,7 @@
 import { Controller, Post, Req, Res } from '@nestjs/common';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { AppConfig } from '../../config/app-config.js';
 import { DatabaseError, MissingKeyError } from '../../errors.js';
-import { answerPassing, problemOf } from '../../http/answer/answer.js';
+import { answerUncached, problemOf } from '../../http/answer/answer.js';
 import { Documented } from '../../http/answer/documented.js';
 import { BodyReader } from '../../http/request/body-reader.js';
 import { STATUS_OF } from '../../http/answer/error-status.js';
@@ -20,13 +19,12 @@ const docs = () => import('./batch.openapi.js');
 const LIMIT = { bytes: 16 * 2 ** 20, what: 'A batch' };
 const TYPES = ['application/json', 'application/x-www-form-urlencoded', 'text/plain'];
 
-/** `/batch`: many operations in one request, all or nothing or one after the other. */
+/** `/batch`: many operations in one request, all or nothing or each by itself. */
 @Controller('batch')
 export class BatchController {
   constructor(
     private readonly database: DatabaseService,
     private readonly bodies: BodyReader,
-    private readonly config: AppConfig,
   ) {}
 
   /** Does many operations. */
@@ -39,14 +37,14 @@ export class BatchController {
       throw new DatabaseError('unsupported-type', 'A batch must be sent as application/json.');
     }
     const body = await this.bodies.read(request, response, LIMIT);
-    const { operations, atomic } = parseBatch(body, this.config.maxValueBytes);
+    const { operations, atomic } = parseBatch(body);
     const outcomes = await this.database.batch(operations, atomic);
     const results = outcomes.map((outcome, index) => resultJson(operations[index]!, outcome));
-    answerPassing(response, 200, `{"results":[${results.join(',')}]}`);
+    answerUncached(response, 200, `{"results":[${results.join(',')}]}`);
   }
 }
 
-/** What the single call would have answered. */
+/** Returns what the single call would have answered. */
 function resultJson({ op, key }: BatchOperation, outcome: Outcome | DatabaseError): string {
   if (outcome instanceof DatabaseError) return problemJson(outcome);
   switch (outcome.kind) {

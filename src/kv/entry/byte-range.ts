@@ -9,8 +9,8 @@ export interface ByteRange {
 }
 
 /**
- * The one part of the value a request asks for (RFC 9110, section 14), or undefined if it gets the whole: no Range, a
- * malformed one, several, or one that If-Range takes back.
+ * Returns the part of the value that a request asks for (RFC 9110, section 14); undefined for the whole value: without
+ * Range, with a malformed one or several, or if If-Range does not hold.
  * @throws DatabaseError `range-not-satisfiable`
  */
 export function rangeOf(headers: IncomingHttpHeaders, entry: Entry): ByteRange | undefined {
@@ -36,8 +36,8 @@ function satisfiable(first: number, last: number, entry: Entry): ByteRange {
 }
 
 /**
- * Only the tag. A date has whole seconds, in which a value can change twice: the parts of two values would be joined
- * (RFC 9110, 13.1.5 with 8.8.2.2).
+ * Whether the tag is the current one. A date never holds: it has whole seconds, in which a value can change twice, and
+ * the client would join parts of two values (RFC 9110, 13.1.5 with 8.8.2.2).
  */
 function ifRangeHolds(validator: string | string[] | undefined, entry: Entry): boolean {
   return validator === undefined || validator === `"${entry.etag}"`;

@@ -103,7 +103,7 @@ export class EntryController {
     return this.watch.stream(request, response, { key }, since);
   }
 
-  /** Holds the answer while the client knows it: while it would be 304, or, without If-None-Match, while it would be 404. */
+  /** Holds the answer while it would be 304, or, without If-None-Match, while it would be 404. */
   private async getWhenNew(
     request: IncomingMessage,
     response: ServerResponse,
@@ -118,7 +118,7 @@ export class EntryController {
     const read = () => this.database.find(key);
     const entry = await this.watch.hold(response, { key }, wait, read, isKnown);
     if (!entry) throw new MissingKeyError(key);
-    // Dates have whole seconds, too coarse to wait by: what a date alone says to be known is answered at once.
+    // A date has whole seconds, too coarse to wait by: if only a date says that the client knows the entry, it is answered at once.
     if (condition && !condition.ifNoneMatch && evaluate(condition, entry) === 'known')
       response.removeHeader('Preference-Applied');
     answerEntry(request, response, entry);

@@ -7,7 +7,7 @@ import { essenceOf } from '../../http/request/media-type.js';
 type Members = Record<string, unknown>;
 
 /**
- * An RFC 7396 merge patch as an edit of an entry. No number loses a digit.
+ * Returns a merge patch (RFC 7396) as an edit of an entry. No number loses a digit.
  * @throws DatabaseError `not-json` from the edit if the value is not JSON
  */
 export function mergePatch(patch: Buffer): (entry: Entry) => Buffer {
@@ -19,7 +19,7 @@ export function mergePatch(patch: Buffer): (entry: Entry) => Buffer {
         `The value of the key \`${entry.key}\` is ${entry.type}, not application/json.`,
       );
     }
-    // Parsed anew each time, because it is edited in place.
+    // The patch is parsed each time, because it is edited in place.
     return Buffer.from(compactJson(apply(parsed(entry.value), parsed(patch))));
   };
 }
@@ -39,7 +39,7 @@ function isObject(value: unknown): value is Members {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** Objects without a prototype, on which `__proto__` is a member like any other. */
+/** Parses into objects without a prototype, in which `__proto__` is a member like any other. */
 function parsed(bytes: Buffer): unknown {
   return JSON.parse(markNumbers(bytes.toString()), (_, value: unknown) =>
     isObject(value) ? Object.assign(Object.create(null) as object, value) : value,

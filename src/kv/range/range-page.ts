@@ -10,7 +10,7 @@ export const PAGE_PARAMETERS = ['prefix', 'after', 'limit', 'delimiter', 'values
 const MAX_ITEMS = 1000;
 const DEFAULT_ITEMS = 100;
 
-/** What the parameters ask for. @throws DatabaseError `invalid-parameter` */
+/** Returns the query of a page. @throws DatabaseError `invalid-parameter` */
 export function pageQuery(parameters: Parameters): RangeQuery & { counted: boolean } {
   return {
     prefix: parameters.keyText('prefix') ?? '',
@@ -23,7 +23,7 @@ export function pageQuery(parameters: Parameters): RangeQuery & { counted: boole
   };
 }
 
-/** A page as its answer. Its tag is of its text: strong, and the same on every engine. */
+/** A page as JSON. Its tag is the digest of its text: strong, and the same on every engine. */
 export class Page {
   readonly json: string;
   readonly etag: string;
@@ -51,7 +51,7 @@ export class Page {
     throw new DatabaseError('precondition-failed', detail, { etag: this.etag });
   }
 
-  /** The same query, going on behind this page (RFC 8288). */
+  /** Returns the Link header to the next page (RFC 8288). */
   link(parameters: Parameters): string[] {
     if (this.next === undefined) return [];
     const pairs = [...parameters].filter(([name]) => name !== 'after');

@@ -1,4 +1,4 @@
-/** Pieces of one memory: piece `i` reaches from `starts[i]` to before `ends[i]`. */
+/** Pieces of one memory: piece `i` goes from `starts[i]` up to, not including, `ends[i]`. */
 export interface Pieces {
   readonly memory: Uint8Array;
   readonly starts: Uint32Array;
@@ -6,26 +6,26 @@ export interface Pieces {
 }
 
 /**
- * The numbers of the first `count` pieces in the order of their bytes; equal ones keep their order.
+ * Returns the numbers of the first `count` pieces in the order of their bytes; equal ones keep their order.
  *
- * Multikey quicksort (Bentley and Sedgewick, "Fast Algorithms for Sorting and Searching Strings", 1997): in three parts
- * by one byte at a time, so that no piece has to become a string and no byte is looked at again.
+ * Multikey quicksort (Bentley and Sedgewick, "Fast Algorithms for Sorting and Searching Strings", 1997): it splits into
+ * three parts by one byte at a time, so no piece becomes a string and no byte is compared again.
  */
 export function inByteOrder({ memory, starts, ends }: Pieces, count: number): Uint32Array {
   const order = Uint32Array.from({ length: count }, (_, index) => index);
-  /** Parts to be sorted, from `low` to before `high`, whose first `depth` bytes are the same: three numbers each. */
+  /** Parts to sort, three numbers each: from `low` up to `high`, whose first `depth` bytes are the same. */
   const parts = [0, count, 0];
   while (parts.length > 0) {
     const depth = parts.pop()!;
     const high = parts.pop()!;
     const low = parts.pop()!;
     if (high - low < 2) continue;
-    /** 0 at the end, which comes before every byte. */
+    /** Returns 0 at the end of a piece, which comes before every byte. */
     const byteOf = (piece: number): number => {
       const at = starts[piece]! + depth;
       return at < ends[piece]! ? memory[at]! + 1 : 0;
     };
-    // A random pivot, because nobody can make keys for which it is always the worst.
+    // A random pivot: nobody can choose keys for which it is always the worst.
     const pivot = byteOf(order[low + Math.floor(Math.random() * (high - low))]!);
     let less = low;
     let more = high;

@@ -7,17 +7,17 @@ import { expiresJson, typeJson, valueMember } from '../entry-json.js';
 
 export const NDJSON = 'application/x-ndjson';
 
-/** One entry as a line of an export, which an import takes as it is. */
+/** Returns an entry as a line of an export, which an import takes as it is. */
 export function exportLine({ key, type, expires, value }: Entry): string {
   return `{"key":${JSON.stringify(key)},"type":${typeJson(type)},"expires":${expiresJson(expires)},${valueMember(value)}}\n`;
 }
 
-/** The last line, over everything before it: without it an export is not whole. */
+/** Returns the last line, with the digest of all lines before it: without it an export is not whole. */
 export function closingLine(count: number, sha256: string): string {
   return `${JSON.stringify({ end: true, count, sha256 })}\n`;
 }
 
-/** Streams a range, one entry a line, at the reader's pace. */
+/** Streams a range, one entry a line, at the pace of the reader. */
 export async function exportRange(
   response: ServerResponse,
   range: AsyncIterable<readonly Entry[]>,

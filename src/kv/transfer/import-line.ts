@@ -1,10 +1,11 @@
 import { DatabaseError } from '../../errors.js';
 import { parseJson } from '../../http/request/strict-json.js';
 import type { BatchOperation, Expiry } from '../../storage/operation.js';
-import { memberBeside, typeOf, valueOf } from '../entry-json.js';
+import { checkValueSize } from '../database.service.js';
+import { unknownMember, readType, readValue } from '../entry-json.js';
 import { checkKey } from '../key.js';
 
-/** What an import does with keys that exist: replaces them, or leaves them. */
+/** Whether an import replaces entries that exist, or leaves them. */
 export type ImportMode = 'upsert' | 'create';
 
 /** The closing line of an export. */
@@ -19,7 +20,7 @@ export type Put = Extract<BatchOperation, { op: 'put' }>;
 const MEMBERS = new Set(['key', 'type', 'expires', 'value', 'base64', 'etag', 'size', 'created', 'modified']);
 
 /**
- * What a line of NDJSON asks for: a put, the end, or nothing (an empty line). The members of a description that an
+ * Reads a line of NDJSON: a put, the closing line, or nothing (an empty line). The members of a description that an
  * import cannot keep are allowed, so that the items of a page can be imported too.
  * @throws DatabaseError what is wrong with it, without its number
  */
@@ -30,13 +31,14 @@ export function parseLine(line: Buffer, maxValueBytes: number): Put | Closing | 
     throw invalid('The line is not a JSON object.');
   const members = parsed as Record<string, unknown>;
   if ('end' in members && !('key' in members)) return closing(members);
-  const unknown = memberBeside(members, MEMBERS);
+  const unknown = unknownMember(members, MEMBERS);
   if (unknown !== undefined) throw invalid(`An entry has no member ${JSON.stringify(unknown.slice(0, 64))}.`);
   const { key } = members;
   if (typeof key !== 'string') throw invalid('`key` must be a string.');
   checkKey(key);
-  const value = valueOf(members, maxValueBytes);
-  const type = typeOf(members, value);
+  const value = readValue(members);
+  checkValueSize(value.length, maxValueBytes);
+  const type = readType(members, value);
   return { op: 'put', key, value, type, expiry: expiryOf(members['expires']) };
 }
 

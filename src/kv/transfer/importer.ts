@@ -12,19 +12,19 @@ import { LineSplitter } from './line-splitter.js';
 import { contentTypeOf, essenceOf } from '../../http/request/media-type.js';
 import { SortedPuts, type NumberedPut } from './sorted-puts.js';
 
-/** As many objects as may outlive a commit; more grow the heap. */
+/** Operations of one commit: more objects that survive it grow the heap. */
 const CHUNK_OPERATIONS = 1024;
 const MAX_ERRORS = 100;
 const TYPES = ['application/x-ndjson', 'application/ndjson', 'application/octet-stream', 'text/plain'];
-/** Holds where there is no entry yet. */
+/** Holds if there is no entry yet. */
 const CREATE_ONLY = { ifNoneMatch: '*' } as const;
-/** What `curl --data-binary` sends without being told. */
+/** The default type of `curl --data-binary`. */
 const FORM = 'application/x-www-form-urlencoded';
 
-/** What the half of a line can look like. */
+/** The errors that half a line causes. */
 const CUT_OFF: readonly ErrorCode[] = ['invalid-json', 'body-too-large'];
 
-/** What an import did, as its answer. */
+/** What an import has done: the body of its answer. */
 export interface ImportReport {
   created: number;
   updated: number;
@@ -35,7 +35,7 @@ export interface ImportReport {
   end: boolean;
 }
 
-/** Takes NDJSON in as it arrives: memory does not grow with it, and each good line is one write. */
+/** Imports NDJSON as it arrives: memory does not grow with it, and each good line is one write. */
 @Injectable()
 export class Importer {
   constructor(
@@ -78,7 +78,7 @@ export class Importer {
   }
 }
 
-/** Bytes. A text of control characters takes six times its own as JSON. */
+/** Returns bytes. A text of control characters is six times as long as JSON. */
 function longestLine(maxValueBytes: number): number {
   return 6 * maxValueBytes + 16_384;
 }
@@ -93,7 +93,7 @@ class ImportRun {
     errorCount: 0,
     end: false,
   };
-  /** Number of the line taken last, from 1. */
+  /** The number of the last line taken, from 1. */
   line = 0;
   private readonly gathered: SortedPuts;
   private writing = Promise.resolve();
@@ -112,7 +112,7 @@ class ImportRun {
     this.gathered = new SortedPuts(budget);
   }
 
-  /** One line with its end, or null for one that is too long. */
+  /** Takes one line with its line end, or null for one that is too long. */
   take(line: Buffer | null, complete = true): void {
     this.line++;
     try {
@@ -131,7 +131,7 @@ class ImportRun {
       this.add(parsed);
     } catch (error) {
       if (!(error instanceof DatabaseError) || error.code === 'truncated') throw error;
-      // A line that is whole JSON has not been cut off, whatever else is wrong with it.
+      // Whole JSON has not been cut off, whatever else is wrong with it.
       if (!complete && CUT_OFF.includes(error.code)) {
         const detail = `The import ends in the middle of line ${this.line}: ${error.detail}`;
         throw new DatabaseError('truncated', detail);
@@ -145,12 +145,12 @@ class ImportRun {
     }
   }
 
-  /** What the sender has to wait for, if there is no room for more. */
+  /** Returns what the sender has to wait for, if the memory is full. */
   pending(): Promise<void> | undefined {
     return this.gathered.isFull() ? this.flush() : undefined;
   }
 
-  /** Writes what has been gathered, after what is being written: a sender may be gone before that is done. */
+  /** Writes what has been gathered, after the write that is under way. */
   flush(): Promise<void> {
     return (this.writing = this.writing.then(() => this.writeGathered()));
   }

@@ -2,13 +2,13 @@ import type { MemoryBudget } from '../../http/request/memory-budget.js';
 
 const NEWLINE = 0x0a;
 
-/** Cuts a stream of bytes into lines, whose new lines they keep. What it holds of an unfinished line is accounted for. */
+/** Cuts a stream of bytes into lines with their line ends. The bytes of an unfinished line count in the budget. */
 export class LineSplitter {
   private parts: Buffer[] = [];
   private held = 0;
   private tooLong = false;
 
-  /** @param take gets each line, or null in place of one longer than `maxBytes`; `complete` is false without new line */
+  /** @param take gets each line, or null for one longer than `maxBytes`; `complete` is false for one without a line end */
   constructor(
     private readonly maxBytes: number,
     private readonly budget: MemoryBudget,
@@ -24,12 +24,12 @@ export class LineSplitter {
     if (start < chunk.length) this.hold(chunk.subarray(start));
   }
 
-  /** The last line may have no new line. */
+  /** Takes the last line, which may have no line end. */
   end(): void {
     if (this.held > 0 || this.tooLong) this.hand(Buffer.alloc(0), false);
   }
 
-  /** Gives back what it holds. */
+  /** Releases what it holds. */
   close(): void {
     this.budget.release(this.held);
     this.held = 0;

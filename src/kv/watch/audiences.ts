@@ -1,36 +1,36 @@
 import type { Change } from '../../storage/storage-engine.js';
 
-/** What somebody follows: one key, or every key that begins with a prefix. */
+/** What a watcher follows: one key, or every key that begins with a prefix. */
 export type WatchTarget = { readonly key: string } | { readonly prefix: string };
 
-/** Somebody who is told of changes as they happen. */
+/** Receives changes as they happen. */
 export interface Watcher {
-  /** Changes, and their events as encoded once for all who get the same. */
+  /** Receives changes, and their events, which are encoded once for all who get the same. */
   deliver(events: Buffer, changes: readonly Change[]): void;
-  /** A sign of life: everything up to `position` has been told. */
+  /** Receives a sign of life: everything up to `position` has been delivered. */
   heartbeat(event: Buffer, position: string): void;
-  /** The server stops, or can tell no more: the client should come again. */
+  /** Ends: the server stops or cannot follow the log, and the client should come again. */
   end(): void;
 }
 
-/** Watchers that get the same events. */
+/** Watchers of one target: they get the same events. */
 export type Audience = Set<Watcher>;
 
 /**
- * Who follows what. The audiences of a key are found by looking up the key, and its beginnings of those lengths that are
- * watched, so that finding does not slow down with the number of watchers.
+ * Finds who watches a key: looks up the key, and each of its prefixes whose length is watched, so the cost does not grow
+ * with the number of watchers.
  */
 export class Audiences {
   private readonly byKey = new Map<string, Audience>();
   private readonly byPrefix = new Map<string, Audience>();
-  /** How many watched prefixes have each length, UTF-16 units. */
+  /** Length of a prefix, UTF-16 units → how many watched prefixes have it. */
   private readonly prefixLengths = new Map<number, number>();
 
   get isEmpty(): boolean {
     return this.byKey.size === 0 && this.byPrefix.size === 0;
   }
 
-  /** Answers how to leave. */
+  /** Adds `watcher` to those of `target`. Returns a function that removes it. */
   join(target: WatchTarget, watcher: Watcher): () => void {
     const audience = this.audienceOf(target);
     audience.add(watcher);
@@ -40,7 +40,7 @@ export class Audiences {
     };
   }
 
-  /** Whom a change of `key` concerns. */
+  /** Returns the audiences that a change of `key` concerns. */
   *concernedBy(key: string): Iterable<Audience> {
     const exact = this.byKey.get(key);
     if (exact) yield exact;
@@ -55,7 +55,7 @@ export class Audiences {
   }
 
   private audienceOf(target: WatchTarget): Audience {
-    const [audiences, name] = this.placeOf(target);
+    const [audiences, name] = this.slotOf(target);
     let audience = audiences.get(name);
     if (!audience) {
       audiences.set(name, (audience = new Set()));
@@ -65,13 +65,13 @@ export class Audiences {
   }
 
   private forget(target: WatchTarget, audience: Audience): void {
-    const [audiences, name] = this.placeOf(target);
+    const [audiences, name] = this.slotOf(target);
     if (audiences.get(name) !== audience) return;
     audiences.delete(name);
     if ('prefix' in target) this.countLength(name.length, -1);
   }
 
-  private placeOf(target: WatchTarget): [Map<string, Audience>, string] {
+  private slotOf(target: WatchTarget): [Map<string, Audience>, string] {
     return 'key' in target ? [this.byKey, target.key] : [this.byPrefix, target.prefix];
   }
 

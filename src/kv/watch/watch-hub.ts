@@ -6,52 +6,52 @@ import { Audiences, type Audience, type Watcher, type WatchTarget } from './audi
 import { changeEvent, heartbeatEvent } from './watch-events.js';
 
 const HEARTBEAT_MS = 15_000;
-/** Where changes have no id of their own, a heartbeat tells one so long after them. */
+/** Where changes have no id of their own, a heartbeat with one follows after this time. */
 const ID_AFTER_MS = 1_000;
-/** After a look at the log, at least, so that a busy server does not look after every commit. */
-const LEAST_REST_MS = 5;
-/** Of what telling everybody took: at most a third of the processor goes into it. */
-const REST_SHARE = 2;
-/** To how many watchers is written before others have their turn; a write costs some microseconds. */
-const TOLD_AT_ONCE = 100;
+/** The shortest pause between two reads of the log, so that a busy server does not read it after every commit. */
+const MIN_PAUSE_MS = 5;
+/** The pause, as a multiple of what the delivery took: at most a third of the processor goes into deliveries. */
+const PAUSE_SHARE = 2;
+/** Watchers that are written to before other work has its turn; a write costs some microseconds. */
+const DELIVERIES_PER_TURN = 100;
 
-/** What an audience is to be told, and the same encoded. */
+/** Changes that concern an audience, and their events. */
 interface News {
   readonly changes: Change[];
   events: string;
 }
 
 /**
- * Tells watchers of changes.
+ * Delivers changes to watchers.
  *
- * Problem: a thousand watchers and a hundred writes a second are a hundred thousand events, and nearly all that costs is a
- * write to a socket. Design: one reader follows the change log for all. An event is encoded once, and what one look at the
- * log brings an audience is one buffer and one write to each of its watchers. Then the hub rests, the longer the more
+ * Problem: a thousand watchers and a hundred writes a second are a hundred thousand events, and nearly all of the cost is
+ * writing to sockets. Design: one reader follows the change log for all. An event is encoded once, and what one read of
+ * the log brings an audience is one buffer and one write to each of its watchers. Then the hub pauses, the longer the more
  * watchers there are, so that each write carries more events under load. Guarantee: a watcher that has followed the log to
  * the hub's position by itself, and then joins, misses nothing.
  *
- * In a cluster a position is long, and changes have no one order. Their events carry no id there; whoever was told some
- * hears a heartbeat with one within a second, so that a client that resumes repeats that second at most.
+ * In a cluster a position is long, and changes have no one order. There events carry no id; a heartbeat with an id follows
+ * within a second, so a client that resumes repeats at most that second.
  */
 @Injectable()
 export class WatchHub implements OnModuleInit, OnModuleDestroy {
   private readonly audiences = new Audiences();
   private readonly logger = new Logger('Watch');
-  /** What everybody has been told; undefined while nobody watches. */
+  /** How far the changes have been delivered; undefined while nobody watches. */
   private position: string | undefined;
-  /** The beginning, which all wait for who come meanwhile: a second one would take the position back or forth. */
+  /** The start that is under way. All who join meanwhile wait for it: a second one would move the position. */
   private starting: Promise<void> | undefined;
-  private telling = false;
-  private again = false;
-  /** The last time that changes were handed out, which takes a while. */
+  private delivering = false;
+  private hasMore = false;
+  /** The last delivery, which may still be under way. */
   private delivery = Promise.resolve();
-  /** Clients that are not told by the hub yet, but have to be when the server stops. */
+  /** Clients that have not joined yet, and have to be ended when the server stops. */
   private readonly arriving = new Set<Watcher>();
   private stopped = false;
   private heartbeats: NodeJS.Timeout | undefined;
-  /** Those who were told changes without ids, and wait for a heartbeat with one. */
-  private readonly owed = new Set<Audience>();
-  private paying: NodeJS.Timeout | undefined;
+  /** Audiences that got changes without ids, and wait for a heartbeat with one. */
+  private readonly withoutId = new Set<Audience>();
+  private idTimer: NodeJS.Timeout | undefined;
   private stopListening: (() => void) | undefined;
   private isKnownDamaged = false;
 
@@ -66,11 +66,11 @@ export class WatchHub implements OnModuleInit, OnModuleDestroy {
     this.stopped = true;
     this.stopListening?.();
     clearInterval(this.heartbeats);
-    clearTimeout(this.paying);
+    clearTimeout(this.idTimer);
     this.endAll();
   }
 
-  /** Ends `watcher` if the server stops before it has joined. Answers how to forget it. */
+  /** Ends `watcher` if the server stops before it has joined. Returns a function that forgets it. */
   expect(watcher: Watcher): () => void {
     this.arriving.add(watcher);
     if (this.stopped) watcher.end();
@@ -78,8 +78,8 @@ export class WatchHub implements OnModuleInit, OnModuleDestroy {
   }
 
   /**
-   * Tells `watcher` of changes of `target` from now on. Answers how to leave. The hub may still be behind, so that it tells
-   * what the watcher has read by itself, but never ahead once `follow` has resolved.
+   * Delivers changes of `target` to `watcher` from now on. Returns a function that ends it. The hub may be behind the
+   * watcher, and then delivers what that has read by itself, but never ahead of it once `follow` has resolved.
    */
   join(target: WatchTarget, watcher: Watcher): () => void {
     const leave = this.audiences.join(target, watcher);
@@ -87,21 +87,21 @@ export class WatchHub implements OnModuleInit, OnModuleDestroy {
     return leave;
   }
 
-  /** Begins to follow the log if nobody did. Whoever calls it has joined, or else the hub might stop again before. */
+  /** Starts to follow the log unless that has been done. Call it after `join`, or the hub may stop again before. */
   async follow(): Promise<void> {
     if (this.position !== undefined) return;
     this.starting ??= this.start();
     await this.starting;
   }
 
-  /** Changes behind `position`; undefined if the log cannot tell, for example because it is damaged there. */
+  /** Returns changes after `position`; undefined if the log cannot serve it, for example because it is damaged there. */
   async changes(position: string): Promise<readonly Change[] | undefined> {
     try {
       return await this.engine.changes(position);
     } catch (error) {
       if (!(error instanceof DatabaseError && error.code === 'corrupt')) throw error;
-      // Once: everybody who comes back behind the damage gets here.
-      if (!this.isKnownDamaged) this.logger.error(`${error.detail} Whoever needs it is told to begin anew.`);
+      // Logged once: every client that resumes after the damage gets here.
+      if (!this.isKnownDamaged) this.logger.error(`${error.detail} Clients that need it get \`reset\`.`);
       this.isKnownDamaged = true;
       return undefined;
     }
@@ -117,33 +117,33 @@ export class WatchHub implements OnModuleInit, OnModuleDestroy {
 
   private wake(): void {
     if (this.position === undefined) return;
-    this.again = true;
-    if (!this.telling) void this.tellAll();
+    this.hasMore = true;
+    if (!this.delivering) void this.deliverAll();
   }
 
-  private async tellAll(): Promise<void> {
-    this.telling = true;
+  private async deliverAll(): Promise<void> {
+    this.delivering = true;
     try {
-      while (this.again && !this.stopped) {
-        this.again = false;
+      while (this.hasMore && !this.stopped) {
+        this.hasMore = false;
         const start = performance.now();
-        if (!(await this.tellNext())) continue;
-        this.again = true;
-        await pause(Math.max(LEAST_REST_MS, REST_SHARE * (performance.now() - start)));
+        if (!(await this.deliverNext())) continue;
+        this.hasMore = true;
+        await pause(Math.max(MIN_PAUSE_MS, PAUSE_SHARE * (performance.now() - start)));
       }
     } catch (error) {
-      // Whoever comes again starts from the log, and hears what is wrong with it.
+      // A client that comes again starts from the log, and gets the error.
       const isAway = error instanceof DatabaseError && error.code === 'unavailable';
-      if (isAway) this.logger.warn('Watchers are let go, to come again: the storage does not answer.');
+      if (isAway) this.logger.warn('Watchers are disconnected, to come again: the storage does not answer.');
       else this.logger.error(error instanceof Error ? error.stack : String(error));
       this.endAll();
     } finally {
-      this.telling = false;
+      this.delivering = false;
     }
   }
 
-  /** Reads on in the log and hands out what it says. False if that is nothing. */
-  private async tellNext(): Promise<boolean> {
+  /** Reads on in the log and delivers what it says. Returns false if that is nothing. */
+  private async deliverNext(): Promise<boolean> {
     if (this.audiences.isEmpty) this.position = undefined;
     if (this.position === undefined) return false;
     const changes = await this.changes(this.position);
@@ -155,7 +155,7 @@ export class WatchHub implements OnModuleInit, OnModuleDestroy {
   }
 
   private async deliver(changes: readonly Change[]): Promise<void> {
-    await handOut(this.newsIn(changes));
+    await sendAll(this.newsIn(changes));
     if (!this.stopped) this.position = changes.at(-1)!.position;
   }
 
@@ -172,22 +172,22 @@ export class WatchHub implements OnModuleInit, OnModuleDestroy {
         its.events += event;
       }
     }
-    if (!totalOrder) this.owe(news.keys());
+    if (!totalOrder) this.sendIdSoon(news.keys());
     return news;
   }
 
-  private owe(told: Iterable<Audience>): void {
-    for (const audience of told) this.owed.add(audience);
-    this.paying ??= setTimeout(() => {
-      this.paying = undefined;
-      const audiences = [...this.owed];
-      this.owed.clear();
-      void this.beat(audiences);
+  private sendIdSoon(audiences: Iterable<Audience>): void {
+    for (const audience of audiences) this.withoutId.add(audience);
+    this.idTimer ??= setTimeout(() => {
+      this.idTimer = undefined;
+      const waiting = [...this.withoutId];
+      this.withoutId.clear();
+      void this.beat(waiting);
     }, ID_AFTER_MS).unref();
   }
 
   private async beat(audiences: Iterable<Audience>): Promise<void> {
-    // In the middle of a delivery the position would take those back who were told already.
+    // In the middle of a delivery the position is older than what some have got.
     await this.delivery.catch(() => undefined);
     if (this.position === undefined) return;
     const event = Buffer.from(heartbeatEvent(this.position));
@@ -201,14 +201,14 @@ export class WatchHub implements OnModuleInit, OnModuleDestroy {
   }
 }
 
-/** Others have their turn in between, sockets too: they drain, and whoever has left is told no more. */
-async function handOut(news: ReadonlyMap<Audience, News>): Promise<void> {
-  let told = 0;
+/** Gives way to other work now and then: sockets drain meanwhile, and clients that have left are skipped. */
+async function sendAll(news: ReadonlyMap<Audience, News>): Promise<void> {
+  let sent = 0;
   for (const [audience, { changes, events }] of news) {
     const bytes = Buffer.from(events);
     for (const watcher of audience) {
       watcher.deliver(bytes, changes);
-      if (++told % TOLD_AT_ONCE === 0) await turn();
+      if (++sent % DELIVERIES_PER_TURN === 0) await turn();
     }
   }
 }

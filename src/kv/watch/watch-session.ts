@@ -8,34 +8,34 @@ import type { WatchHub } from './watch-hub.js';
 
 const PAGE_ITEMS = 500;
 const PAGE_BYTES = 256 * 1024;
-/** Of a key that is written all the time; then a change may be told that the snapshot shows. */
-const MAX_AGREEING = 10;
+/** For a key that is written all the time: after so many reads a change may be sent that the snapshot shows already. */
+const MAX_READS = 10;
 const MAX_PENDING_BYTES = 256 * 1024;
-/** Live only. No id that a client sends is taken for it. */
+/** Stands for `since=now`: live only. A symbol, so that no id that a client sends is taken for it. */
 export const NOW = Symbol('now');
-/** Read once the last page is out: a page shows every key up to its end. */
-const REST = undefined;
+/** The last page shows every key to the end. */
+const END = undefined;
 
-/** What of the keys was read at which position, in key order; what follows the last was not read. */
+/** A page of the snapshot: the keys up to `upTo` were read at `position`. */
 interface Shown {
   readonly upTo: string | undefined;
   readonly position: string;
 }
 
 /**
- * One client that watches: a snapshot, what the log brought meanwhile, then live.
+ * One client that watches: a snapshot, then what the log brought meanwhile, then live.
  *
- * Nothing is kept for a client in its snapshot but the position at which each page was read: what the log says afterwards
- * is left out if the page of that key shows it already. A client that does not read is cut off once 256 KiB wait for it; it
- * comes again with the id of the last event it has.
+ * Nothing is kept for a client in its snapshot but the position at which each page was read: a change that the log brings
+ * later is left out if the page of its key shows it already. A client that does not read is cut off when 256 KiB wait for
+ * it; it comes again with the id of its last event.
  */
 export class WatchSession implements Watcher {
-  /** The log has been read up to here for this client. */
+  /** How far the log has been read for this client. */
   position = '';
   private live = false;
-  /** Whether the hub has told something that this client, not yet live, has to read from the log. */
+  /** Whether the hub has delivered changes that this client, not yet live, has to read from the log. */
   private missed = false;
-  /** Whether the hub may still be behind what this client has read by itself. */
+  /** Whether this client may have read more than the hub has delivered. */
   private ahead = true;
 
   constructor(
@@ -77,13 +77,13 @@ export class WatchSession implements Watcher {
 
   end(): void {
     const { response } = this;
-    // What goes on in a snapshot or in the log would write behind the end.
+    // A snapshot that is under way would write after the end.
     if (this.live) response.end();
     else response.destroy();
     this.live = false;
   }
 
-  /** Reads the log from `id`. Answers false if that cannot be done. */
+  /** Reads the log from `id`. Returns false if the log cannot serve it. */
   private async resume(id: string): Promise<boolean> {
     this.position = id;
     return this.catchUp([]);
@@ -100,15 +100,15 @@ export class WatchSession implements Watcher {
     }
   }
 
-  /** An engine elsewhere is asked one thing after the other: a position between two reads that agree is that of the entry. */
+  /** A remote engine answers one question at a time: a position between two equal reads is that of the entry. */
   private async showKey(key: string): Promise<Shown[]> {
     let entry = await this.engine.get(key);
     for (let tries = 1; ; tries++) {
       const position = await this.engine.position();
       const again = await this.engine.get(key);
-      if (again?.etag === entry?.etag || tries === MAX_AGREEING) {
+      if (again?.etag === entry?.etag || tries === MAX_READS) {
         if (entry) await writePaced(this.response, snapshotEvent(entry));
-        return [{ upTo: REST, position }];
+        return [{ upTo: END, position }];
       }
       entry = again;
     }
@@ -128,7 +128,7 @@ export class WatchSession implements Watcher {
     return shown;
   }
 
-  /** Reads the log from the position to its end, leaving out what has been shown. False if the log has moved past it. */
+  /** Reads the log to its end, leaving out what has been shown. Returns false if the log no longer reaches back so far. */
   private async catchUp(shown: readonly Shown[]): Promise<boolean> {
     for (;;) {
       const changes = await this.hub.changes(this.position);
@@ -140,7 +140,7 @@ export class WatchSession implements Watcher {
     }
   }
 
-  /** Joins the hub where it misses nothing. False if the log has moved on meanwhile. */
+  /** Joins the hub without a gap. Returns false if the log no longer reaches back so far. */
   private async goLive(): Promise<boolean> {
     const leave = this.hub.join(this.target, this);
     this.onGone(leave);
@@ -170,7 +170,7 @@ export class WatchSession implements Watcher {
 
   private wasShown(change: Change, shown: readonly Shown[]): boolean {
     const page = shown.find(
-      ({ upTo }) => upTo === REST || Buffer.compare(Buffer.from(change.key), Buffer.from(upTo)) <= 0,
+      ({ upTo }) => upTo === END || Buffer.compare(Buffer.from(change.key), Buffer.from(upTo)) <= 0,
     );
     return page !== undefined && this.engine.covers(page.position, change);
   }

@@ -13,13 +13,13 @@ import { NOW, WatchSession } from './watch-session.js';
 
 const MAX_WAIT_SECONDS = 60;
 
-/** How a readable URL is followed: live as Server-Sent Events, or by a long-poll. */
+/** Follows a readable URL: live as Server-Sent Events, or by a long-poll. */
 @Injectable()
 export class WatchEndpoint {
   constructor(
     private readonly engine: StorageEngine,
     private readonly hub: WatchHub,
-    private readonly places: WatchLimit,
+    private readonly limit: WatchLimit,
   ) {}
 
   /** Answers with events for as long as the client stays. @throws DatabaseError `busy` if too many are watching */
@@ -29,9 +29,9 @@ export class WatchEndpoint {
     target: WatchTarget,
     since: string | undefined,
   ): Promise<void> {
-    const giveBack = this.places.take(request.socket.remoteAddress ?? '');
+    const leaveLimit = this.limit.enter(request.socket.remoteAddress ?? '');
     const onGone = (listener: () => void) => whenGone(request, response, listener);
-    onGone(giveBack);
+    onGone(leaveLimit);
     startEvents(response);
     response.write(RETRY);
     const lastId = request.headers['last-event-id'];
@@ -46,21 +46,21 @@ export class WatchEndpoint {
   }
 
   /**
-   * Looks until there is news, the time is over, or the server stops; answers what it saw last.
+   * Reads until there is news, the time is over, or the server stops. Returns what was read last.
    * @param wait seconds
-   * @param look reads the present state
+   * @param read reads the present state
    * @param isKnown whether the client knows that state already
    */
   async hold<T>(
     response: ServerResponse,
     target: WatchTarget,
     wait: number,
-    look: () => Awaitable<T>,
+    read: () => Awaitable<T>,
     isKnown: (state: T) => boolean,
   ): Promise<T> {
     const address = response.req.socket.remoteAddress ?? '';
-    if (!this.places.hasRoomFor(address)) return look();
-    const giveBack = this.places.take(address);
+    if (!this.limit.allows(address)) return read();
+    const leaveLimit = this.limit.enter(address);
     response.setHeader('Preference-Applied', `wait=${wait}`);
     const waiter = new Waiter(wait * 1000);
     const leave = this.hub.join(target, waiter);
@@ -68,21 +68,21 @@ export class WatchEndpoint {
     try {
       await this.hub.follow();
       for (;;) {
-        const state = await look();
+        const state = await read();
         if (waiter.over || !isKnown(state)) return state;
         await waiter.news();
       }
     } finally {
       leave();
-      giveBack();
+      leaveLimit();
       waiter.end();
     }
   }
 }
 
 /**
- * Calls `listener` once when the answer is over or cannot reach anybody any more. An answer that waits behind another one on
- * its connection has no 'close' of its own when that connection ends.
+ * Calls `listener` once when the answer is over or its connection has ended. An answer that waits for the one before it on
+ * its connection gets no 'close' of its own when that connection ends.
  */
 function whenGone({ socket }: IncomingMessage, response: ServerResponse, listener: () => void): void {
   let others = onEnd.get(socket);
@@ -101,7 +101,7 @@ function whenGone({ socket }: IncomingMessage, response: ServerResponse, listene
   others.add(onGone);
 }
 
-/** What the end of a connection is told to, through one listener however many answers wait on it. */
+/** The listeners for the end of a connection, called through one listener however many answers wait on it. */
 const onEnd = new WeakMap<Socket, Set<() => void>>();
 
 /** A long-poll that waits for something to happen. */

@@ -1,14 +1,14 @@
 import { applyDecorators } from '@nestjs/common';
 import { ApiHeader, ApiQuery } from '@nestjs/swagger';
 
-/* What every readable URL has for those who follow it. */
+/* The parameters and answers of a watch, which every readable URL has. */
 
 /** Request headers and parameter of a watch. */
 export const WATCH = applyDecorators(
   ApiQuery({
     name: 'since',
     required: false,
-    description: 'For `Accept: text/event-stream`: `now`, or the id to go on behind, instead of a snapshot.',
+    description: 'For `Accept: text/event-stream`: `now`, or the id to go on after, instead of a snapshot.',
     schema: { type: 'string', minLength: 1 },
   }),
   ApiHeader({
@@ -27,7 +27,7 @@ export const WAIT = ApiHeader({
   schema: { type: 'string' },
 });
 
-/** The answer as Server-Sent Events, which only ends when somebody leaves. */
+/** The answer as Server-Sent Events, which ends when the client or the server leaves. */
 export const EVENTS = {
   'text/event-stream': {
     schema: { type: 'string' },
