@@ -1,7 +1,7 @@
 import { realpathSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import { AppConfig } from '../config/app-config.js';
+import { loadConfig } from '../config/app-config.js';
 import { StartError } from '../errors.js';
 import { createEngine, withoutPassword } from '../storage/engine-factory.js';
 import type { OpenSettings, StorageEngine } from '../storage/storage-engine.js';
@@ -65,7 +65,7 @@ function placeOf(url: string): string {
 async function open(argument: string, url: string, how: OpenSettings): Promise<StorageEngine> {
   try {
     if (url.startsWith('memory:')) throw new StartError('a memory: database is of its own process only.');
-    const { maxSnapshotAge, watchLogBytes, waitReplicas } = new AppConfig();
+    const { maxSnapshotAge, watchLogBytes, waitReplicas } = loadConfig({});
     const engine = await createEngine(url, {
       ...how,
       maxSnapshotAge: Math.max(maxSnapshotAge, A_DAY_MS),

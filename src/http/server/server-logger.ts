@@ -1,5 +1,5 @@
 import { ConsoleLogger } from '@nestjs/common';
-import type { LogLevel } from '../../config/app-config.js';
+import type { LogLevel } from '../../config/settings.js';
 
 const LEVELS = { error: ['fatal', 'error'], warn: ['fatal', 'error', 'warn'] } as const;
 

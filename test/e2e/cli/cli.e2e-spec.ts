@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { SETTINGS } from '../../../src/config/app-config.js';
+import { SETTINGS } from '../../../src/config/settings.js';
 import { builtCli, Cli, runCli } from '../../support/cli.js';
 import { ask, getPath, setPath } from '../../support/http.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
@@ -52,7 +52,7 @@ describe('the server', () => {
 });
 
 describe('the help', () => {
-  test('names the commands, and each setting as a flag with its form', async () => {
+  test('names the commands, and each setting as a flag with what it does, takes and is by default', async () => {
     const [all, serve, migrate] = await Promise.all(
       [['--help'], ['serve', '--help'], ['migrate', '-h']].map((args) => runCli(args)),
     );
@@ -60,8 +60,10 @@ describe('the help', () => {
       expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(all!.stdout).toMatch(/^ {2}serve .*\n(.*\n)* {2}migrate <from> <to> /m);
     const words = serve!.stdout.replace(/\s+/g, ' ');
-    for (const { name, form } of SETTINGS)
-      expect(words).toContain(`--${name.toLowerCase().replaceAll('_', '-')} <value> ${form}`);
+    for (const { name, meaning, form, default: value } of Object.values(SETTINGS)) {
+      const takes = `Takes ${form}${value === '' ? '' : ` (default: ${value})`}.`;
+      expect(words).toContain(`--${name.toLowerCase().replaceAll('_', '-')} <value> ${meaning} ${takes}`);
+    }
     expect(migrate!.stdout).toContain('pigeonhole migrate lmdb:./data redis+cluster://');
   });
 

@@ -3,13 +3,14 @@ import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import net, { type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { loadConfig } from '../../../src/config/app-config.js';
+import { SETTINGS } from '../../../src/config/settings.js';
 import { StartError } from '../../../src/errors.js';
-import { createEngine, DATABASE_URL_FORMS } from '../../../src/storage/engine-factory.js';
+import { createEngine } from '../../../src/storage/engine-factory.js';
 import { ask, setPath } from '../../support/http.js';
 import { runToEnd, startServer } from '../../support/server.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 
-interface Setting {
+interface Case {
   readonly name: string;
   /** Words of the accepted form that a message has to have. */
   readonly form: string;
@@ -17,11 +18,11 @@ interface Setting {
   readonly good: readonly string[];
 }
 
-const SETTINGS: Setting[] = [
+const CASES: Case[] = [
   {
     name: 'HOST',
     form: 'an IP address or host name',
-    bad: ['not a host', 'http://localhost', '127.0.0.1:80', '*', 'a/b', '-x'],
+    bad: ['not a host', 'http://localhost', '127.0.0.1:80', '*', 'a/b', '-x', '[::1]', '1.2.3', 'a.1'],
     good: ['127.0.0.1', 'localhost', '::1', '127.3.2.1'],
   },
   {
@@ -39,14 +40,26 @@ const SETTINGS: Setting[] = [
   {
     name: 'ALLOWED_HOSTS',
     form: 'host names separated by commas',
-    bad: ['a b', 'http://x', 'a,,b', '*', ',', 'a:80'],
-    good: ['a', 'a.example,b.example', 'a.example , B.example.', '10.0.0.1'],
+    bad: ['a b', 'http://x', 'a,,b', '*', ',', 'a:80', 'a_b', 'x-', 'a..b', `${'x'.repeat(64)}.example`],
+    good: ['a', 'a.example,b.example', 'a.example , B.example.', '10.0.0.1', 'x--1.xn--p1ai', '4.example'],
+  },
+  {
+    name: 'CORS_ORIGINS',
+    form: 'origins like https://app.example separated by commas',
+    bad: ['app.example', 'https://app.example/', 'https://a.example,', '*', 'null', 'HTTPS://a.example'],
+    good: ['https://app.example', 'http://localhost:8080 , https://a.example'],
   },
   {
     name: 'MAX_VALUE_BYTES',
     form: 'a number of bytes from 1 to 268435456',
     bad: ['0', '16MB', '-1', '268435457', '1.5', 'NaN', 'Infinity'],
     good: ['1', '268435456'],
+  },
+  {
+    name: 'WORKERS',
+    form: 'a number from 1 to 64, or auto',
+    bad: ['0', '65', 'AUTO', 'two'],
+    good: ['1', '64', 'auto'],
   },
   {
     name: 'MAX_SNAPSHOT_AGE',
@@ -71,7 +84,7 @@ async function refusal(settings: Record<string, string>, cwd?: string): Promise<
   return stderr;
 }
 
-describe.each(SETTINGS)('the setting $name', ({ name, form, bad, good }) => {
+describe.each(CASES)('the setting $name', ({ name, form, bad, good }) => {
   test.each(bad)('is not %j, and the message says what it may be', (value) => {
     const load = () => loadConfig({ [name]: value });
     expect(load).toThrow(StartError);
@@ -93,16 +106,31 @@ describe.each(SETTINGS)('the setting $name', ({ name, form, bad, good }) => {
   });
 });
 
+describe('the declaration of a setting', () => {
+  test.each(Object.values(SETTINGS))(
+    '$name has a default of its form, and one line that says what it does',
+    (setting) => {
+      expect(setting.parse(setting.default)).toBeDefined();
+      expect(setting.meaning).toMatch(/^[A-Z][^\n]*\.$/);
+    },
+  );
+});
+
 describe('the defaults', () => {
   test('are those of the README', () => {
-    expect(loadConfig({})).toMatchObject({
+    expect(loadConfig({})).toEqual({
       host: '127.0.0.1',
       port: 4000,
       databaseUrl: 'lmdb:./data',
       allowAnonymous: false,
       allowedHosts: [],
+      corsOrigins: [],
       maxValueBytes: 16 * 1024 * 1024,
       maxSnapshotAge: 10 * 60 * 1000,
+      maxWatchers: 1000,
+      watchLogBytes: 64 * 1024 * 1024,
+      waitReplicas: 0,
+      workers: 1,
       logLevel: 'info',
     });
   });
@@ -161,9 +189,7 @@ describe('a start that cannot succeed', () => {
         onFailure: () => {},
         report: () => {},
       };
-      await expect(createEngine(url, settings)).rejects.toThrow(
-        `DATABASE_URL must be one of ${DATABASE_URL_FORMS}`,
-      );
+      await expect(createEngine(url, settings)).rejects.toThrow('DATABASE_URL must be one of lmdb:<folder>');
     },
   );
 

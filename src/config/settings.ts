@@ -1,0 +1,159 @@
+import { isIP } from 'node:net';
+import { availableParallelism } from 'node:os';
+
+import { parseDuration } from './duration.js';
+
+/** How the values of a setting are written and read. */
+interface Kind<T> {
+  /** How a value is written, in words that fit after "must be". */
+  readonly form: string;
+  /** Returns what `text` means; undefined if it does not have the form. */
+  readonly parse: (text: string) => T | undefined;
+}
+
+export interface Setting<T = unknown> extends Kind<T> {
+  /** The environment variable. `pigeonhole serve` has a flag of the same name. */
+  readonly name: string;
+  /** The default as a user would write it. Empty if nothing is the default. */
+  readonly default: string;
+  /** What the setting does, for the help and the documentation. */
+  readonly meaning: string;
+}
+
+const LOG_LEVELS = ['error', 'warn', 'info', 'debug'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+const MAX_WORKERS = 64;
+const KIB = 2 ** 10;
+const MIB = 2 ** 20;
+
+/**
+ * Declares every setting once, under the name of its field in `AppConfig`. The start of the server, its errors,
+ * `pigeonhole serve --help` and the documentation read this table. Everything else is a constant.
+ */
+export const SETTINGS = {
+  host: {
+    name: 'HOST',
+    default: '127.0.0.1',
+    form: 'an IP address or host name',
+    parse: (text) => (isHost(text) ? text : undefined),
+    meaning: 'Address to listen on. One that others can reach needs ALLOW_ANONYMOUS=true.',
+  },
+  port: {
+    name: 'PORT',
+    default: '4000',
+    ...wholeNumber(0, 65_535),
+    meaning: 'Port to listen on; 0 takes any free one, which the log names.',
+  },
+  databaseUrl: {
+    name: 'DATABASE_URL',
+    default: 'lmdb:./data',
+    form: 'lmdb:<folder>, memory:, redis://… or redis+cluster://…',
+    // The engines know their own URLs and check them.
+    parse: (text) => text,
+    meaning: 'Where the data is. A memory: database ends with the server.',
+  },
+  workers: {
+    name: 'WORKERS',
+    default: '1',
+    form: `${wholeNumber(1, MAX_WORKERS).form}, or auto`,
+    parse: (text) =>
+      text === 'auto'
+        ? Math.min(availableParallelism(), MAX_WORKERS)
+        : wholeNumber(1, MAX_WORKERS).parse(text),
+    meaning: 'How many processes serve, on one port and one database; auto is one for each processor.',
+  },
+  waitReplicas: {
+    name: 'WAIT_REPLICAS',
+    default: '0',
+    ...wholeNumber(0, 5),
+    meaning: 'In Redis: how many replicas must have a write before it is confirmed.',
+  },
+  allowAnonymous: {
+    name: 'ALLOW_ANONYMOUS',
+    default: 'false',
+    form: 'true or false',
+    parse: (text) => (text === 'true' ? true : text === 'false' ? false : undefined),
+    meaning: 'Lets everybody who reaches the server read and write.',
+  },
+  allowedHosts: {
+    name: 'ALLOWED_HOSTS',
+    default: '',
+    ...list('host names', (name) => {
+      const host = name.toLowerCase().replace(/\.$/, '');
+      return isHost(host) ? host : undefined;
+    }),
+    meaning: 'Names by which clients may reach the server, beside IP addresses, localhost and HOST.',
+  },
+  corsOrigins: {
+    name: 'CORS_ORIGINS',
+    default: '',
+    ...list('origins like https://app.example', (text) =>
+      URL.canParse(text) && new URL(text).origin === text ? text : undefined,
+    ),
+    meaning: 'Origins whose pages may read and write from a browser.',
+  },
+  maxValueBytes: {
+    name: 'MAX_VALUE_BYTES',
+    default: String(16 * MIB),
+    ...wholeNumber(1, 256 * MIB, 'bytes'),
+    meaning: 'Largest value.',
+  },
+  maxSnapshotAge: {
+    name: 'MAX_SNAPSHOT_AGE',
+    default: '10m',
+    form: 'a duration like 90s, 10m or 2h',
+    parse: parseDuration,
+    meaning:
+      'How long a read may take before it is ended, so that it does not keep overwritten data for ever.',
+  },
+  maxWatchers: {
+    name: 'MAX_WATCHERS',
+    default: '1000',
+    ...wholeNumber(0, 100_000),
+    meaning: 'How many clients may watch at once.',
+  },
+  watchLogBytes: {
+    name: 'WATCH_LOG_BYTES',
+    default: String(64 * MIB),
+    ...wholeNumber(64 * KIB, 4096 * MIB, 'bytes'),
+    meaning: 'How large the log of changes, from which watchers resume, may grow.',
+  },
+  logLevel: {
+    name: 'LOG_LEVEL',
+    default: 'info',
+    form: `one of ${LOG_LEVELS.join(', ')}`,
+    parse: (text) => LOG_LEVELS.find((level) => level === text),
+    meaning: 'How much is logged; debug adds a line for every request, never a value.',
+  },
+} satisfies Record<string, Setting>;
+
+function wholeNumber(least: number, most: number, unit?: string): Kind<number> {
+  return {
+    form: `a number ${unit === undefined ? '' : `of ${unit} `}from ${least} to ${most}`,
+    parse: (text) => {
+      const value = /^[0-9]{1,10}$/.test(text) ? Number(text) : NaN;
+      return value >= least && value <= most ? value : undefined;
+    },
+  };
+}
+
+/** An empty text is an empty list. */
+function list(items: string, parseItem: (text: string) => string | undefined): Kind<readonly string[]> {
+  return {
+    form: `${items} separated by commas`,
+    parse: (text) => {
+      const values = text === '' ? [] : text.split(',').map((item) => parseItem(item.trim()));
+      return values.every((value) => value !== undefined) ? values : undefined;
+    },
+  };
+}
+
+const LABEL = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/i;
+
+/** Whether `text` is an IP address or a host name (RFC 1123, section 2.1, which keeps the last label from being a number). */
+function isHost(text: string): boolean {
+  if (isIP(text) !== 0) return true;
+  const labels = text.split('.');
+  return text.length <= 253 && labels.every((label) => LABEL.test(label)) && !/^[0-9]+$/.test(labels.at(-1)!);
+}
