@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { Injectable, type INestApplication } from '@nestjs/common';
 import type { OpenAPIObject } from '@nestjs/swagger';
 import type { ErrorCode } from '../errors.js';
@@ -37,7 +38,13 @@ const TAGS: Record<string, string> = {
   [METHODS_TAG]: 'What each path answers. OPTIONS changes nothing.',
 };
 
-/** Builds the OpenAPI document when it is first asked for: a server that only serves keys never pays for it. */
+/** Where `npm run build` writes the document. */
+export const BUILT_DOCUMENT = new URL('openapi.json', import.meta.url);
+
+/**
+ * The OpenAPI document. The package brings it as a file, so that it need not bring the library that makes it. Without
+ * the file, as under `nest start`, it is made when it is first asked for.
+ */
 @Injectable()
 export class ApiDocument {
   private app: INestApplication | undefined;
@@ -50,11 +57,12 @@ export class ApiDocument {
 
   /** Returns the document as JSON text. */
   json(): Promise<string> {
-    this.text ??= this.build();
+    this.text ??= readFile(BUILT_DOCUMENT, 'utf8').catch(() => this.make());
     return this.text;
   }
 
-  private async build(): Promise<string> {
+  /** Makes the document from the application. */
+  async make(): Promise<string> {
     const { DocumentBuilder, SwaggerModule } = await import('@nestjs/swagger');
     await documentHandlers();
     const config = new DocumentBuilder()

@@ -1,7 +1,5 @@
 import { randomBytes } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { Controller, Get, NotFoundException, Req, Res } from '@nestjs/common';
 import type { IncomingMessage, ServerResponse } from 'node:http';
@@ -10,6 +8,8 @@ import { Undocumented } from '../http/answer/documented.js';
 import { ApiDocument } from './api-document.js';
 import { explorerPage } from './explorer-page.js';
 
+/** The build copies Swagger UI there (nest-cli.json). Tests that run the sources read it from there, too. */
+const SWAGGER_UI = new URL('../../dist/openapi/swagger-ui-dist/', import.meta.url);
 const ASSETS: Record<string, string> = {
   '/docs/swagger-ui-bundle.js': 'text/javascript; charset=utf-8',
   '/docs/swagger-ui.css': 'text/css; charset=utf-8',
@@ -59,9 +59,8 @@ export class OpenApiController {
     const path = request.url!.split('?', 1)[0]!;
     const type = ASSETS[path];
     if (type === undefined) throw new NotFoundException();
-    const folder = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'));
     response.writeHead(200, [...ASSET_HEADERS, 'Content-Type', type]);
     if (request.method === 'HEAD') response.end();
-    else await pipeline(createReadStream(join(folder, path.slice('/docs/'.length))), response);
+    else await pipeline(createReadStream(new URL(path.slice('/docs/'.length), SWAGGER_UI)), response);
   }
 }
