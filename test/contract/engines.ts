@@ -2,7 +2,7 @@ import { copyFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { LmdbEngine } from '../../src/storage/lmdb/engine.js';
 import { MemoryEngine } from '../../src/storage/memory.engine.js';
-import { decodePosition, encodePosition, START, type Mark } from '../../src/storage/redis/position.js';
+import { decodePosition, encodePosition, LOG_START, type Offset } from '../../src/storage/redis/position.js';
 import { parseRedisUrl } from '../../src/storage/redis/cluster-client/redis-url.js';
 import { RedisEngine } from '../../src/storage/redis/engine.js';
 import { formatTag, parseTag } from '../../src/storage/revision.js';
@@ -58,32 +58,32 @@ export function redisAt(cluster: boolean, started: () => RedisServer | RedisClus
       const server = started();
       await Promise.all(('nodes' in server ? server.nodes : [server]).map((node) => node.flush()));
     },
-    forgedPositions: (position) => forgedMarks(position, partitions),
+    forgedPositions: (position) => forgedOffsets(position, partitions),
     storedEntries: async (engine) => {
-      const database = (engine as RedisEngine)['database'];
-      const counts = await database.each((partition) => database.read(partition, 'ZCARD', partition.index));
+      const store = (engine as RedisEngine)['store'];
+      const counts = await store.onEachPartition((each) => store.read(each, 'ZCARD', each.index));
       return (counts as number[]).reduce((sum, count) => sum + count, 0);
     },
   };
 }
 
-function forgedMarks(position: string, partitions: number): string[] {
+function forgedOffsets(position: string, partitions: number): string[] {
   const epoch = Buffer.from(position, 'base64url').readUInt32BE(0);
-  const marks = decodePosition(position, epoch, partitions)!;
-  const last = marks.findLastIndex(({ sequence }) => sequence > 0);
-  const { sequence, random } = marks[last]!;
+  const offsets = decodePosition(position, epoch, partitions)!;
+  const last = offsets.findLastIndex(({ sequence }) => sequence > 0);
+  const { sequence, random } = offsets[last]!;
   const other = random === 'ffff' ? '0000' : 'ffff';
-  const forged: Mark[] = [
+  const forged: Offset[] = [
     { sequence: sequence + 1, random },
     { sequence: 2 ** 48, random },
     { sequence, random: other },
     { sequence: sequence + 1, random: other },
   ];
   return [
-    ...[-1, 1, 1000].map((by) => encodePosition(epoch + by, marks)),
-    ...forged.map((mark) => encodePosition(epoch, marks.with(last, mark))),
-    encodePosition(epoch, marks.slice(1)),
-    encodePosition(epoch, [...marks, START]),
+    ...[-1, 1, 1000].map((by) => encodePosition(epoch + by, offsets)),
+    ...forged.map((offset) => encodePosition(epoch, offsets.with(last, offset))),
+    encodePosition(epoch, offsets.slice(1)),
+    encodePosition(epoch, [...offsets, LOG_START]),
   ];
 }
 

@@ -1,68 +1,69 @@
 import type { Change } from '../storage-engine.js';
-import type { RedisStore } from './store.js';
+import { ChangeNotifications } from './change-notifications.js';
 import type { Partition } from './partitions.js';
-import { headerOf } from './record.js';
-import { decodePosition, encodePosition, markOf, sequenceOf, type Mark } from './position.js';
+import { decodePosition, encodePosition, offsetAfter, sequenceOf, type Offset } from './position.js';
+import { decodeHeader } from './record.js';
 import { CHANGES } from './scripts.js';
-import { WakeUps } from './wake-ups.js';
+import type { RedisStore } from './store.js';
 
 const READ_BYTES = 256 * 1024;
 
 /**
  * The change logs of all partitions as one.
  *
- * Problem: a partition's log is a stream of its own, and asking hundreds of streams for every change would cost more than
- * the changes. Design: this server remembers the last tag that it knows of each partition, from its own writes, from the
- * messages that scripts publish, and from a look at all of them once a second, because messages can be lost. Only
- * partitions that have moved past a reader's position are read. Guarantee: a position that `position` answers, and every
- * change that has been read behind one, is complete as far as this server knew when it was asked; nobody who follows is
- * told less than what has been read already.
+ * Problem: each partition's log is a stream of its own, and reading hundreds of streams after every change would cost more
+ * than the changes. Design: this server remembers the last tag of each partition, from its own writes, from the messages
+ * that scripts publish, and from reading all of them once a second, because messages can get lost. It reads only partitions
+ * that have moved past a reader's position. Guarantee: a position that `position` returns, and every change that is read
+ * after one, is complete as far as this server knew at the call; nobody gets less than what this server has read already.
  */
 export class RedisChangeLog {
+  /** The last known tag of each partition; empty before its first change. */
   private readonly tags: string[];
   private readonly listeners = new Set<() => void>();
-  private readonly wakeUps: WakeUps;
-  private announced = false;
-  /** The last position that was asked about: a reader asks for each of many changes. */
-  private decoded: { position: string; marks: readonly Mark[] | undefined } | undefined;
+  private readonly notifications: ChangeNotifications;
+  private notifying = false;
+  /** The last position that was decoded: a reader asks for the same one with each of many changes. */
+  private decoded: { position: string; offsets: readonly Offset[] | undefined } | undefined;
 
-  constructor(private readonly database: RedisStore) {
-    this.tags = database.layout.partitions.map(() => '');
-    this.wakeUps = new WakeUps(database, (partition, tag) => this.heard(partition, tag));
-    database.onChange = (partition, tag) => this.heard(partition, tag);
+  constructor(private readonly store: RedisStore) {
+    this.tags = store.partitions.all.map(() => '');
+    const advance = (partition: Partition, tag: string) => this.advance(partition, tag);
+    this.notifications = new ChangeNotifications(store, advance);
+    store.onWrite = advance;
   }
 
   async position(): Promise<string> {
-    await this.lookAround();
-    return encodePosition(this.database.epoch, this.tags.map(markOf));
+    await this.refreshAll();
+    return encodePosition(this.store.epoch, this.tags.map(offsetAfter));
   }
 
   async changes(position: string): Promise<Change[] | undefined> {
-    const { epoch, layout } = this.database;
-    const marks = this.decode(position);
-    if (!marks) return undefined;
-    if (this.listeners.size === 0) await this.lookAround();
-    const moved = layout.partitions.filter(({ id }) => !isSame(marks[id]!, markOf(this.tags[id]!)));
-    const parts = await Promise.all(moved.map((partition) => this.read(partition, marks[partition.id]!)));
+    const { epoch, partitions } = this.store;
+    const offsets = this.decode(position);
+    if (!offsets) return undefined;
+    if (this.listeners.size === 0) await this.refreshAll();
+    const moved = partitions.all.filter(({ id }) => !isSame(offsets[id]!, offsetAfter(this.tags[id]!)));
+    const parts = await Promise.all(moved.map((partition) => this.read(partition, offsets[partition.id]!)));
     if (parts.includes(undefined)) return undefined;
-    return withPositions(epoch, marks, parts.flat() as LoggedChange[]);
+    return withPositions(epoch, offsets, parts.flat() as LoggedChange[]);
   }
 
   covers(position: string, change: Pick<Change, 'key' | 'etag'>): boolean {
-    const marks = this.decode(position);
-    const { id } = this.database.layout.partitionOf(change.key);
-    return marks !== undefined && sequenceOf(change.etag) <= marks[id]!.sequence;
+    const offsets = this.decode(position);
+    const { id } = this.store.partitions.ofKey(change.key);
+    return offsets !== undefined && sequenceOf(change.etag) <= offsets[id]!.sequence;
   }
 
   includes(position: string, other: string): boolean {
-    const marks = this.decode(position);
+    const offsets = this.decode(position);
     const others = this.decode(other);
-    if (!marks || !others) return false;
-    return others.every(({ sequence }, i) => sequence <= marks[i]!.sequence);
+    if (!offsets || !others) return false;
+    return others.every(({ sequence }, i) => sequence <= offsets[i]!.sequence);
   }
 
   onChange(listener: () => void): () => void {
-    if (this.listeners.size === 0) this.wakeUps.open();
+    if (this.listeners.size === 0) this.notifications.open();
     this.listeners.add(listener);
     return () => {
       this.listeners.delete(listener);
@@ -70,63 +71,70 @@ export class RedisChangeLog {
     };
   }
 
-  /** Slots have moved, and the channels with them. */
-  moved(): void {
-    this.wakeUps.renew();
+  /** Called when slots have moved to other servers. */
+  onMoved(): void {
+    this.notifications.resubscribe();
   }
 
-  /** Takes in the last tag of a partition, which `ask` asks for. */
-  async look(partition: Partition, ask: () => Promise<string>): Promise<void> {
+  /** Takes over the last tag of a partition that `read` returns. */
+  async refresh(partition: Partition, read: () => Promise<string>): Promise<void> {
     const known = this.tags[partition.id];
-    const tag = await ask();
-    // A failover may have taken the last changes back, so that an older tag is news too; unless a newer one came meanwhile.
-    if (tag !== known && this.tags[partition.id] === known) this.take(partition, tag);
+    const tag = await read();
+    // An older tag counts too, because a failover can undo the last changes; unless a newer one has come meanwhile.
+    if (tag !== known && this.tags[partition.id] === known) this.setTag(partition, tag);
   }
 
   close(): void {
-    this.wakeUps.close();
+    this.notifications.close();
   }
 
-  private decode(position: string): readonly Mark[] | undefined {
+  private decode(position: string): readonly Offset[] | undefined {
     if (this.decoded?.position !== position) {
-      const { epoch, layout } = this.database;
-      this.decoded = { position, marks: decodePosition(position, epoch, layout.partitions.length) };
+      const { epoch, partitions } = this.store;
+      this.decoded = { position, offsets: decodePosition(position, epoch, partitions.all.length) };
     }
-    return this.decoded.marks;
+    return this.decoded.offsets;
   }
 
-  private async lookAround(): Promise<void> {
-    const { database } = this;
-    await database.each((partition) => this.look(partition, () => database.tagOf(partition)));
+  private async refreshAll(): Promise<void> {
+    const { store } = this;
+    await store.onEachPartition((partition) => this.refresh(partition, () => store.lastTagOf(partition)));
   }
 
-  /** A message may come late. */
-  private heard(partition: Partition, tag: string): void {
-    if (tag !== '' && sequenceOf(tag) > markOf(this.tags[partition.id]!).sequence) this.take(partition, tag);
+  /** Takes over a tag, unless a newer one is known: messages may come late. */
+  private advance(partition: Partition, tag: string): void {
+    const { sequence } = offsetAfter(this.tags[partition.id]!);
+    if (tag !== '' && sequenceOf(tag) > sequence) this.setTag(partition, tag);
   }
 
-  private take({ id }: Partition, tag: string): void {
+  private setTag({ id }: Partition, tag: string): void {
     this.tags[id] = tag;
-    if (this.announced || this.listeners.size === 0) return;
-    this.announced = true;
+    if (this.notifying || this.listeners.size === 0) return;
+    this.notifying = true;
     setImmediate(() => {
-      this.announced = false;
+      this.notifying = false;
       for (const listener of this.listeners) listener();
     });
   }
 
-  private async read(partition: Partition, { sequence, random }: Mark): Promise<LoggedChange[] | undefined> {
-    const reply = await this.database.ask(partition, CHANGES, [String(sequence), random, String(READ_BYTES)]);
+  private async read(
+    partition: Partition,
+    { sequence, random }: Offset,
+  ): Promise<LoggedChange[] | undefined> {
+    const reply = await this.store.query(partition, CHANGES, [String(sequence), random, String(READ_BYTES)]);
     if (!reply) return undefined;
     const [tag, changes] = reply as [Buffer, Buffer[][]];
-    this.heard(partition, tag.toString('latin1'));
+    this.advance(partition, tag.toString('latin1'));
     return changes.map((fields) => decodeChange(partition, fields));
   }
 }
 
 type LoggedChange = Omit<Change, 'position'> & { readonly partition: number };
 
-/** The fields of a line of the log: what happened, the key, and header and value (or its size) or the tag. */
+/**
+ * Decodes a line of the log, in the order in which scripts/common-write.lua writes it: the kind, the key, and either the tag
+ * of a removal (e), or the header of a put (h) with its value (v) or the value's size (s).
+ */
 function decodeChange({ id }: Partition, [, kind, , name, field, text, last, value]: Buffer[]): LoggedChange {
   const key = name!.toString();
   if (field!.toString('latin1') === 'e') {
@@ -138,22 +146,22 @@ function decodeChange({ id }: Partition, [, kind, , name, field, text, last, val
     };
   }
   const isWhole = last!.toString('latin1') === 'v';
-  const entry = headerOf(key, text!, isWhole ? value!.length : Number(value!.toString('latin1')));
+  const entry = decodeHeader(key, text!, isWhole ? value!.length : Number(value!.toString('latin1')));
   return { partition: id, kind: 'put', key, etag: entry.etag, entry, value: isWhole ? value : undefined };
 }
 
-/** Each change knows how far a reader is who has seen it and those before it; that is computed when somebody asks. */
-function withPositions(epoch: number, from: readonly Mark[], changes: readonly LoggedChange[]): Change[] {
+/** Adds to each change the position after it and those before it, which is computed only when somebody asks for it. */
+function withPositions(epoch: number, start: readonly Offset[], changes: readonly LoggedChange[]): Change[] {
   return changes.map(({ partition: _partition, ...change }, index) => ({
     ...change,
     get position() {
-      const marks = [...from];
-      for (const { partition, etag } of changes.slice(0, index + 1)) marks[partition] = markOf(etag);
-      return encodePosition(epoch, marks);
+      const offsets = [...start];
+      for (const { partition, etag } of changes.slice(0, index + 1)) offsets[partition] = offsetAfter(etag);
+      return encodePosition(epoch, offsets);
     },
   }));
 }
 
-function isSame(a: Mark, b: Mark): boolean {
+function isSame(a: Offset, b: Offset): boolean {
   return a.sequence === b.sequence && a.random === b.random;
 }

@@ -16,58 +16,58 @@ import {
   type ScanRange,
 } from '../storage-engine.js';
 import { RedisChangeLog } from './change-log.js';
-import { CLIENT_NAME, OWN_NAME } from './cluster-client/node-redis.js';
-import { DEADLINE_MS } from './cluster-client/connection.js';
-import { RedisStore } from './store.js';
-import { infoOf, stateOf } from './deployment.js';
-import type { Partition } from './partitions.js';
 import { ClusterClient } from './cluster-client/cluster-client.js';
-import { bounds, RedisRanges } from './ranges.js';
-import type { RedisAddress } from './cluster-client/redis-url.js';
+import { COMMAND_TIMEOUT_MS } from './cluster-client/connection.js';
+import { otherProcesses } from './cluster-client/node-redis.js';
+import type { RedisUrl } from './cluster-client/redis-url.js';
+import type { Partition } from './partitions.js';
+import { preflight } from './preflight.js';
+import { indexBounds, RedisRanges } from './ranges.js';
 import { COUNT } from './scripts.js';
-import { prepare } from './preflight.js';
+import { engineState, infoOf } from './server-info.js';
+import { RedisStore } from './store.js';
 import { RedisWriter } from './writer.js';
 
-/** How often each partition is visited, and in how many turns all of them, so that no request waits behind all at once. */
-const VISIT_EVERY_MS = 1_000;
-const VISIT_TURNS = 16;
+/** How often each partition is swept, and in how many groups, so that no request waits for all of them at once. */
+const SWEEP_EVERY_MS = 1_000;
+const SWEEP_GROUPS = 16;
 const SWEEP_AT_ONCE = 100;
-const MAX_EDITS = 10;
-const LONGEST_EDIT_PAUSE_MS = 50;
+const MAX_EDIT_TRIES = 10;
+const MAX_EDIT_PAUSE_MS = 50;
 
 export interface RedisSettings extends OpenSettings {
-  /** How large the change log may grow, bytes, over all servers of a cluster together. */
+  /** How large the change log of all partitions together may grow, bytes. */
   readonly watchLogBytes: number;
-  /** How many replicas have to have a write before it is answered. */
+  /** How many replicas must have a write before it is acknowledged. */
   readonly waitReplicas: number;
-  /** Told what limits the promises of the servers, a line each. */
+  /** Called with one line for each thing that is wrong with a server or limits its durability. */
   readonly report: (line: string) => void;
 }
 
 /**
  * Entries in a Redis or Valkey server, or in a cluster of them, which any number of Pigeonhole servers share.
  *
- * Every write is one script that decides and does it where the key lives; a read of a key is one command. How the pieces
- * lie together is told in layout.ts; scripts.ts is what runs in Redis, nodes.ts the way there and back, ranges.ts ordered
- * listings, change-feed.ts what watchers read, start.ts what is looked at first.
+ * Every write is one script, which decides and writes where the key lives; a read of a key is one command. The rest of this
+ * folder: partitions.ts says how a database lies in Redis, scripts.ts what runs there, cluster-client/ sends commands,
+ * writer.ts and ranges.ts write and read, change-log.ts is what watchers read, preflight.ts checks the servers first.
  *
- * An acknowledged write survives what the servers' own persistence and replicas survive. Clocks are those of the Pigeonhole
- * servers; what one of them has seen has happened for all that write to the same partition.
+ * An acknowledged write survives what the persistence and the replicas of Redis survive. The time is that of the Pigeonhole
+ * servers: a time that one of them has written with counts for all that write to the same partition.
  */
 export class RedisEngine extends StorageEngine {
-  private nodes: ClusterClient | undefined;
-  private database!: RedisStore;
+  private client: ClusterClient | undefined;
+  private store!: RedisStore;
   private ranges!: RedisRanges;
-  private writes!: RedisWriter;
-  private feed: RedisChangeLog | undefined;
-  private visits: NodeJS.Timeout | undefined;
-  private readonly visited = new Set<Partition>();
+  private writer!: RedisWriter;
+  private log: RedisChangeLog | undefined;
+  private sweeper: NodeJS.Timeout | undefined;
+  private readonly sweeping = new Set<Partition>();
   private closed = false;
-  /** Writes that have not been answered: one may take several commands. */
-  private readonly underWay = new Set<Promise<unknown>>();
+  /** Writes under way; one may take several commands. */
+  private readonly pending = new Set<Promise<unknown>>();
 
   constructor(
-    private readonly address: RedisAddress,
+    private readonly url: RedisUrl,
     private readonly settings: RedisSettings,
     private readonly clock = new Clock(),
   ) {
@@ -75,7 +75,7 @@ export class RedisEngine extends StorageEngine {
   }
 
   get capabilities(): Capabilities {
-    const partitions = this.database ? this.database.layout.partitions.length : this.address.partitions;
+    const partitions = this.store ? this.store.partitions.all.length : this.url.partitions;
     return {
       durable: true,
       orderedTags: false,
@@ -87,35 +87,35 @@ export class RedisEngine extends StorageEngine {
   }
 
   async open(): Promise<void> {
-    const { address, settings } = this;
-    const nodes = new ClusterClient(address, settings.waitReplicas, settings.report, () =>
-      this.feed?.moved(),
-    );
-    this.nodes = nodes;
+    const { url, settings, clock } = this;
+    const client = new ClusterClient(url, settings.waitReplicas, settings.report, () => this.log?.onMoved());
+    this.client = client;
     try {
-      const { epoch, partitions } = await prepare(nodes, address, this.clock.now(), settings);
-      this.database = new RedisStore(nodes, this.clock, epoch, partitions, settings.watchLogBytes);
-      await this.database.each((partition) => this.database.hearTime(partition));
+      const { epoch, partitions } = await preflight(client, url, clock.now(), settings);
+      this.store = new RedisStore(client, clock, epoch, partitions, settings.watchLogBytes);
+      await this.store.onEachPartition((partition) => this.store.syncClock(partition));
     } catch (error) {
-      nodes.close();
+      client.close();
       if (this.closed) throw new StartError('The server was stopped while it started.');
       throw error instanceof StartError ? error : new StartError((error as Error).message);
     }
-    this.ranges = new RedisRanges(this.database);
-    this.writes = new RedisWriter(this.database);
-    this.feed = new RedisChangeLog(this.database);
-    const turns = Math.min(VISIT_TURNS, this.database.layout.partitions.length);
+    this.ranges = new RedisRanges(this.store);
+    this.writer = new RedisWriter(this.store);
+    this.log = new RedisChangeLog(this.store);
+    const groups = Math.min(SWEEP_GROUPS, this.store.partitions.all.length);
     let turn = 0;
-    this.visits = setInterval(() => this.visitSome(turn++ % turns, turns), VISIT_EVERY_MS / turns).unref();
+    this.sweeper = setInterval(() => {
+      this.sweepGroup(turn++ % groups, groups);
+    }, SWEEP_EVERY_MS / groups).unref();
   }
 
   async close(): Promise<void> {
     if (this.closed) return;
     this.closed = true;
-    clearInterval(this.visits);
-    this.feed?.close();
-    await Promise.allSettled(this.underWay);
-    this.nodes?.close();
+    clearInterval(this.sweeper);
+    this.log?.close();
+    await Promise.allSettled(this.pending);
+    this.client?.close();
   }
 
   now(): number {
@@ -123,11 +123,11 @@ export class RedisEngine extends StorageEngine {
   }
 
   get(key: string): Promise<Entry | undefined> {
-    return this.ranges.fetch(key);
+    return this.ranges.get(key);
   }
 
   write(operation: Operation): Promise<Outcome> {
-    return this.settled(operation.op === 'edit' ? this.edit(operation) : this.writes.one(operation));
+    return this.track(operation.op === 'edit' ? this.edit(operation) : this.writer.perform(operation));
   }
 
   batch(
@@ -135,8 +135,10 @@ export class RedisEngine extends StorageEngine {
     atomic: boolean,
     maxBytes?: number,
   ): Promise<(Outcome | DatabaseError)[]> {
-    const { writes } = this;
-    return this.settled(atomic ? writes.atomic(operations, maxBytes) : writes.pipeline(operations, maxBytes));
+    const { writer } = this;
+    return this.track(
+      atomic ? writer.performAll(operations, maxBytes) : writer.performEach(operations, maxBytes),
+    );
   }
 
   range(query: RangeQuery): Promise<RangePage> {
@@ -148,41 +150,41 @@ export class RedisEngine extends StorageEngine {
   }
 
   async count(prefix: string): Promise<number> {
-    const [low, high] = bounds({ prefix, after: undefined, reverse: false });
-    const partitions = this.database.layout.partitionsOf(prefix);
+    const bounds = indexBounds({ prefix, after: undefined, reverse: false });
+    const partitions = this.store.partitions.ofPrefix(prefix);
     const counts = await Promise.all(
-      partitions.map((partition) => this.database.ask(partition, COUNT, [low, high, prefix])),
+      partitions.map((partition) => this.store.query(partition, COUNT, [...bounds, prefix])),
     );
     return (counts as number[]).reduce((sum, count) => sum + count, 0);
   }
 
   position(): Promise<string> {
-    return this.feed!.position();
+    return this.log!.position();
   }
 
   changes(position: string): Promise<Change[] | undefined> {
-    return this.feed!.changes(position);
+    return this.log!.changes(position);
   }
 
   covers(position: string, change: Pick<Change, 'key' | 'etag'>): boolean {
-    return this.feed!.covers(position, change);
+    return this.log!.covers(position, change);
   }
 
   includes(position: string, other: string): boolean {
-    return this.feed!.includes(position, other);
+    return this.log!.includes(position, other);
   }
 
   onChange(listener: () => void): () => void {
-    return this.feed!.onChange(listener);
+    return this.log!.onChange(listener);
   }
 
   async stats(): Promise<EngineStats> {
-    const infos = await this.database.nodes.all((primary) => infoOf(primary, 'memory'));
+    const infos = await this.store.client.onEachPrimary((primary) => infoOf(primary, 'memory'));
     const used = infos.map((info) => Number(info.get('used_memory')));
-    const most = infos.map((info) => Number(info.get('maxmemory')));
-    // The first server that is full refuses the keys of its slots.
-    const rooms = most.map((limit, i) => (limit === 0 ? Infinity : Math.max(0, limit - used[i]!)));
-    const room = Math.min(...rooms) * rooms.length;
+    const limits = infos.map((info) => Number(info.get('maxmemory')));
+    const free = limits.map((limit, i) => (limit === 0 ? Infinity : Math.max(0, limit - used[i]!)));
+    // The fullest server is the first to refuse writes, to the keys of its slots.
+    const room = Math.min(...free) * free.length;
     return {
       entries: await this.count(''),
       storedBytes: used.reduce((sum, bytes) => sum + bytes, 0),
@@ -191,19 +193,14 @@ export class RedisEngine extends StorageEngine {
   }
 
   state(): Promise<EngineState> {
-    return stateOf(this.database.nodes.topology);
+    return engineState(this.store.client.topology);
   }
 
   async peers(): Promise<number> {
-    const lists = await this.database.nodes.all((primary) =>
+    const lists = await this.store.client.onEachPrimary((primary) =>
       primary.send(['CLIENT', 'LIST', 'TYPE', 'normal']),
     );
-    const clients = lists.flatMap((list) =>
-      [...String(list).matchAll(CLIENT_NAME)].map(({ groups }) => groups!),
-    );
-    // A server may have other databases of ours.
-    const here = clients.filter(({ database }) => Number(database) === this.address.database);
-    return new Set(here.map(({ name }) => name).filter((name) => name !== OWN_NAME)).size;
+    return new Set(lists.flatMap((list) => otherProcesses(String(list), this.url.database))).size;
   }
 
   async backup(): Promise<void> {
@@ -215,20 +212,20 @@ export class RedisEngine extends StorageEngine {
 
   readonly system = {
     get: async (name: string) => {
-      const { partition, name: hash } = this.database.layout.system;
-      return ((await this.database.read(partition, 'HGET', hash, name)) as Buffer | null) ?? undefined;
+      const { partition, hash } = this.store.partitions.system;
+      return ((await this.store.read(partition, 'HGET', hash, name)) as Buffer | null) ?? undefined;
     },
     put: async (name: string, value: Buffer) => {
-      const { partition, name: hash } = this.database.layout.system;
-      await this.settled(this.database.change(partition, 'HSET', hash, name, value));
+      const { partition, hash } = this.store.partitions.system;
+      await this.track(this.store.update(partition, 'HSET', hash, name, value));
     },
     delete: async (name: string) => {
-      const { partition, name: hash } = this.database.layout.system;
-      await this.settled(this.database.change(partition, 'HDEL', hash, name));
+      const { partition, hash } = this.store.partitions.system;
+      await this.track(this.store.update(partition, 'HDEL', hash, name));
     },
     list: async (prefix: string) => {
-      const { partition, name: hash } = this.database.layout.system;
-      const fields = (await this.database.read(partition, 'HGETALL', hash)) as Buffer[];
+      const { partition, hash } = this.store.partitions.system;
+      const fields = (await this.store.read(partition, 'HGETALL', hash)) as Buffer[];
       const records: { name: string; value: Buffer }[] = [];
       for (let i = 0; i < fields.length; i += 2) {
         const name = fields[i]!.toString('latin1');
@@ -238,55 +235,59 @@ export class RedisEngine extends StorageEngine {
     },
   };
 
-  /** Closing waits for it. */
-  private settled<T>(work: Promise<T>): Promise<T> {
-    const done = () => this.underWay.delete(work);
-    this.underWay.add(work);
-    work.then(done, done);
-    return work;
+  /** Makes `close` wait for a write. */
+  private track<T>(write: Promise<T>): Promise<T> {
+    const done = () => this.pending.delete(write);
+    this.pending.add(write);
+    write.then(done, done);
+    return write;
   }
 
-  /** What to write is made here, and written if nobody else has written meanwhile. */
+  /** Reads the entry, edits it in this process, and writes it on the condition that nobody has changed it meanwhile. */
   private async edit({ key, edit, condition }: Extract<Operation, { op: 'edit' }>): Promise<Outcome> {
-    const due = performance.now() + DEADLINE_MS;
+    const deadline = performance.now() + COMMAND_TIMEOUT_MS;
     for (let tries = 1; ; tries++) {
-      const entry = await this.ranges.fetch(key, due);
+      const entry = await this.ranges.get(key, deadline);
       if (!entry) throw new MissingKeyError(key);
       if (condition) assertHolds(condition, key, entry);
       const put = { op: 'put', key, value: edit(entry), type: entry.type, expiry: 'keep' } as const;
       try {
-        return await this.writes.one({ ...put, condition: { ifMatch: [entry.etag] } }, due);
+        return await this.writer.perform({ ...put, condition: { ifMatch: [entry.etag] } }, deadline);
       } catch (error) {
         if (!(error instanceof DatabaseError) || error.code !== 'precondition-failed') throw error;
-        if (tries === MAX_EDITS) throw new DatabaseError('busy', TOO_MANY_WRITERS);
-        await pause(Math.random() * LONGEST_EDIT_PAUSE_MS);
+        if (tries === MAX_EDIT_TRIES) throw tooManyEdits();
+        await pause(Math.random() * MAX_EDIT_PAUSE_MS);
       }
     }
   }
 
-  /** One visit at a time of each partition: those of a server that does not answer hold up no others. */
-  private visitSome(turn: number, turns: number): void {
-    for (const partition of this.database.layout.partitions) {
-      if (partition.id % turns !== turn || this.visited.has(partition)) continue;
-      this.visited.add(partition);
-      const done = () => this.visited.delete(partition);
-      // What fails is tried again by the next visit.
-      this.visit(partition).then(done, done);
+  /** Starts a sweep of each partition of a group, unless its last one is still under way. */
+  private sweepGroup(group: number, groups: number): void {
+    for (const partition of this.store.partitions.all) {
+      if (partition.id % groups !== group || this.sweeping.has(partition)) continue;
+      this.sweeping.add(partition);
+      const done = () => this.sweeping.delete(partition);
+      // The next sweep makes up for one that fails.
+      this.sweep(partition).then(done, done);
     }
   }
 
-  /** Removes what has expired, and hears of changes that no message told of. */
-  private visit(partition: Partition): Promise<void> {
-    const { database, settings } = this;
-    return this.feed!.look(partition, async () => {
-      if (settings.readOnly) return database.tagOf(partition);
+  /** Removes what has expired, and reads the partition's last tag, because notifications of changes can get lost. */
+  private sweep(partition: Partition): Promise<void> {
+    const { store, settings } = this;
+    return this.log!.refresh(partition, async () => {
+      if (settings.readOnly) return store.lastTagOf(partition);
       for (;;) {
-        const { count, tag } = await database.sweep(partition, SWEEP_AT_ONCE);
+        const { count, tag } = await store.sweep(partition, SWEEP_AT_ONCE);
         if (count < SWEEP_AT_ONCE || this.closed) return tag;
       }
     });
   }
 }
 
-const TOO_MANY_WRITERS =
-  'Others kept changing the value while it was being edited. Nothing was applied; repeat the request.';
+function tooManyEdits(): DatabaseError {
+  return new DatabaseError(
+    'busy',
+    'Others kept changing the value while it was being edited. Nothing was applied; repeat the request.',
+  );
+}

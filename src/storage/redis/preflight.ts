@@ -1,75 +1,76 @@
 import { StartError } from '../../errors.js';
 import { nextEpoch } from '../revision.js';
 import type { OpenSettings } from '../storage-engine.js';
-import type { Connection } from './cluster-client/connection.js';
-import { Refused } from './cluster-client/retries.js';
-import { infoOf, limitsOf } from './deployment.js';
-import { slotOf } from './cluster-client/slots.js';
-import { META } from './partitions.js';
+import { missingRules, requiredRules } from './acl-rules.js';
 import type { ClusterClient } from './cluster-client/cluster-client.js';
-import { nameOf, type RedisAddress } from './cluster-client/redis-url.js';
-import { missingRights, rightsFor } from './rights.js';
-import { MAKE } from './scripts.js';
+import type { Connection } from './cluster-client/connection.js';
+import { RefusedError } from './cluster-client/failures.js';
+import { formatHostPort, type RedisUrl } from './cluster-client/redis-url.js';
+import { slotOf } from './cluster-client/slots.js';
+import { METADATA_KEY } from './partitions.js';
+import { CREATE } from './scripts.js';
+import { durabilityLimits, infoOf } from './server-info.js';
 
-/** Raised by one when a server of before could not use what this one writes. */
-export const FORMAT = 1;
-const LEAST_VERSION = 7;
+/** Raised by one when an older server could not use what this one writes. */
+const FORMAT = 1;
+const MIN_VERSION = 7;
 
-interface PrepareSettings extends OpenSettings {
-  readonly report: (line: string) => void;
-}
-
-/** What is written once for a database. */
-export interface Meta {
+/** What is stored once for a database, when it is made. */
+interface Metadata {
   readonly partitions: number;
   /** When the database was made, seconds since 1970. */
   readonly epoch: number;
 }
 
+interface PreflightSettings extends OpenSettings {
+  /** Called with one line for each thing that limits the durability of a server. */
+  readonly report: (line: string) => void;
+}
+
 /**
- * Looks at the servers before anything is written to them.
- * @param settings of which `report` is told, a line each, what limits the promises of this deployment
+ * Checks every server before anything is written, then finds the database, or makes it where Redis is empty.
  * @throws StartError with one line on what is wrong
  */
-export async function prepare(
-  nodes: ClusterClient,
-  address: RedisAddress,
+export async function preflight(
+  client: ClusterClient,
+  url: RedisUrl,
   now: number,
-  { report, readOnly }: PrepareSettings,
-): Promise<Meta> {
-  const where = `Redis at ${address.seeds.map(nameOf).join(', ')}`;
+  settings: PreflightSettings,
+): Promise<Metadata> {
+  const servers = `Redis at ${url.seeds.map(formatHostPort).join(', ')}`;
   try {
-    const seed = await nodes.topology.anyReady();
-    await assertKind(seed, address, where);
-    await nodes.topology.refresh();
-    const primaries = nodes.topology.primaries();
+    const seed = await client.topology.waitUntilReady();
+    await assertKind(seed, url, servers);
+    await client.topology.refresh();
+    const primaries = client.topology.primaries();
     if (primaries.length === 0)
       throw new StartError(
-        `${where} is a cluster where no server has the slots, or CLUSTER SLOTS is not allowed.`,
+        `${servers} is a cluster where no server has the slots, or CLUSTER SLOTS is not allowed.`,
       );
     for (const primary of primaries) {
-      // Those that the URL leaves out have only just been heard of.
-      await nodes.topology.anyReady([primary]);
-      await assertSuitable(primary, address, report);
+      await client.topology.waitUntilReady([primary]);
+      await assertSuitable(primary, url, settings.report);
     }
-    return await takeMeta(nodes, primaries, address, now, where, readOnly);
+    return await findOrCreate(client, primaries, url, now, servers, settings);
   } catch (error) {
     if (error instanceof StartError) throw error;
-    const why = error instanceof Refused ? error.why : (error as Error).message;
-    if (why.startsWith('WRONGTYPE')) throw foreignMeta(where);
-    const said = why.split('\n')[0]!.replace(/[^.?!]$/, '$&.');
-    throw new StartError(`${where} cannot be used: ${said}${hintFor(said, address)}`);
+    const reason = error instanceof RefusedError ? error.reply : (error as Error).message;
+    if (reason.startsWith('WRONGTYPE')) throw foreignMetadata(servers);
+    const sentence = reason.split('\n')[0]!.replace(/[^.?!]$/, '$&.');
+    throw new StartError(`${servers} cannot be used: ${sentence}${hintFor(sentence, url)}`);
   }
 }
 
-/** What to do about the words of Redis, of TLS or of the operating system, after a space. */
-function hintFor(said: string, { tls, cluster }: RedisAddress): string {
-  if (said.startsWith('NOPERM')) return ` Its user needs ${rightsFor(cluster)}.`;
-  const hint = HINTS.find(([words, ofTls]) => words.test(said) && (ofTls === undefined || ofTls === tls));
+/** What to do about an error of Redis, of TLS or of the operating system, after a space. */
+function hintFor(reason: string, { tls, cluster }: RedisUrl): string {
+  if (reason.startsWith('NOPERM')) return ` Its user needs ${requiredRules(cluster)}.`;
+  const hint = HINTS.find(
+    ([pattern, onTls]) => pattern.test(reason) && (onTls === undefined || onTls === tls),
+  );
   return hint ? ` ${hint[2]}` : '';
 }
 
-const HINTS: readonly (readonly [words: RegExp, ofTls: boolean | undefined, hint: string])[] = [
+const HINTS: readonly (readonly [pattern: RegExp, onTls: boolean | undefined, hint: string])[] = [
   [
     /^NOAUTH/,
     undefined,
@@ -78,7 +79,7 @@ const HINTS: readonly (readonly [words: RegExp, ofTls: boolean | undefined, hint
   [
     /^WRONGPASS|^ERR AUTH/,
     undefined,
-    'See user and password in DATABASE_URL; other characters than letters and digits are percent-encoded there.',
+    'See user and password in DATABASE_URL; percent-encode other characters than letters and digits there.',
   ],
   [/certificate/i, true, 'NODE_EXTRA_CA_CERTS may name the file of an authority to trust.'],
   [
@@ -89,83 +90,85 @@ const HINTS: readonly (readonly [words: RegExp, ofTls: boolean | undefined, hint
   [/timeout|ECONNRESET|closed/i, false, 'If it speaks TLS, DATABASE_URL begins with rediss.'],
 ];
 
-function foreignMeta(where: string): StartError {
-  return new StartError(`${where} holds a key ${META} that is not Pigeonhole's.`);
+function foreignMetadata(servers: string): StartError {
+  return new StartError(`${servers} holds a key ${METADATA_KEY} that is not Pigeonhole's.`);
 }
 
-async function assertKind(seed: Connection, { cluster }: RedisAddress, where: string): Promise<void> {
+async function assertKind(seed: Connection, { cluster }: RedisUrl, servers: string): Promise<void> {
   const info = await infoOf(seed, 'server', 'cluster');
   const version = info.get('valkey_version') ?? info.get('redis_version') ?? '0';
-  if (Number.parseInt(version, 10) < LEAST_VERSION) {
-    throw new StartError(
-      `${where} has version ${version}; ${LEAST_VERSION}.0 is the least that is supported.`,
-    );
+  if (Number.parseInt(version, 10) < MIN_VERSION) {
+    throw new StartError(`${servers} has version ${version}; Pigeonhole needs ${MIN_VERSION}.0 or newer.`);
   }
   const isCluster = info.get('cluster_enabled') === '1';
   if (isCluster && !cluster)
-    throw new StartError(`${where} is part of a cluster: DATABASE_URL must be redis+cluster://…`);
-  if (!isCluster && cluster) throw new StartError(`${where} is no cluster: DATABASE_URL must be redis://…`);
+    throw new StartError(`${servers} is part of a cluster: DATABASE_URL must be redis+cluster://…`);
+  if (!isCluster && cluster) throw new StartError(`${servers} is no cluster: DATABASE_URL must be redis://…`);
 }
 
 async function assertSuitable(
   primary: Connection,
-  { cluster }: RedisAddress,
+  { cluster }: RedisUrl,
   report: (line: string) => void,
 ): Promise<void> {
   const { name } = primary;
-  const missing = await missingRights(primary, cluster);
+  const missing = await missingRules(primary, cluster);
   if (missing.length > 0) {
     throw new StartError(
-      `Redis at ${name} cannot be used: its user lacks ${missing.join(' ')}. Its user needs ${rightsFor(cluster)}.`,
+      `Redis at ${name} cannot be used: its user lacks ${missing.join(' ')}. Its user needs ${requiredRules(cluster)}.`,
     );
   }
   const info = await infoOf(primary, 'memory');
   const policy = info.get('maxmemory_policy');
   if (policy !== 'noeviction') {
     throw new StartError(
-      `Redis at ${name} may evict keys (maxmemory-policy ${policy}), so that acknowledged writes would vanish. ` +
+      `Redis at ${name} may evict keys (maxmemory-policy ${policy}), so acknowledged writes could vanish. ` +
         'Set it to noeviction.',
     );
   }
-  for (const limit of await limitsOf(primary)) report(limit);
+  for (const limit of await durabilityLimits(primary)) report(limit);
 }
 
-/** Finds the database, or makes it where there is nothing at all. */
-async function takeMeta(
-  nodes: ClusterClient,
+async function findOrCreate(
+  client: ClusterClient,
   primaries: readonly Connection[],
-  address: RedisAddress,
+  url: RedisUrl,
   now: number,
-  where: string,
-  readOnly: boolean | undefined,
-): Promise<Meta> {
-  const slot = slotOf(META);
+  servers: string,
+  { readOnly }: OpenSettings,
+): Promise<Metadata> {
+  const slot = slotOf(METADATA_KEY);
   const read = () =>
-    nodes.run({ slot, args: ['HGETALL', META], repeatable: 'repeatable' }) as Promise<Buffer[]>;
+    client.run({ slot, args: ['HGETALL', METADATA_KEY], idempotent: true }) as Promise<Buffer[]>;
   let fields = await read();
   if (fields.length === 0) {
-    if (readOnly) throw new StartError(`${where} holds no Pigeonhole database.`);
+    if (readOnly) throw new StartError(`${servers} holds no Pigeonhole database.`);
     for (const primary of primaries) {
+      // The keys may be those of a database that another server has made just now.
       if ((await primary.send(['DBSIZE'])) !== 0 && (await read()).length === 0) {
         throw new StartError(
-          `${where} holds keys that are not Pigeonhole's; it needs a database of its own.`,
+          `${servers} holds keys that are not Pigeonhole's; it needs a database of its own.`,
         );
       }
     }
-    const made = ['format', FORMAT, 'partitions', address.partitions, 'epoch', nextEpoch(now, 0)];
-    const args = ['EVALSHA', MAKE.sha, '1', META, ...made.map(String)];
-    const call = { slot, args, script: MAKE, repeatable: 'repeatable', write: true } as const;
-    fields = (await nodes.run(call)) as Buffer[];
+    const metadata = ['format', FORMAT, 'partitions', url.partitions, 'epoch', nextEpoch(now, 0)];
+    const args = ['EVALSHA', CREATE.sha, '1', METADATA_KEY, ...metadata.map(String)];
+    fields = (await client.run({ slot, args, script: CREATE, idempotent: true, write: true })) as Buffer[];
   }
-  const meta = new Map<string, number>();
+  return decodeMetadata(fields, servers);
+}
+
+/** @throws StartError */
+function decodeMetadata(fields: readonly Buffer[], servers: string): Metadata {
+  const numbers = new Map<string, number>();
   for (let i = 0; i < fields.length; i += 2)
-    meta.set(fields[i]!.toString(), Number(fields[i + 1]!.toString()));
-  const format = meta.get('format') ?? 0;
+    numbers.set(fields[i]!.toString(), Number(fields[i + 1]!.toString()));
+  const format = numbers.get('format') ?? 0;
   if (format > FORMAT)
     throw new StartError(
-      `${where} holds format ${format}, made by a newer Pigeonhole; this one knows ${FORMAT}.`,
+      `${servers} holds format ${format}, made by a newer Pigeonhole; this one knows ${FORMAT}.`,
     );
-  const [partitions, epoch] = [meta.get('partitions'), meta.get('epoch')];
-  if (!partitions || !epoch) throw foreignMeta(where);
+  const [partitions, epoch] = [numbers.get('partitions'), numbers.get('epoch')];
+  if (!partitions || !epoch) throw foreignMetadata(servers);
   return { partitions, epoch };
 }

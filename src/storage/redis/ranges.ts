@@ -1,263 +1,260 @@
-import { compareKeys, prefixEnd } from '../key-range.js';
 import type { Entry, EntryHeader } from '../entry.js';
+import { compareKeys, prefixEnd } from '../key-range.js';
 import type { RangePage, RangeQuery, ScanRange } from '../storage-engine.js';
-import type { RedisStore } from './store.js';
 import type { Partition } from './partitions.js';
-import { entryOf, headerOf } from './record.js';
-import { encodePosition, markOf, START, type Mark } from './position.js';
+import { encodePosition, LOG_START, offsetAfter, type Offset } from './position.js';
+import { decode, decodeHeader } from './record.js';
 import { PAGE } from './scripts.js';
+import type { RedisStore } from './store.js';
 
 /*
- * Ordered ranges, merged from the ordered indexes of the partitions.
+ * Ordered ranges, merged from the indexes of the partitions.
  *
- * Keys are spread evenly, so each partition is asked for a little more than its share of a page, all at once. Where a
- * partition's share turns out to be used up before the page is full, it is asked again, from the start of the page, for
- * four times as much: everything that a page shows of a partition is of one instant, which its position tells.
+ * Keys are spread evenly, so a page asks every partition at once for a little more than its share. A partition whose part
+ * ends before the page is full is read again from the start of the page, with four times the limit: all that a page shows
+ * of a partition is of one instant, to which the page's position refers.
  */
 
-/** Names read from one partition, in the order of the page. */
-interface Part {
-  readonly partition: Partition;
-  readonly mark: Mark;
-  readonly names: readonly Name[];
-  /** How far the partition has been looked through; undefined to its end. */
-  readonly upTo: string | undefined;
-  readonly asked: number;
-}
-
-/** An entry, or a group, which has no header. */
-interface Name {
-  readonly name: string;
-  readonly header?: EntryHeader;
-  /** Undefined where it is too large to be sent along. */
-  readonly value?: Buffer;
-}
-
-/** Which names of a partition are read, and what of them. */
-interface Cut {
+/** What a page or a scan reads from each partition. */
+interface PartQuery {
   readonly prefix: string;
   readonly after: string | undefined;
   readonly reverse: boolean;
   readonly delimiter: string;
-  /** Bytes of values sent along in all, and of one; -1 for none. */
+  /** Bytes of all values that are sent along, and of a single one; -1 for none. */
   readonly valueBytes: number;
   readonly maxValue: number;
 }
 
-/** Larger values are fetched one by one, when it is certain that they are wanted. */
-const MAX_VALUE_ALONG = 64 * 1024;
-const BYTES_AT_ONCE = 4 * 2 ** 20;
-/** Names that a scan holds ready, and how much it gives out at once. */
-const SCAN_NAMES = 1024;
-const LEAST_SCAN_NAMES = 16;
-const CHUNK_NAMES = 256;
+/** The items that were read from one partition, in order. */
+interface Part {
+  readonly partition: Partition;
+  readonly offset: Offset;
+  readonly items: readonly Item[];
+  /** The last key that was read; undefined if the partition has no more. */
+  readonly end: string | undefined;
+  readonly limit: number;
+}
+
+/** An entry, or a group, which has no header. */
+interface Item {
+  readonly name: string;
+  readonly header?: EntryHeader;
+  /** Undefined if it is too large to be sent along. */
+  readonly value?: Buffer;
+}
+
+/** A larger value is read by itself, once it is certain to be wanted. */
+const MAX_VALUE_BYTES = 64 * 1024;
+const VALUE_BYTES_AT_ONCE = 4 * 2 ** 20;
+/** Items that a scan holds in memory, of all partitions together and of each at least. */
+const SCAN_ITEMS = 1024;
+const MIN_SCAN_ITEMS = 16;
+const CHUNK_ENTRIES = 256;
 const CHUNK_BYTES = 2 ** 20;
 const NO_VALUE = Buffer.alloc(0);
 
+/** Reads entries, alone and in order. */
 export class RedisRanges {
-  constructor(private readonly database: RedisStore) {}
+  constructor(private readonly store: RedisStore) {}
+
+  /** The live entry under `key`, in one round trip. */
+  async get(key: string, deadline?: number): Promise<Entry | undefined> {
+    const { slot, entryPrefix } = this.store.partitions.ofKey(key);
+    const args = ['HMGET', entryPrefix + key, 'h', 'v'];
+    const reply = await this.store.client.run({ slot, args, idempotent: true, deadline });
+    const [header, value] = reply as [Buffer | null, Buffer | null];
+    if (!header || !value) return undefined;
+    const entry = decode(key, header, value);
+    return entry.expires !== 0 && entry.expires <= this.store.clock.now() ? undefined : entry;
+  }
 
   async page(query: RangeQuery): Promise<RangePage> {
     const { prefix, after, limit, delimiter = '', reverse = false, values = false } = query;
-    const maxValue = values ? MAX_VALUE_ALONG : -1;
-    const partitions = this.database.layout.partitionsOf(prefix);
-    const valueBytes = Math.max(maxValue, Math.ceil(BYTES_AT_ONCE / partitions.length));
-    const cut = { prefix, after, reverse, delimiter, maxValue, valueBytes };
+    const partitions = this.store.partitions.ofPrefix(prefix);
+    const partQuery = { prefix, after, reverse, delimiter, ...valueLimits(values, partitions.length) };
     const share = shareOf(limit + 1, partitions.length);
-    let parts = await Promise.all(partitions.map((partition) => this.read(partition, cut, share)));
+    let parts = await Promise.all(partitions.map((each) => this.read(each, partQuery, share)));
     for (;;) {
-      const merged = merge(parts, reverse, limit + 1);
-      const short = merged.short.length;
-      if (short === 0) return this.finish(merged.names, query, parts);
-      const again = new Set(merged.short);
+      const { items, short } = merge(parts, reverse, limit + 1);
+      if (short.size === 0) return this.assemble(items, query, parts);
       parts = await Promise.all(
-        parts.map(async (part) => (again.has(part) ? this.read(part.partition, cut, part.asked * 4) : part)),
+        parts.map(async (part) =>
+          short.has(part) ? this.read(part.partition, partQuery, part.limit * 4) : part,
+        ),
       );
     }
   }
 
-  /** Every entry of a range, in order, each as it was when it was read. */
+  /** Visits every entry of a range, in order, each as it was when it was read. */
   async *scan({ prefix, values }: ScanRange): AsyncIterable<readonly Entry[]> {
-    const partitions = this.database.layout.partitionsOf(prefix);
-    const most = Math.max(LEAST_SCAN_NAMES, Math.ceil(SCAN_NAMES / partitions.length));
-    const maxValue = values ? MAX_VALUE_ALONG : -1;
-    const valueBytes = Math.max(maxValue, Math.ceil(BYTES_AT_ONCE / partitions.length));
-    const cut = { prefix, after: undefined, reverse: false, delimiter: '', maxValue, valueBytes };
-    const buffers: Part[] = await Promise.all(partitions.map((each) => this.read(each, cut, most)));
+    const partitions = this.store.partitions.ofPrefix(prefix);
+    const limit = Math.max(MIN_SCAN_ITEMS, Math.ceil(SCAN_ITEMS / partitions.length));
+    const limits = valueLimits(values, partitions.length);
+    const query = { prefix, after: undefined, reverse: false, delimiter: '', ...limits };
+    const parts: Part[] = await Promise.all(partitions.map((each) => this.read(each, query, limit)));
     for (;;) {
-      const bound = lowest(buffers.map(({ upTo }) => upTo));
-      const names = buffers.flatMap((part) => upTo(part.names, bound));
-      names.sort((a, b) => compareKeys(a.name, b.name));
-      yield* this.chunksOf(names, values);
+      // Up to the lowest end everything is known.
+      const bound = lowest(parts.map(({ end }) => end));
+      const items = parts.flatMap((part) => itemsUpTo(part.items, bound));
+      items.sort((a, b) => compareKeys(a.name, b.name));
+      yield* this.chunksOf(items, values);
       if (bound === undefined) return;
       await Promise.all(
-        buffers.map(async (part, i) => {
-          const rest = part.names.slice(upTo(part.names, bound).length);
-          buffers[i] = { ...part, names: rest };
-          if (part.upTo === undefined || rest.length > most / 2) return;
-          const more = await this.read(part.partition, { ...cut, after: part.upTo }, most);
-          buffers[i] = { ...more, names: [...rest, ...more.names] };
+        parts.map(async (part, i) => {
+          const rest = part.items.slice(itemsUpTo(part.items, bound).length);
+          parts[i] = { ...part, items: rest };
+          if (part.end === undefined || rest.length > limit / 2) return;
+          const next = await this.read(part.partition, { ...query, after: part.end }, limit);
+          parts[i] = { ...next, items: [...rest, ...next.items] };
         }),
       );
     }
   }
 
-  private async read(partition: Partition, cut: Cut, most: number): Promise<Part> {
-    const { prefix, after, reverse, delimiter, valueBytes, maxValue } = cut;
-    const [low, high] = bounds(cut);
-    const reply = await this.database.ask(partition, PAGE, [
-      low,
-      high,
+  private async read(partition: Partition, query: PartQuery, limit: number): Promise<Part> {
+    const { prefix, after, reverse, delimiter, valueBytes, maxValue } = query;
+    const reply = await this.store.query(partition, PAGE, [
+      ...indexBounds(query),
       reverse ? '1' : '0',
-      String(most),
+      String(limit),
       prefix,
       delimiter,
       String(valueBytes),
       String(maxValue),
     ]);
-    const [tag, upTo, names] = reply as [
+    const [tag, end, items] = reply as [
       Buffer,
       Buffer | null,
       [Buffer, Buffer?, number?, (Buffer | null)?][],
     ];
     return {
       partition,
-      mark: markOf(tag.toString('latin1')),
-      upTo: upTo?.toString(),
-      asked: most,
-      names: names
-        .map(([name, header, size, value]) => nameOf(name.toString(), header, size, value))
+      offset: offsetAfter(tag.toString('latin1')),
+      end: end?.toString(),
+      limit,
+      items: items
+        .map(([name, header, size, value]) => decodeItem(name.toString(), header, size, value))
         // The name of a group that `after` names skips the whole group.
         .filter(({ name }) => name !== after),
     };
   }
 
-  /** Cuts the page at its limits and gets the values that were left behind. */
-  private async finish(
-    names: readonly Name[],
+  /** Cuts the items at the limits of the page, and reads the values that were not sent along. */
+  private async assemble(
+    items: readonly Item[],
     query: RangeQuery,
     parts: readonly Part[],
   ): Promise<RangePage> {
     const { limit, values = false, maxBytes = Infinity } = query;
     let bytes = 0;
     let count = 0;
-    while (count < names.length && count < limit && (bytes < maxBytes || count === 0)) {
-      bytes += values ? (names[count]!.header?.size ?? 0) : 0;
+    while (count < items.length && count < limit && (bytes < maxBytes || count === 0)) {
+      bytes += values ? (items[count]!.header?.size ?? 0) : 0;
       count++;
     }
-    const shown = names.slice(0, count);
-    const items = await Promise.all(
-      shown.filter(({ header }) => header).map((name) => this.itemOf(name, values)),
+    const shown = items.slice(0, count);
+    const entries = await Promise.all(
+      shown.filter(({ header }) => header).map((item) => this.entryOf(item, values)),
     );
     return {
-      items: items.filter((item) => item !== undefined),
+      items: entries.filter((entry) => entry !== undefined),
       groups: shown.filter(({ header }) => !header).map(({ name }) => name),
-      next: count < names.length ? names[count - 1]!.name : undefined,
+      next: count < items.length ? items[count - 1]!.name : undefined,
       position: this.positionOf(parts),
     };
   }
 
-  private async itemOf(name: Name, values: boolean): Promise<(EntryHeader & { value?: Buffer }) | undefined> {
-    const { header, value } = name;
+  private async entryOf(
+    { header, value }: Item,
+    values: boolean,
+  ): Promise<(EntryHeader & { value?: Buffer }) | undefined> {
     if (!values) return header;
-    return value ? { ...header!, value } : this.fetch(header!.key);
+    return value ? { ...header!, value } : this.get(header!.key);
   }
 
-  /** The entries of `names`, with large values got as they are wanted, so that memory does not grow with them. */
-  private async *chunksOf(names: readonly Name[], values: boolean): AsyncIterable<readonly Entry[]> {
+  /** The entries of `items`. Large values are read when they are due, so that memory does not grow with them. */
+  private async *chunksOf(items: readonly Item[], values: boolean): AsyncIterable<readonly Entry[]> {
     let chunk: Entry[] = [];
     let bytes = 0;
-    for (const { header, value } of names) {
+    for (const { header, value } of items) {
       const known = values ? value : NO_VALUE;
-      const entry = known ? { ...header!, value: known } : await this.fetch(header!.key);
+      const entry = known ? { ...header!, value: known } : await this.get(header!.key);
       if (!entry) continue;
       chunk.push(entry);
       bytes += entry.value.length;
-      if (chunk.length < CHUNK_NAMES && bytes < CHUNK_BYTES) continue;
+      if (chunk.length < CHUNK_ENTRIES && bytes < CHUNK_BYTES) continue;
       yield chunk;
       [chunk, bytes] = [[], 0];
     }
     if (chunk.length > 0) yield chunk;
   }
 
-  /** The live entry under `key`, in one round trip. */
-  async fetch(key: string, due?: number): Promise<Entry | undefined> {
-    const { slot, entries } = this.database.layout.partitionOf(key);
-    const args = ['HMGET', entries + key, 'h', 'v'];
-    const reply = await this.database.nodes.run({ slot, args, repeatable: 'repeatable', due });
-    const [header, value] = reply as [Buffer | null, Buffer | null];
-    if (!header || !value) return undefined;
-    const entry = entryOf(key, header, value);
-    return entry.expires !== 0 && entry.expires <= this.database.clock.now() ? undefined : entry;
-  }
-
   private positionOf(parts: readonly Part[]): string {
-    const marks: Mark[] = this.database.layout.partitions.map(() => START);
-    for (const { partition, mark } of parts) marks[partition.id] = mark;
-    return encodePosition(this.database.epoch, marks);
+    const offsets: Offset[] = this.store.partitions.all.map(() => LOG_START);
+    for (const { partition, offset } of parts) offsets[partition.id] = offset;
+    return encodePosition(this.store.epoch, offsets);
   }
 }
 
-/** How many names of a partition a page of `names` needs: the mean and three deviations, so that few are asked again. */
-function shareOf(names: number, partitions: number): number {
-  const mean = names / partitions;
-  return partitions === 1 ? names : Math.ceil(mean + 3 * Math.sqrt(mean)) + 1;
+function valueLimits(values: boolean, partitions: number): Pick<PartQuery, 'valueBytes' | 'maxValue'> {
+  const maxValue = values ? MAX_VALUE_BYTES : -1;
+  return { maxValue, valueBytes: Math.max(maxValue, Math.ceil(VALUE_BYTES_AT_ONCE / partitions)) };
 }
 
-/** The bounds of ZRANGEBYLEX for the keys of a cut. */
-export function bounds({
+/** How many of `items` to read from each partition: the mean and three deviations, so that few are read again. */
+function shareOf(items: number, partitions: number): number {
+  const mean = items / partitions;
+  return partitions === 1 ? items : Math.ceil(mean + 3 * Math.sqrt(mean)) + 1;
+}
+
+/** The keys of a query as bounds of ZRANGEBYLEX. */
+export function indexBounds({
   prefix,
   after,
   reverse,
-}: Pick<Cut, 'prefix' | 'after' | 'reverse'>): [low: string | Buffer, high: string | Buffer] {
+}: Pick<PartQuery, 'prefix' | 'after' | 'reverse'>): [low: string | Buffer, high: string | Buffer] {
   const end = prefixEnd(prefix);
-  const first = prefix === '' ? '-' : `[${prefix}`;
-  const last = end ? Buffer.concat([Buffer.from('('), end]) : '+';
-  if (after === undefined) return [first, last];
-  if (reverse) return [first, compareBytes(after, end) < 0 ? `(${after}` : last];
-  return [compareKeys(after, prefix) < 0 ? first : `(${after}`, last];
+  const low = prefix === '' ? '-' : `[${prefix}`;
+  const high = end ? Buffer.concat([Buffer.from('('), end]) : '+';
+  if (after === undefined) return [low, high];
+  if (reverse) return [low, !end || Buffer.compare(Buffer.from(after), end) < 0 ? `(${after}` : high];
+  return [compareKeys(after, prefix) < 0 ? low : `(${after}`, high];
 }
 
-function compareBytes(key: string, end: Buffer | undefined): number {
-  return end ? Buffer.compare(Buffer.from(key), end) : -1;
+function decodeItem(name: string, header?: Buffer, size?: number, value?: Buffer | null): Item {
+  return header ? { name, header: decodeHeader(name, header, size!), value: value ?? undefined } : { name };
 }
 
-function nameOf(name: string, header?: Buffer, size?: number, value?: Buffer | null): Name {
-  return header ? { name, header: headerOf(name, header, size!), value: value ?? undefined } : { name };
-}
-
-/** The first names of all parts, in order and each once, and the parts that would have to be read further. */
+/** The first items of all parts, in order and each once, and the parts that end before them. */
 function merge(
   parts: readonly Part[],
   reverse: boolean,
-  most: number,
-): { names: readonly Name[]; short: Part[] } {
+  limit: number,
+): { items: readonly Item[]; short: ReadonlySet<Part> } {
   const direction = reverse ? -1 : 1;
-  const all = parts.flatMap(({ names }) => names);
+  const all = parts.flatMap((part) => part.items);
   all.sort((a, b) => compareKeys(a.name, b.name) * direction);
-  const names: Name[] = [];
-  for (const name of all) {
-    if (names.length === most) break;
-    if (name.name !== names.at(-1)?.name) names.push(name);
+  const items: Item[] = [];
+  for (const item of all) {
+    if (items.length === limit) break;
+    if (item.name !== items.at(-1)?.name) items.push(item);
   }
-  const last = names.length === most ? names.at(-1)!.name : undefined;
+  const last = items.length === limit ? items.at(-1)!.name : undefined;
   const short = parts.filter(
-    ({ upTo: end }) => end !== undefined && (last === undefined || compareKeys(end, last) * direction < 0),
+    ({ end }) => end !== undefined && (last === undefined || compareKeys(end, last) * direction < 0),
   );
-  return { names, short };
+  return { items, short: new Set(short) };
 }
 
-function lowest(bounds_: readonly (string | undefined)[]): string | undefined {
-  let lowestBound: string | undefined;
-  for (const bound of bounds_) {
-    if (bound !== undefined && (lowestBound === undefined || compareKeys(bound, lowestBound) < 0))
-      lowestBound = bound;
-  }
-  return lowestBound;
+/** Undefined if no key is given: there is no bound. */
+function lowest(keys: readonly (string | undefined)[]): string | undefined {
+  const [first] = keys.filter((key) => key !== undefined).sort(compareKeys);
+  return first;
 }
 
-function upTo(names: readonly Name[], bound: string | undefined): readonly Name[] {
-  if (bound === undefined) return names;
-  const past = names.findIndex(({ name }) => compareKeys(name, bound) > 0);
-  return past < 0 ? names : names.slice(0, past);
+function itemsUpTo(items: readonly Item[], bound: string | undefined): readonly Item[] {
+  if (bound === undefined) return items;
+  const past = items.findIndex(({ name }) => compareKeys(name, bound) > 0);
+  return past < 0 ? items : items.slice(0, past);
 }

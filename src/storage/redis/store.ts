@@ -1,151 +1,151 @@
 import { randomBytes } from 'node:crypto';
 import type { Clock } from '../clock.js';
 import { LOGGED_VALUE_BYTES } from '../storage-engine.js';
-import type { Reply } from './cluster-client/connection.js';
+import type { ClusterClient, Command } from './cluster-client/cluster-client.js';
+import type { Reply, Script } from './cluster-client/connection.js';
 import { Partitions, type Partition } from './partitions.js';
-import type { Call, ClusterClient } from './cluster-client/cluster-client.js';
-import type { Script } from './cluster-client/script.js';
-import { WRITE, SWEEP } from './scripts.js';
+import { SWEEP, WRITE } from './scripts.js';
 
-/** What is kept of the change log in all, and what of it falls to one partition. */
-const MAX_LOGGED = 100_000;
-/** Hexadecimal digits that end a tag. */
+/** Changes in the logs of all partitions together. */
+const MAX_CHANGES = 100_000;
+/** Random hexadecimal digits at the end of a tag. */
 const RANDOM_DIGITS = 12;
-/** Drawn at once: a call for six bytes costs as much as one for thousands. */
-const DRAWN_BYTES = 6 * 1024;
+/** Six random bytes cost as much as thousands. */
+const RANDOM_BYTES_AT_ONCE = 6 * 1024;
 
-interface WriteOptions extends Pick<Call, 'repeatable' | 'due'> {
+interface WriteOptions extends Pick<Command, 'idempotent' | 'deadline'> {
   readonly atomic: boolean;
   /** Bytes of values that may be found. */
-  readonly maxFound: number;
+  readonly maxBytes: number;
 }
 
-/** One database in Redis: its layout, and how its partitions are spoken to. */
+/** One database in Redis: its partitions, and the commands and scripts that run on them. */
 export class RedisStore {
-  readonly layout: Partitions;
-  private readonly log: readonly string[];
+  readonly partitions: Partitions;
+  /** Called with the last tag of a partition after this server has written to it. */
+  onWrite: ((partition: Partition, tag: string) => void) | undefined;
+  /** The bounds of a partition's log: changes, bytes, bytes of a logged value. */
+  private readonly logBounds: readonly string[];
   private readonly epochText: string;
-  private drawn = '';
-  private used = 0;
+  private randomPool = '';
+  private randomUsed = 0;
 
   constructor(
-    readonly nodes: ClusterClient,
+    readonly client: ClusterClient,
     readonly clock: Clock,
-    /** Of the tags and positions: when the database was made, seconds since 1970. */
+    /** The time when the database was made, seconds since 1970; part of tags and positions. */
     readonly epoch: number,
     partitions: number,
     watchLogBytes: number,
   ) {
-    this.layout = new Partitions(partitions);
+    this.partitions = new Partitions(partitions);
     this.epochText = epoch.toString(16).padStart(8, '0');
-    this.log = [
-      String(Math.ceil(MAX_LOGGED / partitions)),
+    this.logBounds = [
+      String(Math.ceil(MAX_CHANGES / partitions)),
       String(Math.ceil(watchLogBytes / partitions)),
       String(LOGGED_VALUE_BYTES),
     ];
   }
 
-  /** A command on a key of the partition that changes nothing. */
+  /** Runs a command that changes nothing. */
   async read(partition: Partition, ...args: (string | Buffer)[]): Promise<Reply> {
-    return this.nodes.run({ slot: partition.slot, args, repeatable: 'repeatable' });
+    return this.client.run({ slot: partition.slot, args, idempotent: true });
   }
 
-  /** A command that may be repeated without harm. */
-  async change(partition: Partition, ...args: (string | Buffer)[]): Promise<Reply> {
-    return this.nodes.run({ slot: partition.slot, args, repeatable: 'repeatable', write: true });
+  /** Runs a command that writes and is idempotent. */
+  async update(partition: Partition, ...args: (string | Buffer)[]): Promise<Reply> {
+    return this.client.run({ slot: partition.slot, args, idempotent: true, write: true });
   }
 
-  /** A script that changes nothing. */
-  async ask(partition: Partition, script: Script, args: readonly (string | Buffer)[]): Promise<Reply> {
-    return this.nodes.run({
+  /** Runs a script that changes nothing. */
+  async query(partition: Partition, script: Script, args: readonly (string | Buffer)[]): Promise<Reply> {
+    return this.client.run({
       slot: partition.slot,
-      args: call(script, partition.names, [this.now(), ...args]),
+      args: evalsha(script, partition.scriptKeys, [this.now(), ...args]),
       script,
-      repeatable: 'repeatable',
+      idempotent: true,
     });
   }
 
-  /** Does encoded operations on `entries`. Answers one reply for each, behind the time and the partition's last tag. */
+  /** Runs WRITE with encoded operations on `entries`, which are Redis keys. Returns a reply for each operation. */
   async write(
     partition: Partition,
     entries: readonly string[],
     operations: readonly (string | Buffer)[],
-    { atomic, maxFound, repeatable, due }: WriteOptions,
+    { atomic, maxBytes, idempotent, deadline }: WriteOptions,
   ): Promise<readonly Reply[]> {
-    const found = String(Math.min(maxFound, Number.MAX_SAFE_INTEGER));
-    const args = [...this.changing(), atomic ? '1' : '0', found, ...operations];
-    const [now, tag, ...answers] = (await this.nodes.run({
+    const limit = String(Math.min(maxBytes, Number.MAX_SAFE_INTEGER));
+    const args = [...this.writeArguments(), atomic ? '1' : '0', limit, ...operations];
+    const [now, tag, ...replies] = (await this.client.run({
       slot: partition.slot,
-      args: call(WRITE, [...partition.names, ...entries], args),
+      args: evalsha(WRITE, [...partition.scriptKeys, ...entries], args),
       script: WRITE,
-      repeatable,
+      idempotent,
       write: true,
-      due,
+      deadline,
     })) as [Buffer, Buffer, ...Reply[]];
-    this.heard(now);
-    this.onChange?.(partition, tag.toString('latin1'));
-    return answers;
+    this.raiseClock(now);
+    this.onWrite?.(partition, tag.toString('latin1'));
+    return replies;
   }
 
-  /** The tag of the partition's last change, or nothing. */
-  async tagOf(partition: Partition): Promise<string> {
+  /** The tag of the partition's last change; empty before the first. */
+  async lastTagOf(partition: Partition): Promise<string> {
     const tag = (await this.read(partition, 'HGET', partition.state, 'tag')) as Buffer | null;
     return tag?.toString('latin1') ?? '';
   }
 
-  /** Removes what has expired in the partition, up to `most` entries. Answers how many there were, and the last tag. */
-  async sweep(partition: Partition, most: number): Promise<{ count: number; tag: string }> {
-    const [now, tag, count] = (await this.nodes.run({
+  /** Removes up to `limit` expired entries of the partition. Returns how many there were, and the partition's last tag. */
+  async sweep(partition: Partition, limit: number): Promise<{ count: number; tag: string }> {
+    const [now, tag, count] = (await this.client.run({
       slot: partition.slot,
-      args: call(SWEEP, partition.names, [...this.changing(), String(most)]),
+      args: evalsha(SWEEP, partition.scriptKeys, [...this.writeArguments(), String(limit)]),
       script: SWEEP,
-      repeatable: 'repeatable',
+      idempotent: true,
     })) as [Buffer, Buffer, number];
-    this.heard(now);
+    this.raiseClock(now);
     return { count, tag: tag.toString('latin1') };
   }
 
-  /** Believes what the partition has seen of time. */
-  async hearTime(partition: Partition): Promise<void> {
+  /** Raises the clock to the highest time that the partition has seen. */
+  async syncClock(partition: Partition): Promise<void> {
     const now = (await this.read(partition, 'HGET', partition.state, 'now')) as Buffer | null;
-    if (now) this.heard(now);
+    if (now) this.raiseClock(now);
   }
 
-  /** Told of the last tag of a partition that this server has changed. */
-  onChange: ((partition: Partition, tag: string) => void) | undefined;
-
-  /** Every partition at once. */
-  async each<T>(work: (partition: Partition) => Promise<T>): Promise<T[]> {
-    return Promise.all(this.layout.partitions.map(work));
+  /** Does `work` with every partition at once. */
+  async onEachPartition<T>(work: (partition: Partition) => Promise<T>): Promise<T[]> {
+    return Promise.all(this.partitions.all.map(work));
   }
 
-  /** Where scripts publish the partition's last tag. Channels are not of one numbered database, so its epoch is in the name. */
+  /** The channel on which scripts publish the partition's last tag. All databases of a server share its channels. */
   channelOf({ state }: Partition): string {
     return state + this.epochText;
   }
 
-  private changing(): string[] {
-    return [this.now(), this.epochText, this.random(), ...this.log];
+  /** ARGV 1 to 6 of scripts that write. */
+  private writeArguments(): string[] {
+    return [this.now(), this.epochText, this.random(), ...this.logBounds];
   }
 
   private random(): string {
-    if (this.used === this.drawn.length) {
-      this.drawn = randomBytes(DRAWN_BYTES).toString('hex');
-      this.used = 0;
+    if (this.randomUsed === this.randomPool.length) {
+      this.randomPool = randomBytes(RANDOM_BYTES_AT_ONCE).toString('hex');
+      this.randomUsed = 0;
     }
-    return this.drawn.slice(this.used, (this.used += RANDOM_DIGITS));
+    return this.randomPool.slice(this.randomUsed, (this.randomUsed += RANDOM_DIGITS));
   }
 
   private now(): string {
     return String(this.clock.now());
   }
 
-  /** Another server's clock may be ahead, and what it has seen has happened. */
-  private heard(now: Buffer): void {
+  /** The clock of another server may be ahead, and this server must not undo an expiry that the other has seen. */
+  private raiseClock(now: Buffer): void {
     this.clock.raise(Number(now.toString('latin1')));
   }
 }
 
-function call(script: Script, keys: readonly string[], args: readonly (string | Buffer)[]) {
+function evalsha(script: Script, keys: readonly string[], args: readonly (string | Buffer)[]) {
   return ['EVALSHA', script.sha, String(keys.length), ...keys, ...args];
 }

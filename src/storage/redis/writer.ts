@@ -1,63 +1,50 @@
 import { DatabaseError } from '../../errors.js';
 import { FoundBytes, type BatchOperation, type Outcome } from '../operation.js';
-import { DEADLINE_MS } from './cluster-client/connection.js';
-import type { RedisStore } from './store.js';
-import { hashTagOf } from './cluster-client/slots.js';
+import type { Command } from './cluster-client/cluster-client.js';
+import { COMMAND_TIMEOUT_MS } from './cluster-client/connection.js';
+import { hashedPartOf } from './cluster-client/slots.js';
 import type { Partition } from './partitions.js';
-import type { Call, Repeatable } from './cluster-client/cluster-client.js';
-import { decodeOutcome, encodeOperation, type Answer } from './record.js';
+import type { RedisStore } from './store.js';
+import { decodeOutcome, encodeOperation, type OperationReply } from './write-script.js';
 
-/** Partitions that a pipeline reads from at once: the values it finds are in memory together. */
-const READ_AT_ONCE = 16;
-/** Behind kind, code and tag of an atomic refusal. */
-const INDEX = 3;
+/** Partitions from which a batch reads at the same time: all values that they find are in memory together. */
+const MAX_CONCURRENT_READS = 16;
 
-/** Operations of a batch that go to one partition, with their places in the batch. */
+/** The operations of a batch on one partition, with their indexes in the batch. */
 interface Share {
   readonly partition: Partition;
   readonly operations: BatchOperation[];
-  readonly places: number[];
+  readonly indexes: number[];
 }
 
-/** Writes, alone and in batches, each batch as one script for a partition. */
+/** Performs operations, with one script for each partition that they concern. */
 export class RedisWriter {
-  constructor(private readonly database: RedisStore) {}
+  constructor(private readonly store: RedisStore) {}
 
-  async one(operation: BatchOperation, due?: number): Promise<Outcome> {
-    const partition = this.database.layout.partitionOf(operation.key);
-    const how = { atomic: false, maxBytes: undefined, repeatable: repeatable(operation), due };
-    const [answer] = await this.send(partition, [operation], how);
-    const outcome = decodeOutcome(operation, answer!, undefined);
+  /** @throws DatabaseError having written nothing, or `outcome-unknown` */
+  async perform(operation: BatchOperation, deadline?: number): Promise<Outcome> {
+    const partition = this.store.partitions.ofKey(operation.key);
+    const options = { atomic: false, idempotent: isIdempotent(operation), deadline };
+    const [reply] = await this.send(partition, [operation], options);
+    const outcome = decodeOutcome(operation, reply!, undefined);
     if (outcome instanceof DatabaseError) throw outcome;
     return outcome;
   }
 
-  /** All or nothing, for keys that Redis itself would keep together. @throws DatabaseError `cross-slot` */
-  async atomic(operations: readonly BatchOperation[], maxBytes?: number): Promise<Outcome[]> {
-    if (operations.length === 0) return [];
-    assertOneTag(operations);
-    const partition = this.database.layout.partitionOf(operations[0]!.key);
-    const answers = await this.send(partition, operations, { atomic: true, maxBytes, repeatable: 'once' });
-    const index = answers[0]![INDEX];
-    if (index !== undefined) {
-      throw (decodeOutcome(operations[index]!, answers[0]!, maxBytes) as DatabaseError).with({ index });
-    }
-    return operations.map((operation, i) => decodeOutcome(operation, answers[i]!, maxBytes) as Outcome);
-  }
-
-  /** Each for itself, in order for each key. */
-  async pipeline(
+  /** Performs each operation by itself; the error of one that is refused stands in its place. */
+  async performEach(
     operations: readonly BatchOperation[],
     maxBytes?: number,
   ): Promise<(Outcome | DatabaseError)[]> {
     const outcomes: (Outcome | DatabaseError)[] = [];
-    const shares = this.shares(operations);
-    const due = performance.now() + DEADLINE_MS;
-    const atOnce = operations.some(({ op }) => op === 'get') ? READ_AT_ONCE : shares.length;
-    for (let i = 0; i < shares.length; i += atOnce) {
-      const some = shares.slice(i, i + atOnce);
+    const shares = this.sharesOf(operations);
+    const deadline = performance.now() + COMMAND_TIMEOUT_MS;
+    const step = operations.some(({ op }) => op === 'get') ? MAX_CONCURRENT_READS : shares.length;
+    for (let i = 0; i < shares.length; i += step) {
       const left = maxBytes === undefined ? undefined : maxBytes - foundIn(outcomes);
-      const settled = await Promise.allSettled(some.map((share) => this.pipe(share, left, due, outcomes)));
+      const settled = await Promise.allSettled(
+        shares.slice(i, i + step).map((share) => this.performShare(share, left, deadline, outcomes)),
+      );
       const failures = settled.flatMap((share) =>
         share.status === 'rejected' ? [share.reason as unknown] : [],
       );
@@ -66,20 +53,32 @@ export class RedisWriter {
     return withinBytes(outcomes, maxBytes);
   }
 
-  private async pipe(
-    { partition, operations, places }: Share,
+  /**
+   * Performs all operations or none.
+   * @throws DatabaseError of the first that is refused, with its index; `cross-slot` for keys that Redis keeps apart
+   */
+  async performAll(operations: readonly BatchOperation[], maxBytes?: number): Promise<Outcome[]> {
+    if (operations.length === 0) return [];
+    assertOneTag(operations);
+    const partition = this.store.partitions.ofKey(operations[0]!.key);
+    const replies = await this.send(partition, operations, { atomic: true, maxBytes, idempotent: false });
+    const [, , , index] = replies[0]!;
+    if (index !== undefined) {
+      throw (decodeOutcome(operations[index]!, replies[0]!, maxBytes) as DatabaseError).with({ index });
+    }
+    return operations.map((operation, i) => decodeOutcome(operation, replies[i]!, maxBytes) as Outcome);
+  }
+
+  private async performShare(
+    { partition, operations, indexes }: Share,
     maxBytes: number | undefined,
-    due: number,
+    deadline: number,
     outcomes: (Outcome | DatabaseError)[],
   ): Promise<void> {
-    const answers = await this.send(partition, operations, {
-      atomic: false,
-      maxBytes,
-      repeatable: 'once',
-      due,
-    });
+    const options = { atomic: false, maxBytes, idempotent: false, deadline };
+    const replies = await this.send(partition, operations, options);
     for (const [i, operation] of operations.entries()) {
-      outcomes[places[i]!] = decodeOutcome(operation, answers[i]!, maxBytes);
+      outcomes[indexes[i]!] = decodeOutcome(operation, replies[i]!, maxBytes);
     }
   }
 
@@ -88,57 +87,53 @@ export class RedisWriter {
     operations: readonly BatchOperation[],
     {
       maxBytes = Infinity,
-      ...how
-    }: Pick<Call, 'repeatable' | 'due'> & {
-      readonly atomic: boolean;
-      readonly maxBytes: number | undefined;
-    },
-  ): Promise<Answer[]> {
-    const entries = operations.map(({ key }) => partition.entries + key);
-    const firstEntry = partition.names.length + 1;
+      ...options
+    }: Pick<Command, 'idempotent' | 'deadline'> & { atomic: boolean; maxBytes?: number | undefined },
+  ): Promise<OperationReply[]> {
+    const entries = operations.map(({ key }) => partition.entryPrefix + key);
+    const firstEntry = partition.scriptKeys.length + 1;
     const encoded = operations.flatMap((operation, i) => encodeOperation(operation, firstEntry + i));
-    const options = { ...how, maxFound: maxBytes };
-    return (await this.database.write(partition, entries, encoded, options)) as unknown as Answer[];
+    const replies = await this.store.write(partition, entries, encoded, { ...options, maxBytes });
+    return replies as unknown as OperationReply[];
   }
 
-  private shares(operations: readonly BatchOperation[]): Share[] {
+  private sharesOf(operations: readonly BatchOperation[]): Share[] {
     const shares = new Map<Partition, Share>();
-    for (const [place, operation] of operations.entries()) {
-      const partition = this.database.layout.partitionOf(operation.key);
+    for (const [index, operation] of operations.entries()) {
+      const partition = this.store.partitions.ofKey(operation.key);
       let share = shares.get(partition);
-      if (!share) shares.set(partition, (share = { partition, operations: [], places: [] }));
+      if (!share) shares.set(partition, (share = { partition, operations: [], indexes: [] }));
       share.operations.push(operation);
-      share.places.push(place);
+      share.indexes.push(index);
     }
     return [...shares.values()];
   }
 }
 
 /**
- * A write without a condition may be sent again, as any proxy may do (RFC 9110, section 9.2.2): the script knows its own tag
- * if it is still there. One that adds, or whose condition its own first try might have undone, may not.
+ * Whether an operation may be sent again (RFC 9110, section 9.2.2). An unconditional put may, because the script recognises
+ * its own tag. An addition may not, and neither may an operation whose condition its own first try may have changed.
  */
-function repeatable({ op, condition }: BatchOperation): Repeatable {
-  const reads = op === 'get' || op === 'check';
-  return reads || ((op === 'put' || op === 'delete') && !condition) ? 'repeatable' : 'once';
+function isIdempotent({ op, condition }: BatchOperation): boolean {
+  return op === 'get' || op === 'check' || ((op === 'put' || op === 'delete') && !condition);
 }
 
-/** What the whole batch comes to if parts of it failed; the others may have `applied` what nobody is told then. */
+/** The error of a batch of which some shares failed; `applied` says whether others may have been applied. */
 function failureOf(failures: readonly unknown[], applied: boolean): unknown {
   const isUnknown = (error: unknown) => !(error instanceof DatabaseError) || error.code === 'outcome-unknown';
   const [first] = failures;
   if (!applied || isUnknown(first)) return failures.find(isUnknown) ?? first;
   return new DatabaseError(
     'outcome-unknown',
-    'A part of the batch was not answered, so that some of its operations may have been applied and others not.',
+    'Redis did not confirm a part of the batch, so some of its operations may have been applied and others not.',
   );
 }
 
-/** Redis's own rule, so that what is allowed does not depend on which keys happen to lie together. */
+/** Redis's own rule: what is allowed must not depend on which keys happen to share a partition. */
 function assertOneTag(operations: readonly BatchOperation[]): void {
   const [first, ...others] = operations.map(({ key }) => key);
-  const tag = hashTagOf(first!);
-  if (others.every((key) => hashTagOf(key) === tag)) return;
+  const tag = hashedPartOf(first!);
+  if (others.every((key) => hashedPartOf(key) === tag)) return;
   const keys = [...new Set([first!, ...others])];
   throw new DatabaseError(
     'cross-slot',
@@ -155,6 +150,7 @@ function foundIn(outcomes: readonly (Outcome | DatabaseError)[]): number {
   return bytes;
 }
 
+/** Each share kept to what was left when it began; this holds the limit for all of them together, in order. */
 function withinBytes(
   outcomes: readonly (Outcome | DatabaseError)[],
   maxBytes: number | undefined,

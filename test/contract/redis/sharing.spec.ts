@@ -32,7 +32,7 @@ describeOnRedis('servers that share a Redis', (binary) => {
   }
 
   it.each(['one server', 'a cluster'])(
-    'and start at once on an empty one make one database: %s',
+    'and start on an empty one at the same time make one database: %s',
     async (kind) => {
       const { url } = kind === 'a cluster' ? cluster : redis;
       const all = await Promise.all(
@@ -52,27 +52,27 @@ describeOnRedis('servers that share a Redis', (binary) => {
     },
   );
 
-  it.each(['one server', 'a cluster'])("hear of each other's changes: %s", async (kind) => {
+  it.each(['one server', 'a cluster'])("are notified of each other's changes: %s", async (kind) => {
     const { url } = kind === 'a cluster' ? cluster : redis;
     const [writer, reader] = [await open(url), await open(url)];
     const position = await reader.position();
-    const heard: string[] = [];
+    const seen: string[] = [];
     let reading = Promise.resolve();
     const stop = reader.onChange(() => {
       reading = reading.then(async () => {
         const changes = await reader.changes(position);
-        heard.splice(0, Infinity, ...changes!.map(({ key }) => key));
+        seen.splice(0, Infinity, ...changes!.map(({ key }) => key));
       });
     });
     const keys = Array.from({ length: 20 }, (_, i) => `k${i}`);
     for (const key of keys) await put(writer, key, 'x');
-    expect(await eventually(() => heard.length === keys.length)).toBe(true);
+    expect(await eventually(() => seen.length === keys.length)).toBe(true);
     stop();
     await reading;
-    expect(heard.toSorted()).toEqual(keys.toSorted());
+    expect(seen.toSorted()).toEqual(keys.toSorted());
   });
 
-  it('have what one of them has seen of time happen for all that write', async () => {
+  it('agree on the time: what has expired for one has expired for all that write', async () => {
     const [ahead, behind] = [new FakeTime(), new FakeTime()];
     const [fast, slow] = [await open(redis.url, ahead.clock()), await open(redis.url, behind.clock())];
     await put(slow, 'a', 'x', { expiry: { in: 1000 } });
@@ -83,7 +83,7 @@ describeOnRedis('servers that share a Redis', (binary) => {
     expect(slow.now()).toBe(fast.now());
   });
 
-  it('in databases of other numbers are apart, and do not wake each other', async () => {
+  it('under different database numbers are independent and do not notify each other', async () => {
     const [early, late] = [new FakeTime(), new FakeTime()];
     late.setWall(late.wall + 5000);
     const first = await open(redis.url, early.clock());

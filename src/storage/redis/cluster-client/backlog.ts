@@ -1,27 +1,27 @@
 import { DatabaseError } from '../../../errors.js';
 
-const MAX_CALLS = 20_000;
+const MAX_COMMANDS = 20_000;
 const MAX_BYTES = 64 * 2 ** 20;
 
-/** How much waits for one server: while it does not answer, that may not take all memory. */
+/** Bounds the memory of the commands that wait for one server, which may have stopped replying. */
 export class Backlog {
-  private calls = 0;
+  private commands = 0;
   private bytes = 0;
 
-  /** Lets in a command that sends so many bytes of values; one alone always. @throws DatabaseError `busy` */
-  enter(bytes: number): void {
-    if (this.calls >= MAX_CALLS || (this.bytes > 0 && this.bytes + bytes > MAX_BYTES)) {
+  /** Adds a command with `bytes` of values; a single one may be of any size. @throws DatabaseError `busy` */
+  add(bytes: number): void {
+    if (this.commands >= MAX_COMMANDS || (this.bytes > 0 && this.bytes + bytes > MAX_BYTES)) {
       throw new DatabaseError(
         'busy',
-        'Too much waits for an answer of Redis. Nothing was applied; repeat the request.',
+        'Too many requests wait for Redis. Nothing was applied; repeat the request.',
       );
     }
-    this.calls++;
+    this.commands++;
     this.bytes += bytes;
   }
 
-  leave(bytes: number): void {
-    this.calls--;
+  remove(bytes: number): void {
+    this.commands--;
     this.bytes -= bytes;
   }
 }

@@ -1,82 +1,81 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { DEADLINE_MS, type Connection, type Reply } from './connection.js';
-import { isUnknownScript, outcomeUnknown, Refused, remedyFor, unavailable } from './retries.js';
-import type { RedisAddress } from './redis-url.js';
 import { Backlog } from './backlog.js';
-import type { Script } from './script.js';
+import { COMMAND_TIMEOUT_MS, type Connection, type Reply, type Script } from './connection.js';
+import { classify, isUnknownScript, outcomeUnknown, RefusedError, unavailable } from './failures.js';
+import type { RedisUrl } from './redis-url.js';
 import { Topology } from './topology.js';
 
-const FIRST_PAUSE_MS = 20;
-const LONGEST_PAUSE_MS = 500;
+const MIN_PAUSE_MS = 20;
+const MAX_PAUSE_MS = 500;
 const MAX_REDIRECTIONS = 8;
-const REPLICATED_WITHIN_MS = 2_000;
-const COMPLAIN_EVERY_MS = 60_000;
-const NO_ANSWER = 'Redis does not answer at present.';
+const REPLICATION_TIMEOUT_MS = 2_000;
+const WARN_EVERY_MS = 60_000;
 
-/** Whether a command may be sent again when nobody knows whether it was done. */
-export type Repeatable = 'repeatable' | 'once';
-
-/** What is sent, and to the primary of which slot. */
-export interface Call {
+/** A command for the primary of a slot. */
+export interface Command {
   readonly slot: number;
   readonly args: readonly (string | Buffer)[];
-  /** Of a call by EVALSHA: what to load where it is not known. */
+  /** The script that an EVALSHA calls, to be loaded where it is not known. */
   readonly script?: Script;
-  readonly repeatable: Repeatable;
-  /** Whether it is a write, which waits for replicas if that was asked for. */
+  /** Whether the command may be sent again when its outcome is unknown. */
+  readonly idempotent: boolean;
+  /** Whether the command writes, so that it waits for replicas where that is asked for. */
   readonly write?: boolean;
-  /** When nobody waits any longer, on the clock of `performance`; 5 s from now unless told. */
-  readonly due?: number | undefined;
+  /** When the caller gives up, on the clock of `performance`; 5 s from now by default. */
+  readonly deadline?: number | undefined;
 }
 
 /**
- * The way of a command to the server that has its slot, and of the answer back.
+ * Sends commands to the servers of a cluster, or to a single server.
  *
- * Design: a command that was refused, or never sent, is tried again with a growing, jittered pause until its deadline of
- * 5 s, which several commands for one answer share; so is one of unknown fate if it may be repeated. Guarantee: `unavailable` and `busy` mean that nothing was applied,
- * `outcome-unknown` that it may have been, and one answer or another comes within 6 s whatever the cluster does. No
- * redirection and no text of Redis or of the driver reaches a client.
+ * Design: a command that was refused or never sent is tried again, with growing, jittered pauses, until its deadline; so is
+ * one whose outcome is unknown, if it is idempotent. Several commands for one request share a deadline. Guarantee:
+ * `unavailable` and `busy` mean that nothing was applied, `outcome-unknown` that something may have been; a reply or an
+ * error comes within 6 s, whatever the cluster does. No redirection, and no text of Redis or of the library, reaches a
+ * client of ours.
  */
 export class ClusterClient {
   readonly topology: Topology;
-  /** For calls to slots that nobody is known to have. */
-  private readonly nowhere = new Backlog();
+  /** For commands to slots without a known server. */
+  private readonly unassigned = new Backlog();
   private closed = false;
-  private complainedAt = -Infinity;
+  private warnedAt = -Infinity;
 
   constructor(
-    address: RedisAddress,
-    /** How many replicas have to have a write before it is answered. */
+    url: RedisUrl,
+    /** How many replicas must have a write before it is acknowledged. */
     private readonly waitReplicas: number,
-    /** Told what is wrong with the servers, a line each. */
+    /** Called with one line when something is wrong with a server. */
     private readonly report: (line: string) => void,
+    /** Called when slots have moved to other servers. */
     onMoved: () => void = () => undefined,
   ) {
-    this.topology = new Topology(address, { report, waits: waitReplicas > 0 }, onMoved);
+    this.topology = new Topology(url, { report, waitsForReplicas: waitReplicas > 0 }, onMoved);
   }
 
   /**
-   * Sends a command until it is answered.
-   * @throws DatabaseError `busy`, `unavailable`, `outcome-unknown`, `disk-full`, or an ErrorReply that speaks of the command
+   * Sends a command, and again where that is safe, until there is a reply.
+   * @throws DatabaseError `busy`, `unavailable`, `outcome-unknown`, `disk-full`
+   * @throws ErrorReply if the command itself is at fault
    */
-  async run(call: Call): Promise<Reply> {
-    const bytes = bytesOf(call.args);
-    const room = this.topology.ownerOf(call.slot)?.room ?? this.nowhere;
-    room.enter(bytes);
+  async run(command: Command): Promise<Reply> {
+    const bytes = bytesOf(command.args);
+    const backlog = this.topology.ownerOf(command.slot)?.backlog ?? this.unassigned;
+    backlog.add(bytes);
     try {
-      return await this.attempt(call, call.due ?? performance.now() + DEADLINE_MS);
+      return await this.retry(command, command.deadline ?? performance.now() + COMMAND_TIMEOUT_MS);
     } finally {
-      room.leave(bytes);
+      backlog.remove(bytes);
     }
   }
 
-  /** Asks every primary at once. @throws DatabaseError `unavailable` */
-  async all<T>(work: (primary: Connection) => Promise<T>): Promise<T[]> {
+  /** Does `work` with every primary at once. @throws DatabaseError `unavailable` if one of them fails */
+  async onEachPrimary<T>(work: (primary: Connection) => Promise<T>): Promise<T[]> {
     try {
       return await Promise.all(this.topology.primaries().map(work));
     } catch {
       this.topology.refreshSoon();
-      throw unavailable(NO_ANSWER);
+      throw unavailable();
     }
   }
 
@@ -85,79 +84,89 @@ export class ClusterClient {
     this.topology.close();
   }
 
-  /** Tries until `due`, on the clock of `performance`. */
-  private async attempt(call: Call, due: number): Promise<Reply> {
+  private async retry(command: Command, deadline: number): Promise<Reply> {
     const { topology } = this;
     /** Whether an earlier try may have been carried out. */
-    let lost = false;
-    let asked: Connection | undefined;
+    let maybeDone = false;
+    let askTarget: Connection | undefined;
     let redirections = 0;
-    let wait = FIRST_PAUSE_MS;
-    while (!this.closed && performance.now() < due) {
-      const connection = asked ?? topology.ownerOf(call.slot);
+    let wait = MIN_PAUSE_MS;
+    while (!this.closed && performance.now() < deadline) {
+      const connection = askTarget ?? topology.ownerOf(command.slot);
       try {
-        if (connection) return await this.send(call, connection, asked !== undefined, due);
+        if (connection) return await this.send(command, connection, askTarget !== undefined, deadline);
       } catch (error) {
-        asked = undefined;
-        const remedy = remedyFor(error);
-        switch (remedy.kind) {
+        askTarget = undefined;
+        const failure = classify(error);
+        switch (failure.kind) {
           case 'final':
-            throw lost && call.write ? outcomeUnknown() : remedy.error;
+            throw maybeDone && command.write ? outcomeUnknown() : failure.error;
           case 'refused':
-            this.complain(`Redis at ${connection!.name} refuses commands: ${remedy.why}`);
-            throw lost && call.write ? outcomeUnknown() : new Refused(remedy.why);
+            this.warn(`Redis at ${connection!.name} refuses commands: ${failure.reply}`);
+            throw maybeDone && command.write ? outcomeUnknown() : new RefusedError(failure.reply);
           case 'ask':
           case 'moved': {
             if (++redirections > MAX_REDIRECTIONS) break;
-            const target = topology.namedBy(connection!, remedy.to);
-            if (remedy.kind === 'ask') asked = target;
-            else topology.move(call.slot, target);
+            const target = topology.redirectionTarget(connection!, failure.to);
+            if (failure.kind === 'ask') askTarget = target;
+            else topology.moveSlot(command.slot, target);
             continue;
           }
-          case 'lost':
-            if (call.repeatable === 'once') throw outcomeUnknown();
-            lost = true;
+          case 'unknown':
+            if (!command.idempotent) throw outcomeUnknown();
+            maybeDone = true;
         }
       }
       topology.refreshSoon();
-      await pause(Math.max(0, Math.min(wait * (0.5 + Math.random() / 2), due - performance.now())));
-      wait = Math.min(LONGEST_PAUSE_MS, wait * 2);
+      await pause(Math.max(0, Math.min(wait * (0.5 + Math.random() / 2), deadline - performance.now())));
+      wait = Math.min(MAX_PAUSE_MS, wait * 2);
     }
-    throw lost && call.write ? outcomeUnknown() : unavailable(NO_ANSWER);
+    throw maybeDone && command.write ? outcomeUnknown() : unavailable();
   }
 
-  private async send(call: Call, to: Connection, isAsked: boolean, due: number): Promise<Reply> {
-    const connection = to.forWrites(call.write);
-    const submit = () => (isAsked ? connection.ask(call.args, due) : connection.send(call.args, due));
+  private async send(
+    command: Command,
+    server: Connection,
+    asking: boolean,
+    deadline: number,
+  ): Promise<Reply> {
+    const { args, script, write } = command;
+    const connection = server.channelFor(command);
+    const submit = () => (asking ? connection.sendAsking(args, deadline) : connection.send(args, deadline));
     let reply: Reply;
     try {
       reply = await submit();
     } catch (error) {
-      if (!call.script || !isUnknownScript(error)) throw error;
-      await connection.load(call.script, due);
+      if (!script || !isUnknownScript(error)) throw error;
+      await connection.loadScript(script, deadline);
       reply = await submit();
     }
-    if (call.write && this.waitReplicas > 0) await this.replicate(connection, due);
+    if (write && this.waitReplicas > 0) await this.replicate(connection, deadline);
     return reply;
   }
 
-  private async replicate(connection: Connection, due: number): Promise<void> {
-    const { waitReplicas: least } = this;
-    const copies = await connection.replicas(least, REPLICATED_WITHIN_MS, due).catch(() => 0);
-    if (copies >= least) return;
-    this.complain(`Redis at ${connection.name} did not confirm writes from WAIT_REPLICAS=${least} replicas.`);
+  private async replicate(connection: Connection, deadline: number): Promise<void> {
+    const { waitReplicas } = this;
+    const copies = await connection
+      .waitForReplicas(waitReplicas, REPLICATION_TIMEOUT_MS, deadline)
+      .catch(() => 0);
+    if (copies >= waitReplicas) return;
+    this.warn(
+      `Redis at ${connection.name} did not confirm writes from WAIT_REPLICAS=${waitReplicas} replicas.`,
+    );
     throw outcomeUnknown();
   }
 
-  /** Reports what goes on for a while, and is the same for every command, once a minute. */
-  private complain(line: string): void {
+  /** Reports at most once a minute: what every command meets would fill the log. */
+  private warn(line: string): void {
     const now = performance.now();
-    if (now - this.complainedAt < COMPLAIN_EVERY_MS) return;
-    this.complainedAt = now;
+    if (now - this.warnedAt < WARN_EVERY_MS) return;
+    this.warnedAt = now;
     this.report(line);
   }
 }
 
+/** Bytes of values among the arguments. */
 function bytesOf(args: readonly (string | Buffer)[]): number {
   let bytes = 0;
   for (const arg of args) if (typeof arg !== 'string') bytes += arg.length;

@@ -1,254 +1,258 @@
 import { ClientClosedError, ClientOfflineError, ErrorReply } from '@redis/client';
-import { endClient, makeClient, type Client } from './node-redis.js';
-import { nameOf, type HostPort, type RedisAddress } from './redis-url.js';
 import { Backlog } from './backlog.js';
-import type { Script } from './script.js';
+import { endClient, makeClient, type Client } from './node-redis.js';
+import { formatHostPort, type HostPort, type RedisUrl } from './redis-url.js';
 
-/** An answer of Redis: bulk texts are bytes, integers numbers, nothing is null. */
+/** A reply of Redis: bulk strings are bytes, integers are numbers, nil is null. */
 export type Reply = Buffer | string | number | null | readonly Reply[];
 
-/** How far a command that brought no answer has come. */
-export type Fate = 'not-sent' | 'lost';
+/** A Lua script that runs inside Redis. */
+export interface Script {
+  readonly source: string;
+  /** The SHA-1 of the source, by which EVALSHA calls it. */
+  readonly sha: string;
+}
 
-/** A command has no answer, because of the connection. */
+/** A command got no reply because of the connection. */
 export class ConnectionError extends Error {
   constructor(
-    readonly fate: Fate,
+    /** Whether the server may have received the command. */
+    readonly wasSent: boolean,
     cause: unknown,
   ) {
     super(cause instanceof Error ? cause.message : String(cause), { cause });
   }
 }
 
-/** Within which a command is answered, one way or the other. */
-export const DEADLINE_MS = 5_000;
-const LOOK_EVERY_MS = 250;
-/** A server that says nothing for so many looks, 3 s, though it is asked, is taken for dead, */
-const SILENT_LOOKS = 12;
-/** and one that is so far behind, 5 s, for as good as dead. */
-const LATE_LOOKS = DEADLINE_MS / LOOK_EVERY_MS;
+/** How long a command may take before its caller gets an error. */
+export const COMMAND_TIMEOUT_MS = 5_000;
+const CHECK_EVERY_MS = 250;
+/** 3 s: a server that sends nothing for so many checks, while commands wait, is taken for dead. */
+const MAX_SILENT_CHECKS = 12;
+/** 5 s: a command that waits for longer means that the server is too far behind to be of use. */
+const MAX_CHECKS_WAITING = COMMAND_TIMEOUT_MS / CHECK_EVERY_MS;
 
-/** A command that was sent and has no answer. */
-interface Waiting {
-  /** When nobody waits any longer. */
-  readonly due: number;
-  /** At which look it was sent. */
-  readonly since: number;
+/** A command that was sent and has no reply yet. */
+interface Pending {
+  readonly deadline: number;
+  /** The number of checks before it was sent. */
+  readonly sentAt: number;
   readonly reject: (error: ConnectionError) => void;
 }
 
 export interface ConnectionOptions {
-  /** Told, in a line, when the server is lost and when it is back. */
+  /** Called with one line when the server is lost and when it is back. */
   readonly report: (line: string) => void;
-  /** Whether writes wait for replicas. Such a wait holds up all behind it, so that writes get a connection of their own. */
-  readonly waits: boolean;
+  /** Whether writes wait for replicas. That holds up all later commands of a connection, so writes get their own. */
+  readonly waitsForReplicas: boolean;
 }
 
 /**
- * The connection to one server, which is made again for as long as it is needed.
+ * The connection to one server, which is made again whenever it ends.
  *
- * Problem: the library's timeout covers only commands it has not written yet, and a socket's is put off by every write, so
- * that a server that is stopped while others write to it would never be noticed. Design: four times a second the connection
- * is looked at; when commands wait and nothing has been heard for 3 s, or the first of them has waited for 5 s, it is given
- * up and made anew. Guarantee: a command is answered, or fails as never sent or as lost, when it is due; and what nobody
- * waits for any more does not pile up.
+ * Problem: the library's timeout covers only commands that it has not written yet, and a socket's timeout restarts with
+ * every write, so neither notices a server that is stopped while others write to it. Design: a check four times a second.
+ * When commands wait and nothing has arrived for 3 s, or the oldest has waited for 5 s, the connection is dropped and made
+ * anew. Guarantee: by its deadline a command has a reply, or fails as never sent or as sent; abandoned commands do not
+ * pile up. Deadlines are on the clock of `performance`.
  */
 export class Connection {
   readonly name: string;
+  readonly backlog = new Backlog();
   private client: Client;
-  private readonly waiting = new Set<Waiting>();
-  private heard = false;
-  private looked = 0;
-  private silentLooks = 0;
+  private readonly pending = new Set<Pending>();
+  /** Whether anything has arrived since the last check. */
+  private received = false;
+  private checks = 0;
+  private silentChecks = 0;
   private closed = false;
   private wasReady = false;
-  private lastError: Error | undefined;
-  private readonly looks: NodeJS.Timeout;
-  private readonly report: (line: string) => void;
-  private replicated: Promise<number> | undefined;
+  private failure: Error | undefined;
+  private readonly checker: NodeJS.Timeout;
+  private replicating: Promise<number> | undefined;
   private readonly loading = new Map<string, Promise<Reply>>();
   private readonly writer: Connection | undefined;
-  /** For who counts what waits for this server. */
-  readonly room = new Backlog();
 
   constructor(
-    private readonly address: RedisAddress,
-    readonly at: HostPort,
-    { report, waits }: ConnectionOptions,
+    private readonly url: RedisUrl,
+    readonly address: HostPort,
+    private readonly options: ConnectionOptions,
   ) {
-    this.name = nameOf(at);
-    this.report = report;
-    if (waits) this.writer = new Connection(address, at, { report: () => undefined, waits: false });
+    this.name = formatHostPort(address);
+    if (options.waitsForReplicas) {
+      this.writer = new Connection(url, address, { report: () => undefined, waitsForReplicas: false });
+    }
     this.client = this.connect();
-    // Behind what has arrived meanwhile, so that a pause of this process is not taken for one of the server.
-    this.looks = setInterval(() => setImmediate(() => this.look()), LOOK_EVERY_MS).unref();
+    // After what has arrived meanwhile was read, so that a pause of this process does not count as one of the server.
+    this.checker = setInterval(() => setImmediate(() => this.check()), CHECK_EVERY_MS).unref();
   }
 
   get isReady(): boolean {
     return this.client.isReady;
   }
 
-  /** The connection for writes, or else for reads. */
-  forWrites(write: boolean | undefined): Connection {
+  /** Why the connection is not ready; undefined while it is, and before the first failure. */
+  get lastError(): Error | undefined {
+    return this.failure;
+  }
+
+  /** The connection that carries such commands. */
+  channelFor({ write }: { readonly write?: boolean | undefined }): Connection {
     return (write && this.writer) || this;
   }
 
-  /** What last went wrong, for whoever waits for the connection. */
-  get failure(): Error | undefined {
-    return this.lastError;
-  }
-
-  /**
-   * Sends a command.
-   * @param due when nobody waits any longer, on the clock of `performance`
-   * @throws ConnectionError, ErrorReply
-   */
-  send(args: readonly (string | Buffer)[], due = performance.now() + DEADLINE_MS): Promise<Reply> {
-    const { client, waiting } = this;
+  /** Sends a command. @throws ConnectionError, ErrorReply */
+  send(
+    args: readonly (string | Buffer)[],
+    deadline = performance.now() + COMMAND_TIMEOUT_MS,
+  ): Promise<Reply> {
+    const { client, pending } = this;
     if (!client.isReady) {
-      return Promise.reject(new ConnectionError('not-sent', this.lastError ?? 'not connected'));
+      return Promise.reject(new ConnectionError(false, this.failure ?? 'not connected'));
     }
     return new Promise((resolve, reject) => {
-      const one = { due, since: this.looked, reject };
-      waiting.add(one);
+      const command = { deadline, sentAt: this.checks, reject };
+      pending.add(command);
       client.sendCommand(args).then(
         (reply) => {
-          waiting.delete(one);
-          this.heard = true;
+          pending.delete(command);
+          this.received = true;
           resolve(reply as unknown as Reply);
         },
         (error: unknown) => {
-          waiting.delete(one);
-          if (!(error instanceof ErrorReply)) return reject(new ConnectionError(fateOf(error), error));
-          this.heard = true;
+          pending.delete(command);
+          if (!(error instanceof ErrorReply)) return reject(new ConnectionError(wasSent(error), error));
+          this.received = true;
           reject(error);
         },
       );
     });
   }
 
-  /** The same on the other side of an ASK: the two are written back to back, so nothing comes between them. */
-  async ask(args: readonly (string | Buffer)[], due: number): Promise<Reply> {
-    const [, reply] = await Promise.all([this.send(['ASKING'], due), this.send(args, due)]);
+  /** Sends a command that an ASK has redirected here. Nothing comes between the two, which are written back to back. */
+  async sendAsking(args: readonly (string | Buffer)[], deadline: number): Promise<Reply> {
+    const [, reply] = await Promise.all([this.send(['ASKING'], deadline), this.send(args, deadline)]);
     return reply;
   }
 
-  /** Makes a script known to the server; once for all who miss it at a time. */
-  async load({ sha, source }: Script, due: number): Promise<void> {
+  /** Loads a script into the server; callers at the same time share one load. */
+  async loadScript({ sha, source }: Script, deadline: number): Promise<void> {
     let load = this.loading.get(sha);
     if (!load) {
-      load = this.send(['SCRIPT', 'LOAD', source], due).finally(() => this.loading.delete(sha));
+      load = this.send(['SCRIPT', 'LOAD', source], deadline).finally(() => this.loading.delete(sha));
       this.loading.set(sha, load);
     }
     await load;
   }
 
   /**
-   * How many replicas have what was written on this connection before the call. One WAIT serves all who ask while another
-   * is under way: it covers everything sent before it.
+   * Waits until `count` replicas have what was written on this connection before the call, for `timeout` milliseconds.
+   * Returns how many have it. Callers that come while a WAIT is under way share the next one, which covers all of them.
    */
-  async replicas(count: number, within: number, due: number): Promise<number> {
-    const under = this.replicated;
-    if (under) {
-      await under.catch(() => undefined);
-      if (this.replicated && this.replicated !== under) return this.replicated;
+  async waitForReplicas(count: number, timeout: number, deadline: number): Promise<number> {
+    const current = this.replicating;
+    if (current) {
+      await current.catch(() => undefined);
+      if (this.replicating && this.replicating !== current) return this.replicating;
     }
-    const asked = this.send(['WAIT', String(count), String(within)], due) as Promise<number>;
+    const next = this.send(['WAIT', String(count), String(timeout)], deadline) as Promise<number>;
     const clear = () => {
-      if (this.replicated === asked) this.replicated = undefined;
+      if (this.replicating === next) this.replicating = undefined;
     };
-    this.replicated = asked;
-    asked.then(clear, clear);
-    return asked;
+    this.replicating = next;
+    next.then(clear, clear);
+    return next;
   }
 
   /**
-   * Listens to sharded channels on a connection of its own. Answers how to stop.
-   * @param gone told once when that ends by itself: the server, or one of the channels, has gone away
+   * Subscribes to sharded channels, on a connection of its own. Returns a function that unsubscribes.
+   * @param onEnd called once if the subscription ends by itself: the server, or one of the channels, has gone away
    */
   subscribe(
     channels: readonly string[],
-    listener: (channel: string, message: string) => void,
-    gone: () => void,
+    onMessage: (channel: string, message: string) => void,
+    onEnd: () => void,
   ): () => void {
-    const client = makeClient(this.address, this.at, false);
-    let over = false;
-    const stop = () => {
-      over = true;
+    const client = makeClient(this.url, this.address, false);
+    let ended = false;
+    const unsubscribe = () => {
+      ended = true;
       endClient(client);
     };
     const fail = () => {
-      if (over) return;
-      stop();
-      gone();
+      if (ended) return;
+      unsubscribe();
+      onEnd();
     };
     client.on('error', fail).on('sharded-channel-moved', fail);
     const subscribeAll = () =>
       Promise.all(
-        channels.map((each) => client.sSubscribe(each, (message, channel) => listener(channel, message))),
+        channels.map((each) => client.sSubscribe(each, (message, channel) => onMessage(channel, message))),
       );
     client.connect().then(subscribeAll).catch(fail);
-    return stop;
+    return unsubscribe;
   }
 
   close(): void {
     this.closed = true;
-    clearInterval(this.looks);
+    clearInterval(this.checker);
     endClient(this.client);
     this.writer?.close();
   }
 
-  /** Closes once nobody waits any more, for a server that is needed no longer. */
-  retire(): void {
-    if (this.waiting.size === 0 && !this.writer?.waiting.size) this.close();
-    else setTimeout(() => this.close(), DEADLINE_MS).unref();
+  /** Closes at once if no command is pending, else when every pending one has met its deadline. */
+  closeWhenIdle(): void {
+    if (this.pending.size === 0 && !this.writer?.pending.size) this.close();
+    else setTimeout(() => this.close(), COMMAND_TIMEOUT_MS).unref();
   }
 
   private connect(): Client {
-    const client = makeClient(this.address, this.at, true);
-    const failed = (error: Error) => {
-      this.heard = true;
+    const client = makeClient(this.url, this.address, true);
+    const onError = (error: Error) => {
+      this.received = true;
       this.fail(error);
     };
-    client.on('error', failed).on('ready', () => this.succeed());
-    client.connect().catch(failed);
+    client.on('error', onError).on('ready', () => this.recover());
+    client.connect().catch(onError);
     return client;
   }
 
-  private succeed(): void {
-    if (this.wasReady && this.lastError) this.report(`Redis at ${this.name} answers again.`);
+  private recover(): void {
+    if (this.wasReady && this.failure) this.options.report(`Redis at ${this.name} answers again.`);
     this.wasReady = true;
-    this.lastError = undefined;
+    this.failure = undefined;
   }
 
   private fail(error: Error): void {
     if (this.closed) return;
-    if (this.wasReady && !this.lastError) this.report(`Redis at ${this.name} is lost: ${error.message}.`);
-    this.lastError = error;
+    if (this.wasReady && !this.failure)
+      this.options.report(`Redis at ${this.name} is lost: ${error.message}.`);
+    this.failure = error;
   }
 
-  private look(): void {
+  private check(): void {
     if (this.closed) return;
-    this.looked++;
+    this.checks++;
     const now = performance.now();
-    for (const { due, reject } of this.waiting) {
-      if (due <= now) reject(new ConnectionError('lost', 'no answer in time'));
+    for (const { deadline, reject } of this.pending) {
+      if (deadline <= now) reject(new ConnectionError(true, 'no answer in time'));
     }
-    const [first] = this.waiting;
-    const isQuiet = this.heard || (this.isReady && !first);
-    this.heard = false;
-    this.silentLooks = isQuiet ? 0 : this.silentLooks + 1;
-    if (this.silentLooks > SILENT_LOOKS || (first && this.looked - first.since > LATE_LOOKS)) this.renew();
+    const [oldest] = this.pending;
+    const isAlive = this.received || (this.isReady && !oldest);
+    this.received = false;
+    this.silentChecks = isAlive ? 0 : this.silentChecks + 1;
+    const isLate = oldest !== undefined && this.checks - oldest.sentAt > MAX_CHECKS_WAITING;
+    if (this.silentChecks > MAX_SILENT_CHECKS || isLate) this.reconnect();
   }
 
-  private renew(): void {
-    this.silentLooks = 0;
+  private reconnect(): void {
+    this.silentChecks = 0;
     this.fail(new Error('it does not answer'));
     endClient(this.client);
     this.client = this.connect();
   }
 }
 
-function fateOf(error: unknown): Fate {
-  return error instanceof ClientOfflineError || error instanceof ClientClosedError ? 'not-sent' : 'lost';
+function wasSent(error: unknown): boolean {
+  return !(error instanceof ClientOfflineError || error instanceof ClientClosedError);
 }

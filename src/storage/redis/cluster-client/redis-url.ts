@@ -1,14 +1,14 @@
-/** Where a Redis or Valkey database is, as DATABASE_URL says. */
-export interface RedisAddress {
-  /** Several servers that share the keys, of which `seeds` are some. Otherwise one server. */
+/** The parts of a DATABASE_URL of Redis or Valkey. */
+export interface RedisUrl {
+  /** Whether `seeds` are some of the servers of a cluster; otherwise they are the one server. */
   readonly cluster: boolean;
   readonly tls: boolean;
   readonly seeds: readonly HostPort[];
   readonly username: string | undefined;
   readonly password: string | undefined;
-  /** Of one server: the number of the database. */
+  /** The number of the database; a cluster has only 0. */
   readonly database: number;
-  /** Into how many partitions a database is divided when it is made; an existing one stays as it is. */
+  /** How many partitions a new database gets; an existing one keeps its own. */
   readonly partitions: number;
 }
 
@@ -18,23 +18,23 @@ export interface HostPort {
 }
 
 const DEFAULT_PORT = 6379;
-/** One server has no use for more than one. A cluster's are the ceiling of useful primaries, and what a listing reads. */
+/** No more primaries of a cluster are of use than there are partitions, and a listing reads every partition. */
 const PARTITIONS = { server: 1, cluster: 256 };
 const MAX_PARTITIONS = 16_384;
 const FORM =
   /^redis(?<tls>s)?(?<cluster>\+cluster)?:\/\/(?:(?<username>[^:@/]*)(?::(?<password>[^@/]*))?@)?(?<hosts>[^@/?#]+)(?:\/(?<database>[0-9]{1,4})?)?(?:\?partitions=(?<partitions>[0-9]{1,5}))?$/;
 const HOST = /^(?:\[(?<ipv6>[0-9a-fA-F:.]+)\]|(?<host>[^:[\]\s,]+))(?::(?<port>[0-9]{1,5}))?$/;
 
-/** The forms that `parseRedisUrl` takes, for error messages. */
+/** The forms that `parseRedisUrl` accepts, for error messages. */
 export const REDIS_URL_FORMS =
   'redis[s]://[user:password@]host[:port][/database] or redis[s]+cluster://[user:password@]host:port,host:port[?partitions=n]';
 
-/** What `url` says; undefined if it is malformed. */
-export function parseRedisUrl(url: string): RedisAddress | undefined {
+/** The parts of `url`; undefined if it is malformed. */
+export function parseRedisUrl(url: string): RedisUrl | undefined {
   const parts = FORM.exec(url)?.groups;
   if (!parts) return undefined;
   const cluster = parts['cluster'] !== undefined;
-  const seeds = parts['hosts']!.split(',').map(parseHost);
+  const seeds = parts['hosts']!.split(',').map(parseHostPort);
   if (seeds.includes(undefined) || (!cluster && seeds.length > 1)) return undefined;
   if (cluster && parts['database'] !== undefined) return undefined;
   const partitions = Number(parts['partitions'] ?? PARTITIONS[cluster ? 'cluster' : 'server']);
@@ -54,13 +54,13 @@ export function parseRedisUrl(url: string): RedisAddress | undefined {
   }
 }
 
-/** `host:port`, an IPv6 address in brackets: the name of a server in maps, logs and errors. */
-export function nameOf({ host, port }: HostPort): string {
+/** `host:port`, with an IPv6 address in brackets. */
+export function formatHostPort({ host, port }: HostPort): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
-/** The reverse. */
-export function parseHost(text: string): HostPort | undefined {
+/** The inverse of `formatHostPort`; undefined if the text is malformed. */
+export function parseHostPort(text: string): HostPort | undefined {
   const parts = HOST.exec(text)?.groups;
   const port = Number(parts?.['port'] ?? DEFAULT_PORT);
   if (!parts || port < 1 || port > 65_535) return undefined;

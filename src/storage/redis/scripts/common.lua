@@ -1,5 +1,5 @@
--- The beginning of every script. KEYS 1 to 5 are the names of the partition (layout.ts), by which entries are reached too.
--- ARGV 1 is the caller's time, milliseconds. A header is `<etag> <created> <modified> <expires> <type>`.
+-- The beginning of all scripts on a partition. KEYS 1 to 5 are its Redis keys (partitions.ts), from which those of its entries
+-- are made. ARGV 1 is the caller's time, milliseconds since 1970. Headers are those of record.ts.
 local state, index, expiry, log, scratch = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local entries = string.sub(state, 1, -2) .. 'e'
 local stored = redis.call('HMGET', state, 'tag', 'now', 'floor', 'count', 'bytes')

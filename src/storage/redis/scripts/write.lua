@@ -1,11 +1,13 @@
--- Does operations on keys of the partition, in order. KEYS 6 and on are the entries. ARGV 7 is 1 for all or nothing, ARGV 8
--- the most bytes that may be found; then seven for each operation: what to do, the number of its entry in KEYS, its
--- condition as JSON, how its expiry is meant, a time, the type or what to add, and the value (operations.ts).
+-- Performs operations on entries of the partition, in order. KEYS 6 and on are the entries. ARGV 7 is 1 for all or nothing,
+-- ARGV 8 the most bytes of values that may be found. Then come seven arguments for each operation (write-script.ts): its name,
+-- the number of its entry in KEYS, its condition as JSON, the mode and the time of its expiry, the type or what to add, the
+-- value.
 --
--- Answers now, the partition's last tag and one list for each operation: what it came to, then header and value where
--- there are; or `!`, a code and the present tag. An atomic batch that was refused has one answer, with its index.
+-- Returns the time, the partition's last tag and a reply for each operation: its outcome, with header and value if there are
+-- any, or `!`, an error code and the present tag. An atomic batch that is refused has one such reply, with the operation's
+-- index.
 local atomic, maxFound, found = ARGV[7] == '1', tonumber(ARGV[8]), 0
-local planned, steps, answers = {}, {}, {}
+local planned, steps, replies = {}, {}, {}
 
 local function matches(tags, entry)
   if not entry then return false end
@@ -64,6 +66,7 @@ local function expiresAt(mode, time, entry)
   return mode == 'keep' and entry and entry.expires or 0
 end
 
+-- Decides one operation on the entry `name`: queues its steps, or refuses it, and returns its reply.
 local function plan(op, name, condition, mode, time, detail, value)
   local before = load(name)
   local entry = before and isLive(before) and before or nil
@@ -73,7 +76,7 @@ local function plan(op, name, condition, mode, time, detail, value)
     return { '!', 'precondition-failed', entry and entry.etag or '' }
   end
   if op == 'check' then return { 'checked' } end
-  -- The same call once more, because its answer was lost.
+  -- The same call again, because its reply was lost.
   if op == 'put' and entry and not entry.planned and string.sub(entry.etag, 24) == random then
     return { entry.created == entry.modified and 'created' or 'updated', entry.header }
   end
@@ -86,14 +89,14 @@ local function plan(op, name, condition, mode, time, detail, value)
   if op ~= 'delete' then
     after = { planned = true, type = detail, value = value, expires = expiresAt(mode, time, entry) }
     if op == 'incr' then
-      local refusal
-      after.value, refusal = sum(entry and valueOf(name, entry) or '0', detail)
-      if refusal then return { '!', refusal, '' } end
+      local code
+      after.value, code = sum(entry and valueOf(name, entry) or '0', detail)
+      if code then return { '!', code, '' } end
       after.type = entry and entry.type or value
       if entry then after.expires = entry.expires end
     elseif op == 'touch' then
-      -- A value that is only planned so far is not stored yet.
-      after.type, after.value, after.same = entry.type, valueOf(name, entry), not entry.planned
+      -- The value of a planned entry is not stored yet.
+      after.type, after.value, after.sameValue = entry.type, valueOf(name, entry), not entry.planned
     end
     after.created = entry and entry.created or string.format('%.0f', now)
     after.modified = string.format('%.0f', now)
@@ -119,21 +122,21 @@ local function plan(op, name, condition, mode, time, detail, value)
   return { entry and 'updated' or 'created', after.header, op ~= 'put' and after.value or nil }
 end
 
-local function carryOut()
+local function apply()
   for _, step in ipairs(steps) do step[1](unpack(step, 2, 5)) end
   steps = {}
 end
 
-local first, startSequence, startTag = 9, sequence, tag
-for i = first, #ARGV, 7 do
-  local answer = plan(ARGV[i], KEYS[tonumber(ARGV[i + 1])], unpack(ARGV, i + 2, i + 6))
-  answers[#answers + 1] = answer
+local startTag = tag
+for i = 9, #ARGV, 7 do
+  local reply = plan(ARGV[i], KEYS[tonumber(ARGV[i + 1])], unpack(ARGV, i + 2, i + 6))
+  replies[#replies + 1] = reply
   if atomic then
-    if answer[1] == '!' then return { string.format('%.0f', now), startTag, { '!', answer[2], answer[3], #answers - 1 } } end
+    if reply[1] == '!' then return { string.format('%.0f', now), startTag, { '!', reply[2], reply[3], #replies - 1 } } end
   else
-    carryOut()
+    apply()
   end
 end
-carryOut()
+apply()
 finish()
-return { string.format('%.0f', now), tag, unpack(answers) }
+return { string.format('%.0f', now), tag, unpack(replies) }

@@ -7,7 +7,7 @@ import { parseRedisUrl } from '../../../../src/storage/redis/cluster-client/redi
 import { eventually } from '../../shorthand.js';
 
 describe('a connection to Redis that is ended', () => {
-  /** Takes connections and says nothing. */
+  /** Accepts connections and never replies. */
   let server: Server;
   const sockets: Socket[] = [];
 
@@ -21,12 +21,12 @@ describe('a connection to Redis that is ended', () => {
   });
 
   test.each([true, false])(
-    'while it is being made does not stay open, to be made again: %s',
-    async (again) => {
+    'while it connects does not stay open, whether or not it would reconnect: %s',
+    async (reconnects) => {
       const { port } = server.address() as AddressInfo;
-      const at = { host: '127.0.0.1', port };
+      const address = { host: '127.0.0.1', port };
       for (const wait of [0, 1, 50]) {
-        const client = makeClient(parseRedisUrl(`redis://127.0.0.1:${port}`)!, at, again);
+        const client = makeClient(parseRedisUrl(`redis://127.0.0.1:${port}`)!, address, reconnects);
         client.on('error', () => undefined);
         client.connect().catch(() => undefined);
         if (wait > 0) await pause(wait);

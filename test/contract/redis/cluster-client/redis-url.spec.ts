@@ -1,8 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import { withoutPassword } from '../../../../src/storage/engine-factory.js';
-import { parseRedisUrl, type RedisAddress } from '../../../../src/storage/redis/cluster-client/redis-url.js';
+import { parseRedisUrl, type RedisUrl } from '../../../../src/storage/redis/cluster-client/redis-url.js';
 
-const LOCAL: RedisAddress = {
+const LOCAL: RedisUrl = {
   cluster: false,
   tls: false,
   seeds: [{ host: '127.0.0.1', port: 6379 }],
@@ -12,8 +12,8 @@ const LOCAL: RedisAddress = {
   partitions: 1,
 };
 
-describe('the URL of a database in Redis', () => {
-  it.each<[url: string, differs: Partial<RedisAddress>]>([
+describe('a URL of Redis', () => {
+  it.each<[url: string, differs: Partial<RedisUrl>]>([
     ['redis://127.0.0.1', {}],
     ['redis://127.0.0.1/', {}],
     ['redis://127.0.0.1:6379/0', {}],

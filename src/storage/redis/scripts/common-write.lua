@@ -1,5 +1,5 @@
--- The beginning, behind common.lua, of scripts that change something.
--- ARGV 2 to 6: epoch and random bits of the tags, most changes and bytes of the log, most bytes of a logged value.
+-- The beginning, after common.lua, of scripts that write. ARGV 2 to 6: epoch and random digits of the new tags; the most
+-- changes and bytes of the log, and the most bytes of a value in it.
 local epoch, random = ARGV[2], ARGV[3]
 local maxCount, maxBytes, maxLogged = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local floor, count, bytes = tonumber(stored[3] or 0), tonumber(stored[4] or 0), tonumber(stored[5] or 0)
@@ -17,7 +17,7 @@ local function sizeOf(fields)
   return size
 end
 
-local function note(etag, ...)
+local function logChange(etag, ...)
   local fields = { ... }
   redis.call('XADD', log, tonumber(string.sub(etag, 10, 22), 16) .. '-0', unpack(fields))
   count = count + 1
@@ -29,12 +29,12 @@ local function remove(key, etag, expires, kind)
   redis.call('DEL', entries .. key)
   redis.call('ZREM', index, key)
   if expires ~= 0 then redis.call('ZREM', expiry, key) end
-  note(etag, 'c', kind, 'k', key, 'e', etag)
+  logChange(etag, 'c', kind, 'k', key, 'e', etag)
 end
 
 local function put(key, entry, before)
   local header = entry.header
-  if entry.same then
+  if entry.sameValue then
     redis.call('HSET', entries .. key, 'h', header)
   else
     redis.call('HSET', entries .. key, 'h', header, 'v', entry.value)
@@ -46,23 +46,23 @@ local function put(key, entry, before)
     redis.call('ZREM', expiry, key)
   end
   if #entry.value <= maxLogged then
-    note(entry.etag, 'c', 'put', 'k', key, 'h', header, 'v', entry.value)
+    logChange(entry.etag, 'c', 'put', 'k', key, 'h', header, 'v', entry.value)
   else
-    note(entry.etag, 'c', 'put', 'k', key, 'h', header, 's', tostring(#entry.value))
+    logChange(entry.etag, 'c', 'put', 'k', key, 'h', header, 's', tostring(#entry.value))
   end
 end
 
--- An eighth at once, so that few writes have to do it.
+-- Drops an eighth of the log at once, so that few writes have to.
 local function trimLog()
-  local leastCount, leastBytes = maxCount * 7 / 8, maxBytes * 7 / 8
+  local targetCount, targetBytes = maxCount * 7 / 8, maxBytes * 7 / 8
   while count > maxCount or bytes > maxBytes do
     local oldest = redis.call('XRANGE', log, '-', '+', 'COUNT', 16)
     if #oldest == 0 then break end
-    for _, change in ipairs(oldest) do
-      if count <= leastCount and bytes <= leastBytes then break end
-      floor = tonumber(string.match(change[1], '^%d+'))
+    for _, line in ipairs(oldest) do
+      if count <= targetCount and bytes <= targetBytes then break end
+      floor = tonumber(string.match(line[1], '^%d+'))
       count = count - 1
-      bytes = bytes - sizeOf(change[2])
+      bytes = bytes - sizeOf(line[2])
     end
     redis.call('XTRIM', log, 'MINID', (floor + 1) .. '-0')
   end
@@ -72,6 +72,6 @@ local function finish()
   if not changed then return end
   trimLog()
   redis.call('HSET', state, 'tag', tag, 'now', string.format('%.0f', now), 'floor', floor, 'count', count, 'bytes', bytes)
-  -- Only a hint: that the user may use no channels must not fail what has been done.
+  -- pcall: the message is only a hint, and what was written must not fail because the user may not use the channel.
   redis.pcall('SPUBLISH', state .. epoch, tag)
 end

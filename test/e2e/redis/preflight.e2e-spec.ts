@@ -10,7 +10,7 @@ const ESCAPED = encodeURIComponent(PASSWORD);
 
 beforeAll(() => void builtServer());
 
-/** Starts the server, which has to refuse in one line, show no password and write nothing to `servers`. */
+/** Starts a server that must refuse with one line, show no password and write nothing to `servers`; returns the line. */
 async function refusal(
   settings: Record<string, string>,
   ...servers: readonly RedisServer[]
@@ -40,20 +40,20 @@ async function expectToServe(settings: Record<string, string>): Promise<void> {
   for (const secret of [PASSWORD, ESCAPED]) expect(stdout).not.toContain(secret);
 }
 
-describe('a URL of Redis that is none', () => {
+describe('a malformed URL of Redis', () => {
   test.each([
     'redis:',
     `redis://:${PASSWORD}@host`,
     `redis://:${ESCAPED}@a:1,b:2`,
     `redis+cluster://:${ESCAPED}@host:1/2`,
-  ])('is refused with the forms there are: %s', async (DATABASE_URL) => {
-    const said = await refusal({ DATABASE_URL });
-    expect(said).toContain('DATABASE_URL must be one of');
-    for (const form of ['redis[s]://', 'redis[s]+cluster://', 'host:port']) expect(said).toContain(form);
+  ])('is refused with the accepted forms: %s', async (DATABASE_URL) => {
+    const line = await refusal({ DATABASE_URL });
+    expect(line).toContain('DATABASE_URL must be one of');
+    for (const form of ['redis[s]://', 'redis[s]+cluster://', 'host:port']) expect(line).toContain(form);
   });
 });
 
-describe('a Redis that is not there', () => {
+describe('a Redis that cannot be reached', () => {
   test.each([
     [
       `redis://:${ESCAPED}@127.0.0.1:1`,
@@ -68,7 +68,7 @@ describe('a Redis that is not there', () => {
       `redis://:${ESCAPED}@no.such.host.invalid`,
       'Redis at no.such.host.invalid:6379 cannot be used: getaddrinfo',
     ],
-  ])('is named with what went wrong: %s', async (DATABASE_URL, words) => {
+  ])('is refused with its address and the reason: %s', async (DATABASE_URL, words) => {
     expect(await refusal({ DATABASE_URL })).toContain(words);
   });
 });
@@ -81,15 +81,15 @@ describeOnRedis('starting', (binary) => {
     cluster = await startCluster({ binary, replicas: 0 });
   });
 
-  /** On an empty server that had these commands. */
-  async function refusedAfter(...commands: readonly string[][]): Promise<string> {
+  /** Refusal of an otherwise empty server after these commands. */
+  async function refusalAfter(...commands: readonly string[][]): Promise<string> {
     await plain.cli('FLUSHALL');
     for (const command of commands) await plain.cli(...command);
     return refusal({ DATABASE_URL: plain.url }, plain);
   }
 
-  test('on a database of somebody else is refused', async () => {
-    expect(await refusedAfter(['SET', 'session:1', 'x'])).toContain(
+  test('on a database with keys of another program is refused', async () => {
+    expect(await refusalAfter(['SET', 'session:1', 'x'])).toContain(
       `Redis at ${plain.address} holds keys that are not Pigeonhole's; it needs a database of its own.`,
     );
     for (const foreign of [
@@ -97,17 +97,17 @@ describeOnRedis('starting', (binary) => {
       ['HSET', 'pigeonhole', 'name', 'Martha'],
       ['HSET', 'pigeonhole', 'format', '1', 'epoch', '1', 'partitions', 'many'],
     ])
-      expect(await refusedAfter(foreign)).toContain("holds a key pigeonhole that is not Pigeonhole's.");
+      expect(await refusalAfter(foreign)).toContain("holds a key pigeonhole that is not Pigeonhole's.");
   });
 
   test('on a database of a newer format is refused', async () => {
     const newer = ['HSET', 'pigeonhole', 'format', '99', 'partitions', '1', 'epoch', '1'];
-    expect(await refusedAfter(newer)).toContain(
+    expect(await refusalAfter(newer)).toContain(
       'holds format 99, made by a newer Pigeonhole; this one knows 1.',
     );
   });
 
-  test('on another database of the same server goes on beside it', async () => {
+  test('works on another database of the same server than such keys', async () => {
     await plain.cli('FLUSHALL');
     await plain.cli('SET', 'session:1', 'x');
     await expectToServe({ DATABASE_URL: `${plain.url}/7` });
@@ -115,26 +115,26 @@ describeOnRedis('starting', (binary) => {
     await plain.cli('FLUSHALL');
   });
 
-  test('on a server that evicts keys is refused, with the setting', async () => {
+  test('on a server that evicts keys is refused, and names the setting', async () => {
     await plain.cli('FLUSHALL');
     for (const policy of ['allkeys-lru', 'volatile-ttl']) {
       await plain.cli('CONFIG', 'SET', 'maxmemory-policy', policy);
-      const said = await refusal({ DATABASE_URL: plain.url }, plain);
-      expect(said).toContain(`may evict keys (maxmemory-policy ${policy})`);
-      expect(said).toContain('Set it to noeviction.');
+      const line = await refusal({ DATABASE_URL: plain.url }, plain);
+      expect(line).toContain(`may evict keys (maxmemory-policy ${policy})`);
+      expect(line).toContain('Set it to noeviction.');
     }
     await plain.cli('CONFIG', 'SET', 'maxmemory-policy', 'noeviction');
   });
 
-  test('on a cluster in which one server evicts keys is refused, and names that one', async () => {
+  test('on a cluster of which one server evicts keys is refused, and names that server', async () => {
     const last = cluster.nodes.at(-1)!;
     await last.cli('CONFIG', 'SET', 'maxmemory-policy', 'allkeys-random');
-    const said = await refusal({ DATABASE_URL: cluster.url }, ...cluster.nodes);
-    expect(said).toContain(`Redis at ${last.address} may evict keys`);
+    const line = await refusal({ DATABASE_URL: cluster.url }, ...cluster.nodes);
+    expect(line).toContain(`Redis at ${last.address} may evict keys`);
     await last.cli('CONFIG', 'SET', 'maxmemory-policy', 'noeviction');
   });
 
-  test('on a cluster by the URL of one server, and the reverse, is refused with the other form', async () => {
+  test('on a cluster by the URL of a server, and the reverse, is refused with the right form', async () => {
     const [node] = cluster.nodes;
     expect(await refusal({ DATABASE_URL: node!.url }, node!)).toContain(
       `Redis at ${node!.address} is part of a cluster: DATABASE_URL must be redis+cluster://`,
@@ -145,7 +145,7 @@ describeOnRedis('starting', (binary) => {
     );
   });
 
-  test('on a cluster by the URL of any one of its servers works', async () => {
+  test('on a cluster works by the URL of any one of its servers', async () => {
     await expectToServe({ DATABASE_URL: `redis+cluster://${cluster.nodes[1]!.address}` });
   });
 
@@ -167,9 +167,9 @@ describeOnRedis('starting', (binary) => {
     test.each(['', ':@', ':wrong@', 'default:wrong@', `nobody:${ESCAPED}@`, `${ESCAPED}@`])(
       'that is wrong or missing is refused: redis://%shost',
       async (login) => {
-        const said = await refusal({ DATABASE_URL: url(login) }, guarded);
-        expect(said).toMatch(/cannot be used: (?:NOAUTH|WRONGPASS).*DATABASE_URL/);
-        expect(said).not.toContain('wrong@');
+        const line = await refusal({ DATABASE_URL: url(login) }, guarded);
+        expect(line).toMatch(/cannot be used: (?:NOAUTH|WRONGPASS).*DATABASE_URL/);
+        expect(line).not.toContain('wrong@');
       },
     );
 
@@ -179,22 +179,22 @@ describeOnRedis('starting', (binary) => {
     });
 
     test.each([
-      ['every key', ['~app:*', '&*', '+@all'], 'lacks ~{*.'],
+      ['keys', ['~app:*', '&*', '+@all'], 'lacks ~{*.'],
       ['the key of the database', ['~{*', '&*', '+@all'], 'lacks ~pigeonhole.'],
-      ['writing', ['%R~*', '&*', '+@all'], 'lacks ~{*.'],
+      ['writes', ['%R~*', '&*', '+@all'], 'lacks ~{*.'],
       ['channels', ['~*', 'resetchannels', '+@all'], 'lacks &{*.'],
-      ['publishing', ['~*', '&*', '+@all', '-spublish'], 'lacks +spublish.'],
-      ['two commands of scripts', ['~*', '&*', '+@all', '-hincrby', '-xtrim'], 'lacks +hincrby +xtrim.'],
+      ['SPUBLISH', ['~*', '&*', '+@all', '-spublish'], 'lacks +spublish.'],
+      ['two commands', ['~*', '&*', '+@all', '-hincrby', '-xtrim'], 'lacks +hincrby +xtrim.'],
       ['scripts', ['~*', '&*', '+@all', '-@scripting'], "'script|load' command"],
       ['INFO', ['~*', '&*', '+@all', '-info'], "'info' command"],
-      ['names', ['~*', '&*', '+@all', '-client|setname'], "'client|setname' command"],
+      ['client names', ['~*', '&*', '+@all', '-client|setname'], "'client|setname' command"],
     ])(
-      'of a user without rights to %s is refused, with those that are needed',
-      async (_what, rights, lacking) => {
-        await guarded.cli('ACL', 'SETUSER', 'bob', 'reset', 'on', `>${PASSWORD}`, ...rights);
-        const said = await refusal({ DATABASE_URL: url(`bob:${ESCAPED}@`) }, guarded);
-        expect(said).toMatch(/cannot be used: .* Its user needs ~pigeonhole ~\{\* &\{\* \+/);
-        expect(said).toContain(lacking);
+      'of a user who may not use %s is refused with the rules that are missing and those that are needed',
+      async (_what, rules, missing) => {
+        await guarded.cli('ACL', 'SETUSER', 'bob', 'reset', 'on', `>${PASSWORD}`, ...rules);
+        const line = await refusal({ DATABASE_URL: url(`bob:${ESCAPED}@`) }, guarded);
+        expect(line).toMatch(/cannot be used: .* Its user needs ~pigeonhole ~\{\* &\{\* \+/);
+        expect(line).toContain(missing);
       },
     );
   });
@@ -214,12 +214,12 @@ describeOnRedis('starting', (binary) => {
       await secure.cli('FLUSHALL');
     });
 
-    test('is refused where it is not, with the setting', async () => {
-      const said = await refusal({ DATABASE_URL: secure.url }, secure);
-      expect(said).toMatch(/cannot be used: self-signed certificate.*NODE_EXTRA_CA_CERTS/);
+    test('is refused where it is not, and names the setting', async () => {
+      const line = await refusal({ DATABASE_URL: secure.url }, secure);
+      expect(line).toMatch(/cannot be used: self-signed certificate.*NODE_EXTRA_CA_CERTS/);
     });
 
-    test('is refused where one side does not speak it, with the other form', async () => {
+    test('is refused where only one side speaks it, with the right form', async () => {
       const bare = { DATABASE_URL: secure.url.replace('rediss:', 'redis:') };
       expect(await refusal(bare, secure)).toMatch(/cannot be used: .*DATABASE_URL begins with rediss\./);
       const wrapped = { DATABASE_URL: plain.url.replace('redis:', 'rediss:') };

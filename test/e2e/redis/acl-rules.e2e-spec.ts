@@ -1,6 +1,6 @@
 import { beforeAll, expect, test } from '@jest/globals';
-import { readFileSync } from 'node:fs';
-import { rightsFor } from '../../../src/storage/redis/rights.js';
+import { readdirSync, readFileSync } from 'node:fs';
+import { requiredRules } from '../../../src/storage/redis/acl-rules.js';
 import { runCli } from '../../support/cli.js';
 import { EventStream } from '../../support/events.js';
 import { ask } from '../../support/http.js';
@@ -12,23 +12,26 @@ import { startServer } from '../../support/server.js';
 import { newLmdb, VERIFIED, within } from '../migration/migrate.cases.js';
 
 const LOGIN = 'pigeonhole:password';
-const README = readFileSync('README.md', 'utf8');
-/** The command of the README, as redis-cli takes it. */
-const [, COMMAND] = /redis-cli (ACL SETUSER pigeonhole[^`]*)/.exec(README)!;
+const PAGES = readdirSync('docs').filter((name) => name.endsWith('.md'));
+const DOCUMENTATION = ['README.md', ...PAGES.map((name) => `docs/${name}`)]
+  .map((path) => readFileSync(path, 'utf8'))
+  .join('\n');
+/** The documented command, as redis-cli takes it. */
+const [, COMMAND] = /redis-cli (ACL SETUSER pigeonhole[^`]*)/.exec(DOCUMENTATION)!;
 const WORDS = COMMAND!
   .replaceAll(/\\\n|'/g, ' ')
   .trim()
   .split(/\s+/);
-const RIGHTS = WORDS.slice(WORDS.indexOf('>password') + 1);
-const OF_CLUSTERS = ['+asking', '+cluster|slots'];
+const RULES = WORDS.slice(WORDS.indexOf('>password') + 1);
+const CLUSTER_ONLY = ['+asking', '+cluster|slots'];
 
-test('the README has the rights that the server asks for', () => {
-  expect(RIGHTS.join(' ')).toBe(rightsFor(false));
-  expect(README).toContain('`+asking +cluster|slots`');
-  expect([...RIGHTS, ...OF_CLUSTERS].toSorted()).toEqual(rightsFor(true).split(' ').toSorted());
+test('the documentation has the ACL rules that the server needs', () => {
+  expect(RULES.join(' ')).toBe(requiredRules(false));
+  expect(DOCUMENTATION).toContain('`+asking +cluster|slots`');
+  expect([...RULES, ...CLUSTER_ONLY].toSorted()).toEqual(requiredRules(true).split(' ').toSorted());
 });
 
-describeOnRedis('a user with the rights of the README', (binary) => {
+describeOnRedis('a user with the documented ACL rules', (binary) => {
   let redis: RedisServer;
   let cluster: RedisCluster;
   let addresses: Record<string, string>;
@@ -37,7 +40,7 @@ describeOnRedis('a user with the rights of the README', (binary) => {
     redis = await startRedis({ binary });
     cluster = await startCluster({ binary });
     await redis.cli(...WORDS);
-    await Promise.all(cluster.nodes.map((node) => node.cli(...WORDS, ...OF_CLUSTERS)));
+    await Promise.all(cluster.nodes.map((node) => node.cli(...WORDS, ...CLUSTER_ONLY)));
     const seeds = cluster.nodes.map(({ address }) => address).join(',');
     addresses = {
       'one server': `redis://${LOGIN}@${redis.address}/3`,
@@ -48,7 +51,7 @@ describeOnRedis('a user with the rights of the README', (binary) => {
   test.each([
     ['one server', {}],
     ['a cluster', { WAIT_REPLICAS: '1' }],
-  ])('serves everything, and moves: %s', async (kind, settings) => {
+  ])('can serve every kind of request, and migrate: %s', async (kind, settings) => {
     const DATABASE_URL = addresses[kind]!;
     const server = await startServer({ DATABASE_URL, ...settings });
     const { port } = server;
@@ -90,23 +93,22 @@ describeOnRedis('a user with the rights of the README', (binary) => {
   });
 
   test.each([
-    ['one server', RIGHTS],
-    ['a cluster', [...RIGHTS, ...OF_CLUSTERS]],
-  ])('needs every one of them, and is told which it lacks: %s', async (kind, rights) => {
+    ['one server', RULES],
+    ['a cluster', [...RULES, ...CLUSTER_ONLY]],
+  ])('needs each of them, and the error names the one that is missing: %s', async (kind, rules) => {
     const nodes = kind === 'a cluster' ? cluster.nodes : [redis];
     const user = ['ACL', 'SETUSER', 'bob', 'reset', 'on', '>password'];
-    for (const right of rights) {
-      const others = rights.filter((each) => each !== right);
+    for (const rule of rules) {
+      const others = rules.filter((each) => each !== rule);
       await Promise.all(nodes.map((node) => node.cli(...user, ...others)));
       const url = addresses[kind]!.replace('pigeonhole:', 'bob:');
-      const name = right.slice(1);
-      // What is asked before anything else is named in the words of Redis, or of the start.
-      const names = [`lacks ${right}.`, `'${name}' command`, name.replace('|', ' ').toUpperCase()];
-      const opened = within(url, async () => 'It started.').catch((error: Error) => error.message);
-      const said = await opened;
-      expect({ right, said, isNamed: names.some((each) => said.includes(each)) }).toEqual({
-        right,
-        said: expect.stringMatching(/cannot be used|is not allowed/),
+      const name = rule.slice(1);
+      // What is needed before the check can run is named in an error of Redis, or of the preflight.
+      const names = [`lacks ${rule}.`, `'${name}' command`, name.replace('|', ' ').toUpperCase()];
+      const message = await within(url, async () => 'It started.').catch((error: Error) => error.message);
+      expect({ rule, message, isNamed: names.some((each) => message.includes(each)) }).toEqual({
+        rule,
+        message: expect.stringMatching(/cannot be used|is not allowed/),
         isNamed: true,
       });
     }

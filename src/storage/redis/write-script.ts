@@ -1,0 +1,74 @@
+import { DatabaseError, MissingKeyError } from '../../errors.js';
+import { TEXT } from '../entry.js';
+import { integerOverflow, notAnInteger, preconditionFailed, tooMuchFound } from '../operation.js';
+import type { BatchOperation, Expiry, Outcome } from '../operation.js';
+import { decode } from './record.js';
+
+/* The arguments and replies of scripts/write.lua: operations, and their outcomes. */
+
+const NONE = '';
+
+/** The seven arguments of one operation; `keyNumber` says which of KEYS its entry is, from 1. */
+export function encodeOperation(operation: BatchOperation, keyNumber: number): (string | Buffer)[] {
+  const { op, condition } = operation;
+  const first = [op, String(keyNumber), condition ? JSON.stringify(condition) : NONE];
+  switch (op) {
+    case 'put':
+      return [...first, ...encodeExpiry(operation.expiry), operation.type, operation.value];
+    case 'incr':
+      return [...first, ...encodeExpiry(operation.expiry), operation.by.toString(), TEXT];
+    case 'touch':
+      return [...first, ...encodeExpiry(operation.expiry), NONE, NONE];
+    default:
+      return [...first, NONE, NONE, NONE, NONE];
+  }
+}
+
+function encodeExpiry(expiry: Expiry): [mode: string, time: string] {
+  if (expiry === 'never' || expiry === 'keep') return [expiry, NONE];
+  return 'in' in expiry ? ['in', String(expiry.in)] : ['at', String(expiry.at)];
+}
+
+/** The reply to one operation: an outcome with header and value, or `!` with an error code, a tag and an index. */
+export type OperationReply = readonly [kind: Buffer, first?: Buffer, second?: Buffer, index?: number];
+
+export function decodeOutcome(
+  operation: BatchOperation,
+  [kind, first, second]: OperationReply,
+  maxBytes: number | undefined,
+): Outcome | DatabaseError {
+  const outcome = kind.toString('latin1');
+  switch (outcome) {
+    case '!':
+      return decodeError(operation, first!.toString('latin1'), second!.toString('latin1'), maxBytes);
+    case 'created':
+    case 'updated':
+    case 'found': {
+      const value = operation.op === 'put' ? operation.value : second!;
+      return { kind: outcome, entry: decode(operation.key, first!, value) };
+    }
+    default:
+      return { kind: outcome as 'deleted' | 'absent' | 'checked' };
+  }
+}
+
+function decodeError(
+  operation: BatchOperation,
+  code: string,
+  etag: string,
+  maxBytes = Infinity,
+): DatabaseError {
+  const { key } = operation;
+  switch (code) {
+    case 'missing-key':
+      return new MissingKeyError(key);
+    case 'not-an-integer':
+      return notAnInteger(key);
+    case 'integer-overflow':
+      return integerOverflow(key, operation.op === 'incr' ? operation.by : 0n);
+    case 'body-too-large':
+      return tooMuchFound(maxBytes);
+    default:
+      return preconditionFailed(key, etag || undefined);
+  }
+}
