@@ -6,8 +6,11 @@ import { StartError } from '../errors.js';
 import { createEngine, withoutPassword } from '../storage/engine-factory.js';
 import type { OpenSettings, StorageEngine } from '../storage/storage-engine.js';
 import { Migration } from '../migration/migration.js';
+import { ProgressOutput } from './progress-output.js';
 
+/** As shells report an end by SIGINT. */
 const INTERRUPTED = 130;
+const A_DAY_MS = 86_400_000;
 const LMDB = 'lmdb:';
 
 /** `pigeonhole migrate <from> <to>` */
@@ -30,44 +33,46 @@ Until then the old one stays as it is, and servers refuse the new one. Whatever 
 it, the same command goes on where it stopped.`;
 
 async function migrate(from: string, to: string): Promise<void> {
-  const origin = placeOf(from);
-  if (origin === placeOf(to)) throw new StartError('The two databases are the same one.');
+  const sourceName = canonical(from);
+  if (sourceName === canonical(to)) throw new StartError('The two databases are the same one.');
   const interrupt = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupt.abort());
   const source = await open('<from>', from, { readOnly: true, processes: 2 });
+  const output = new ProgressOutput();
   let target: StorageEngine | undefined;
   try {
     target = await open('<to>', to, {});
-    await new Migration(source, target, origin, console.log, interrupt.signal).run();
-    console.log(`Done. Start the server with DATABASE_URL=${withoutPassword(to)}`);
+    await new Migration(source, target, sourceName, output, interrupt.signal).run();
+    output.line(`Done. Start the server with DATABASE_URL=${withoutPassword(to)}`);
   } catch (error) {
     if (!interrupt.signal.aborted) throw error;
-    console.log('Interrupted. The source is as it was; the same command goes on where this one stopped.');
+    output.line('Interrupted. The source is as it was; the same command goes on where this one stopped.');
     process.exitCode = INTERRUPTED;
   } finally {
+    output.clear();
     await target?.close();
     await source.close();
   }
 }
 
-/** One spelling for a database, as it may be shown. Whether two servers of Redis are the same only they can tell. */
-function placeOf(url: string): string {
+/** One spelling for all URLs of an LMDB database, and without a password. Two URLs of Redis may still mean the same one. */
+function canonical(url: string): string {
   if (!url.startsWith(LMDB)) return withoutPassword(url);
   const folder = resolve(url.slice(LMDB.length));
   try {
     return LMDB + realpathSync(folder);
   } catch {
-    return LMDB + folder; // there is none yet
+    return LMDB + folder; // it does not exist yet
   }
 }
 
-/** @throws StartError that speaks of the argument, not of the setting */
-async function open(argument: string, url: string, how: OpenSettings): Promise<StorageEngine> {
+/** @throws StartError that names the argument instead of the setting DATABASE_URL */
+async function open(argument: string, url: string, access: OpenSettings): Promise<StorageEngine> {
   try {
     if (url.startsWith('memory:')) throw new StartError('a memory: database is of its own process only.');
     const { maxSnapshotAge, watchLogBytes, waitReplicas } = loadConfig({});
     const engine = await createEngine(url, {
-      ...how,
+      ...access,
       maxSnapshotAge: Math.max(maxSnapshotAge, A_DAY_MS),
       watchLogBytes,
       waitReplicas,
@@ -75,8 +80,8 @@ async function open(argument: string, url: string, how: OpenSettings): Promise<S
         console.error(`pigeonhole: ${argument} cannot be written any more: ${error.message}`);
         process.exit(1);
       },
-      // What limits the promises of the old deployment matters no more.
-      report: how.readOnly ? () => undefined : (line) => console.error(line),
+      // What limits the durability of the old servers matters no more.
+      report: access.readOnly ? () => undefined : (line) => console.error(line),
     });
     await engine.open();
     return engine;
@@ -86,5 +91,3 @@ async function open(argument: string, url: string, how: OpenSettings): Promise<S
     throw new StartError(message.includes(argument) ? message : `${argument}: ${message}`);
   }
 }
-
-const A_DAY_MS = 86_400_000;

@@ -25,7 +25,7 @@ try {
   process.exit(1);
 }
 
-/** What the library says of wrong arguments. */
+/** The library's message on wrong arguments. */
 function inOneLine(text: string): string {
   return text
     .replace(/^error: /, '')

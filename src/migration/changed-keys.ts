@@ -1,12 +1,12 @@
 import type { StorageEngine } from '../storage/storage-engine.js';
 
-const LOOK_EVERY_MS = 200;
-/** More are not kept: everything is compared again instead. */
+const READ_EVERY_MS = 200;
+/** With more changed keys than this, comparing everything again is better than keeping them. */
 const MAX_KEYS = 1_000_000;
 
-/** Which keys of a database have changed since it was last asked, by its change log. */
+/** Collects, from the change log of a database, which keys have changed. */
 export class ChangedKeys {
-  /** key → size of its value, bytes, when it was last put. */
+  /** key → size of its last value, bytes; 0 if it was removed */
   private sizes = new Map<string, number>();
   private position = '';
   private lost = false;
@@ -15,7 +15,7 @@ export class ChangedKeys {
 
   constructor(private readonly source: StorageEngine) {}
 
-  /** Whether the log has moved past the reader, or too much has changed, so that some keys are not known. */
+  /** Whether some changed keys are not known: the log dropped them before they were read, or they were too many. */
   get isLost(): boolean {
     return this.lost;
   }
@@ -24,43 +24,43 @@ export class ChangedKeys {
     return this.sizes.size > 0;
   }
 
-  /** Begins at the present, and reads the log from time to time, so that it does not move past. */
+  /** Starts at the present, and keeps reading, so that the log does not drop changes before they are read. */
   async start(): Promise<void> {
     this.stop();
     await this.reading?.catch(() => undefined);
     this.sizes = new Map();
     this.position = await this.source.position();
     this.lost = false;
-    this.timer = setInterval(() => void this.readOn().catch(() => undefined), LOOK_EVERY_MS).unref();
+    this.timer = setInterval(() => void this.readOnce().catch(() => undefined), READ_EVERY_MS).unref();
   }
 
   stop(): void {
     clearInterval(this.timer);
   }
 
-  /** Reads what the log has had until now, for a moment at most. Answers whether it has come to its end. */
+  /** Reads what was logged before the call, for a moment at most. Returns whether it has reached the end of the log. */
   async read(): Promise<boolean> {
-    // One that is under way may have begun too early.
+    // A read that is under way may have started too early.
     await this.reading?.catch(() => undefined);
-    return this.readOn();
+    return this.readOnce();
   }
 
-  /** The keys so far, each once, with a size for each; they are not told again. */
+  /** Returns the keys collected since the last call, each with a size. */
   take(): ReadonlyMap<string, number> {
     const { sizes } = this;
     this.sizes = new Map();
     return sizes;
   }
 
-  private readOn(): Promise<boolean> {
-    this.reading ??= this.readSome().finally(() => (this.reading = undefined));
+  private readOnce(): Promise<boolean> {
+    this.reading ??= this.readChanges().finally(() => (this.reading = undefined));
     return this.reading;
   }
 
-  /** Those who write may be faster than this, so that the end need never come. */
-  private async readSome(): Promise<boolean> {
-    const until = performance.now() + LOOK_EVERY_MS;
-    while (!this.lost && performance.now() < until) {
+  /** Stops after a while even before the end, because changes may come faster than they are read. */
+  private async readChanges(): Promise<boolean> {
+    const end = performance.now() + READ_EVERY_MS;
+    while (!this.lost && performance.now() < end) {
       const changes = await this.source.changes(this.position);
       this.lost = changes === undefined || this.sizes.size > MAX_KEYS;
       if (!changes || changes.length === 0) return !this.lost;

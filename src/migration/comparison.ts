@@ -6,57 +6,55 @@ import type { StorageEngine } from '../storage/storage-engine.js';
 const PAGE_ENTRIES = 512;
 const PAGE_BYTES = 2 ** 20;
 
-/** What a comparison is to do. */
 export interface ComparisonOptions {
-  /** Nobody writes to the two: each is read as the one instant it is, and what they have alike is hashed. */
-  readonly still: boolean;
-  /** Told what a key of the copy has to become: `entry`, or absent. Answers a promise when the walk is to wait. */
-  readonly differs: (key: string, entry: Entry | undefined) => Promise<void> | undefined;
-  /** Told how many entries of the original have been visited. */
-  readonly visited: (count: number) => void;
+  /** Whether nobody writes to the two databases. Then each is read as of one instant, and equal entries are hashed. */
+  readonly frozen: boolean;
+  /** Called with what a key of the copy must become: `entry`, or absent. May return a promise to wait for. */
+  readonly onDifference: (key: string, entry: Entry | undefined) => Promise<void> | undefined;
+  /** Called with the number of entries of the original that were compared so far. */
+  readonly onProgress: (count: number) => void;
   readonly signal: AbortSignal;
 }
 
-/** What a comparison found. */
 export interface Comparison {
   /** Entries of the original. */
   readonly entries: number;
   /** Keys in which the two differ. */
   readonly differences: number;
-  /** Of what they have alike, if they are still. */
+  /** Of the equal entries, if both are frozen. */
   readonly sha256: string;
 }
 
 /**
  * Walks two databases in key order, side by side, and finds where the copy differs from the original: in value, type or
- * expiry. Tags and times of creation are each database's own. What has expired by the time it is looked at is in neither:
- * it may have been there still when the one was read, and not when the other was.
+ * expiry. Tags and times of creation belong to each database alone. An entry that has expired by the time it is compared
+ * counts as absent from both: it may have expired between the two reads.
  */
 export async function compare(
   original: StorageEngine,
   copy: StorageEngine,
-  { still, differs, visited, signal }: ComparisonOptions,
+  { frozen, onDifference, onProgress, signal }: ComparisonOptions,
 ): Promise<Comparison> {
   const now = () => Math.max(original.now(), copy.now());
-  const [left, right] = [new Cursor(chunksOf(original, still)), new Cursor(chunksOf(copy, still))];
+  const [left, right] = [new Cursor(chunksOf(original, frozen)), new Cursor(chunksOf(copy, frozen))];
   const digest = new Digest();
   let [entries, differences] = [0, 0];
   try {
     for (;;) {
-      if (left.isSpent) await left.fill();
-      if (right.isSpent) await right.fill();
+      if (left.needsChunk) await left.fill();
+      if (right.needsChunk) await right.fill();
       signal.throwIfAborted();
       const [wanted, found] = pair(left.entry, right.entry);
       const entry = wanted ?? found;
       if (!entry) return { entries, differences, sha256: digest.hex() };
       if (wanted) left.step();
       if (found) right.step();
-      if (wanted) visited(++entries);
-      if (wanted && found && isSame(wanted, found)) {
-        if (still) digest.add(wanted);
-      } else if ((wanted && found) || !isOver(entry, now)) {
+      if (wanted) onProgress(++entries);
+      if (wanted && found && isEqual(wanted, found)) {
+        if (frozen) digest.add(wanted);
+      } else if ((wanted && found) || !hasExpired(entry, now)) {
         differences++;
-        const wait = differs(entry.key, wanted);
+        const wait = onDifference(entry.key, wanted);
         if (wait) await wait;
       }
     }
@@ -65,27 +63,27 @@ export async function compare(
   }
 }
 
-/** What is under the lower of two keys: on the one side, on the other, or on both. */
+/** The entries under the lower of two keys: one of the two, or both. */
 function pair(a: Entry | undefined, b: Entry | undefined): [Entry | undefined, Entry | undefined] {
   if (!a || !b) return [a, b];
   const order = compareKeys(a.key, b.key);
   return [order <= 0 ? a : undefined, order >= 0 ? b : undefined];
 }
 
-function isSame(a: Entry, b: Entry): boolean {
+function isEqual(a: Entry, b: Entry): boolean {
   return a.type === b.type && a.expires === b.expires && a.value.equals(b.value);
 }
 
-function isOver({ expires }: Entry, now: () => number): boolean {
+function hasExpired({ expires }: Entry, now: () => number): boolean {
   return expires !== 0 && expires <= now();
 }
 
 /**
- * All entries. A snapshot pins what is overwritten while it lives, so beside those who write an engine that has them is read
- * in pages; a scan also proves that nothing has been lost.
+ * All entries. A scan also proves that none is lost; but the snapshot of a scan pins everything that is overwritten while
+ * it lives, so an engine with snapshots is read in pages while others write to it.
  */
-function chunksOf(engine: StorageEngine, still: boolean): AsyncIterable<readonly Entry[]> {
-  return engine.capabilities.snapshots && !still
+function chunksOf(engine: StorageEngine, frozen: boolean): AsyncIterable<readonly Entry[]> {
+  return engine.capabilities.snapshots && !frozen
     ? pagesOf(engine)
     : engine.scan({ prefix: '', values: true });
 }
@@ -100,38 +98,38 @@ async function* pagesOf(engine: StorageEngine): AsyncGenerator<readonly Entry[]>
   } while (after !== undefined);
 }
 
-/** One database, entry by entry. The next chunk is on its way while one is looked through. */
+/** Walks a database entry by entry, and reads the next chunk ahead. */
 class Cursor {
   private chunk: readonly Entry[] = [];
-  private at = 0;
+  private index = 0;
   private ended = false;
   private readonly chunks: AsyncIterator<readonly Entry[]>;
-  private coming: Promise<IteratorResult<readonly Entry[]>>;
+  private nextChunk: Promise<IteratorResult<readonly Entry[]>>;
 
   constructor(chunks: AsyncIterable<readonly Entry[]>) {
     this.chunks = chunks[Symbol.asyncIterator]();
-    this.coming = this.next();
+    this.nextChunk = this.readAhead();
   }
 
-  /** Undefined at the end. */
+  /** The current entry; undefined at the end. */
   get entry(): Entry | undefined {
-    return this.chunk[this.at];
+    return this.chunk[this.index];
   }
 
-  /** Whether there may be more behind what is known. */
-  get isSpent(): boolean {
-    return this.at === this.chunk.length && !this.ended;
+  /** Whether `fill` has to be called before the next `entry`. */
+  get needsChunk(): boolean {
+    return this.index === this.chunk.length && !this.ended;
   }
 
   step(): void {
-    this.at++;
+    this.index++;
   }
 
   async fill(): Promise<void> {
-    while (this.isSpent) {
-      const { done, value } = await this.coming;
-      [this.ended, this.chunk, this.at] = [done === true, done ? [] : value, 0];
-      if (!done) this.coming = this.next();
+    while (this.needsChunk) {
+      const { done, value } = await this.nextChunk;
+      [this.ended, this.chunk, this.index] = [done === true, done ? [] : value, 0];
+      if (!done) this.nextChunk = this.readAhead();
     }
   }
 
@@ -139,10 +137,10 @@ class Cursor {
     await this.chunks.return?.().catch(() => undefined);
   }
 
-  private next(): Promise<IteratorResult<readonly Entry[]>> {
-    const coming = this.chunks.next();
-    coming.catch(() => undefined); // `fill` hears of it
-    return coming;
+  private readAhead(): Promise<IteratorResult<readonly Entry[]>> {
+    const next = this.chunks.next();
+    next.catch(() => undefined); // `fill` throws it
+    return next;
   }
 }
 

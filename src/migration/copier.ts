@@ -4,41 +4,41 @@ import type { BatchOperation } from '../storage/operation.js';
 import type { StorageEngine } from '../storage/storage-engine.js';
 import type { Retry } from './retry.js';
 
-/** What one script or transaction does best; of a batch, each partition of a cluster gets its own small share. */
+/** The best size for one transaction or script, and for a batch of which each partition of a cluster gets a small share. */
 const BATCH_ENTRIES = { whole: 500, partitioned: 4000 };
 const BATCH_BYTES = 2 * 2 ** 20;
-const BATCHES_AT_ONCE = 4;
+const MAX_CONCURRENT_BATCHES = 4;
 
-/** Writes what is to be copied, each key once, in batches of which some are under way at a time. */
+/** Writes entries to the target in batches, some of them at the same time. A key may come only once between two `finish`. */
 export class Copier {
   private batch: BatchOperation[] = [];
   private bytes = 0;
   private readonly writing = new Set<Promise<void>>();
   private failure: unknown;
-  private readonly most: number;
+  private readonly batchEntries: number;
 
   constructor(
     private readonly target: StorageEngine,
-    private readonly patience: Retry,
+    private readonly retry: Retry,
   ) {
-    this.most = BATCH_ENTRIES[target.capabilities.totalOrder ? 'whole' : 'partitioned'];
+    this.batchEntries = BATCH_ENTRIES[target.capabilities.totalOrder ? 'whole' : 'partitioned'];
   }
 
-  /** Has `key` become `entry`, or absent. Answers a promise when the caller is to wait before the next. */
+  /** Puts `entry` under `key`, or deletes the key. Returns a promise if the caller has to wait before the next call. */
   add(key: string, entry: Entry | undefined): Promise<void> | undefined {
     this.batch.push(operationFor(key, entry));
     this.bytes += entry?.size ?? 0;
-    return this.batch.length < this.most && this.bytes < BATCH_BYTES ? undefined : this.send();
+    return this.batch.length < this.batchEntries && this.bytes < BATCH_BYTES ? undefined : this.send();
   }
 
   /** Resolves when everything is stored. */
   async finish(): Promise<void> {
     await this.send();
     await this.settle();
-    this.assertSound();
+    this.throwFailure();
   }
 
-  /** Resolves when nothing is under way any more, stored or not. */
+  /** Resolves when no batch is under way any more, whether or not they have succeeded. */
   async settle(): Promise<void> {
     await Promise.all(this.writing);
   }
@@ -46,16 +46,16 @@ export class Copier {
   private async send(): Promise<void> {
     const { batch } = this;
     [this.batch, this.bytes] = [[], 0];
-    while (this.writing.size >= BATCHES_AT_ONCE) await Promise.race(this.writing);
-    this.assertSound();
-    const write: Promise<void> = this.patience
-      .persist(() => this.write(batch))
+    while (this.writing.size >= MAX_CONCURRENT_BATCHES) await Promise.race(this.writing);
+    this.throwFailure();
+    const write: Promise<void> = this.retry
+      .run(() => this.write(batch))
       .catch((error: unknown) => void (this.failure ??= error))
       .finally(() => this.writing.delete(write));
     this.writing.add(write);
   }
 
-  private assertSound(): void {
+  private throwFailure(): void {
     if (this.failure) throw this.failure;
   }
 

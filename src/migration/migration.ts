@@ -5,58 +5,69 @@ import { ChangedKeys } from './changed-keys.js';
 import { compare, type Comparison } from './comparison.js';
 import { Copier } from './copier.js';
 import { Retry, unfinished } from './retry.js';
-import { Progress } from './progress.js';
 
-const LOOK_EVERY_MS = 100;
-/** For so long nobody may have the source open: a server that lost its connections for a moment has not stopped. */
+const POLL_MS = 100;
+/** The source must be closed for so long: a server that loses its connections for a moment has not stopped. */
 const QUIET_MS = 2_000;
 const MAX_REPAIRS = 3;
-/** Of changed keys that are read at once. */
+/** How many changed keys, and bytes of their values, are read at once. */
 const PORTION_KEYS = 500;
 const PORTION_BYTES = 2 * 2 ** 20;
 
-/** What a migration came to. */
-export interface Migrated {
-  readonly entries: number;
-  readonly sha256: string;
+/** What a migration calls to say how far it is. */
+export interface MigrationOutput {
+  /** Called with one line for each step. */
+  readonly line: (text: string) => void;
+  /** Called before a walk over `total` entries. Returns a function that is called with the number done. */
+  readonly startProgress: (title: string, total: number) => (done: number) => void;
+}
+
+/** The state of the source at one moment. */
+interface SourceState {
+  /** Whether no other process had the source open. */
+  readonly closed: boolean;
+  /** When that was asked, on the clock of `performance`. */
+  readonly at: number;
+  /** Whether the change log was then read to its end. */
+  readonly logEnded: boolean;
 }
 
 /**
- * Moves a database to another engine while its server runs.
+ * Copies a database to another engine while its server runs.
  *
- * Design: the target becomes the source by comparing the two in key order and writing what differs; on an empty target that
- * is a copy, after an interruption it is the rest. Meanwhile and afterwards the change log tells which keys have changed,
- * and each is copied again as it then is, so that neither order nor repetition matters. The switch is stopping the old
- * server: once no process has the source open, what is left is copied, and everything is compared once more; should one
- * have come back meanwhile, all that begins again. Guarantee: it ends well only if both sides have the same entries, byte
- * for byte, and nobody has written to the source since. A target that is not finished carries a mark, by which servers
- * refuse it, and a second run goes on.
+ * Design: comparing the two in key order and writing what differs copies everything to an empty target, and the rest after
+ * an interruption. The change log tells which keys change meanwhile and afterwards; each is copied again as it then is, so
+ * neither order nor repetition matters. To switch, the operator stops the old server: once no process has the source open,
+ * what is left is copied and everything is compared once more; if a server has come back meanwhile, all that starts again.
+ * Guarantee: it succeeds only if both databases have the same entries, byte for byte, and nobody has written to the source
+ * since. Until then the target carries a mark, because of which servers refuse it, and a second run goes on.
  */
 export class Migration {
-  private readonly patience: Retry;
+  private readonly retry: Retry;
 
   constructor(
     private readonly source: StorageEngine,
     private readonly target: StorageEngine,
-    /** What the target is marked with. */
-    private readonly from: string,
-    private readonly say: (line: string) => void,
+    /** The source as the target's mark names it. */
+    private readonly sourceName: string,
+    private readonly output: MigrationOutput,
     private readonly signal: AbortSignal,
   ) {
-    this.patience = new Retry(say, signal);
+    this.retry = new Retry(output.line, signal);
   }
 
-  /** @throws StartError if the target is of no use, cannot be reached any more or differs in the end; AbortError */
-  async run(): Promise<Migrated> {
-    await this.patience.persist(() => this.claimTarget());
+  /** @throws StartError if the target cannot be used, does not answer any more or still differs in the end; AbortError */
+  async run(): Promise<void> {
+    await this.retry.run(() => this.claimTarget());
     const changed = new ChangedKeys(this.source);
     try {
       await this.copy(changed);
-      for (;;) {
-        const stopped = await this.follow(changed);
-        const migrated = await this.verify();
-        await this.patience.persist(() => this.copySystem());
-        if (await this.isOver(changed, stopped)) return migrated;
+      let finished = false;
+      while (!finished) {
+        const closedAt = await this.follow(changed);
+        await this.verify();
+        await this.retry.run(() => this.copySystem());
+        finished = await this.finish(changed, closedAt);
       }
     } finally {
       changed.stop();
@@ -64,27 +75,27 @@ export class Migration {
   }
 
   private async claimTarget(): Promise<void> {
-    const { source, target, from } = this;
+    const { source, target, sourceName } = this;
     const origin = (await source.system.get(MIGRATION))?.toString();
     if (origin !== undefined)
-      throw new StartError(`The source is itself half of a migration from ${origin}.`);
+      throw new StartError(`The source is the target of an unfinished migration from ${origin}.`);
     const mark = (await target.system.get(MIGRATION))?.toString();
-    if (mark !== undefined && mark !== from)
+    if (mark !== undefined && mark !== sourceName)
       throw new StartError(
-        `The target is half of a migration from ${mark}. Finish that one, or name another target.`,
+        `The target belongs to an unfinished migration from ${mark}. Finish that one, or name another target.`,
       );
     const entries = mark === undefined ? await target.count('') : 0;
     if (entries > 0)
       throw new StartError(`The target holds ${entries} entries. Name an empty one; nothing was changed.`);
-    await target.system.put(MIGRATION, Buffer.from(from));
-    // Asked when the mark is there: a server that starts now sees it, and one that did before is seen.
-    const refusal = await this.whyTargetIsInUse();
+    await target.system.put(MIGRATION, Buffer.from(sourceName));
+    // After the mark is set: a server that starts now refuses the target, and one that started before is found.
+    const refusal = await this.refusalOfTarget();
     if (refusal === undefined) return;
     if (mark === undefined) await target.system.delete(MIGRATION);
     throw new StartError(refusal);
   }
 
-  private async whyTargetIsInUse(): Promise<string | undefined> {
+  private async refusalOfTarget(): Promise<string | undefined> {
     if (await this.source.system.get(MIGRATION)) return 'The two databases are the same one.';
     const others = await this.target.peers();
     return others > 0
@@ -92,49 +103,49 @@ export class Migration {
       : undefined;
   }
 
-  /** Has the target become as the source is; `changed` begins with what changes meanwhile. */
+  /** Makes the target equal to the source as it is now; `changed` collects what changes from now on. */
   private async copy(changed: ChangedKeys): Promise<void> {
-    await this.patience.persist(() => changed.start());
-    this.say(`Copying ${await this.patience.persist(async () => this.source.count(''))} entries.`);
+    await this.retry.run(() => changed.start());
+    this.output.line(`Copying ${await this.retry.run(async () => this.source.count(''))} entries.`);
     const start = performance.now();
-    const { entries, differences } = await this.align('Copying', false);
-    this.say(`Copied ${differences} of ${entries} entries in ${secondsSince(start)}.`);
+    const { entries, differences } = await this.synchronize('Copying', false);
+    this.output.line(`Copied ${differences} of ${entries} entries in ${secondsSince(start)}.`);
   }
 
-  /** Copies what changes until the source's servers have stopped. Answers when that was seen. */
+  /** Copies changed keys until no server has the source open. Returns when that was. */
   private async follow(changed: ChangedKeys): Promise<number> {
     let following = false;
     for (;;) {
-      const { alone, seen, atEnd } = await this.patience.persist(() => this.look(changed));
+      const { closed, at, logEnded } = await this.retry.run(() => this.checkSource(changed));
       if (changed.isLost) {
-        this.say('The change log has moved past the copy, so that the two are compared again.');
+        this.output.line('The change log has moved past the copy, so the two are compared again.');
         await this.copy(changed);
         continue;
       }
       const keys = changed.take();
-      if (alone && following)
-        this.say(`The old server has stopped; ${keys.size} changed keys are left to copy.`);
-      if (!alone && !following) this.say('Following what changes. Stop the old server to switch.');
-      following = !alone;
-      await this.patience.persist(() => this.copyKeys(keys));
-      if (alone && atEnd) return seen;
-      if (keys.size === 0) await pause(LOOK_EVERY_MS);
+      if (closed && following)
+        this.output.line(`The old server has stopped; ${keys.size} changed keys are left to copy.`);
+      if (!closed && !following) this.output.line('Following what changes. Stop the old server to switch.');
+      following = !closed;
+      await this.retry.run(() => this.copyKeys(keys));
+      if (closed && logEnded) return at;
+      if (keys.size === 0) await pause(POLL_MS);
     }
   }
 
-  /** Whoever has stopped before the log is read has written its last line. */
-  private async look(changed: ChangedKeys): Promise<{ alone: boolean; seen: number; atEnd: boolean }> {
-    const alone = (await this.source.peers()) === 0;
-    const seen = performance.now();
-    return { alone, seen, atEnd: await changed.read() };
+  /** A server that has closed the source before the log is read cannot add to it any more. */
+  private async checkSource(changed: ChangedKeys): Promise<SourceState> {
+    const closed = (await this.source.peers()) === 0;
+    const at = performance.now();
+    return { closed, at, logEnded: await changed.read() };
   }
 
   private async copyKeys(keys: ReadonlyMap<string, number>): Promise<void> {
-    const copier = new Copier(this.target, this.patience);
+    const copier = new Copier(this.target, this.retry);
     try {
-      for (const some of portionsOf(keys)) {
-        const entries = await Promise.all(some.map(async (key) => this.source.get(key)));
-        for (const [i, key] of some.entries()) await copier.add(key, entries[i]);
+      for (const portion of portionsOf(keys)) {
+        const entries = await Promise.all(portion.map(async (key) => this.source.get(key)));
+        for (const [i, key] of portion.entries()) await copier.add(key, entries[i]);
       }
       await copier.finish();
     } finally {
@@ -142,41 +153,41 @@ export class Migration {
     }
   }
 
-  /** Compares everything; what differs in spite of all is copied again a few times. */
-  private async verify(): Promise<Migrated> {
+  /** Compares everything. What differs nevertheless is copied again, a few times. */
+  private async verify(): Promise<void> {
     for (let repairs = 0; repairs <= MAX_REPAIRS; repairs++) {
-      const { entries, differences, sha256 } = await this.align('Verifying', true);
-      if (differences === 0) {
-        this.say(`Verified: ${entries} entries on both sides, 0 differences, sha256 ${sha256}.`);
-        return { entries, sha256 };
-      }
-      this.say(`${differences} keys differed and were copied again.`);
+      const { entries, differences, sha256 } = await this.synchronize('Verifying', true);
+      if (differences === 0)
+        return this.output.line(
+          `Verified: ${entries} entries on both sides, 0 differences, sha256 ${sha256}.`,
+        );
+      this.output.line(`${differences} keys differed and were copied again.`);
     }
-    throw unfinished(`The copy still differs after it was mended ${MAX_REPAIRS + 1} times.`);
+    throw unfinished(`The copy still differs after it was repaired ${MAX_REPAIRS + 1} times.`);
   }
 
-  private align(what: string, still: boolean): Promise<Comparison> {
-    return this.patience.persist(async () => {
-      const progress = new Progress(what, await this.source.count(''));
-      const copier = new Copier(this.target, this.patience);
+  /** Compares the two, and writes to the target what differs. */
+  private synchronize(title: string, frozen: boolean): Promise<Comparison> {
+    return this.retry.run(async () => {
+      const onProgress = this.output.startProgress(title, await this.source.count(''));
+      const copier = new Copier(this.target, this.retry);
       try {
         const comparison = await compare(this.source, this.target, {
-          still,
-          differs: (key, entry) => copier.add(key, entry),
-          visited: (count) => progress.show(count),
+          frozen,
+          onDifference: (key, entry) => copier.add(key, entry),
+          onProgress,
           signal: this.signal,
         });
         await copier.finish();
         return comparison;
       } finally {
-        // What is still under way must not arrive behind what is written next.
+        // A batch that is still under way must not arrive after what is written next.
         await copier.settle();
-        progress.clear();
       }
     });
   }
 
-  /** The log does not tell of these, so they are copied when nobody changes them any more. */
+  /** Copies the private records once nobody changes them any more: the change log does not have them. */
   private async copySystem(): Promise<void> {
     const records = await this.source.system.list('');
     const names = new Set([MIGRATION, ...records.map(({ name }) => name)]);
@@ -185,16 +196,16 @@ export class Migration {
     for (const { name, value } of records) await this.target.system.put(name, value);
   }
 
-  /** Ends the migration, unless somebody has used the source since it was `stopped`. */
-  private async isOver(changed: ChangedKeys, stopped: number): Promise<boolean> {
-    const rest = stopped + QUIET_MS - performance.now();
+  /** Removes the mark, unless a server has used the source since `closedAt`. Returns whether it did. */
+  private async finish(changed: ChangedKeys, closedAt: number): Promise<boolean> {
+    const rest = closedAt + QUIET_MS - performance.now();
     if (rest > 0) await pause(rest, undefined, { signal: this.signal });
-    const { alone, atEnd } = await this.patience.persist(() => this.look(changed));
-    if (!alone || !atEnd || changed.hasKeys) {
-      this.say('The source is in use again.');
+    const { closed, logEnded } = await this.retry.run(() => this.checkSource(changed));
+    if (!closed || !logEnded || changed.hasKeys) {
+      this.output.line('The source is in use again.');
       return false;
     }
-    await this.patience.persist(() => this.target.system.delete(MIGRATION));
+    await this.retry.run(() => this.target.system.delete(MIGRATION));
     return true;
   }
 }

@@ -38,7 +38,7 @@ export class StorageModule implements OnModuleInit, OnApplicationShutdown {
     if (source === undefined) return;
     await this.engine.close();
     throw new StartError(
-      `The database is half of a migration from ${source}. Run that to its end before a server uses it.`,
+      `The database is the target of an unfinished migration from ${source}. Finish that before a server uses it.`,
     );
   }
 

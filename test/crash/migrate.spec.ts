@@ -54,7 +54,7 @@ describeOnRedis('pigeonhole migrate', (binary) => {
         await migrate.ended;
       }
       const migrate = new Cli(['migrate', from, redis.url]);
-      await migrate.said(FOLLOWING);
+      await migrate.waitFor(FOLLOWING);
       await load.stop();
       await server.end('SIGTERM');
       await pause(random.below(LONGEST_MS));
@@ -85,10 +85,10 @@ describeOnRedis('pigeonhole migrate', (binary) => {
       const server = await startServer({ DATABASE_URL: from });
       const load = new Load(server.port);
       const migrate = new Cli(['migrate', from, cluster.url]);
-      await migrate.said('Copying');
+      await migrate.waitFor('Copying');
       await pause(300);
       await cluster.nodes[0]!.kill();
-      await migrate.said(FOLLOWING);
+      await migrate.waitFor(FOLLOWING);
       await cluster.nodes[0]!.restart();
       await cluster.waitHealthy();
       await cluster.nodes[1]!.kill();
@@ -116,7 +116,7 @@ describeOnRedis('pigeonhole migrate', (binary) => {
       const server: ServerProcess = await startServer({ DATABASE_URL: from });
       const load = new Load(server.port);
       const migrate = new Cli(['migrate', from, redis.url]);
-      await migrate.said('Copying');
+      await migrate.waitFor('Copying');
       await pause(300);
       await redis.kill();
       const { code, stderr } = await migrate.ended;
@@ -128,7 +128,7 @@ describeOnRedis('pigeonhole migrate', (binary) => {
       });
       await redis.restart();
       const again = new Cli(['migrate', from, redis.url]);
-      await again.said(FOLLOWING);
+      await again.waitFor(FOLLOWING);
       await load.stop();
       await server.end('SIGTERM');
       expect((await again.ended).code).toBe(0);

@@ -5,13 +5,13 @@ import { join } from 'node:path';
 import type { Exit } from './server.js';
 import { temporaryFolder } from './temporary-folder.js';
 
-const WITHIN_MS = 60_000;
+const TIMEOUT_MS = 60_000;
 const POLL_MS = 5;
 
 const running = new Set<ChildProcess>();
 afterEach(() => running.forEach((child) => child.kill('SIGKILL')));
 
-/** How a command ended, and what it said. */
+/** How a command ended, and what it printed. */
 export interface Ended extends Exit {
   readonly stdout: string;
   readonly stderr: string;
@@ -23,7 +23,7 @@ export function builtCli(): string {
   return file;
 }
 
-/** The built `pigeonhole`, a process of its own with nothing of this one's environment but what Node needs. */
+/** The built `pigeonhole` as a process of its own, in an environment of PATH and `env` only. */
 export class Cli {
   readonly ended: Promise<Ended>;
   stdout = '';
@@ -55,27 +55,27 @@ export class Cli {
     this.child.kill(signal);
   }
 
-  /** Waits until it has said `text` on stdout. */
-  async said(text: string | RegExp): Promise<void> {
+  /** Waits until it has printed `text` on stdout. */
+  async waitFor(text: string | RegExp): Promise<void> {
     let over = false;
     void this.ended.then(() => (over = true));
-    const deadline = Date.now() + WITHIN_MS;
+    const deadline = Date.now() + TIMEOUT_MS;
     while (this.stdout.search(text) < 0) {
       if (over || Date.now() > deadline)
-        throw new Error(`It did not say ${text}: ${this.stdout}${this.stderr}`);
+        throw new Error(`It did not print ${text}: ${this.stdout}${this.stderr}`);
       await new Promise((resolve) => setTimeout(resolve, POLL_MS));
     }
   }
 }
 
-/** Runs a command that ends by itself, or is killed after a minute. */
+/** Runs a command to its end; kills it after a minute. */
 export async function runCli(
   args: readonly string[],
   env?: Record<string, string>,
   cwd?: string,
 ): Promise<Ended> {
   const cli = new Cli(args, env, cwd);
-  const timer = setTimeout(() => cli.signal('SIGKILL'), WITHIN_MS);
+  const timer = setTimeout(() => cli.signal('SIGKILL'), TIMEOUT_MS);
   const ended = await cli.ended;
   clearTimeout(timer);
   return ended;

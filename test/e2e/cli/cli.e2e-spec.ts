@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { SETTINGS } from '../../../src/config/settings.js';
 import { builtCli, Cli, runCli } from '../../support/cli.js';
 import { ask, getPath, setPath } from '../../support/http.js';
@@ -9,7 +9,7 @@ import { temporaryFolder } from '../../support/temporary-folder.js';
 const LISTENING = /Listening on http:\/\/127\.0\.0\.1:(\d+)/;
 
 async function portOf(cli: Cli): Promise<number> {
-  await cli.said(LISTENING);
+  await cli.waitFor(LISTENING);
   return Number(LISTENING.exec(cli.stdout)![1]);
 }
 
@@ -19,7 +19,7 @@ async function stop(cli: Cli): Promise<void> {
 }
 
 describe('the server', () => {
-  test('starts by `serve`, with flags that win over the environment', async () => {
+  test('starts with `serve`, and flags override the environment', async () => {
     const folder = temporaryFolder();
     const flags = ['--port', '0', `--database-url=lmdb:${folder}`, '--log-level', 'debug'];
     const cli = new Cli(['serve', ...flags], { PORT: '1', DATABASE_URL: 'memory:', MAX_VALUE_BYTES: '3' });
@@ -34,7 +34,7 @@ describe('the server', () => {
   test.each<{ args: string[]; env: Record<string, string> }>([
     { args: [], env: { PORT: '0', DATABASE_URL: 'memory:' } },
     { args: ['--port', '0', '--database-url', 'memory:'], env: {} },
-  ])('starts without the word, too: $args', async ({ args, env }) => {
+  ])('starts without `serve`: $args', async ({ args, env }) => {
     const cli = new Cli(args, env);
     const port = await portOf(cli);
     await ask(port, setPath('a', 'abc'));
@@ -42,7 +42,7 @@ describe('the server', () => {
     await stop(cli);
   });
 
-  test('has workers that get the flags, too', async () => {
+  test('passes the flags on to its workers', async () => {
     const folder = temporaryFolder();
     const cli = new Cli(['serve', '--port', '0', '--database-url', `lmdb:${folder}`, '--workers', '2']);
     const port = await portOf(cli);
@@ -75,13 +75,13 @@ describe('the help', () => {
     expect(long).toEqual([]);
   });
 
-  test('knows the version', async () => {
+  test('prints the version', async () => {
     const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
     expect(await runCli(['--version'])).toMatchObject({ code: 0, stdout: `${version}\n`, stderr: '' });
   });
 });
 
-describe('what cannot be meant ends with 1 and one line on stderr:', () => {
+describe('wrong arguments end with code 1 and one line on stderr:', () => {
   test.each([
     [['serv'], "unknown command 'serv'"],
     [['serve', 'now'], "unknown command 'now'"],
@@ -103,15 +103,15 @@ describe('what cannot be meant ends with 1 and one line on stderr:', () => {
 });
 
 describe('the package', () => {
-  // Without its scripts, which would build anew below the other tests.
+  // Without the scripts of npm, which would build anew while other tests use the build.
   const pack = ['pack', '--dry-run', '--json', '--ignore-scripts'];
   const [{ files }] = JSON.parse(
     execFileSync('npm', pack, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }),
   ) as [{ files: { path: string }[] }];
   const paths = files.map(({ path }) => path);
 
-  test('has the command, what it runs in Redis, and nothing of the tests', () => {
-    const scripts = ['changes', 'changing', 'common', 'count', 'make', 'page', 'sweep', 'write'];
+  test('has the command and the scripts for Redis, and no tests or sources', () => {
+    const scripts = readdirSync('src/storage/redis/scripts');
     expect(paths).toEqual(
       expect.arrayContaining([
         'README.md',
@@ -120,7 +120,7 @@ describe('the package', () => {
         'package.json',
         'dist/main.js',
         'dist/cli/pigeonhole.js',
-        ...scripts.map((name) => `dist/storage/redis/scripts/${name}.lua`),
+        ...scripts.map((name) => `dist/storage/redis/scripts/${name}`),
       ]),
     );
     expect(paths.filter((path) => /^(src|test|data|node_modules)\//.test(path))).toEqual([]);

@@ -18,7 +18,7 @@ import {
   VERIFIED,
 } from './migrate.cases.js';
 
-/** Enough for an interruption to come in the middle. */
+/** Enough for an interruption in the middle of the copy. */
 const MANY = 60_000;
 const MORE_THAN_THE_LOG_HAS = 1_500;
 
@@ -35,7 +35,7 @@ async function expectInterrupted(migrate: Cli): Promise<void> {
   expect(stderr).not.toContain('Error');
 }
 
-/** How many entries were written, of how many. */
+/** How many entries were written to the target, of how many in the source. */
 function copied({ stdout }: { stdout: string }): [number, number] {
   const [, written, all] = /^Copied (\d+) of (\d+) entries/m.exec(stdout)!;
   return [Number(written), Number(all)];
@@ -64,31 +64,31 @@ describeOnRedis('pigeonhole migrate', (binary) => {
     expect({ code, stderr }).toEqual({
       code: 1,
       stderr: expect.stringMatching(
-        /^(.*appendfsync.*\n|.*no replica.*\n)*pigeonhole: .*half of a migration from lmdb:.*\n$/,
+        /^(.*appendfsync.*\n|.*no replica.*\n)*pigeonhole: .*unfinished migration from lmdb:.*\n$/,
       ),
     });
   }
 
-  test('goes on where SIGINT, kill -9 and SIGTERM stopped it; no server uses the target until it is done', async () => {
+  test('goes on where SIGINT, kill -9 or SIGTERM stopped it; servers refuse the target until it is done', async () => {
     await fill(from, textEntries(MANY));
     const server = await startServer({ DATABASE_URL: from });
     const load = new Load(server.port);
 
     const first = new Cli(['migrate', from, redis.url]);
-    await first.said('Copying');
+    await first.waitFor('Copying');
     await pause(100);
     first.signal('SIGINT');
     await expectInterrupted(first);
     await expectRefused();
 
     const second = new Cli(['migrate', from, redis.url]);
-    await second.said('Copying');
+    await second.waitFor('Copying');
     await pause(100);
     second.signal('SIGKILL');
     await second.ended;
 
     const third = new Cli(['migrate', from, redis.url]);
-    await third.said(FOLLOWING);
+    await third.waitFor(FOLLOWING);
     const [written, all] = copied(third);
     expect(written).toBeLessThan(all);
     third.signal('SIGTERM');
@@ -97,7 +97,7 @@ describeOnRedis('pigeonhole migrate', (binary) => {
     await server.end('SIGTERM');
 
     const fourth = new Cli(['migrate', from, redis.url]);
-    await fourth.said('Copied');
+    await fourth.waitFor('Copied');
     fourth.signal('SIGINT');
     await expectInterrupted(fourth);
     await expectRefused();
@@ -110,11 +110,11 @@ describeOnRedis('pigeonhole migrate', (binary) => {
     await (await startServer({ DATABASE_URL: redis.url })).end('SIGTERM');
   });
 
-  test('takes a server that was killed -9 for one that has stopped', async () => {
+  test('treats a server that was killed with -9 as one that has stopped', async () => {
     const server = await startServer({ DATABASE_URL: from });
     const load = new Load(server.port);
     const migrate = new Cli(['migrate', from, redis.url]);
-    await migrate.said(FOLLOWING);
+    await migrate.waitFor(FOLLOWING);
     while (load.writes < 200) await pause(10);
     await server.end('SIGKILL');
     await load.stop().catch(() => undefined);
@@ -126,13 +126,13 @@ describeOnRedis('pigeonhole migrate', (binary) => {
     await fill(from, textEntries(10));
     const server = await startServer({ DATABASE_URL: from });
     const migrate = new Cli(['migrate', from, redis.url]);
-    await migrate.said(FOLLOWING);
+    await migrate.waitFor(FOLLOWING);
     await server.end('SIGTERM');
-    await migrate.said(STOPPED);
+    await migrate.waitFor(STOPPED);
     migrate.signal('SIGSTOP');
     const again = await startServer({ DATABASE_URL: from });
     migrate.signal('SIGCONT');
-    await migrate.said('The source is in use again.');
+    await migrate.waitFor('The source is in use again.');
     await put(again.port, 'late', 'x');
     await put(again.port, 'key/0000003', 'changed');
     await ask(again.port, pathOf('key/0000004'), { method: 'DELETE' });
@@ -143,11 +143,11 @@ describeOnRedis('pigeonhole migrate', (binary) => {
     await expectSame();
   });
 
-  test('compares again, and says so, when the change log has moved past it', async () => {
+  test('compares everything again when the change log has dropped changes that it had not read', async () => {
     await fill(from, textEntries(100));
     const server = await startServer({ DATABASE_URL: from, WATCH_LOG_BYTES: `${64 * 1024}` });
     const migrate = new Cli(['migrate', from, redis.url]);
-    await migrate.said(FOLLOWING);
+    await migrate.waitFor(FOLLOWING);
     migrate.signal('SIGSTOP');
     const lines = textEntries(MORE_THAN_THE_LOG_HAS, 200).map(({ key, value }) =>
       JSON.stringify({ key: `late/${key}`, type: 'text/plain', value: value.toString() }),
@@ -160,22 +160,22 @@ describeOnRedis('pigeonhole migrate', (binary) => {
     });
     await ask(server.port, pathOf('key/0000003'), { method: 'DELETE' });
     migrate.signal('SIGCONT');
-    await migrate.said('The change log has moved past the copy, so that the two are compared again.');
+    await migrate.waitFor('The change log has moved past the copy, so the two are compared again.');
     await server.end('SIGTERM');
     expectDone(await migrate.ended);
     await expectSame();
   });
 
-  test('waits for a target that is away for a moment', async () => {
+  test('waits for a target that is unavailable for a moment', async () => {
     await fill(from, textEntries(MANY));
     const server = await startServer({ DATABASE_URL: from });
     const load = new Load(server.port);
     const migrate = new Cli(['migrate', from, redis.url]);
-    await migrate.said('Copying');
+    await migrate.waitFor('Copying');
     await redis.kill();
-    await migrate.said('A database does not answer; trying again for 60 s.');
+    await migrate.waitFor('A database does not answer; trying again for 60 s.');
     await redis.restart();
-    await migrate.said(FOLLOWING);
+    await migrate.waitFor(FOLLOWING);
     await redis.restart();
     await load.stop();
     await server.end('SIGTERM');

@@ -12,7 +12,7 @@ export const FOLLOWING = 'Stop the old server to switch.';
 export const STOPPED = 'The old server has stopped';
 export const VERIFIED = /^Verified: (\d+) entries on both sides, 0 differences, sha256 [0-9a-f]{64}\.$/m;
 
-/** What a migration has to bring over of an entry. */
+/** What a migration keeps of an entry. */
 export interface Kept {
   readonly key: string;
   readonly type: string;
@@ -30,13 +30,13 @@ const SETTINGS = {
   report: () => undefined,
 };
 
-/** Opens a database in this process, which is then one of those that have it open, until `work` is done. */
+/** Opens a database in this process while `work` runs: meanwhile it counts as one that has the database open. */
 export async function within<T>(
   url: string,
   work: (engine: StorageEngine) => Promise<T>,
-  how: OpenSettings = {},
+  access: OpenSettings = {},
 ): Promise<T> {
-  const engine = await createEngine(url, { ...SETTINGS, ...how });
+  const engine = await createEngine(url, { ...SETTINGS, ...access });
   await engine.open();
   try {
     return await work(engine);
@@ -74,7 +74,7 @@ function keptOf({ key, type, expires, value }: Entry): Kept {
   return { key, type, expires, value: Buffer.from(value) };
 }
 
-/** A line an entry, in key order, which is soon compared whatever the size of the values. */
+/** One line for each entry, in key order; short even for a large value, so that comparing is fast. */
 export function linesOf(entries: readonly Kept[]): string[] {
   return entries
     .toSorted((a, b) => Buffer.compare(Buffer.from(a.key), Buffer.from(b.key)))
@@ -130,7 +130,7 @@ export function oneOfEachKind(): Kept[] {
 const loads: Load[] = [];
 afterEach(() => Promise.all(loads.splice(0).map((load) => load.stop().catch(() => undefined))));
 
-/** Writes until it is stopped, and knows what is there: key → value. Every key is of one lane. */
+/** Four writers, each with keys of its own, until `stop`; `state` is what the database then holds, key → value. */
 export class Load {
   readonly state = new Map<string, string>();
   writes = 0;
@@ -141,10 +141,10 @@ export class Load {
   constructor(port: number) {
     loads.push(this);
     this.done = Promise.all(Array.from({ length: 4 }, (_, lane) => this.run(port, lane)));
-    this.done.catch(() => undefined); // whoever stops it hears of it
+    this.done.catch(() => undefined); // `stop` throws it
   }
 
-  /** Rejects if the server went away before. */
+  /** @throws if the server went away before */
   async stop(): Promise<void> {
     this.stopped = true;
     await this.done.finally(() => this.agent.destroy());
@@ -158,7 +158,7 @@ export class Load {
         await ask(port, pathOf(key), { method: 'DELETE', agent });
         this.state.delete(key);
       } else if (i % 7 === 5) {
-        // Its time may come before it is taken back, and leaves nothing either way.
+        // Whether it is deleted or expires first, nothing is left.
         await ask(port, `${pathOf(key)}?ttl=1s`, { method: 'PUT', body: 'short', agent });
         await ask(port, pathOf(key), { method: 'DELETE', agent });
         this.state.delete(key);

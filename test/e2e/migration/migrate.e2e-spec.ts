@@ -36,7 +36,7 @@ describeOnRedis('pigeonhole migrate', (binary) => {
   });
   beforeEach(() => Promise.all([redis, other, ...cluster.nodes].map((node) => node.flush())));
 
-  describe('moves everything, under load,', () => {
+  describe('copies everything, under load,', () => {
     test.each([
       ['LMDB', 'Redis', newLmdb, () => redis.url],
       ['LMDB', 'a cluster', newLmdb, () => cluster.url],
@@ -51,11 +51,11 @@ describeOnRedis('pigeonhole migrate', (binary) => {
       const server = await startServer({ DATABASE_URL: from });
       const load = new Load(server.port);
       const migrate = new Cli(['migrate', from, to]);
-      await migrate.said(FOLLOWING);
+      await migrate.waitFor(FOLLOWING);
       const before = load.writes;
       while (load.writes < before + 200) await pause(10);
       await load.stop();
-      // Of all that is written last, an expiry that comes while the two are compared.
+      // The last write expires while the two databases are compared.
       await put(server.port, 'last', 'x');
       await ask(server.port, '/kv/brief?ttl=1s', { method: 'PUT', body: 'x' });
       await server.end('SIGTERM');
@@ -76,7 +76,7 @@ describeOnRedis('pigeonhole migrate', (binary) => {
   });
 });
 
-test('a store of LMDB can be joined at any moment while it grows', async () => {
+test('an LMDB store can be opened at any moment while another process makes it grow', async () => {
   const from = newLmdb();
   const server = await startServer({ DATABASE_URL: from });
   let growing = true;

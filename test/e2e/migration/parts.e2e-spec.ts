@@ -15,19 +15,19 @@ import { Random } from '../../support/random.js';
 const NEVER = new AbortController().signal;
 
 interface Found extends Comparison {
-  /** Key → what it has to become. */
-  readonly told: Map<string, string | undefined>;
+  /** Key → the value that it must become; undefined if it must be absent. */
+  readonly differing: Map<string, string | undefined>;
 }
 
-async function compared(original: MemoryEngine, copy: MemoryEngine, still: boolean): Promise<Found> {
-  const told = new Map<string, string | undefined>();
+async function compared(original: MemoryEngine, copy: MemoryEngine, frozen: boolean): Promise<Found> {
+  const differing = new Map<string, string | undefined>();
   const comparison = await compare(original, copy, {
-    still,
-    differs: (key, entry) => void told.set(key, entry?.value.toString()),
-    visited: () => undefined,
+    frozen,
+    onDifference: (key, entry) => void differing.set(key, entry?.value.toString()),
+    onProgress: () => undefined,
     signal: NEVER,
   });
-  return { ...comparison, told };
+  return { ...comparison, differing };
 }
 
 function put(engine: MemoryEngine, key: string, value = 'v', type = TEXT, expires = 0): Promise<unknown> {
@@ -35,7 +35,7 @@ function put(engine: MemoryEngine, key: string, value = 'v', type = TEXT, expire
   return engine.write({ op: 'put', key, value: Buffer.from(value), type, expiry });
 }
 
-describe.each([true, false])('two databases that are compared, still: %s,', (still) => {
+describe.each([true, false])('two databases that are compared, frozen: %s,', (frozen) => {
   test('differ in value, type, expiry and in what only one of them has', async () => {
     const [original, copy] = [new MemoryEngine(), new MemoryEngine()];
     const later = Date.now() + 1e6;
@@ -53,8 +53,8 @@ describe.each([true, false])('two databases that are compared, still: %s,', (sti
     await put(copy, 'type');
     await put(original, 'value', 'new');
     await put(copy, 'value', 'old');
-    const { told, entries, differences } = await compared(original, copy, still);
-    expect([...told]).toEqual([
+    const { differing, entries, differences } = await compared(original, copy, frozen);
+    expect([...differing]).toEqual([
       ['expiry', 'v'],
       ['forever', 'v'],
       ['missing', 'v'],
@@ -68,26 +68,23 @@ describe.each([true, false])('two databases that are compared, still: %s,', (sti
   test.each([
     ['original', 0, 5_000],
     ['copy', 5_000, 0],
-  ])(
-    'do not differ in what has expired by the time of one of them, here not of the %s',
-    async (_which, a, b) => {
-      const [early, late] = [new FakeTime(), new FakeTime()];
-      const [original, copy] = [new MemoryEngine(early.clock()), new MemoryEngine(late.clock())];
-      for (const engine of [original, copy]) {
-        for (const key of ['a', 'b', 'c']) await put(engine, key, 'v', TEXT, early.wall + 1_000);
-        await put(engine, 'stays');
-      }
-      early.advance(a);
-      late.advance(b);
-      const { told, sha256 } = await compared(original, copy, still);
-      expect(told.size).toBe(0);
-      const bare = new MemoryEngine();
-      await put(bare, 'stays');
-      expect(sha256).toBe((await compared(bare, bare, still)).sha256);
-    },
-  );
+  ])('do not differ in what has expired for one of them only, here not for the %s', async (_which, a, b) => {
+    const [early, late] = [new FakeTime(), new FakeTime()];
+    const [original, copy] = [new MemoryEngine(early.clock()), new MemoryEngine(late.clock())];
+    for (const engine of [original, copy]) {
+      for (const key of ['a', 'b', 'c']) await put(engine, key, 'v', TEXT, early.wall + 1_000);
+      await put(engine, 'stays');
+    }
+    early.advance(a);
+    late.advance(b);
+    const { differing, sha256 } = await compared(original, copy, frozen);
+    expect(differing.size).toBe(0);
+    const bare = new MemoryEngine();
+    await put(bare, 'stays');
+    expect(sha256).toBe((await compared(bare, bare, frozen)).sha256);
+  });
 
-  test('become the same by what is told, whatever they hold', async () => {
+  test('become the same by the differences that are found, whatever they hold', async () => {
     const random = new Random(7);
     const alphabet = ['a', 'b', '/', '\0', '\u{ffff}', '😀', 'é'];
     const [original, copy] = [new MemoryEngine(), new MemoryEngine()];
@@ -96,14 +93,14 @@ describe.each([true, false])('two databases that are compared, still: %s,', (sti
       const engine = random.pick([original, copy]);
       await put(engine, key, random.pick(['x', 'y']));
     }
-    const { told, entries } = await compared(original, copy, still);
-    expect([...told.keys()]).toEqual([...told.keys()].toSorted(compareKeys));
+    const { differing, entries } = await compared(original, copy, frozen);
+    expect([...differing.keys()]).toEqual([...differing.keys()].toSorted(compareKeys));
     expect(entries).toBe(original.count(''));
-    for (const [key, value] of told)
+    for (const [key, value] of differing)
       await (value === undefined ? copy.write({ op: 'delete', key }) : put(copy, key, value));
-    const after = await compared(original, copy, still);
-    expect(after.told.size).toBe(0);
-    expect((await compared(copy, original, still)).sha256).toBe(after.sha256);
+    const after = await compared(original, copy, frozen);
+    expect(after.differing.size).toBe(0);
+    expect((await compared(copy, original, frozen)).sha256).toBe(after.sha256);
   });
 });
 
@@ -112,18 +109,18 @@ test('a comparison can be interrupted', async () => {
   await put(engine, 'a');
   const interrupt = new AbortController();
   const options = {
-    still: true,
-    differs: () => {
+    frozen: true,
+    onDifference: () => {
       interrupt.abort();
       return undefined;
     },
-    visited: () => undefined,
+    onProgress: () => undefined,
     signal: interrupt.signal,
   };
   await expect(compare(engine, new MemoryEngine(), options)).rejects.toThrow('aborted');
 });
 
-/** Fails the batches whose numbers are named. */
+/** Fails the batches of these numbers, each with this code. */
 class Failing extends MemoryEngine {
   batches = 0;
 
@@ -138,14 +135,14 @@ class Failing extends MemoryEngine {
   }
 }
 
-async function copy(target: MemoryEngine, keys: number, said: string[] = []): Promise<void> {
-  const copier = new Copier(target, new Retry((line) => said.push(line), NEVER));
+async function copy(target: MemoryEngine, keys: number, lines: string[] = []): Promise<void> {
+  const copier = new Copier(target, new Retry((line) => lines.push(line), NEVER));
   for (let i = 0; i < keys; i++) await copier.add(`${i}`, undefined);
   await copier.finish();
 }
 
 describe('a target', () => {
-  test('that refuses a batch between two others ends the copying, and is not asked again', async () => {
+  test('that refuses a batch between two others ends the copy, and gets no more batches', async () => {
     const target = new Failing(new Map([[1, 'disk-full']]));
     await expect(copy(target, 10_000)).rejects.toThrow(
       'It failed. The copy is not finished; the same command goes on where this one stopped.',
@@ -153,17 +150,17 @@ describe('a target', () => {
     expect(target.batches).toBeLessThan(10);
   });
 
-  test('that is away for a moment is asked again, which is said once', async () => {
+  test('that is unavailable for a moment gets the batch again, and the user one line', async () => {
     const codes: ErrorCode[] = ['unavailable', 'outcome-unknown', 'busy'];
     const target = new Failing(new Map(codes.map((code, i) => [i, code])));
-    const said: string[] = [];
-    await copy(target, 10, said);
+    const lines: string[] = [];
+    await copy(target, 10, lines);
     expect(target.batches).toBe(4);
-    expect(said).toEqual(['A database does not answer; trying again for 60 s.']);
+    expect(lines).toEqual(['A database does not answer; trying again for 60 s.']);
   });
 });
 
-/** Is written to faster than it is read. */
+/** Its log grows faster than it can be read. */
 class Busy extends MemoryEngine {
   private written = 0;
 
@@ -173,7 +170,7 @@ class Busy extends MemoryEngine {
   }
 }
 
-test('a log that never ends is read for a moment, and what it told so far is there', async () => {
+test('a change log without an end is read for a moment, and its keys so far are known', async () => {
   const changed = new ChangedKeys(new Busy());
   await changed.start();
   expect(await changed.read()).toBe(false);

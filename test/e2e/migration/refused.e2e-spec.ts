@@ -14,7 +14,7 @@ import { contentOf, fill, newLmdb, textEntries, VERIFIED, within } from './migra
 
 const PASSWORD = 'p4ss/w@rd:secret';
 
-/** The one line that a migration is refused with. */
+/** The one line with which a migration is refused. */
 async function refusal(from: string, to: string, cwd?: string): Promise<string> {
   const { code, stdout, stderr } = await runCli(['migrate', from, to], {}, cwd);
   expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
@@ -66,7 +66,7 @@ describe('a migration is refused, and changes nothing,', () => {
     expect(readdirSync(folderOf(from))).toEqual([]);
   });
 
-  test('to a folder of something else', async () => {
+  test('to a folder with other files', async () => {
     const folder = temporaryFolder();
     writeFileSync(join(folder, 'letter.txt'), 'dear');
     expect(await refusal(await filled(), `lmdb:${folder}`)).toContain(
@@ -97,20 +97,20 @@ describe('a migration is refused, and changes nothing,', () => {
     await (await startServer({ DATABASE_URL: to })).end();
   });
 
-  test('to a target that another migration has begun, and from one', async () => {
+  test('to the target of another migration that is unfinished, and from it', async () => {
     const to = newLmdb();
     const mark = (engine: Parameters<Parameters<typeof within>[1]>[0]) =>
       engine.system.put(MIGRATION, Buffer.from('lmdb:/elsewhere'));
     await within(to, mark);
     expect(await refusal(await filled(), to)).toContain(
-      'The target is half of a migration from lmdb:/elsewhere. Finish that one, or name another target.',
+      'The target belongs to an unfinished migration from lmdb:/elsewhere. Finish that one, or name another target.',
     );
     expect(await refusal(to, newLmdb())).toContain(
-      'The source is itself half of a migration from lmdb:/elsewhere.',
+      'The source is the target of an unfinished migration from lmdb:/elsewhere.',
     );
   });
 
-  test('from a record that is damaged: it is named, and the target stays refused', async () => {
+  test('from a damaged record, which it names; the target stays refused', async () => {
     const from = await filled();
     await within(from, async (engine) => {
       const { store } = engine as unknown as {
@@ -147,13 +147,13 @@ describeOnRedis('in Redis', (binary) => {
     expect(await refusal(redis.url, newLmdb())).toContain('holds no Pigeonhole database');
   });
 
-  test('a target of somebody else is refused', async () => {
+  test('a target with keys of another program is refused', async () => {
     await redis.cli('SET', 'theirs', '1');
     expect(await refusal(await filled(), redis.url)).toMatch(/<to>: .* holds keys that are not Pigeonhole's/);
     expect(await redis.cli('KEYS', '*')).toBe('theirs');
   });
 
-  test('a cluster that is called a server, and the reverse, is refused', async () => {
+  test('a cluster by the URL of a server, and a server by that of a cluster, is refused', async () => {
     const from = await filled();
     expect(await refusal(from, cluster.nodes[0]!.url)).toContain('<to> must be redis+cluster://');
     expect(await refusal(from, redis.url.replace('redis:', 'redis+cluster:'))).toContain(
@@ -164,14 +164,11 @@ describeOnRedis('in Redis', (binary) => {
   test.each([
     ['a server', () => redis.url, () => redis.url.replace('127.0.0.1', 'localhost') + '/0'],
     ['a cluster', () => cluster.url, () => `redis+cluster://${cluster.nodes[1]!.address}`],
-  ])(
-    'the same database of %s in another spelling is refused, and stays usable',
-    async (_what, one, another) => {
-      await within(one(), async () => undefined);
-      expect(await refusal(one(), another())).toContain('The two databases are the same one.');
-      await (await startServer({ DATABASE_URL: one() })).end();
-    },
-  );
+  ])('the same database of %s by another URL is refused, and stays usable', async (_kind, one, another) => {
+    await within(one(), async () => undefined);
+    expect(await refusal(one(), another())).toContain('The two databases are the same one.');
+    await (await startServer({ DATABASE_URL: one() })).end();
+  });
 
   test('a password is never shown', async () => {
     const withPassword = `redis://ada:${encodeURIComponent(PASSWORD)}@127.0.0.1:${locked.port}`;
@@ -194,7 +191,7 @@ describeOnRedis('in Redis', (binary) => {
 });
 
 describe('progress', () => {
-  test('is nothing where the output goes to a file', async () => {
+  test('is not shown where the output goes to a file', async () => {
     const { code, stdout, stderr } = await runCli(['migrate', await filled(), newLmdb()]);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(stdout.replace(/[0-9.]+ s\./, 't s.').replace(/[0-9a-f]{64}/, 'h')).toMatch(
@@ -203,7 +200,7 @@ describe('progress', () => {
   });
 
   requireProgram('script').describe('on a terminal', () => {
-    test('is a bar, which is gone in the end', async () => {
+    test('is shown as a bar, which is removed in the end', async () => {
       const from = newLmdb();
       await fill(from, textEntries(20_000));
       const command = `${process.execPath} dist/cli/pigeonhole.js migrate ${from} ${newLmdb()}`;

@@ -65,7 +65,7 @@ describe('WORKERS', () => {
   test('is a flag of the command, whose other flags the workers get, too', async () => {
     const folder = join(temporaryFolder(), 'here');
     const cli = new Cli(['serve', '--workers', '2', '--port', '0', '--database-url', `lmdb:${folder}`]);
-    await cli.said('Listening on');
+    await cli.waitFor('Listening on');
     expect(cli.stdout).toContain(`data in lmdb:${folder}`);
     await eventually(() => workersOf(cli).length === 2);
     cli.signal('SIGTERM');
@@ -78,7 +78,7 @@ describe('WORKERS', () => {
     server = await startWorkers(WORKERS, { DATABASE_URL: from });
     await ask(server.port, setPath('early', '1'));
     const migrate = new Cli(['migrate', from, to]);
-    await migrate.said('Following what changes.');
+    await migrate.waitFor('Following what changes.');
     process.kill(workersOf(server)[0]!, 'SIGKILL');
     for (let i = 0; i < 100; i++) await ask(server.port, setPath(`late${i}`, '1')).catch(() => undefined);
     expect(migrate.stdout).not.toContain('has stopped');
