@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { Exit } from './server.js';
 import { temporaryFolder } from './temporary-folder.js';
 
-const TIMEOUT_MS = 60_000;
+const WITHIN_MS = 60_000;
 const POLL_MS = 5;
 
 const running = new Set<ChildProcess>();
@@ -59,7 +59,7 @@ export class Cli {
   async waitFor(text: string | RegExp): Promise<void> {
     let over = false;
     void this.ended.then(() => (over = true));
-    const deadline = Date.now() + TIMEOUT_MS;
+    const deadline = Date.now() + WITHIN_MS;
     while (this.stdout.search(text) < 0) {
       if (over || Date.now() > deadline)
         throw new Error(`It did not print ${text}: ${this.stdout}${this.stderr}`);
@@ -68,14 +68,14 @@ export class Cli {
   }
 }
 
-/** Runs a command to its end; kills it after a minute. */
+/** Runs a command that ends by itself, or is killed after a minute. */
 export async function runCli(
   args: readonly string[],
   env?: Record<string, string>,
   cwd?: string,
 ): Promise<Ended> {
   const cli = new Cli(args, env, cwd);
-  const timer = setTimeout(() => cli.signal('SIGKILL'), TIMEOUT_MS);
+  const timer = setTimeout(() => cli.signal('SIGKILL'), WITHIN_MS);
   const ended = await cli.ended;
   clearTimeout(timer);
   return ended;

@@ -56,20 +56,20 @@ describeOnRedis('servers that share a Redis', (binary) => {
     const { url } = kind === 'a cluster' ? cluster : redis;
     const [writer, reader] = [await open(url), await open(url)];
     const position = await reader.position();
-    const seen: string[] = [];
+    const heard: string[] = [];
     let reading = Promise.resolve();
     const stop = reader.onChange(() => {
       reading = reading.then(async () => {
         const changes = await reader.changes(position);
-        seen.splice(0, Infinity, ...changes!.map(({ key }) => key));
+        heard.splice(0, Infinity, ...changes!.map(({ key }) => key));
       });
     });
     const keys = Array.from({ length: 20 }, (_, i) => `k${i}`);
     for (const key of keys) await put(writer, key, 'x');
-    expect(await eventually(() => seen.length === keys.length)).toBe(true);
+    expect(await eventually(() => heard.length === keys.length)).toBe(true);
     stop();
     await reading;
-    expect(seen.toSorted()).toEqual(keys.toSorted());
+    expect(heard.toSorted()).toEqual(keys.toSorted());
   });
 
   it('agree on the time: what has expired for one has expired for all that write', async () => {

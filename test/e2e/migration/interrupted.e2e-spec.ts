@@ -64,7 +64,7 @@ describeOnRedis('pigeonhole migrate', (binary) => {
     expect({ code, stderr }).toEqual({
       code: 1,
       stderr: expect.stringMatching(
-        /^(.*appendfsync.*\n|.*no replica.*\n)*pigeonhole: .*unfinished migration from lmdb:.*\n$/,
+        /^(.*appendfsync.*\n|.*no replica.*\n)*pigeonhole: .*migration from lmdb:.*\n$/,
       ),
     });
   }
