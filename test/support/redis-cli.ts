@@ -6,8 +6,8 @@ import { findProgram } from './requires.js';
 const WITHIN_MS = 120_000;
 
 /**
- * Runs redis-cli against a port of this machine: `cli(port, 'GET', 'x')`, or with options of its own before the command.
- * Resolves to what it prints without the last line end, as UTF-8; rejects with the server's words when the command fails.
+ * Runs redis-cli against a port of this machine: `cli(port, 'GET', 'x')`; options of redis-cli may precede the command.
+ * Returns what it prints, without the last line end. @throws with the server's message if the command fails
  */
 export async function cli(port: number, ...args: readonly string[]): Promise<string> {
   const program = findProgram('redis-cli') ?? 'valkey-cli';
@@ -20,7 +20,7 @@ export async function cli(port: number, ...args: readonly string[]): Promise<str
     return stdout.replace(/\n$/, '');
   } catch (error) {
     const { stdout = '', stderr = '' } = error as { stdout?: string; stderr?: string };
-    const said = `${stderr}${stdout.slice(-2000)}`.trim();
-    throw new Error(`redis-cli -p ${port} ${args.join(' ')}: ${said}`, { cause: error });
+    const message = `${stderr}${stdout.slice(-2000)}`.trim();
+    throw new Error(`redis-cli -p ${port} ${args.join(' ')}: ${message}`, { cause: error });
   }
 }

@@ -1,11 +1,11 @@
-/** What one node knows of another: a line of CLUSTER NODES (https://redis.io/docs/latest/commands/cluster-nodes/). */
+/** What one node knows about another: a line of CLUSTER NODES (https://redis.io/docs/latest/commands/cluster-nodes/). */
 export interface NodeView {
   readonly id: string;
-  /** Neither failed, nor suspected, nor unknown. */
+  /** Whether it has neither failed, nor is suspected, nor unknown. */
   readonly connected: boolean;
   /** The id of the primary that this one replicates, or `-`. */
   readonly primary: string;
-  /** Ranges, both ends included; slots on the move are not named apart. */
+  /** Ranges with both ends; slots that are being moved are left out. */
   readonly slots: readonly (readonly [first: number, last: number])[];
 }
 
@@ -22,7 +22,7 @@ export function parseNodes(text: string): NodeView[] {
   });
 }
 
-/** How the nodes of `ids`, whose `views` are given in the same order, disagree; or undefined. */
+/** How the nodes `ids`, whose `views` are given in the same order, disagree; undefined if they agree. */
 export function disagreement(ids: readonly string[], views: readonly NodeView[][]): string | undefined {
   const seen = views.map((view) =>
     JSON.stringify(ids.map((id) => view.find((each) => each.id === id && each.connected))),
@@ -30,5 +30,5 @@ export function disagreement(ids: readonly string[], views: readonly NodeView[][
   if (seen.some((view) => view !== seen[0])) return `the nodes disagree: ${seen.join('\n')}`;
   if (seen[0]?.includes('null')) return `a node is not known: ${seen[0]}`;
   const strange = views[0]?.find(({ id, slots }) => slots.length > 0 && !ids.includes(id));
-  return strange && `${strange.id} serves slots and does not answer`;
+  return strange && `${strange.id} serves slots and does not reply`;
 }

@@ -8,7 +8,7 @@ const SLOTS = 16_384;
 const WITHIN_MS = 30_000;
 const POLL_MS = 100;
 
-/** Milliseconds after which a node that does not answer has failed (cluster-node-timeout). */
+/** After how long a node that does not reply counts as failed (cluster-node-timeout), milliseconds. */
 export const NODE_TIMEOUT_MS = 3000;
 
 export interface ClusterOptions extends RedisOptions {
@@ -35,7 +35,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<RedisC
   }
 }
 
-/** Several servers as one Redis Cluster. Single nodes are killed, paused and restarted by their own methods. */
+/** Several servers as one Redis Cluster. A single node is killed, paused and restarted by its own methods. */
 export class RedisCluster {
   private readonly byId = new Map<string, RedisServer>();
 
@@ -52,8 +52,7 @@ export class RedisCluster {
   }
 
   /**
-   * What `redis-cli --cluster create` does, which waits in steps of a second where this waits for one thing after the other
-   * as it comes.
+   * Does what `redis-cli --cluster create` does, but waits for each condition itself instead of in steps of a second.
    */
   async create(primaries: number): Promise<void> {
     await Promise.all(this.nodes.map((node, i) => this.prepare(node, i, primaries)));
@@ -65,27 +64,27 @@ export class RedisCluster {
     await this.waitHealthy();
   }
 
-  /** The primary that serves a key or a slot, as the first node that answers knows it. */
+  /** The primary of a key or a slot, as the first running node knows it. */
   async primaryOf(what: string | number): Promise<RedisServer> {
     const slot =
-      typeof what === 'number' ? what : Number(await this.anyone().cli('CLUSTER', 'KEYSLOT', what));
-    const views = await this.viewOf(this.anyone());
+      typeof what === 'number' ? what : Number(await this.runningNode().cli('CLUSTER', 'KEYSLOT', what));
+    const views = await this.viewOf(this.runningNode());
     const owner = views.find(({ slots }) => slots.some(([first, last]) => first <= slot && slot <= last));
     if (!owner) throw new Error(`No node of the cluster serves slot ${slot}`);
     return this.byId.get(owner.id)!;
   }
 
-  /** The replicas of a primary, as the first node that answers knows it. */
+  /** The replicas of a primary, as the first running node knows them. */
   async replicasOf(primary: RedisServer): Promise<RedisServer[]> {
     const id = this.idOf(primary);
-    const views = await this.viewOf(this.anyone());
+    const views = await this.viewOf(this.runningNode());
     return views.filter((view) => view.primary === id).map((view) => this.byId.get(view.id)!);
   }
 
   /**
-   * Makes a replica the primary without loss (CLUSTER FAILOVER) and waits until every node knows. It waits before that, too,
-   * when the replica has won an election within the last four node timeouts: for so long it may take those votes for new
-   * ones (https://github.com/valkey-io/valkey/pull/1274), take over unelected, be overruled, and lose writes.
+   * Makes a replica the primary without loss (CLUSTER FAILOVER) and waits until every node knows. First it waits until four
+   * node timeouts after the replica's last election: before, the replica may count the old votes as new ones
+   * (https://github.com/valkey-io/valkey/pull/1274), take over without an election, be overruled, and lose writes.
    */
   async failover(replica: RedisServer): Promise<void> {
     const [, timeout] = (await replica.cli('CONFIG', 'GET', 'cluster-node-timeout')).split('\n').map(Number);
@@ -98,7 +97,7 @@ export class RedisCluster {
     if (!(await replica.cli('ROLE')).startsWith('master')) throw new Error('The new primary was overruled');
   }
 
-  /** Moves so many slots with their keys from one primary to another and waits until every node knows. */
+  /** Moves `slots` slots with their keys from one primary to another and waits until every node knows. */
   async reshard(from: RedisServer, to: RedisServer, slots: number): Promise<void> {
     const move = ['--cluster-from', this.idOf(from), '--cluster-to', this.idOf(to)];
     const how = ['--cluster-slots', `${slots}`, '--cluster-yes'];
@@ -107,15 +106,15 @@ export class RedisCluster {
   }
 
   /**
-   * Puts a proxy in front of a primary, for those whom the cluster sends there: clients, save for what they connect to by
-   * `url`, and its replicas. Waits until every node names its port; a restart of the node ends that.
+   * Puts a proxy before a primary, and waits until every node announces its port. Its replicas use the proxy, and so do
+   * clients whom the cluster redirects, but not those that connect by `url`. A restart of the node ends that.
    */
   async proxy(node: RedisServer): Promise<TcpProxy> {
     const proxy = await startTcpProxy(node.port);
     await node.cli('CONFIG', 'SET', 'cluster-announce-port', `${proxy.port}`);
     await until(async () => {
-      const answering = this.nodes.filter(({ answers }) => answers);
-      const views = await Promise.all(answering.map((each) => each.cli('CLUSTER', 'NODES')));
+      const running = this.nodes.filter(({ isRunning }) => isRunning);
+      const views = await Promise.all(running.map((each) => each.cli('CLUSTER', 'NODES')));
       return views.every((view) => view.includes(`:${proxy.port}@`))
         ? undefined
         : 'not all nodes know the proxy';
@@ -125,11 +124,11 @@ export class RedisCluster {
   }
 
   /**
-   * Waits until every node that runs and is not paused says that all is well, all of them agree on who serves which slots
-   * and on who replicates whom, every slot's primary is one of them, and the replicas among them are in sync.
+   * Waits until every running node reports a healthy cluster, all of them agree on slots and replicas, the primary of every
+   * slot is one of them, and their replicas are in sync.
    */
   async waitHealthy(): Promise<void> {
-    await until(() => this.complaint());
+    await until(() => this.whyUnhealthy());
   }
 
   async stop(): Promise<void> {
@@ -154,15 +153,15 @@ export class RedisCluster {
     await node.cli('CLUSTER', 'REPLICATE', id);
   }
 
-  /** Why the cluster is not healthy, or undefined. */
-  private async complaint(): Promise<string | undefined> {
-    const answering = this.nodes.filter((node) => node.answers);
-    const ids = answering.map((node) => this.idOf(node));
+  /** Why the cluster is not healthy; undefined if it is. */
+  private async whyUnhealthy(): Promise<string | undefined> {
+    const running = this.nodes.filter((node) => node.isRunning);
+    const ids = running.map((node) => this.idOf(node));
     const views: NodeView[][] = [];
-    for (const node of answering) {
+    for (const node of running) {
       const info = await node.cli('CLUSTER', 'INFO');
       if (!/cluster_state:ok/.test(info) || !info.includes(`cluster_slots_ok:${SLOTS}`))
-        return `${node.port} says ${info}`;
+        return `${node.port} reports ${info}`;
       const replication = await node.cli('INFO', 'replication');
       if (/master_link_status:(?!up)/.test(replication)) return `${node.port} is not in sync: ${replication}`;
       views.push(await this.viewOf(node));
@@ -170,8 +169,8 @@ export class RedisCluster {
     return disagreement(ids, views);
   }
 
-  private anyone(): RedisServer {
-    const node = this.nodes.find(({ answers }) => answers);
+  private runningNode(): RedisServer {
+    const node = this.nodes.find(({ isRunning }) => isRunning);
     if (!node) throw new Error('No node of the cluster runs');
     return node;
   }
@@ -187,18 +186,18 @@ export class RedisCluster {
   }
 }
 
-/** Asks until there is nothing to complain about, for a bounded time. */
-async function until(complaint: () => Promise<string | undefined>): Promise<void> {
+/** Waits until `obstacle` returns undefined, for a bounded time. */
+async function until(obstacle: () => Promise<string | undefined>): Promise<void> {
   const deadline = Date.now() + WITHIN_MS;
   for (;;) {
-    const said = await complaint().catch(String);
-    if (said === undefined) return;
-    if (Date.now() > deadline) throw new Error(`The cluster is not there after ${WITHIN_MS} ms: ${said}`);
+    const reason = await obstacle().catch(String);
+    if (reason === undefined) return;
+    if (Date.now() > deadline) throw new Error(`The cluster is not there after ${WITHIN_MS} ms: ${reason}`);
     await sleep(POLL_MS);
   }
 }
 
-/** When a node last asked for votes, in milliseconds since 1970; its log has the local time. */
+/** When a node last started an election, milliseconds since 1970. Its log has the local time. */
 function lastElection(log: string): number {
   const elections = [...log.matchAll(/(\d+ \w+ \d+ [\d:.]+) \S Starting a failover election/g)];
   return elections.length > 0 ? Date.parse(elections.at(-1)![1]!) : 0;

@@ -7,8 +7,8 @@ const SCRIPT = `
 `;
 
 /**
- * A shell that waits for the end of this process, however it ends: then it kills the process group it was told of last and
- * removes the folder. Being detached, it outlives a Ctrl-C.
+ * A shell that waits for the end of this process, however it ends, then kills the last watched process group and removes
+ * the folder. It is detached, so it survives a Ctrl-C.
  */
 export class Guardian {
   private readonly shell;
@@ -21,7 +21,7 @@ export class Guardian {
     this.shell.stdin.on('error', () => undefined);
   }
 
-  /** What is to be killed from now on: a process group, or nothing. */
+  /** Sets the process group to be killed; undefined for none. */
   watch(group: number | undefined): void {
     this.shell.stdin.write(`${group ?? ''}\n`);
   }

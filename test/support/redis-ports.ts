@@ -1,11 +1,11 @@
 import { createServer } from 'node:net';
 
-/** A cluster's nodes talk to each other this far above the port for clients (cluster-port in redis.conf). */
+/** The port of the cluster bus is this far above the port for clients (cluster-port in redis.conf). */
 const BUS_OFFSET = 10_000;
 
 /**
- * Ports for clients and, above them, for the bus stay below 32768, where Linux starts to give out ports of its own
- * (ip_local_port_range). Each process has a block: a server that is down for a moment finds its port free again.
+ * Ports for clients and for the bus stay below 32768, from where Linux assigns ports itself (ip_local_port_range). Each
+ * process has a block of its own, so that a server finds its port free again after a restart.
  */
 const FIRST = 12_000;
 const BLOCK = 100;
@@ -14,7 +14,7 @@ const BLOCKS = BUS_OFFSET / BLOCK;
 const taken = new Set<number>();
 let next = Math.floor(Math.random() * BLOCK);
 
-/** A loopback port that is free, as is the one for its cluster bus; nobody else in this process gets it until it is released. */
+/** Reserves a free loopback port, whose bus port is free too, until `releasePort`. */
 export async function takePort(): Promise<number> {
   for (let tries = 0; tries < BLOCK; tries++) {
     const port = FIRST + (process.pid % BLOCKS) * BLOCK + (next++ % BLOCK);

@@ -15,13 +15,13 @@ const PORT_CLASHES = 5;
 const LOG_KEPT = 64 * 1024;
 
 export interface Credentials {
-  /** An ACL user that may do everything; without it, the default user. */
+  /** An ACL user that may do everything; the default user if absent. */
   readonly username?: string;
-  /** Also the default user's, so that nobody gets in without one. */
+  /** Also that of the default user. */
   readonly password: string;
 }
 
-/** How a server is run, once it has a port and a folder. */
+/** How a server is run, beside its port and folder. */
 export interface Command {
   readonly binary: string;
   readonly args: readonly string[];
@@ -29,10 +29,10 @@ export interface Command {
   readonly certificate?: Certificate | undefined;
 }
 
-/** Servers that run, so that none is left when a test file has ended. */
+/** Running servers, to be stopped at the end of a test file. */
 export const running = new Set<RedisServer>();
 
-/** A redis-server, a process of its own with its own folder, on TCP on the loopback address only. */
+/** A redis-server process with a folder of its own, on the loopback address only. */
 export class RedisServer {
   private readonly folder = mkdtempSync(join(tmpdir(), 'pigeonhole-test-'));
   private readonly guardian = new Guardian(this.folder);
@@ -46,7 +46,7 @@ export class RedisServer {
     private readonly command: Command,
   ) {}
 
-  /** Starts on a port that is free, on another one when somebody else was faster. */
+  /** Starts on a free port; on another one if that was taken meanwhile. */
   static async start(command: Command): Promise<RedisServer> {
     for (let clashes = 0; ; clashes++) {
       const server = new RedisServer(await takePort(), command);
@@ -62,7 +62,7 @@ export class RedisServer {
     }
   }
 
-  /** Host and port as URLs have them. */
+  /** `host:port` */
   get address(): string {
     return `127.0.0.1:${this.port}`;
   }
@@ -72,18 +72,18 @@ export class RedisServer {
     return `${this.command.certificate ? 'rediss' : 'redis'}://${userInfo(this.command.auth)}${this.address}`;
   }
 
-  /** The file of the certificate to trust, with TLS. */
+  /** With TLS, the file of the certificate to trust. */
   get ca(): string | undefined {
     return this.command.certificate?.cert;
   }
 
-  /** Undefined while it does not run. */
+  /** Undefined while it is not running. */
   get pid(): number | undefined {
     return this.child?.pid;
   }
 
-  /** Whether it runs and is not paused. */
-  get answers(): boolean {
+  /** Whether it is running and not paused. */
+  get isRunning(): boolean {
     return this.child !== undefined && !this.paused;
   }
 
@@ -100,7 +100,7 @@ export class RedisServer {
     return cli(this.port, ...login, ...tls, ...args);
   }
 
-  /** FLUSHALL, without a process and without credentials or TLS: tests that empty a server often use it. */
+  /** Sends FLUSHALL over a plain socket, without credentials: faster than redis-cli for tests that do it often. */
   flush(): Promise<void> {
     return new Promise((resolve, reject) => {
       const socket = connect(this.port, '127.0.0.1', () => socket.write('FLUSHALL\r\n'));
@@ -113,7 +113,7 @@ export class RedisServer {
     });
   }
 
-  /** Sends a signal, to its background saves too, and waits for the end. A paused one ends by SIGKILL only. */
+  /** Sends a signal to the server and its background saves, and waits for the end. A paused one ends by SIGKILL only. */
   async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<Exit> {
     this.signal(signal);
     const timer = setTimeout(() => this.signal('SIGKILL'), EXIT_WITHIN_MS);
@@ -122,7 +122,7 @@ export class RedisServer {
     return exit;
   }
 
-  /** SIGSTOP: the kernel still accepts connections and data for it, and nothing is answered. */
+  /** Sends SIGSTOP. The kernel still accepts connections and data, and nothing replies. */
   pause(): void {
     this.signal('SIGSTOP');
     this.paused = true;
@@ -133,7 +133,7 @@ export class RedisServer {
     this.paused = false;
   }
 
-  /** Runs it again on the same port and folder, by a kill -9 first if it still runs; waits until it has loaded its data. */
+  /** Kills it if it is running, and runs it again on the same port and folder. Waits until it has loaded its data. */
   async restart(): Promise<void> {
     await this.kill();
     await this.run();
@@ -155,7 +155,7 @@ export class RedisServer {
   private async run(): Promise<void> {
     this.output = '';
     const child = spawn(this.command.binary, this.settings(), {
-      // A process group of its own: signals reach its background saves, and a Ctrl-C does not reach it.
+      // A process group of its own, so that signals reach its background saves, and a Ctrl-C does not.
       detached: true,
       stdio: ['ignore', 'pipe', 'pipe'],
     });
@@ -180,7 +180,7 @@ export class RedisServer {
       const fail = (why: string): void => reject(new Error(`${this.command.binary} ${why}:\n${this.output}`));
       timer = setTimeout(() => fail('was not ready in time'), READY_WITHIN_MS);
       child.on('error', (error) => fail(`did not start (${error.message})`));
-      // Not at its exit, when some of what it said may still be on its way.
+      // `close` and not `exit`: only then all of its output has arrived.
       child.on('close', () => fail('ended before it was ready'));
       for (const stream of [child.stdout!, child.stderr!]) {
         stream.setEncoding('utf8').on('data', (text: string) => {
@@ -196,7 +196,7 @@ export class RedisServer {
     const port = `${this.port}`;
     return [
       ...flags({ bind: '127.0.0.1', dir: this.folder, appendonly: 'yes', save: '' }),
-      // A replica's first copy starts at once instead of after 5 s, and CLUSTER SLOTS names it after a first ping.
+      // A replica starts its first copy at once instead of after 5 s, and CLUSTER SLOTS names it after its first ping.
       ...flags({ 'repl-diskless-sync-delay': '0', 'repl-ping-replica-period': '1' }),
       ...flags(certificate ? tlsSettings(port, certificate) : { port }),
       ...(auth ? authFlags(auth) : []),
@@ -205,7 +205,7 @@ export class RedisServer {
   }
 }
 
-/** The credentials of a URL, up to the @. */
+/** The credentials of a URL with the @; empty if there are none. */
 export function userInfo(auth: Credentials | undefined): string {
   if (!auth) return '';
   return `${encodeURIComponent(auth.username ?? '')}:${encodeURIComponent(auth.password)}@`;

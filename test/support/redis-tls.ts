@@ -11,7 +11,7 @@ export interface Certificate {
 
 let made: Certificate | undefined;
 
-/** A self-signed certificate for 127.0.0.1 and localhost, one for all servers of a test file. */
+/** A self-signed certificate for 127.0.0.1 and localhost, which all servers of a test file share. */
 export function certificate(): Certificate {
   made ??= makeCertificate(temporaryFolder());
   return made;

@@ -4,9 +4,9 @@ import { certificate } from './redis-tls.js';
 import { findProgram, requireProgram } from './requires.js';
 
 export interface RedisOptions {
-  /** The program: `redis-server` unless told otherwise, such as `valkey-server`. */
+  /** The program, such as `valkey-server`; `redis-server` by default. */
   readonly binary?: string;
-  /** Further settings as on its command line, such as `['--appendfsync', 'always']`; they win over ours. */
+  /** Settings for its command line, such as `['--appendfsync', 'always']`, which override ours. */
   readonly args?: readonly string[];
   readonly auth?: Credentials;
   readonly tls?: boolean;
@@ -14,15 +14,15 @@ export interface RedisOptions {
 
 afterAll(() => Promise.all([...running].map((server) => server.stop())));
 
-/** Starts one redis-server on a free loopback port; what a test file leaves running is stopped at its end. */
+/** Starts a server on a free loopback port. A server that is still running at the end of a test file is stopped. */
 export function startRedis(options: RedisOptions = {}): Promise<RedisServer> {
   const { binary = 'redis-server', args = [], auth, tls } = options;
   return RedisServer.start({ binary, args, auth, certificate: tls ? certificate() : undefined });
 }
 
 /**
- * A suite that needs Redis: once with redis-server, skipped visibly where that or redis-cli is missing, and once more with
- * valkey-server where that is installed.
+ * Declares a suite on redis-server, which is skipped visibly if that or redis-cli is missing, and the same suite on
+ * valkey-server if that is installed.
  */
 export function describeOnRedis(title: string, tests: (binary: string) => void): void {
   const missing = ['redis-server', 'redis-cli'].find((name) => findProgram(name) === undefined);

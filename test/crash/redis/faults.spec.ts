@@ -12,12 +12,12 @@ const WRITERS = 32;
 const LOAD_MS = 500;
 const TIMEOUT_MS = 180_000;
 
-describeOnRedis('a cluster in trouble', (binary) => {
+describeOnRedis('a cluster with failures', (binary) => {
   let cluster: RedisCluster;
   let url: { DATABASE_URL: string };
 
   beforeAll(async () => {
-    // Only then is everything there that was acknowledged before all nodes go down.
+    // Only so does every acknowledged write survive that all nodes go down.
     cluster = await startCluster({ binary, args: ['--appendfsync', 'always'] });
     url = { DATABASE_URL: cluster.url };
   });
@@ -57,7 +57,7 @@ describeOnRedis('a cluster in trouble', (binary) => {
   );
 
   test(
-    `SIGSTOP of a primary for ${PAUSED_MS / 1000} s`,
+    `SIGSTOP of a primary for ${PAUSED_MS / 1000} s breaks no rule`,
     async () => {
       const name = `SIGSTOP of a primary for ${PAUSED_MS / 1000} s`;
       await underLoad(name, url, WRITERS, async ({ recovered }) => {
@@ -73,7 +73,7 @@ describeOnRedis('a cluster in trouble', (binary) => {
   );
 
   test(
-    `all nodes down for ${DOWN_MS / 1000} s`,
+    `all nodes down for ${DOWN_MS / 1000} s lose nothing`,
     async () => {
       const name = `all nodes down for ${DOWN_MS / 1000} s`;
       const found = await underLoad(name, url, WRITERS, async ({ recovered }) => {

@@ -6,42 +6,42 @@ import { valueOf } from '../writers.js';
 
 const KEYS_PER_WRITER = 4;
 const COUNTERS = 16;
-/** Between two requests of a writer: what is measured is the servers, not how hard this machine can be driven. */
-const BREATH_MS = 2;
+/** Between two requests of a writer, so that the load does not saturate the machine. */
+const PAUSE_MS = 2;
 const RETRY_MS = 50;
 
-/** Words of Redis, of its client library, and of code. */
+/** Words of Redis, of its client library and of code, which no answer may contain. */
 const FOREIGN =
   /\b(?:MOVED|ASK|TRYAGAIN|CLUSTERDOWN|MASTERDOWN|READONLY|LOADING|NOSCRIPT|EVALSHA|ERR|WAIT|E[A-Z]*CONN[A-Z]*)\b|socket|client|script|\.js:/i;
 
-/** What the clients of one key know of it. */
+/** What the answers say about one key. */
 interface Known {
-  /** The last write that was acknowledged. */
+  /** The number of the last acknowledged write. */
   acknowledged: number;
-  /** Writes of unknown outcome: nobody promises that they are applied, nor when. */
+  /** Writes of unknown outcome, which may be applied at any time or never. */
   readonly unknown: Set<number>;
 }
 
-/** What the clients of one counter were told. */
+/** What the answers say about one counter. */
 interface Counted {
   acknowledged: number;
   unknown: number;
 }
 
 /**
- * Writers over HTTP, and what they were told: puts and merge patches of values that say which write they are, and counters.
+ * Writers over HTTP, and the answers that they got. They put and merge-patch values that name their write, and count.
  *
- * Each writer has keys of its own, all in one slot, so that the time without a successful write is known for each slot. Of a
- * key, a 2xx says that the write is there and 503 that it never will be.
+ * Each writer has keys of its own, all in one slot, so that the longest time without a success is known for each slot. After
+ * a 2xx a write must be there, and after a 503 it must never be.
  */
 export class Load {
   /** `PUT 200` → how often. */
   readonly answers = new Map<string, number>();
-  /** Answers that break a rule, whatever Redis does. */
+  /** Answers that break a rule, whatever happens to Redis. */
   readonly offences = new Set<string>();
   acknowledged = 0;
   slowestMs = 0;
-  /** The longest time that a writer had no success. */
+  /** The longest time that a writer was without success. */
   windowMs = 0;
   private readonly known = new Map<string, Known>();
   private readonly counted = new Map<string, Counted>();
@@ -78,7 +78,7 @@ export class Load {
     return performance.now() - now;
   }
 
-  /** Compares what was told with what is there. */
+  /** Compares the answers with what is stored. */
   async check(): Promise<Findings> {
     const found = { lost: [] as string[], refused: [] as string[], counters: [] as string[], short: 0 };
     for (const [key, { acknowledged, unknown }] of this.known) {
@@ -99,7 +99,7 @@ export class Load {
     return found;
   }
 
-  /** For the line of figures. */
+  /** The figures for the line that a scenario prints. */
   figures(): string {
     const answers = [...this.answers]
       .sort(([a], [b]) => a.localeCompare(b))
@@ -117,7 +117,7 @@ export class Load {
         i % 4 === 3 ? await this.count(`{${(writer + i) % COUNTERS}}count`) : await this.change(writer, i);
       if (answer.status < 300) {
         if (i % 4 !== 3) this.succeed(writer);
-        await pause(BREATH_MS);
+        await pause(PAUSE_MS);
       } else await pause(RETRY_MS);
     }
   }
@@ -128,7 +128,7 @@ export class Load {
     this.succeeded[writer] = now;
   }
 
-  /** Puts a value; of one key in three, once it is there, by a merge patch. */
+  /** Writes a value: by a merge patch for one key in four, once that exists, else by a put. */
   private async change(writer: number, i: number): Promise<Answer> {
     const key = `{${writer}}/${i % KEYS_PER_WRITER}`;
     const sequence = ++this.sequence;
@@ -182,9 +182,9 @@ function bodyOf(key: string, sequence: number): string {
 export interface Findings {
   /** Keys whose last acknowledged write is gone. */
   readonly lost: readonly string[];
-  /** Keys with a value that nobody was told is there. */
+  /** Keys with a value that was refused, or never written. */
   readonly refused: readonly string[];
-  /** Counters that are above what was acknowledged or unknown. */
+  /** Counters above the number of acknowledged and unknown increments. */
   readonly counters: readonly string[];
   /** Acknowledged increments that are gone. */
   readonly short: number;

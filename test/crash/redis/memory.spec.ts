@@ -14,13 +14,13 @@ const WRITERS = 16;
 const MAX_MEMORY = ['--maxmemory', '50mb', '--maxmemory-policy', 'noeviction'];
 const LOG = { WATCH_LOG_BYTES: `${4 * 2 ** 20}` };
 const VALUE = 'v'.repeat(20_000);
-/** More than fit. */
+/** More than fit into the memory. */
 const KEYS = 4_000;
 const TIMEOUT_MS = 120_000;
 
-describeOnRedis('what a server of Redis forgets, and what it has no room for', (binary) => {
+describeOnRedis('a server of Redis without its scripts, or without memory', (binary) => {
   test(
-    `SCRIPT FLUSH under load, ${FLUSHES} times, and a restart: nothing fails that is asked of a server that is there`,
+    `no request fails after a SCRIPT FLUSH, ${FLUSHES} times under load, and nothing is lost by a restart`,
     async () => {
       const cluster = await startCluster({ binary, replicas: 0, args: ['--appendfsync', 'always'] });
       const settings = { DATABASE_URL: cluster.url };
@@ -46,7 +46,7 @@ describeOnRedis('what a server of Redis forgets, and what it has no room for', (
   );
 
   test(
-    `no memory left, ${REFILLS} times: puts are 507, the rest goes on, and nothing is written by half`,
+    `without memory puts are 507, the rest goes on, and no write is partial, ${REFILLS} times`,
     async () => {
       const redis = await startRedis({ binary, args: MAX_MEMORY });
       const server = await startServer({ DATABASE_URL: redis.url, ...LOG });
@@ -66,12 +66,12 @@ describeOnRedis('what a server of Redis forgets, and what it has no room for', (
             if (status === 201) stored.push(key);
           },
         );
-        // Not a little more and a little less at the limit, as buffers come and go.
+        // Well below what is used, because buffers make the use vary around the limit.
         await redis.cli('CONFIG', 'SET', 'maxmemory', '40mb');
         const full = await ask(port, pathOf(`${round}/one more`), { method: 'PUT', body: VALUE });
         expect({ status: full.status, code: codeOf(full.text) }).toEqual({ status: 507, code: 'disk-full' });
 
-        // A server that was restarted knows no script.
+        // As after a restart.
         await redis.cli('SCRIPT', 'FLUSH');
         expect((await ask(port, `${pathOf('counter')}?incr=1`, { method: 'PATCH' })).status).toBe(507);
         expect((await put(stored[0]!)).status).toBe(507);
@@ -84,7 +84,7 @@ describeOnRedis('what a server of Redis forgets, and what it has no room for', (
         expect((await pageOf(port, `?limit=1000&prefix=${round}/`)).items.length).toBe(
           Math.min(1000, stored.length),
         );
-        await agree(redis, port);
+        await expectConsistent(redis, port);
         await redis.cli('CONFIG', 'SET', 'maxmemory', '50mb');
 
         await eachAtOnce(stored, WRITERS, async (key) => {
@@ -95,7 +95,7 @@ describeOnRedis('what a server of Redis forgets, and what it has no room for', (
         expect((await ask(port, `${pathOf('counter')}?incr=1`, { method: 'PATCH' })).text).toBe(
           `${round + 2}`,
         );
-        await agree(redis, port);
+        await expectConsistent(redis, port);
       }
       const figures = [...seen].map(([what, times]) => `${times} ${what}`).join(', ');
       process.stdout.write(`no memory left: ${REFILLS} rounds, ${figures}\n`);
@@ -116,8 +116,8 @@ function codeOf(text: string): string {
   return (JSON.parse(text) as { code: string }).code;
 }
 
-/** Entries, their order, their expiry and the log say the same (layout.ts), and so does a listing. */
-async function agree(redis: RedisServer, port: number): Promise<void> {
+/** Expects that entries, index, expiry and log (partitions.ts) agree with each other and with a listing. */
+async function expectConsistent(redis: RedisServer, port: number): Promise<void> {
   const names = (await redis.cli('KEYS', '*')).split('\n');
   const state = names.find((name) => name.endsWith('}s'))!;
   const of = (what: string) => `${state.slice(0, -1)}${what}`;

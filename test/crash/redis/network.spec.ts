@@ -20,8 +20,8 @@ const UPLOAD = Buffer.alloc(128 * 1024, 'x');
 const MOST_GROWTH_MIB = 256;
 const TIMEOUT_MS = 120_000;
 
-describeOnRedis('a network in trouble', (binary) => {
-  /** Half of the writes wait for their answer where the trouble is; what nobody promised may still come true. */
+describeOnRedis('a network with failures', (binary) => {
+  /** Runs `fault` on a proxy before Redis under load. No acknowledged write may be lost. */
   async function scenario(name: string, fault: (proxy: TcpProxy, scene: Scene) => Promise<void>) {
     const redis = await startRedis({ binary });
     const proxy = await startTcpProxy(redis.port);
@@ -37,7 +37,7 @@ describeOnRedis('a network in trouble', (binary) => {
   }
 
   test(
-    'nothing passes any more, and nobody says so',
+    'that drops everything silently loses no acknowledged write',
     () =>
       scenario(`black hole for ${BLACK_HOLE_MS / 1000} s`, async (proxy) => {
         proxy.blackHole();
@@ -47,7 +47,7 @@ describeOnRedis('a network in trouble', (binary) => {
   );
 
   test(
-    'everything takes its time, then too much of it',
+    'that delays everything fails requests only after their deadline',
     () =>
       scenario(`${LATE_MS} ms, then ${TOO_LATE_MS / 1000} s late`, async (proxy, { load }) => {
         proxy.delay(LATE_MS);
@@ -60,7 +60,7 @@ describeOnRedis('a network in trouble', (binary) => {
   );
 
   test(
-    `connections that end in the middle of an answer, ${CUTS} times`,
+    `that cuts connections in the middle of a reply, ${CUTS} times, loses no acknowledged write`,
     () =>
       scenario(`${CUTS} cuts in the middle of answers`, async (proxy) => {
         const random = new Random(4);
@@ -75,7 +75,7 @@ describeOnRedis('a network in trouble', (binary) => {
   );
 
   test(
-    `${UPLOADS} uploads at once while nothing passes: memory is bounded`,
+    `that drops everything silently bounds the memory of ${UPLOADS} uploads`,
     () =>
       scenario('uploads into a black hole', async (proxy, { server, memoryNow }) => {
         proxy.blackHole();
@@ -85,9 +85,9 @@ describeOnRedis('a network in trouble', (binary) => {
           ask(server.port, pathOf(`upload/${i}`), { method: 'PUT', body: UPLOAD, agent }),
         );
         let peak = before;
-        const looks = setInterval(() => (peak = Math.max(peak, memoryNow())), 50);
+        const sampler = setInterval(() => (peak = Math.max(peak, memoryNow())), 50);
         const answers = await Promise.all(uploads);
-        clearInterval(looks);
+        clearInterval(sampler);
         agent.destroy();
         const refused = answers.filter(({ text }) => text.includes('"busy"')).length;
         const unknown = answers.filter(({ status }) => status === 504).length;

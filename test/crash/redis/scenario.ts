@@ -24,19 +24,19 @@ export function shortOrLong<T>(short: T, long: T): T {
   return IS_LONG ? long : short;
 }
 
-/** A server and the load on it, for whoever makes things go wrong. */
+/** What a fault can use: the server and the load on it. */
 export interface Scene {
   readonly server: ServerProcess;
   readonly load: Load;
-  /** What the server's memory is now that is its own (RssAnon), MiB. */
+  /** Returns the server's own memory (RssAnon), MiB. */
   readonly memoryNow: () => number;
-  /** Notes how long the load takes from now on, when all is well again, until every writer has had a success. */
+  /** Waits until every writer has had a success, and records how long that takes. */
   readonly recovered: () => Promise<void>;
 }
 
 /**
- * Runs the built server under a load while `fault` makes things go wrong; prints the figures, and fails where an answer broke
- * a rule, a write that was refused is there, a counter is too high, the server wrote to stderr or did not end as it should.
+ * Runs the built server under load while `fault` makes things fail, and prints the figures. Expects that no answer breaks a
+ * rule, no refused write is stored, no counter is too high, and the server writes nothing to stderr and ends with 0.
  */
 export async function underLoad(
   name: string,
@@ -45,7 +45,7 @@ export async function underLoad(
   fault: (scene: Scene) => Promise<void>,
 ): Promise<Findings & { readonly load: Load }> {
   const server = await startServer(settings);
-  // What an earlier test left on the same servers.
+  // An earlier test may have used the same servers.
   expect((await ask(server.port, '/kv?confirm=all', { method: 'DELETE' })).status).toBe(200);
   const load = new Load(server.port, writers);
   const memory = new Memory(server.pid);
@@ -78,7 +78,7 @@ export async function underLoad(
   return { ...found, load };
 }
 
-/** The memory of a process that is its own (RssAnon). */
+/** Samples the own memory of a process (RssAnon). */
 class Memory {
   private before = 0;
   private peak = 0;
@@ -91,7 +91,7 @@ class Memory {
     this.timer = setInterval(() => (this.peak = Math.max(this.peak, this.now())), MEMORY_EVERY_MS);
   }
 
-  /** For the line of figures. */
+  /** Returns the figures for the line that is printed. */
   end(): string {
     clearInterval(this.timer);
     return `RssAnon ${this.before} MiB before, ${this.peak} at most, ${this.now()} after`;

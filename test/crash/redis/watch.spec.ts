@@ -27,7 +27,7 @@ describeOnRedis('two servers on one cluster', (binary) => {
   }, TIMEOUT_MS);
 
   beforeEach(async () => {
-    // One of them knows one node only, and learns of the others by it.
+    // The second server gets the address of one node, and learns those of the others from it.
     const urls = [cluster.url, `redis+cluster://${cluster.nodes[0]!.address}`];
     servers = await Promise.all(urls.map((url) => startServer({ DATABASE_URL: url })));
     await ask(servers[0]!.port, '/kv?prefix=&confirm=all', { method: 'DELETE' });
@@ -48,7 +48,7 @@ describeOnRedis('two servers on one cluster', (binary) => {
     }
   }, TIMEOUT_MS);
 
-  /** Writes while `fault` happens, so many `times`, and waits until every watcher has what the database holds. */
+  /** Writes while `fault` happens `times` times, and waits until every watcher has the state of the database. */
   async function follow(
     name: string,
     times: number,
@@ -74,7 +74,7 @@ describeOnRedis('two servers on one cluster', (binary) => {
     const sum = (of: (watcher: RedisWatcher) => number) => watchers.reduce((all, each) => all + of(each), 0);
     process.stdout.write(
       `${name}: ${times} rounds, ${writers.count} acknowledged, ${WATCHERS} watchers on 2 servers, ` +
-        `${sum(({ told }) => told.length)} events, ${sum(({ twice }) => twice)} twice, ` +
+        `${sum(({ changes }) => changes.length)} events, ${sum(({ twice }) => twice)} twice, ` +
         `${sum(({ repeated }) => repeated)} repeated by ${sum(({ connections }) => connections) - WATCHERS} reconnections, ` +
         `${sum(({ resets }) => resets)} resets, up to date ${Math.round(performance.now() - begun)} ms after the end\n`,
     );
@@ -90,7 +90,7 @@ describeOnRedis('two servers on one cluster', (binary) => {
   }
 
   test(
-    'what one acknowledges the other shows, and what expires is told once',
+    'show what the other has acknowledged, and notify of each expiry once',
     async () => {
       const [a, b] = servers.map(({ port }) => port) as [number, number];
       for (let i = 0; i < 300; i++) {
@@ -103,7 +103,7 @@ describeOnRedis('two servers on one cluster', (binary) => {
         keys.map((key, i) => ask([a, b][i % 2]!, `${pathOf(key)}?ttl=1s`, { method: 'PUT', body: `${i}` })),
       );
       const begun = performance.now();
-      const expired = (watcher: RedisWatcher) => watcher.told.filter(({ kind }) => kind === 'expire');
+      const expired = (watcher: RedisWatcher) => watcher.changes.filter(({ kind }) => kind === 'expire');
       while (
         watchers.some((each) => expired(each).length < keys.length) &&
         performance.now() - begun < HANG_MS
@@ -124,7 +124,7 @@ describeOnRedis('two servers on one cluster', (binary) => {
   );
 
   test(
-    'manual failovers: every acknowledged change is told to all, each once and in order',
+    'notify every watcher of each acknowledged change once and in order, over manual failovers',
     async () => {
       const { acknowledged } = await follow('watching manual failovers', FAILOVERS, async (round) => {
         const primary = await cluster.primaryOf((round * 5_461) % 16_384);
@@ -133,10 +133,10 @@ describeOnRedis('two servers on one cluster', (binary) => {
       });
       for (const { numbers } of watchers) {
         for (const [key, all] of acknowledged) {
-          const told = numbers.get(key)!;
-          const heard = new Set(told);
-          // A watcher that began anew has only the last of what was before.
-          expect([...all].filter((number) => number >= told[0]! && !heard.has(number))).toEqual([]);
+          const received = numbers.get(key)!;
+          const known = new Set(received);
+          // A watcher that had a reset has only the last value of what was before.
+          expect([...all].filter((number) => number >= received[0]! && !known.has(number))).toEqual([]);
         }
       }
     },
@@ -144,7 +144,7 @@ describeOnRedis('two servers on one cluster', (binary) => {
   );
 
   test(
-    'kill -9 of primaries: what is told is in order, and ends with what is there',
+    'notify in order, up to the state of the database, over kill -9 of primaries',
     async () => {
       await follow('watching kill -9 of primaries', KILLS, async (round) => {
         const slot = (round * 5_461) % 16_384;

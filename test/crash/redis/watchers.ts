@@ -3,26 +3,27 @@ import { ask } from '../../support/http.js';
 import { pathOf } from '../../support/kv.js';
 import { EventStream, toldOf, type SentEvent } from '../../support/events.js';
 
-const AGAIN_MS = 50;
+const RETRY_MS = 50;
 
-interface Told {
+interface Change {
   readonly kind: string;
   readonly key: string;
   readonly etag: string;
-  /** The number that the writer gave the value; undefined of deletions. */
+  /** The number that the writer put; undefined of a deletion. */
   readonly number: number | undefined;
 }
 
-/** Somebody who follows everything on one server, comes again by the last id when the stream ends, and drops by tag. */
+/** A client that watches all keys on one server, resumes after the last id when the stream ends, and drops repetitions. */
 export class RedisWatcher {
-  /** What was told since it began anew, each change once. */
-  told: Told[] = [];
+  /** The changes since the start or the last reset, each once. */
+  changes: Change[] = [];
   resets = 0;
   connections = 0;
-  /** Changes that came again: behind a reconnection, which may repeat a second, and in one connection, which may not. */
+  /** Changes that came again after a reconnection, which is allowed. */
   repeated = 0;
+  /** Changes that came twice on one connection, which is not. */
   twice = 0;
-  private inLife = new Set<string>();
+  private sinceReset = new Set<string>();
   private inConnection = new Set<string>();
   private id: string | undefined;
   private stream: EventStream | undefined;
@@ -39,7 +40,7 @@ export class RedisWatcher {
       ).catch(() => undefined);
       if (this.stream) this.connections++;
       await this.stream?.ended;
-      if (!this.stopped) await pause(AGAIN_MS);
+      if (!this.stopped) await pause(RETRY_MS);
     }
   }
 
@@ -48,20 +49,20 @@ export class RedisWatcher {
     this.stream?.close();
   }
 
-  /** Key → tag, as somebody has it who has applied everything. */
+  /** The watcher's copy of the database, key → tag. */
   get state(): Map<string, string> {
     const state = new Map<string, string>();
-    for (const { kind, key, etag } of this.told) {
+    for (const { kind, key, etag } of this.changes) {
       if (kind === 'put') state.set(key, etag);
       else state.delete(key);
     }
     return state;
   }
 
-  /** Of each key the numbers of its puts, in the order in which they came. */
+  /** Key → the numbers of its puts, in the order of their arrival. */
   get numbers(): Map<string, number[]> {
     const numbers = new Map<string, number[]>();
-    for (const { key, number } of this.told) {
+    for (const { key, number } of this.changes) {
       if (number !== undefined) numbers.set(key, [...(numbers.get(key) ?? []), number]);
     }
     return numbers;
@@ -71,22 +72,23 @@ export class RedisWatcher {
     if (id !== undefined) this.id = id;
     if (kind === 'reset') {
       this.resets++;
-      this.told = [];
-      this.inLife = new Set();
+      this.changes = [];
+      this.sinceReset = new Set();
       this.inConnection = new Set();
     }
     if (kind !== 'put' && kind !== 'delete' && kind !== 'expire') return;
     const { key, etag, value } = toldOf({ event: kind, data });
     if (this.inConnection.has(etag)) this.twice++;
-    else if (this.inLife.has(etag)) this.repeated++;
-    else this.told.push({ kind, key, etag, number: kind === 'put' ? Number(value) : undefined });
+    else if (this.sinceReset.has(etag)) this.repeated++;
+    else this.changes.push({ kind, key, etag, number: kind === 'put' ? Number(value) : undefined });
     this.inConnection.add(etag);
-    this.inLife.add(etag);
+    this.sinceReset.add(etag);
   }
 }
 
-/** Writers with a key each that count up, by turns on each server, and the numbers of which they were told that they are there. */
+/** Writers that count up, each in a key of its own, on the servers in turn. */
 export class CountingWriters {
+  /** Key → the numbers that were acknowledged. */
   readonly acknowledged = new Map<string, Set<number>>();
   private stopped = false;
   private running: Promise<unknown> | undefined;
@@ -116,7 +118,7 @@ export class CountingWriters {
       const port = this.ports[number % this.ports.length]!;
       const { status } = await ask(port, pathOf(key), { method: 'PUT', body: `${number}` });
       if (status < 300) acknowledged.add(number);
-      else await pause(AGAIN_MS);
+      else await pause(RETRY_MS);
       await pause(2);
     }
   }
