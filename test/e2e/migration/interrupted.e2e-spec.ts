@@ -10,6 +10,7 @@ import {
   contentOf,
   FOLLOWING,
   fill,
+  type Kept,
   linesOf,
   Load,
   newLmdb,
@@ -110,7 +111,7 @@ describeOnRedis('pigeonhole migrate', (binary) => {
     await (await startServer({ DATABASE_URL: redis.url })).end('SIGTERM');
   });
 
-  test('treats a server that was killed with -9 as one that has stopped', async () => {
+  test('copies every acknowledged write of a server that was killed with -9', async () => {
     const server = await startServer({ DATABASE_URL: from });
     const load = new Load(server.port);
     const migrate = new Cli(['migrate', from, redis.url]);
@@ -119,7 +120,10 @@ describeOnRedis('pigeonhole migrate', (binary) => {
     await server.end('SIGKILL');
     await load.stop().catch(() => undefined);
     expectDone(await migrate.ended);
-    await expectSame();
+    // Not the source: LMDB shows its last commit to no open reader if the kill came just before that was acknowledged.
+    const isKnown = ({ key }: Kept) => !load.pending.has(key);
+    const found = (await contentOf(redis.url)).filter(isKnown);
+    expect(linesOf(found)).toEqual(linesOf(load.entries().filter(isKnown)));
   });
 
   test('does not end while a server comes back to the source', async () => {

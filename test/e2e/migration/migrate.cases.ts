@@ -133,6 +133,8 @@ afterEach(() => Promise.all(loads.splice(0).map((load) => load.stop().catch(() =
 /** Four writers, each with keys of its own, until `stop`; `state` is what the database then holds, key → value. */
 export class Load {
   readonly state = new Map<string, string>();
+  /** Keys with a write that has no answer. */
+  readonly pending = new Set<string>();
   writes = 0;
   private stopped = false;
   private readonly done: Promise<unknown>;
@@ -154,6 +156,7 @@ export class Load {
     const { agent } = this;
     for (let i = 0; !this.stopped; i++) {
       const key = `load/${lane}/${i % 50}`;
+      this.pending.add(key);
       if (i % 7 === 3) {
         await ask(port, pathOf(key), { method: 'DELETE', agent });
         this.state.delete(key);
@@ -166,6 +169,7 @@ export class Load {
         await ask(port, pathOf(key), { method: 'PUT', body: `${i}`, agent });
         this.state.set(key, `${i}`);
       }
+      this.pending.delete(key);
       this.writes++;
     }
   }
