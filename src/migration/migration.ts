@@ -14,7 +14,7 @@ const MAX_REPAIRS = 3;
 const PORTION_KEYS = 500;
 const PORTION_BYTES = 2 * 2 ** 20;
 
-/** What a migration calls to say how far it is. */
+/** Shows the user how far a migration is. */
 export interface MigrationOutput {
   /** Called with one line for each step. */
   readonly line: (text: string) => void;
@@ -40,7 +40,7 @@ interface SourceState {
  * neither order nor repetition matters. To switch, the operator stops the old server: once no process has the source open,
  * what is left is copied and everything is compared once more; if a server has come back meanwhile, all that starts again.
  * Guarantee: it succeeds only if both databases have the same entries, byte for byte, and nobody has written to the source
- * since. Until then the target carries a mark, because of which servers refuse it, and a second run goes on.
+ * since. Until then the target has a mark: servers refuse such a database, and a second run continues with it.
  */
 export class Migration {
   private readonly retry: Retry;
@@ -48,7 +48,7 @@ export class Migration {
   constructor(
     private readonly source: StorageEngine,
     private readonly target: StorageEngine,
-    /** The source as the target's mark names it. */
+    /** How the mark of the target names the source. */
     private readonly sourceName: string,
     private readonly output: MigrationOutput,
     private readonly signal: AbortSignal,

@@ -53,7 +53,7 @@ export async function missingRules(primary: Connection, cluster: boolean): Promi
   const missing: string[] = [];
   if (!refused.has(WRITE_KEY) && refused.has(WRITE_METADATA)) missing.push(`~${METADATA_KEY}`);
   refused.delete(WRITE_METADATA);
-  // Redis does not tell whether the command or its key is refused; if every command is, it is the key.
+  // Redis does not report whether the command or its key is refused. If every command is, it is the key.
   const replaceAll = (group: readonly string[], rule: string) => {
     if (!group.every((command) => refused.has(command))) return;
     missing.push(rule);

@@ -150,7 +150,7 @@ function decodeChange({ id }: Partition, [, kind, , name, field, text, last, val
   return { partition: id, kind: 'put', key, etag: entry.etag, entry, value: isWhole ? value : undefined };
 }
 
-/** Adds to each change the position after it and those before it, which is computed only when somebody asks for it. */
+/** Adds to each change the position of a reader who has read up to it, which is computed on demand. */
 function withPositions(epoch: number, start: readonly Offset[], changes: readonly LoggedChange[]): Change[] {
   return changes.map(({ partition: _partition, ...change }, index) => ({
     ...change,

@@ -13,7 +13,7 @@ interface Subscription {
  * Subscribes to the channels of the partitions, on which every script that changes something publishes its last tag.
  *
  * A channel belongs to a slot (sharded publish and subscribe, Redis 7), so each primary gets one connection that subscribes
- * to the channels of its partitions. When a subscription ends, or slots move, those that no longer fit are made anew half a
+ * to the channels of its partitions. When a subscription ends, or slots move, those that no longer fit are replaced half a
  * second later. Messages are hints: a lost one is made good when the engine reads all last tags, once a second.
  */
 export class ChangeNotifications {

@@ -22,8 +22,7 @@ import { otherProcesses } from './cluster-client/node-redis.js';
 import type { RedisUrl } from './cluster-client/redis-url.js';
 import type { Partition } from './partitions.js';
 import { preflight } from './preflight.js';
-import { indexBounds, RedisRanges } from './ranges.js';
-import { COUNT } from './scripts.js';
+import { RedisRanges } from './ranges.js';
 import { engineState, infoOf } from './server-info.js';
 import { RedisStore } from './store.js';
 import { RedisWriter } from './writer.js';
@@ -127,7 +126,7 @@ export class RedisEngine extends StorageEngine {
   }
 
   write(operation: Operation): Promise<Outcome> {
-    return this.track(operation.op === 'edit' ? this.edit(operation) : this.writer.perform(operation));
+    return this.track(operation.op === 'edit' ? this.edit(operation) : this.writer.apply(operation));
   }
 
   batch(
@@ -137,25 +136,20 @@ export class RedisEngine extends StorageEngine {
   ): Promise<(Outcome | DatabaseError)[]> {
     const { writer } = this;
     return this.track(
-      atomic ? writer.performAll(operations, maxBytes) : writer.performEach(operations, maxBytes),
+      atomic ? writer.applyAll(operations, maxBytes) : writer.applyEach(operations, maxBytes),
     );
   }
 
   range(query: RangeQuery): Promise<RangePage> {
-    return this.ranges.page(query);
+    return this.ranges.readPage(query);
   }
 
   scan(range: ScanRange): AsyncIterable<readonly Entry[]> {
     return this.ranges.scan(range);
   }
 
-  async count(prefix: string): Promise<number> {
-    const bounds = indexBounds({ prefix, after: undefined, reverse: false });
-    const partitions = this.store.partitions.ofPrefix(prefix);
-    const counts = await Promise.all(
-      partitions.map((partition) => this.store.query(partition, COUNT, [...bounds, prefix])),
-    );
-    return (counts as number[]).reduce((sum, count) => sum + count, 0);
+  count(prefix: string): Promise<number> {
+    return this.ranges.count(prefix);
   }
 
   position(): Promise<string> {
@@ -252,7 +246,7 @@ export class RedisEngine extends StorageEngine {
       if (condition) assertHolds(condition, key, entry);
       const put = { op: 'put', key, value: edit(entry), type: entry.type, expiry: 'keep' } as const;
       try {
-        return await this.writer.perform({ ...put, condition: { ifMatch: [entry.etag] } }, deadline);
+        return await this.writer.apply({ ...put, condition: { ifMatch: [entry.etag] } }, deadline);
       } catch (error) {
         if (!(error instanceof DatabaseError) || error.code !== 'precondition-failed') throw error;
         if (tries === MAX_EDIT_TRIES) throw tooManyEdits();

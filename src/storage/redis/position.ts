@@ -1,6 +1,6 @@
 /*
  * A position in the change log of a database: one offset for each partition, which is the sequence of the last change read
- * and two bytes of the random digits of its tag. The random bytes tell a log apart that a failover has cut short and that
+ * and two bytes of the random digits of its tag. The random bytes reveal that a failover has cut the log short and that it
  * has grown again since.
  *
  * As text, base64url of: the epoch, u32 big-endian; then for each partition its sequence in groups of seven bits, the lowest

@@ -4,7 +4,7 @@ import type { RangePage, RangeQuery, ScanRange } from '../storage-engine.js';
 import type { Partition } from './partitions.js';
 import { encodePosition, LOG_START, offsetAfter, type Offset } from './position.js';
 import { decode, decodeHeader } from './record.js';
-import { PAGE } from './scripts.js';
+import { COUNT, PAGE } from './scripts.js';
 import type { RedisStore } from './store.js';
 
 /*
@@ -54,7 +54,7 @@ const CHUNK_ENTRIES = 256;
 const CHUNK_BYTES = 2 ** 20;
 const NO_VALUE = Buffer.alloc(0);
 
-/** Reads entries, alone and in order. */
+/** Reads and counts entries, alone and in order. */
 export class RedisRanges {
   constructor(private readonly store: RedisStore) {}
 
@@ -69,7 +69,7 @@ export class RedisRanges {
     return entry.expires !== 0 && entry.expires <= this.store.clock.now() ? undefined : entry;
   }
 
-  async page(query: RangeQuery): Promise<RangePage> {
+  async readPage(query: RangeQuery): Promise<RangePage> {
     const { prefix, after, limit, delimiter = '', reverse = false, values = false } = query;
     const partitions = this.store.partitions.ofPrefix(prefix);
     const partQuery = { prefix, after, reverse, delimiter, ...valueLimits(values, partitions.length) };
@@ -84,6 +84,15 @@ export class RedisRanges {
         ),
       );
     }
+  }
+
+  async count(prefix: string): Promise<number> {
+    const bounds = indexBounds({ prefix, after: undefined, reverse: false });
+    const partitions = this.store.partitions.ofPrefix(prefix);
+    const counts = await Promise.all(
+      partitions.map((partition) => this.store.query(partition, COUNT, [...bounds, prefix])),
+    );
+    return (counts as number[]).reduce((sum, count) => sum + count, 0);
   }
 
   /** Visits every entry of a range, in order, each as it was when it was read. */
@@ -209,7 +218,7 @@ function shareOf(items: number, partitions: number): number {
 }
 
 /** The keys of a query as bounds of ZRANGEBYLEX. */
-export function indexBounds({
+function indexBounds({
   prefix,
   after,
   reverse,

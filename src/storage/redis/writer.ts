@@ -17,12 +17,12 @@ interface Share {
   readonly indexes: number[];
 }
 
-/** Performs operations, with one script for each partition that they concern. */
+/** Applies operations, with one script for each partition that they concern. */
 export class RedisWriter {
   constructor(private readonly store: RedisStore) {}
 
   /** @throws DatabaseError having written nothing, or `outcome-unknown` */
-  async perform(operation: BatchOperation, deadline?: number): Promise<Outcome> {
+  async apply(operation: BatchOperation, deadline?: number): Promise<Outcome> {
     const partition = this.store.partitions.ofKey(operation.key);
     const options = { atomic: false, idempotent: isIdempotent(operation), deadline };
     const [reply] = await this.send(partition, [operation], options);
@@ -31,8 +31,8 @@ export class RedisWriter {
     return outcome;
   }
 
-  /** Performs each operation by itself; the error of one that is refused stands in its place. */
-  async performEach(
+  /** Applies each operation by itself; the error of one that is refused stands in its place. */
+  async applyEach(
     operations: readonly BatchOperation[],
     maxBytes?: number,
   ): Promise<(Outcome | DatabaseError)[]> {
@@ -43,7 +43,7 @@ export class RedisWriter {
     for (let i = 0; i < shares.length; i += step) {
       const left = maxBytes === undefined ? undefined : maxBytes - foundIn(outcomes);
       const settled = await Promise.allSettled(
-        shares.slice(i, i + step).map((share) => this.performShare(share, left, deadline, outcomes)),
+        shares.slice(i, i + step).map((share) => this.applyShare(share, left, deadline, outcomes)),
       );
       const failures = settled.flatMap((share) =>
         share.status === 'rejected' ? [share.reason as unknown] : [],
@@ -54,10 +54,10 @@ export class RedisWriter {
   }
 
   /**
-   * Performs all operations or none.
+   * Applies all operations or none.
    * @throws DatabaseError of the first that is refused, with its index; `cross-slot` for keys that Redis keeps apart
    */
-  async performAll(operations: readonly BatchOperation[], maxBytes?: number): Promise<Outcome[]> {
+  async applyAll(operations: readonly BatchOperation[], maxBytes?: number): Promise<Outcome[]> {
     if (operations.length === 0) return [];
     assertOneTag(operations);
     const partition = this.store.partitions.ofKey(operations[0]!.key);
@@ -69,7 +69,7 @@ export class RedisWriter {
     return operations.map((operation, i) => decodeOutcome(operation, replies[i]!, maxBytes) as Outcome);
   }
 
-  private async performShare(
+  private async applyShare(
     { partition, operations, indexes }: Share,
     maxBytes: number | undefined,
     deadline: number,

@@ -48,7 +48,7 @@ export class ClusterClient {
     /** Called with one line when something is wrong with a server. */
     private readonly report: (line: string) => void,
     /** Called when slots have moved to other servers. */
-    onMoved: () => void = () => undefined,
+    onMoved: () => void,
   ) {
     this.topology = new Topology(url, { report, waitsForReplicas: waitReplicas > 0 }, onMoved);
   }

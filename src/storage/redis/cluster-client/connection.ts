@@ -53,7 +53,7 @@ export interface ConnectionOptions {
  * Problem: the library's timeout covers only commands that it has not written yet, and a socket's timeout restarts with
  * every write, so neither notices a server that is stopped while others write to it. Design: a check four times a second.
  * When commands wait and nothing has arrived for 3 s, or the oldest has waited for 5 s, the connection is dropped and made
- * anew. Guarantee: by its deadline a command has a reply, or fails as never sent or as sent; abandoned commands do not
+ * again. Guarantee: by its deadline a command has a reply, or fails as never sent or as sent; abandoned commands do not
  * pile up. Deadlines are on the clock of `performance`.
  */
 export class Connection {

@@ -14,7 +14,7 @@ const newClient = RedisClient.factory(VERSION);
 
 export type Client = ReturnType<typeof makeClient>;
 
-/** Makes a client, which is not connected yet. @param reconnects whether a connection that ends is made anew */
+/** Makes a client, which is not connected yet. @param reconnects whether it connects again after a connection has ended */
 export function makeClient(url: RedisUrl, { host, port }: HostPort, reconnects: boolean) {
   const socket = {
     host,

@@ -14,9 +14,9 @@ const NOT_ALLOWED = /^(?:WRONGPASS|NOAUTH|NOPERM)/;
 /**
  * The servers, and which of them has which slot.
  *
- * Design: one connection to each server, and a table of slots, which is read anew when a server says that a slot has moved
- * or does not respond. The table comes from any server that responds, a random one each time, because a server that is cut
- * off from the others does not know that its table is old. Slots that a table leaves out keep their owner.
+ * Design: one connection to each server, and a table of slots, which is read again when a server does not respond or
+ * reports that a slot has moved. The table comes from any server that responds, a random one each time, because a server
+ * that is cut off from the others does not know that its table is old. Slots that a table leaves out keep their owner.
  */
 export class Topology {
   private readonly connections = new Map<string, Connection>();
@@ -64,7 +64,7 @@ export class Topology {
     }
   }
 
-  /** Reads the table of slots anew; callers at the same time share one read. */
+  /** Reads the table of slots again; callers at the same time share one read. */
   async refresh(): Promise<void> {
     if (!this.url.cluster || this.closed) return;
     this.refreshing ??= this.readSlots().finally(() => (this.refreshing = undefined));

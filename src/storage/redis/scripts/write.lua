@@ -1,4 +1,4 @@
--- Performs operations on entries of the partition, in order. KEYS 6 and on are the entries. ARGV 7 is 1 for all or nothing,
+-- Applies operations to entries of the partition, in order. KEYS 6 and on are the entries. ARGV 7 is 1 for all or nothing,
 -- ARGV 8 the most bytes of values that may be found. Then come seven arguments for each operation (write-script.ts): its name,
 -- the number of its entry in KEYS, its condition as JSON, the mode and the time of its expiry, the type or what to add, the
 -- value.
@@ -122,7 +122,7 @@ local function plan(op, name, condition, mode, time, detail, value)
   return { entry and 'updated' or 'created', after.header, op ~= 'put' and after.value or nil }
 end
 
-local function apply()
+local function carryOut()
   for _, step in ipairs(steps) do step[1](unpack(step, 2, 5)) end
   steps = {}
 end
@@ -134,9 +134,9 @@ for i = 9, #ARGV, 7 do
   if atomic then
     if reply[1] == '!' then return { string.format('%.0f', now), startTag, { '!', reply[2], reply[3], #replies - 1 } } end
   else
-    apply()
+    carryOut()
   end
 end
-apply()
+carryOut()
 finish()
 return { string.format('%.0f', now), tag, unpack(replies) }
