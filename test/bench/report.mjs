@@ -10,6 +10,17 @@ export function table(contests, withHead = true) {
   return [...head, ...contests.flat().map(lineOf)].join('\n');
 }
 
+/** A few rows for those who only want to know about where it stands. */
+export function briefTable(rows) {
+  const head = [
+    '| one request | Pigeonhole | beside | theirs | ours divided by theirs |',
+    '|---|---:|---|---:|---:|',
+  ];
+  const line = ({ work, against, unit, ours, theirs, ratio }) =>
+    `| ${work} | ${short(ours)} ${unit} | ${against} | ${short(theirs)} ${unit} | ${short(ratio)} |`;
+  return [...head, ...rows.map(line)].join('\n');
+}
+
 function lineOf(row) {
   const { work, against = '', unit, ours, theirs, ratio, spread, skipped } = row;
   if (skipped) return `| ${work} | ${against} | | | skipped: ${skipped} | ${targets(row)} | |`;

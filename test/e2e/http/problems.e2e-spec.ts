@@ -1,6 +1,4 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { ERROR_CODES, ERRORS } from '../../../src/errors.js';
 import { STATUS_OF } from '../../../src/http/answer/error-status.js';
 import { ask, type Question } from '../../support/http.js';
@@ -171,15 +169,5 @@ describe('problems', () => {
       expect(answer.headers['content-type']).toBe('application/json');
       expect(Object.keys(JSON.parse(answer.text) as object)).toEqual(['title', 'detail']);
     }
-  });
-});
-
-describe('the table of errors in the README', () => {
-  const readme = readFileSync(join(process.cwd(), 'README.md'), 'utf8');
-  const rows = [...readme.matchAll(/^\| `([a-z0-9-]+)` \| (\d{3})\b[^|]*\| *(\S[^|]*)\|$/gm)];
-
-  test('has every code with its status, and no other', () => {
-    const documented = rows.map(([, code, status]) => `${code} ${status}`).sort();
-    expect(documented).toEqual(ERROR_CODES.map((code) => `${code} ${STATUS_OF[code]}`).sort());
   });
 });

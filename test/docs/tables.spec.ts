@@ -1,0 +1,53 @@
+import { describe, expect, test } from '@jest/globals';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { loadConfig, SETTINGS } from '../../src/config/app-config.js';
+import { ERROR_CODES, ERRORS } from '../../src/errors.js';
+import { STATUS_OF } from '../../src/http/answer/error-status.js';
+import { pageAt, rowsOf } from './pages.js';
+
+const urlOf = (path: string) => pathToFileURL(join(process.cwd(), path)).href;
+
+function codeOf(cell: string): string {
+  return cell.replaceAll('`', '');
+}
+
+test('the table of errors has every code with its status and meaning, and no other', () => {
+  const documented = rowsOf(pageAt('docs/errors.md')).map((row) => row.join(' | '));
+  const known = ERROR_CODES.map((code) => `\`${code}\` | ${STATUS_OF[code]} | ${ERRORS[code][1]}`);
+  expect(documented.toSorted()).toEqual(known.toSorted());
+});
+
+describe('the table of settings', () => {
+  const rows = rowsOf(pageAt('docs/settings.md'));
+
+  test('has every setting, and no other', () => {
+    const documented = rows.map(([name]) => codeOf(name!));
+    expect(documented.toSorted()).toEqual(SETTINGS.map(({ name }) => name).toSorted());
+  });
+
+  test.each(rows.map(([name, value]) => [codeOf(name!), codeOf(value!)]))(
+    'has the default of %s: %s',
+    (name, value) => {
+      expect(loadConfig({ [name!]: value! })).toEqual(loadConfig({}));
+    },
+  );
+});
+
+test('the page on growth shows what its script computes', async () => {
+  const { table } = (await import(urlOf('docs/growth.mjs'))) as { table: () => string };
+  expect(pageAt('docs/growth.md').text).toContain(table());
+});
+
+test('the README and the page on performance show what the benchmark measured last', async () => {
+  const { shown, marked } = (await import(urlOf('test/bench/pages.mjs'))) as {
+    shown: (results: unknown) => Record<string, Record<string, string>>;
+    marked: (mark: string, block: string) => string;
+  };
+  const results: unknown = JSON.parse(readFileSync('test/bench/results.json', 'utf8'));
+  for (const [page, blocks] of Object.entries(shown(results))) {
+    const text = readFileSync(page, 'utf8');
+    for (const [mark, block] of Object.entries(blocks)) expect(text).toContain(marked(mark, block));
+  }
+});
