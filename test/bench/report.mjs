@@ -13,7 +13,7 @@ export function table(contests, withHead = true) {
 /** A few rows for those who only want to know about where it stands. */
 export function briefTable(rows) {
   const head = [
-    '| one request | Pigeonhole | beside | theirs | ours divided by theirs |',
+    '| one request | Pigeonhole | compared with | takes | ratio |',
     '|---|---:|---|---:|---:|',
   ];
   const line = ({ work, against, unit, ours, theirs, ratio }) =>
