@@ -12,10 +12,7 @@ export function table(contests, withHead = true) {
 
 /** A few rows for those who only want to know about where it stands. */
 export function briefTable(rows) {
-  const head = [
-    '| one request | Pigeonhole | compared with | takes | ratio |',
-    '|---|---:|---|---:|---:|',
-  ];
+  const head = ['| one request | Pigeonhole | compared with | takes | ratio |', '|---|---:|---|---:|---:|'];
   const line = ({ work, against, unit, ours, theirs, ratio }) =>
     `| ${work} | ${short(ours)} ${unit} | ${against} | ${short(theirs)} ${unit} | ${short(ratio)} |`;
   return [...head, ...rows.map(line)].join('\n');
