@@ -8,7 +8,7 @@ export const KEY = { type: 'string', minLength: 1, maxLength: 1024 };
 /** A tag as JSON has it, without quotes. */
 export const TAG = { type: 'string', minLength: 1, example: '6b0362d6-0000000000001' };
 
-export const TIME = { type: 'string', format: 'date-time' };
+const TIME = { type: 'string', format: 'date-time' };
 
 export const TTL = {
   title: 'Ttl',

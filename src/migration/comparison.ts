@@ -6,7 +6,7 @@ import type { StorageEngine } from '../storage/storage-engine.js';
 const PAGE_ENTRIES = 512;
 const PAGE_BYTES = 2 ** 20;
 
-export interface ComparisonOptions {
+interface ComparisonOptions {
   /** Whether nobody writes to the two databases. Then each is read as of one instant, and equal entries are hashed. */
   readonly frozen: boolean;
   /** Called with what a key of the copy must become: `entry`, or absent. May return a promise to wait for. */

@@ -18,7 +18,7 @@ export function breakBody(request: IncomingMessage, error: DatabaseError): void 
 }
 
 /** The limit on one body, as an error names it. */
-export interface BodyLimit {
+interface BodyLimit {
   readonly bytes: number;
   /** What may have so many bytes, as the subject of a sentence. */
   readonly what: string;

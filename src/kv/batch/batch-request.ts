@@ -24,7 +24,7 @@ function membersOf(special: readonly string[]): ReadonlySet<string> {
 type Members = Record<string, unknown>;
 
 /** The operations of a batch, and whether they are all or nothing. */
-export interface BatchRequest {
+interface BatchRequest {
   readonly operations: readonly BatchOperation[];
   readonly atomic: boolean;
 }

@@ -3,7 +3,7 @@ import { DatabaseError } from '../../errors.js';
 import type { Entry } from '../../storage/entry.js';
 
 /** Positions in a value, both inclusive. */
-export interface ByteRange {
+interface ByteRange {
   readonly first: number;
   readonly last: number;
 }

@@ -1,5 +1,5 @@
 /** Pieces of one memory: piece `i` goes from `starts[i]` up to, not including, `ends[i]`. */
-export interface Pieces {
+interface Pieces {
   readonly memory: Uint8Array;
   readonly starts: Uint32Array;
   readonly ends: Uint32Array;
