@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { join } from 'node:path';
 import { chromium, type Browser, type Locator, type Page } from 'playwright-core';
+import { HANG_MS } from '../support/eventually.js';
 import { ask } from '../support/http.js';
 import { requireProgram } from '../support/requires.js';
 import { startServer, type ServerProcess } from '../support/server.js';
@@ -19,6 +20,7 @@ program.describe('the explorer, on /kv and /batch', () => {
     browser = await chromium.launch({
       executablePath: program.path,
       args: ['--no-sandbox', '--disable-gpu'],
+      timeout: HANG_MS,
     });
   });
   afterAll(async () => {
@@ -27,6 +29,7 @@ program.describe('the explorer, on /kv and /batch', () => {
   });
   beforeEach(async () => {
     page = await browser.newPage({ viewport: { width: 1280, height: 1600 } });
+    page.setDefaultTimeout(HANG_MS);
     complaints = [];
     page.on('console', (message) => {
       if (message.type() === 'error' || message.type() === 'warning') complaints.push(message.text());

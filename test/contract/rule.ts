@@ -2,6 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '../../src/storage/clock.js';
 import type { Awaitable, Capabilities, StorageEngine } from '../../src/storage/storage-engine.js';
+import { eventually } from '../support/eventually.js';
 import { FakeTime } from '../support/fake-time.js';
 import { removeFolder, temporaryFolder } from '../support/temporary-folder.js';
 
@@ -17,6 +18,8 @@ export interface EngineFactory {
   forgedPositions(position: string): string[];
   /** Returns how many entries the store holds, with those that have expired and are not swept yet. */
   storedEntries(engine: StorageEngine): Awaitable<number>;
+  /** How long to wait for what the engine does in the background, milliseconds; HANG_MS if not given. */
+  readonly hangMs?: number;
 }
 
 /** A rule of the contract. It is plain data, so that lying engines can be tested against it too. */
@@ -75,6 +78,11 @@ export class Fixture {
 
   storedEntries(): Awaitable<number> {
     return this.factory.storedEntries(this.engine);
+  }
+
+  /** Waits for what the engine does in the background, by real time. @throws Error when it does not */
+  eventually(holds: () => Awaitable<boolean>): Promise<void> {
+    return eventually(async () => holds(), 'what the engine does in the background', this.factory.hangMs);
   }
 
   private make(name: string): StorageEngine {

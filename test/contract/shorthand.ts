@@ -3,13 +3,7 @@ import { DatabaseError, type ErrorContext } from '../../src/errors.js';
 import type { Condition } from '../../src/storage/condition.js';
 import { TEXT, type Entry, type EntryHeader } from '../../src/storage/entry.js';
 import type { Expiry, BatchOperation, Outcome } from '../../src/storage/operation.js';
-import type {
-  Awaitable,
-  Change,
-  RangePage,
-  RangeQuery,
-  StorageEngine,
-} from '../../src/storage/storage-engine.js';
+import type { Change, RangePage, RangeQuery, StorageEngine } from '../../src/storage/storage-engine.js';
 import type { Random } from '../support/random.js';
 
 interface PutOptions {
@@ -107,12 +101,6 @@ export async function pagesOf(engine: StorageEngine, query: RangeQuery): Promise
 
 export function inByteOrder(keys: readonly string[]): string[] {
   return [...keys].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
-}
-
-/** Waits up to 5 s of real time for what an engine does in the background. */
-export async function eventually(holds: () => Awaitable<boolean>): Promise<boolean> {
-  for (let tries = 0; tries < 100 && !(await holds()); tries++) await pause(50);
-  return holds();
 }
 
 export function pause(milliseconds: number): Promise<void> {

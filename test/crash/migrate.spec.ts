@@ -11,15 +11,15 @@ import {
   VERIFIED,
 } from '../e2e/migration/migrate.cases.js';
 import { Cli, runCli } from '../support/cli.js';
+import { HANG_MS } from '../support/eventually.js';
+import { longTest, rounds } from '../support/long-run.js';
 import { Random } from '../support/random.js';
 import { startCluster } from '../support/redis-cluster.js';
 import type { RedisServer } from '../support/redis-server.js';
 import { describeOnRedis, startRedis } from '../support/redis.js';
 import { startServer, type ServerProcess } from '../support/server.js';
 
-const ROUNDS = Number(process.env['CRASH_ROUNDS'] ?? 3);
-/** Tests that take about a minute are for long runs only. */
-const longTest = process.env['CRASH_ROUNDS'] === undefined ? test.skip : test;
+const ROUNDS = rounds(3);
 const ENTRIES = 20_000;
 const LONGEST_MS = 2_500;
 
@@ -73,7 +73,7 @@ describeOnRedis('pigeonhole migrate', (binary) => {
         `migrate, kill -9: ${ROUNDS} rounds, ${ENTRIES} entries, ${load.writes} writes meanwhile, 0 lost, 0 wrong\n`,
       );
     },
-    120_000 + ROUNDS * 10_000,
+    (2 + ROUNDS) * HANG_MS,
   );
 
   longTest(
@@ -104,7 +104,7 @@ describeOnRedis('pigeonhole migrate', (binary) => {
       );
       await cluster.stop();
     },
-    180_000,
+    5 * HANG_MS,
   );
 
   longTest(
@@ -134,6 +134,6 @@ describeOnRedis('pigeonhole migrate', (binary) => {
       expect((await again.ended).code).toBe(0);
       await expectSame(from, redis.url, load);
     },
-    240_000,
+    5 * HANG_MS,
   );
 });

@@ -2,6 +2,8 @@ import { expect, test } from '@jest/globals';
 import http from 'node:http';
 import { setTimeout as pause } from 'node:timers/promises';
 import { ask } from '../support/http.js';
+import { HANG_MS } from '../support/eventually.js';
+import { rounds } from '../support/long-run.js';
 import { pathOf, type Page } from '../support/kv.js';
 import { EventStream } from '../support/events.js';
 import { Random } from '../support/random.js';
@@ -10,13 +12,12 @@ import { temporaryFolder } from '../support/temporary-folder.js';
 import { differencesOf, Follower, LAST_KEY } from './followers.js';
 
 /** A round is 500 writes and one kill -9. */
-const ROUNDS = Number(process.env['CRASH_ROUNDS'] ?? 3);
+const ROUNDS = rounds(3);
 const WRITES = ROUNDS * 500;
 const CLIENTS = 20;
 const WRITERS = 8;
 const KEYS = 40;
 const RETRY_MS = 20;
-const HANG_MS = 60_000;
 
 /** A log of about 300 changes, and the number of writes after which a position has left it. */
 const SHORT_LOG = { WATCH_LOG_BYTES: `${128 * 1024}` };
@@ -130,7 +131,7 @@ function report(
 }
 
 const NO_DIFFERENCE = { duplicates: 0, missing: 0, disordered: 0, invented: 0 };
-const TIMEOUT_MS = 120_000 + ROUNDS * 10_000;
+const TIMEOUT_MS = (2 + ROUNDS) * HANG_MS;
 
 test(
   `${CLIENTS} clients that reconnect receive every change once and in order, over ${ROUNDS} kill -9`,

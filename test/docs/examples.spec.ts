@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { readFileSync } from 'node:fs';
+import { HANG_MS } from '../support/eventually.js';
 import { requireProgram } from '../support/requires.js';
 import { blocksOf, PAGES, type Block, type DocPage } from './pages.js';
-import { HANG_MS, Reader } from './reader.js';
+import { Reader } from './reader.js';
 
 const RUN = ['sh', 'console', 'js', 'python'];
 /** It runs the README's first commands in a clean checkout, and names them by their whole line. */

@@ -1,13 +1,12 @@
 import { expect } from '@jest/globals';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { chromium, type Browser } from 'playwright-core';
+import { HANG_MS } from '../support/eventually.js';
 import { startServer, type ServerProcess } from '../support/server.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 import type { Block, DocPage } from './pages.js';
 import { Transcript } from './transcript.js';
 
-/** How long an example may take. */
-export const HANG_MS = 60_000;
 const POLL_MS = 20;
 /** Of the servers that examples speak to; the first one also as `127.0.0.1:4000`. */
 const ADDRESSES = ['localhost:4000', 'localhost:5000'];

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { HANG_MS } from './eventually.js';
 
 const ROOT = join(import.meta.dirname, '..', '..');
 
@@ -37,14 +38,14 @@ export function runOnBuild(script: string, options: ChildOptions = {}): Promise<
   return run(command, options.env);
 }
 
-/** Runs a command to its end, or kills it after a minute. */
+/** Runs a command to its end, or kills it when it hangs. */
 export function run(command: readonly string[], env: Record<string, string> = {}): Promise<Ended> {
   return new Promise((resolve, reject) => {
     const child = spawn(command[0]!, command.slice(1), {
       cwd: ROOT,
       env: { ...process.env, NODE_OPTIONS: '', ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
-      timeout: 60_000,
+      timeout: HANG_MS,
       killSignal: 'SIGKILL',
     });
     let stdout = '';

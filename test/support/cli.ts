@@ -2,10 +2,10 @@ import { afterEach } from '@jest/globals';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { HANG_MS } from './eventually.js';
 import type { Exit } from './server.js';
 import { temporaryFolder } from './temporary-folder.js';
 
-const WITHIN_MS = 60_000;
 const POLL_MS = 5;
 
 const running = new Set<ChildProcess>();
@@ -59,7 +59,7 @@ export class Cli {
   async waitFor(text: string | RegExp): Promise<void> {
     let over = false;
     void this.ended.then(() => (over = true));
-    const deadline = Date.now() + WITHIN_MS;
+    const deadline = Date.now() + HANG_MS;
     while (this.stdout.search(text) < 0) {
       if (over || Date.now() > deadline)
         throw new Error(`It did not print ${text}: ${this.stdout}${this.stderr}`);
@@ -68,14 +68,14 @@ export class Cli {
   }
 }
 
-/** Runs a command that ends by itself, or is killed after a minute. */
+/** Runs a command that ends by itself, or is killed when it hangs. */
 export async function runCli(
   args: readonly string[],
   env?: Record<string, string>,
   cwd?: string,
 ): Promise<Ended> {
   const cli = new Cli(args, env, cwd);
-  const timer = setTimeout(() => cli.signal('SIGKILL'), WITHIN_MS);
+  const timer = setTimeout(() => cli.signal('SIGKILL'), HANG_MS);
   const ended = await cli.ended;
   clearTimeout(timer);
   return ended;

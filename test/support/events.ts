@@ -1,6 +1,5 @@
 import http, { type IncomingMessage, type OutgoingHttpHeaders } from 'node:http';
-
-const HANG_MS = 30_000;
+import { HANG_MS } from './eventually.js';
 
 /** One Server-Sent Event as it was read. */
 export interface SentEvent {
@@ -20,9 +19,12 @@ export interface Told {
   readonly base64?: string;
 }
 
-/** A client that follows a URL and keeps every event. */
+/** A client that follows a URL and keeps every event; heartbeats apart, as they come by time. */
 export class EventStream {
   readonly events: SentEvent[] = [];
+  readonly heartbeats: SentEvent[] = [];
+  /** The id with which a client would come again. */
+  lastId: string | undefined;
   /** Everything as it came. */
   text = '';
   /** Resolves when the connection has ended, however it did. */
@@ -73,7 +75,7 @@ export class EventStream {
   }
 
   /** The first event that `is`; waits for it. Fails if the stream ends before. */
-  async until(is: (event: SentEvent) => boolean, hangMs = HANG_MS): Promise<SentEvent> {
+  until(is: (event: SentEvent) => boolean): Promise<SentEvent> {
     let seen = 0;
     const look = () => {
       while (seen < this.events.length) {
@@ -82,13 +84,12 @@ export class EventStream {
       }
       return undefined;
     };
-    const found = await this.wait(look, hangMs);
-    return found;
+    return this.wait(look);
   }
 
-  /** Waits until there are `count` events. */
-  async atLeast(count: number, hangMs = HANG_MS): Promise<readonly SentEvent[]> {
-    return this.wait(() => (this.events.length >= count ? this.events : undefined), hangMs);
+  /** Waits for the first heartbeat. */
+  heartbeat(): Promise<SentEvent> {
+    return this.wait(() => this.heartbeats[0]);
   }
 
   /** Waits for the event about `key` that carries `etag`, if one is given. */
@@ -97,11 +98,6 @@ export class EventStream {
       const told = toldOf(event);
       return told.key === key && (etag === undefined || told.etag === etag);
     });
-  }
-
-  /** The id with which a client would come again. */
-  get lastId(): string | undefined {
-    return this.events.findLast(({ id }) => id !== undefined)?.id;
   }
 
   get names(): string[] {
@@ -120,13 +116,14 @@ export class EventStream {
     for (const block of blocks) {
       const event = parse(block);
       if (!event) continue;
-      this.events.push(event);
+      if (event.id !== undefined) this.lastId = event.id;
+      (event.event === 'heartbeat' ? this.heartbeats : this.events).push(event);
       this.onEvent?.(event);
     }
     this.tell();
   }
 
-  private wait<T>(look: () => T | undefined, hangMs: number): Promise<T> {
+  private wait<T>(look: () => T | undefined): Promise<T> {
     return new Promise((resolve, reject) => {
       const listener = () => {
         const found = look();
@@ -139,7 +136,7 @@ export class EventStream {
       const timer = setTimeout(() => {
         this.listeners.delete(listener);
         reject(new Error(`it did not come; there is ${this.summary()}`));
-      }, hangMs);
+      }, HANG_MS);
       this.listeners.add(listener);
       listener();
     });

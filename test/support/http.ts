@@ -1,6 +1,6 @@
 import http, { type IncomingMessage, type OutgoingHttpHeaders } from 'node:http';
+import { HANG_MS } from './eventually.js';
 
-const HANG_MS = 20_000;
 const agent = new http.Agent({ keepAlive: true, maxSockets: 64 });
 
 export interface Answer {

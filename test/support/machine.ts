@@ -1,4 +1,3 @@
-import { it } from '@jest/globals';
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 
@@ -15,15 +14,4 @@ export function compileFailingDisk(folder: string): string | undefined {
     stdio: 'ignore',
   });
   return compiled.status === 0 ? library : undefined;
-}
-
-/**
- * `it`, or a visible skip where the machine cannot run the test. A build server must be able to, or else nobody would
- * notice that a rule is no longer tested.
- */
-export function itWhere(possible: boolean, missing: string): typeof it | typeof it.skip {
-  if (possible) return it;
-  if (process.env['CI'] === 'true') throw new Error(`This machine cannot run these tests: ${missing}.`);
-  console.warn(`Skipped, because of this machine: ${missing}.`);
-  return it.skip;
 }

@@ -1,6 +1,5 @@
 import net from 'node:net';
-
-const HANG_MS = 20_000;
+import { HANG_MS } from './eventually.js';
 
 /** One answer as it came over the wire. */
 export interface RawAnswer {
@@ -26,7 +25,6 @@ export interface ExchangeOptions {
   readonly methods?: readonly string[];
   /** Goes on sending this again and again until the connection ends. */
   readonly endless?: string | Buffer;
-  readonly hangMs?: number;
 }
 
 /** Sends bytes to the server on `port` and collects what comes back. Never resolves by silence: that is an error. */
@@ -35,7 +33,7 @@ export function exchange(
   bytes: string | Buffer,
   options: ExchangeOptions = {},
 ): Promise<Exchange> {
-  const { enough, methods = [], endless, hangMs = HANG_MS } = options;
+  const { enough, methods = [], endless } = options;
   return new Promise((resolve, reject) => {
     const socket = net.connect(port, '127.0.0.1');
     const chunks: Buffer[] = [];
@@ -51,7 +49,7 @@ export function exchange(
       clearInterval(pump);
       socket.destroy();
       reject(new Error(`no end to ${JSON.stringify(bytes.toString('latin1').slice(0, 120))}`));
-    }, hangMs);
+    }, HANG_MS);
     socket.on('connect', () => {
       socket.write(toBytes(bytes));
       if (endless !== undefined) pump = setInterval(() => socket.write(toBytes(endless)), 20);

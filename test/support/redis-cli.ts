@@ -1,9 +1,7 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
+import { HANG_MS } from './eventually.js';
 import { findProgram } from './requires.js';
-
-/** Moving all slots of a node takes the longest, about 10 s. */
-const WITHIN_MS = 120_000;
 
 /**
  * Runs redis-cli against a port of this machine: `cli(port, 'GET', 'x')`; options of redis-cli may precede the command.
@@ -13,7 +11,7 @@ export async function cli(port: number, ...args: readonly string[]): Promise<str
   const program = findProgram('redis-cli') ?? 'valkey-cli';
   try {
     const { stdout } = await promisify(execFile)(program, ['-e', '-p', `${port}`, ...args], {
-      timeout: WITHIN_MS,
+      timeout: HANG_MS,
       killSignal: 'SIGKILL',
       maxBuffer: 256 * 1024 * 1024,
     });

@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { HANG_MS } from './eventually.js';
 import { startRedis, type RedisOptions } from './redis.js';
 import { disagreement, parseNodes, type NodeView } from './redis-cluster-view.js';
 import { userInfo, type RedisServer } from './redis-server.js';
 import { startTcpProxy, type TcpProxy } from './tcp-proxy.js';
 
 const SLOTS = 16_384;
-const WITHIN_MS = 30_000;
 const POLL_MS = 100;
 
 /** After how long a node that does not reply counts as failed (cluster-node-timeout), milliseconds. */
@@ -188,11 +188,11 @@ export class RedisCluster {
 
 /** Waits until `obstacle` returns undefined, for a bounded time. */
 async function until(obstacle: () => Promise<string | undefined>): Promise<void> {
-  const deadline = Date.now() + WITHIN_MS;
+  const deadline = Date.now() + HANG_MS;
   for (;;) {
     const reason = await obstacle().catch(String);
     if (reason === undefined) return;
-    if (Date.now() > deadline) throw new Error(`The cluster is not there after ${WITHIN_MS} ms: ${reason}`);
+    if (Date.now() > deadline) throw new Error(`The cluster is not there after ${HANG_MS} ms: ${reason}`);
     await sleep(POLL_MS);
   }
 }

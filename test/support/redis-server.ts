@@ -3,14 +3,13 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { HANG_MS } from './eventually.js';
 import { cli } from './redis-cli.js';
 import { Guardian } from './redis-guardian.js';
 import { releasePort, takePort } from './redis-ports.js';
 import type { Certificate } from './redis-tls.js';
 import type { Exit } from './server.js';
 
-const READY_WITHIN_MS = 20_000;
-const EXIT_WITHIN_MS = 20_000;
 const PORT_CLASHES = 5;
 const LOG_KEPT = 64 * 1024;
 
@@ -116,7 +115,7 @@ export class RedisServer {
   /** Sends a signal to the server and its background saves, and waits for the end. A paused one ends by SIGKILL only. */
   async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<Exit> {
     this.signal(signal);
-    const timer = setTimeout(() => this.signal('SIGKILL'), EXIT_WITHIN_MS);
+    const timer = setTimeout(() => this.signal('SIGKILL'), HANG_MS);
     const exit = await this.exited;
     clearTimeout(timer);
     return exit;
@@ -178,7 +177,7 @@ export class RedisServer {
     let timer: NodeJS.Timeout | undefined;
     await new Promise<void>((resolve, reject) => {
       const fail = (why: string): void => reject(new Error(`${this.command.binary} ${why}:\n${this.output}`));
-      timer = setTimeout(() => fail('was not ready in time'), READY_WITHIN_MS);
+      timer = setTimeout(() => fail('was not ready in time'), HANG_MS);
       child.on('error', (error) => fail(`did not start (${error.message})`));
       // `close` and not `exit`: only then all of its output has arrived.
       child.on('close', () => fail('ended before it was ready'));

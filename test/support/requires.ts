@@ -1,6 +1,8 @@
 import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import { describe } from '@jest/globals';
+import { describe, test } from '@jest/globals';
+
+type Describe = (title: string, tests: () => void) => void;
 
 /** Where a program is on this machine, or undefined. */
 export function findProgram(name: string): string | undefined {
@@ -11,21 +13,32 @@ export function findProgram(name: string): string | undefined {
 }
 
 /**
- * For tests that need a program that is not everywhere: its path, and a `describe` that skips them when it is missing and
- * says so in the title and in a warning. On CI, where the program belongs, its absence is a failure instead.
+ * For tests that need a program that is not everywhere: its path, and a `describe` that skips them when it is missing. On
+ * CI, where the program belongs, its absence is a failure instead.
  */
-export function requireProgram(name: string): {
-  path: string;
-  describe: (title: string, tests: () => void) => void;
-} {
+export function requireProgram(name: string): { path: string; describe: Describe } {
   const path = findProgram(name);
-  if (path !== undefined) return { path, describe };
-  if (process.env['CI'] === 'true') throw new Error(`${name} is not installed, and this suite needs it`);
-  return {
-    path: name,
-    describe: (title, tests) => {
-      console.warn(`SKIPPED, because ${name} is not installed: ${title}`);
-      describe.skip(`${title} (skipped: ${name} is not installed)`, tests);
-    },
-  };
+  return { path: path ?? name, describe: describeWhere(path !== undefined, `${name} is not installed`) };
+}
+
+/**
+ * `describe`, or one that skips where the machine cannot run the tests. CI must be able to, or else nobody would notice
+ * that a rule is no longer tested.
+ *
+ * @throws Error on CI when it is not `possible`
+ */
+export function describeWhere(possible: boolean, missing: string): Describe {
+  if (possible) return describe;
+  if (process.env['CI'] === 'true') throw new Error(`This machine cannot run these tests: ${missing}`);
+  return (title, tests) => describe.skip(withReason(title, missing), tests);
+}
+
+/** A `test` that is skipped. */
+export function skippedTest(reason: string): (title: string, run: () => unknown, timeout?: number) => void {
+  return (title, run) => test.skip(withReason(title, reason), run as () => void);
+}
+
+/** A title as the reporter reads it, which counts skipped tests by reason (reporter.mjs). */
+function withReason(title: string, reason: string): string {
+  return `${title} (skipped: ${reason})`;
 }

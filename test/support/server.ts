@@ -2,11 +2,10 @@ import { afterAll } from '@jest/globals';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { HANG_MS } from './eventually.js';
 import { temporaryFolder } from './temporary-folder.js';
 
 const ROOT = process.cwd();
-const READY_WITHIN_MS = 20_000;
-const EXIT_WITHIN_MS = 20_000;
 
 /** Servers that run: what a failed test leaves behind would keep jest from ending. */
 const running = new Set<ChildProcess>();
@@ -78,7 +77,7 @@ export async function runToEnd(
 ): Promise<Exit & { stdout: string; stderr: string }> {
   const child = spawnServer(settings, cwd);
   const { exit, output } = watch(child);
-  const timer = setTimeout(() => child.kill('SIGKILL'), EXIT_WITHIN_MS);
+  const timer = setTimeout(() => child.kill('SIGKILL'), HANG_MS);
   const ended = await exit;
   clearTimeout(timer);
   return { ...ended, ...output() };
@@ -104,7 +103,7 @@ async function listening(
   const failed = new Promise<never>((_resolve, reject) => {
     const fail = (why: string) => reject(new Error(`the server ${why}:\n${JSON.stringify(output())}`));
     void exit.then(({ code, signal }) => fail(`ended with ${code ?? signal} before it listened`));
-    timer = setTimeout(() => fail('did not listen in time'), READY_WITHIN_MS);
+    timer = setTimeout(() => fail('did not listen in time'), HANG_MS);
   });
   const ready = new Promise<number>((resolve) => {
     child.stdout!.on('data', () => {
@@ -124,7 +123,7 @@ async function listening(
 
 async function end(child: ChildProcess, exit: Promise<Exit>, signal: NodeJS.Signals): Promise<Exit> {
   child.kill(signal);
-  const timer = setTimeout(() => child.kill('SIGKILL'), EXIT_WITHIN_MS);
+  const timer = setTimeout(() => child.kill('SIGKILL'), HANG_MS);
   const ended = await exit;
   clearTimeout(timer);
   return ended;

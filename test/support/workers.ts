@@ -1,6 +1,6 @@
 import http from 'node:http';
 import { readdirSync, readFileSync } from 'node:fs';
-import { setTimeout as pause } from 'node:timers/promises';
+import { eventually } from './eventually.js';
 import { startServer, type ServerProcess } from './server.js';
 
 /** Starts a server with so many workers, and waits until each serves. */
@@ -42,19 +42,6 @@ function parentOf(pid: number): number | undefined {
 /** So many connections that each of `workers` has some of them; each of them is kept. */
 export function manyConnections(workers: number): http.Agent[] {
   return Array.from({ length: 4 * workers }, () => new http.Agent({ keepAlive: true, maxSockets: 1 }));
-}
-
-/** Waits until something holds. @throws Error when it does not within `limit` ms */
-export async function eventually(
-  holds: () => boolean | Promise<boolean>,
-  what = 'it',
-  limit = 20_000,
-): Promise<void> {
-  const until = performance.now() + limit;
-  while (!(await holds())) {
-    if (performance.now() > until) throw new Error(`${what} did not come to pass`);
-    await pause(20);
-  }
 }
 
 /** What it has said on stdout, a line each, which are all JSON where there is no terminal. */

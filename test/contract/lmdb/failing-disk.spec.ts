@@ -1,11 +1,12 @@
-import { beforeEach, describe, expect } from '@jest/globals';
+import { beforeEach, expect, it } from '@jest/globals';
 import { join } from 'node:path';
 import { runOnBuild, saidBy } from '../../support/built.js';
-import { compileFailingDisk, itWhere } from '../../support/machine.js';
+import { compileFailingDisk } from '../../support/machine.js';
+import { describeWhere } from '../../support/requires.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 
 const shim = compileFailingDisk(temporaryFolder());
-const it = itWhere(shim !== undefined, 'there is no gcc to make a disk that fails');
+const describeDisk = describeWhere(shim !== undefined, 'there is no gcc to make a disk that fails');
 
 let folder: string;
 let flag: string;
@@ -33,7 +34,7 @@ async function said(script: string, env: Record<string, string> = {}): Promise<u
   return saidBy(ended);
 }
 
-describe('when the disk fails', () => {
+describeDisk('when the disk fails', () => {
   it.each(['sync', 'write'])(
     'in a %s, the writes of the commit are outcome-unknown, the store fails, and no acknowledged write is lost',
     async (calls) => {
@@ -75,7 +76,7 @@ describe('when the disk fails', () => {
       say([await inside, await waiting, await put('d')]);
       say(has('a', 'b', 'c'));
       fs.rmSync(flag);
-      for (let tries = 0; tries < 100 && (await put('e')) !== 'ok'; tries++) await pause(50);
+      for (let tries = 0; tries < 2000 && (await put('e')) !== 'ok'; tries++) await pause(50);
       say(has('a', 'c', 'd', 'e'));
       await engine.close();`,
       { LD_PRELOAD: shim!, FAIL_CALLS: 'hang' },

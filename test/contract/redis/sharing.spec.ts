@@ -2,11 +2,12 @@ import { afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
 import type { Clock } from '../../../src/storage/clock.js';
 import { parseRedisUrl } from '../../../src/storage/redis/cluster-client/redis-url.js';
 import { RedisEngine } from '../../../src/storage/redis/engine.js';
+import { eventually } from '../../support/eventually.js';
 import { FakeTime } from '../../support/fake-time.js';
 import { startCluster, type RedisCluster } from '../../support/redis-cluster.js';
 import type { RedisServer } from '../../support/redis-server.js';
 import { describeOnRedis, startRedis } from '../../support/redis.js';
-import { entryOf, eventually, incrOf, kindOf, namesOf, pause, put, textOf } from '../shorthand.js';
+import { entryOf, incrOf, kindOf, namesOf, pause, put, textOf } from '../shorthand.js';
 
 describeOnRedis('servers that share a Redis', (binary) => {
   let redis: RedisServer;
@@ -66,7 +67,7 @@ describeOnRedis('servers that share a Redis', (binary) => {
     });
     const keys = Array.from({ length: 20 }, (_, i) => `k${i}`);
     for (const key of keys) await put(writer, key, 'x');
-    expect(await eventually(() => heard.length === keys.length)).toBe(true);
+    await eventually(() => heard.length === keys.length, 'every expiry');
     stop();
     await reading;
     expect(heard.toSorted()).toEqual(keys.toSorted());
@@ -92,7 +93,7 @@ describeOnRedis('servers that share a Redis', (binary) => {
     let calls = 0;
     first.onChange(() => calls++);
     await put(same, 'a', 'x');
-    expect(await eventually(() => calls > 0)).toBe(true);
+    await eventually(() => calls > 0, 'a call');
     const before = calls;
     for (let i = 0; i < 20; i++) await put(other, `b${i}`, 'x');
     await pause(100);

@@ -6,7 +6,6 @@ import {
   byKey,
   changesAfter,
   codeOf,
-  eventually,
   headerOf,
   incrOf,
   loggedAfter,
@@ -123,7 +122,7 @@ export const changeLogRules: readonly Rule[] = [
       fixture.time.advance(1000);
       await put(engine, 'met', 'new');
       const isGone = async () => (await fixture.storedEntries()) === 1;
-      expect(await eventually(isGone)).toBe(true);
+      await fixture.eventually(isGone);
       await pause(50);
       const log = (await loggedAfter(engine, start)).filter((each) => each.endsWith('met'));
       expect(log).toEqual(['expire met', 'put met']);
@@ -136,7 +135,8 @@ export const changeLogRules: readonly Rule[] = [
   },
   {
     rule: 'listeners are called after a change is committed, not when nothing changes, and not after they are removed',
-    async run({ engine }) {
+    async run(fixture) {
+      const { engine } = fixture;
       const start = await engine.position();
       let calls = 0;
       let seen = 0;
@@ -145,14 +145,14 @@ export const changeLogRules: readonly Rule[] = [
         void Promise.resolve(engine.changes(start)).then((changes) => (seen = changes!.length));
       });
       await put(engine, 'a', 'x');
-      expect(await eventually(() => seen === 1)).toBe(true);
+      await fixture.eventually(() => seen === 1);
       const before = calls;
       await engine.write({ op: 'delete', key: 'absent' });
       await engine.write({ op: 'get', key: 'a' });
       await pause(50);
       expect(calls).toBe(before);
       await engine.batch([putOf('b', 'x'), { op: 'delete', key: 'a' }], false);
-      expect(await eventually(() => seen === 3)).toBe(true);
+      await fixture.eventually(() => seen === 3);
       leave();
       const last = calls;
       await put(engine, 'c', 'x');
@@ -172,7 +172,7 @@ export const changeLogRules: readonly Rule[] = [
       }
       fixture.time.advance(120_000);
       const due = (await engine.stats()).entries;
-      expect(await eventually(async () => (await fixture.storedEntries()) === due)).toBe(true);
+      await fixture.eventually(async () => (await fixture.storedEntries()) === due);
       const copy = apply(new Map(), (await changesAfter(engine, start))!);
       expect(copy).toEqual(new Map(await tagsOf(engine)));
     },

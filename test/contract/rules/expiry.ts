@@ -4,7 +4,6 @@ import type { Operation } from '../../../src/storage/operation.js';
 import {
   codeOf,
   entryOf,
-  eventually,
   incrOf,
   keysScanned,
   kindOf,
@@ -104,7 +103,7 @@ export const expiryRules: readonly Rule[] = [
       await put(engine, 'stays', 'x', { expiry: { in: 1_000_000 } });
       expect(await fixture.storedEntries()).toBe(2501);
       time.advance(10);
-      expect(await eventually(async () => (await fixture.storedEntries()) === 1)).toBe(true);
+      await fixture.eventually(async () => (await fixture.storedEntries()) === 1);
       expect(await namesOf(engine)).toEqual(['stays']);
       expect(await engine.count('')).toBe(1);
       expect((await engine.stats()).entries).toBe(1);
@@ -199,7 +198,7 @@ export const expiryRules: readonly Rule[] = [
       fixture.time.advance(1000);
       await fixture.reopen();
       expect(await namesOf(fixture.engine)).toEqual(['b']);
-      expect(await eventually(async () => (await fixture.storedEntries()) === 1)).toBe(true);
+      await fixture.eventually(async () => (await fixture.storedEntries()) === 1);
     },
   },
 ];

@@ -1,5 +1,6 @@
 import net from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
+import { HANG_MS } from '../../support/eventually.js';
 import type { Random } from '../../support/random.js';
 import { parseAnswers, type RawAnswer } from '../../support/raw-http.js';
 import { ABSENT, APART, type Answer, type Exchange, type Request } from './register.js';
@@ -7,7 +8,6 @@ import { ABSENT, APART, type Answer, type Exchange, type Request } from './regis
 const CLIENTS = 8;
 /** Most requests that one connection has under way. */
 const PIPELINE = 4;
-const HANG_MS = 30_000;
 const RECONNECT_MS = 10;
 
 /** A connection that sends requests without waiting for the answers to earlier ones. */

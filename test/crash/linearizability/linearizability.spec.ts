@@ -1,12 +1,14 @@
 import { describe, expect, test } from '@jest/globals';
+import { eventually, HANG_MS } from '../../support/eventually.js';
+import { rounds } from '../../support/long-run.js';
 import { Random } from '../../support/random.js';
 import { startServer, type ServerProcess } from '../../support/server.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
-import { eventually, workersOf } from '../../support/workers.js';
+import { workersOf } from '../../support/workers.js';
 import { Clients } from './clients.js';
 import { judgeKeys, type Exchange } from './register.js';
 
-const HISTORIES = Number(process.env['CRASH_ROUNDS'] ?? 2);
+const HISTORIES = rounds(2);
 const LENGTH = 2000;
 const KEYS = 8;
 const MAX_KILLS = 3;
@@ -64,7 +66,7 @@ async function record(
   const running = clients.run(() => server.port);
   for (let kill = 1; kill <= kills; kill++) {
     const at = (LENGTH * (kill - 1 + random.below(100) / 100)) / kills;
-    await eventually(() => clients.sent >= Math.min(at, LENGTH - 100), 'enough requests', 60_000);
+    await eventually(() => clients.sent >= Math.min(at, LENGTH - 100), 'enough requests');
     await server.complete();
     server.kill(random);
   }
@@ -102,6 +104,6 @@ describe.each([1, 4])('%i processes', (workers) => {
       expect(wrong).toEqual([]);
       expect(answered).toBeGreaterThan((HISTORIES * LENGTH) / 2);
     },
-    120_000 + HISTORIES * 30_000,
+    HANG_MS + HISTORIES * 60_000,
   );
 });

@@ -1,8 +1,10 @@
 import { beforeAll, expect, test } from '@jest/globals';
 import { setTimeout as pause } from 'node:timers/promises';
+import { HANG_MS } from '../../support/eventually.js';
+import { rounds, shortOrLong } from '../../support/long-run.js';
 import { startCluster, type RedisCluster } from '../../support/redis-cluster.js';
 import { describeOnRedis } from '../../support/redis.js';
-import { rounds, shortOrLong, underLoad } from './scenario.js';
+import { underLoad } from './scenario.js';
 
 const FAILOVERS = rounds(2);
 const SLOTS_MOVED = shortOrLong(500, 2_000);
@@ -10,7 +12,7 @@ const PAUSED_MS = shortOrLong(6_000, 30_000);
 const DOWN_MS = shortOrLong(6_000, 60_000);
 const WRITERS = 32;
 const LOAD_MS = 500;
-const TIMEOUT_MS = 180_000;
+const TIMEOUT_MS = 5 * HANG_MS;
 
 describeOnRedis('a cluster with failures', (binary) => {
   let cluster: RedisCluster;

@@ -1,5 +1,6 @@
 import http from 'node:http';
 import { setTimeout as pause } from 'node:timers/promises';
+import { eventually } from '../../support/eventually.js';
 import { ask, type Answer, type Question } from '../../support/http.js';
 import { JSON_TYPE, MERGE_PATCH, pathOf } from '../../support/kv.js';
 import { valueOf } from '../writers.js';
@@ -74,7 +75,7 @@ export class Load {
   /** How long it takes from now until every writer has had a success, milliseconds. */
   async recovery(): Promise<number> {
     const now = performance.now();
-    while (this.succeeded.some((at) => at < now)) await pause(5);
+    await eventually(() => this.succeeded.every((at) => at >= now), 'a success of every writer');
     return performance.now() - now;
   }
 

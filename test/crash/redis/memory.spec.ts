@@ -2,11 +2,13 @@ import { expect, test } from '@jest/globals';
 import { setTimeout as pause } from 'node:timers/promises';
 import { ask, eachAtOnce } from '../../support/http.js';
 import { batch, pageOf, pathOf, type Item } from '../../support/kv.js';
+import { HANG_MS } from '../../support/eventually.js';
+import { rounds } from '../../support/long-run.js';
 import { describeOnRedis, startRedis } from '../../support/redis.js';
 import { startCluster } from '../../support/redis-cluster.js';
 import type { RedisServer } from '../../support/redis-server.js';
 import { startServer } from '../../support/server.js';
-import { rounds, underLoad } from './scenario.js';
+import { underLoad } from './scenario.js';
 
 const FLUSHES = rounds(40, 400);
 const REFILLS = rounds(2, 20);
@@ -16,7 +18,7 @@ const LOG = { WATCH_LOG_BYTES: `${4 * 2 ** 20}` };
 const VALUE = 'v'.repeat(20_000);
 /** More than fit into the memory. */
 const KEYS = 4_000;
-const TIMEOUT_MS = 120_000;
+const TIMEOUT_MS = 5 * HANG_MS;
 
 describeOnRedis('a server of Redis without its scripts, or without memory', (binary) => {
   test(

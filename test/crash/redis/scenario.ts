@@ -5,24 +5,10 @@ import { ask } from '../../support/http.js';
 import { startServer, type ServerProcess } from '../../support/server.js';
 import { Load, type Findings } from './load.js';
 
-const GIVEN = process.env['CRASH_ROUNDS'];
-/** In long runs times are held to; otherwise only hangs are found, which take ten times as long. */
-const IS_LONG = GIVEN !== undefined;
-const SLACK = IS_LONG ? 1 : 10;
-const SLOWEST_ANSWER_MS = 6_000;
-const SLOWEST_RECOVERY_MS = 5_000;
+/** Ten times what it takes on a machine that does nothing else. */
+const SLOWEST_ANSWER_MS = 60_000;
 const MEMORY_EVERY_MS = 200;
 const WARM_UP_MS = 1_000;
-
-/** How many rounds: as many as were asked for, up to `most`, or `few`. */
-export function rounds(few: number, most = Infinity): number {
-  return Math.min(Number(GIVEN ?? few), most);
-}
-
-/** What is short by itself and long in long runs. */
-export function shortOrLong<T>(short: T, long: T): T {
-  return IS_LONG ? long : short;
-}
 
 /** What a fault can use: the server and the load on it. */
 export interface Scene {
@@ -73,8 +59,7 @@ export async function underLoad(
     exit: { code: 0, signal: null },
   });
   expect({ refused: found.refused, counters: found.counters }).toEqual({ refused: [], counters: [] });
-  expect(load.slowestMs).toBeLessThan(SLACK * SLOWEST_ANSWER_MS);
-  expect(recoveryMs).toBeLessThan(SLACK * SLOWEST_RECOVERY_MS);
+  expect(load.slowestMs).toBeLessThan(SLOWEST_ANSWER_MS);
   return { ...found, load };
 }
 

@@ -1,12 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { ask, getPath, setPath, wholeDatabase } from '../../support/http.js';
+import { shortOrLong } from '../../support/long-run.js';
 import { TARGETS, type Target } from '../../support/target.js';
 
 const MAX_KEY_BYTES = 1024;
 /** A URL of 60 KiB holds this much even when every byte of the value is an escape. */
 const MAX_VALUE_BYTES = 18 * 1024;
-const RUNS = 150;
+const RUNS = shortOrLong(40, 400);
 
 /** Text as form encoders write it, all of which mean the same. */
 const SPELLINGS: ((text: string) => string)[] = [

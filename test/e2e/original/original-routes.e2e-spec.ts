@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { ask, eachAtOnce, getPath, setPath, wholeDatabase } from '../../support/http.js';
+import { shortOrLong } from '../../support/long-run.js';
 import { CLUSTERS, TARGETS, type Target } from '../../support/target.js';
 import {
   GET_CASES,
@@ -11,7 +12,7 @@ import {
   type Case,
 } from './original-routes.cases.js';
 
-const MANY = 20_000;
+const MANY = shortOrLong(2_000, 20_000);
 
 describe.each([...TARGETS, ...CLUSTERS])('the original routes, $name', ({ start }) => {
   let target: Target;

@@ -2,11 +2,12 @@ import { afterEach, describe, expect, test } from '@jest/globals';
 import { writeFileSync } from 'node:fs';
 import net, { type AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { eventually } from '../../support/eventually.js';
 import { Cli } from '../../support/cli.js';
 import { ask, getPath, setPath } from '../../support/http.js';
 import { runToEnd, startServer, type ServerProcess } from '../../support/server.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
-import { eventually, startWorkers, workersOf } from '../../support/workers.js';
+import { startWorkers, workersOf } from '../../support/workers.js';
 
 const WORKERS = 3;
 const FINE = { code: 0, signal: null };

@@ -1,18 +1,11 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { eventually } from '../../support/eventually.js';
 import { ask, getPath, setPath } from '../../support/http.js';
 import { type ServerProcess } from '../../support/server.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
-import {
-  eventually,
-  isAlive,
-  manyConnections,
-  startWorkers,
-  workersOf,
-  saidBy,
-  howMany,
-} from '../../support/workers.js';
+import { isAlive, manyConnections, startWorkers, workersOf, saidBy, howMany } from '../../support/workers.js';
 
 const WORKERS = 2;
 const FINE = { code: 0, signal: null };

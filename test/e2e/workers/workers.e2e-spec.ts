@@ -1,11 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import http from 'node:http';
+import { eventually } from '../../support/eventually.js';
 import { EventStream, toldOf } from '../../support/events.js';
 import { ask, getPath, type Answer } from '../../support/http.js';
 import { batch, expectProblem, pathOf, put, type Page } from '../../support/kv.js';
 import { describeOnRedis, startRedis } from '../../support/redis.js';
 import { startServer, type ServerProcess } from '../../support/server.js';
-import { eventually, manyConnections, startWorkers, workersOf } from '../../support/workers.js';
+import { manyConnections, startWorkers, workersOf } from '../../support/workers.js';
 
 const WORKERS = 3;
 

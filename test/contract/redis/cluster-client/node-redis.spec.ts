@@ -1,10 +1,10 @@
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { afterEach, beforeEach, describe, test } from '@jest/globals';
 import { once } from 'node:events';
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { endClient, makeClient } from '../../../../src/storage/redis/cluster-client/node-redis.js';
 import { parseRedisUrl } from '../../../../src/storage/redis/cluster-client/redis-url.js';
-import { eventually } from '../../shorthand.js';
+import { eventually } from '../../../support/eventually.js';
 
 describe('a connection to Redis that is ended', () => {
   /** Accepts connections and never replies. */
@@ -32,9 +32,7 @@ describe('a connection to Redis that is ended', () => {
         if (wait > 0) await pause(wait);
         endClient(client);
       }
-      expect(await eventually(() => sockets.length === 3 && sockets.every(({ closed }) => closed))).toBe(
-        true,
-      );
+      await eventually(() => sockets.length === 3 && sockets.every(({ closed }) => closed));
     },
   );
 });

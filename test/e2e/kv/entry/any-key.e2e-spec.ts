@@ -2,10 +2,11 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { ask, getPath } from '../../../support/http.js';
 import { batch, NDJSON, pathOf, twinOf, type Description, type Page } from '../../../support/kv.js';
+import { shortOrLong } from '../../../support/long-run.js';
 import { ENGINES, type Target } from '../../../support/target.js';
 
 const MAX_KEY_BYTES = 1024;
-const RUNS = Number(process.env['RUNS'] ?? 100);
+const RUNS = shortOrLong(40, 400);
 const EXPORT = { Accept: 'application/x-ndjson' };
 
 /** Any well-formed text of 1 to 1024 bytes of UTF-8: all of Unicode, from short to as long as it may be. */

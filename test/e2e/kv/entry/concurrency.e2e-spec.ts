@@ -2,11 +2,12 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ask } from '../../../support/http.js';
 import { batch, expectProblem, stored, valueOf } from '../../../support/kv.js';
+import { shortOrLong } from '../../../support/long-run.js';
 import { CLUSTERS, TARGETS, type Target } from '../../../support/target.js';
 
 const CLIENTS = 64;
-const SUCCESSES = Number(process.env['COUNT'] ?? 500);
-const EACH = 50;
+const SUCCESSES = shortOrLong(50, 500);
+const EACH = shortOrLong(20, 50);
 const BACK_OFF_MS = 100;
 
 /** Of the lines of an export. */

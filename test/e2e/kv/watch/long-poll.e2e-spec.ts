@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import net from 'node:net';
+import { eventually } from '../../../support/eventually.js';
 import { ask, type Answer } from '../../../support/http.js';
 import { expectProblem, freshKey, pathOf, stored, twinOf } from '../../../support/kv.js';
 import { lines } from '../../../support/raw-http.js';
@@ -7,7 +8,7 @@ import { startServer } from '../../../support/server.js';
 import { TARGETS, type Target } from '../../../support/target.js';
 
 /** Long enough that an answer which should have come at once has come, short enough to wait for. */
-const HELD_MS = 300;
+const HELD_MS = 150;
 
 /** Whether `answer` is still out after a while. */
 async function isHeld(answer: Promise<Answer>): Promise<boolean> {
@@ -198,13 +199,9 @@ test('a client that goes away frees its place, queued answers too; without a pla
   for (let round = 0; round < 2; round++) {
     const socket = net.connect(server.port, '127.0.0.1').on('error', () => undefined);
     socket.write(request.repeat(4));
-    let tries = 0;
-    while (!(await isRefused()) && tries++ < 20);
-    expect(tries).toBeLessThan(20);
+    await eventually(isRefused, 'a refusal');
     socket.destroy();
-    for (tries = 0; (await isRefused()) && tries < 100; tries++)
-      await new Promise((go) => setTimeout(go, 20));
-    expect(tries).toBeLessThan(100);
+    await eventually(async () => !(await isRefused()), 'a free place');
   }
   await server.end();
 });

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { ask } from '../../../support/http.js';
 import { batch, expectProblem, freshKey, NDJSON, pathOf, put, stored } from '../../../support/kv.js';
 import { EventStream, toldOf, type SentEvent } from '../../../support/events.js';
+import { longTest } from '../../../support/long-run.js';
 import { CLUSTERS, TARGETS, type Target } from '../../../support/target.js';
 
 const ACCEPT = { Accept: 'text/event-stream' };
@@ -28,8 +29,6 @@ describe.each([...TARGETS, ...CLUSTERS])('watching, $name', ({ start, lacks }) =
     return stream;
   }
 
-  /** Where events carry no id, a heartbeat with one may come behind any of them. */
-  const withoutBeats = (stream: EventStream) => stream.events.filter(({ event }) => event !== 'heartbeat');
   const remove = (key: string) => ask(target.port, pathOf(key), { method: 'DELETE' });
   const prefixed = (prefix: string) => `/kv?prefix=${encodeURIComponent(prefix)}`;
 
@@ -43,7 +42,7 @@ describe.each([...TARGETS, ...CLUSTERS])('watching, $name', ({ start, lacks }) =
     const third = await stored(target.port, `${prefix}a`, '3');
     await remove(`${prefix}b`);
     await stream.until(({ event }) => event === 'delete');
-    const told = withoutBeats(stream);
+    const told = stream.events;
     const bare = (etag: string) => etag.slice(1, -1);
     const text = { type: 'text/plain; charset=utf-8', size: 1, expires: null };
     expect(told).toEqual([
@@ -127,7 +126,7 @@ describe.each([...TARGETS, ...CLUSTERS])('watching, $name', ({ start, lacks }) =
     const stream = await live(pathOf(key));
     await ask(target.port, `${pathOf(key)}?ttl=1`, { method: 'PUT', body: 'x' });
     const gone = await stream.until(({ event }) => event === 'expire');
-    const [ready, made, ...others] = withoutBeats(stream);
+    const [ready, made, ...others] = stream.events;
     expect(toldOf(made!).expires).toMatch(/^\d{4}-.*Z$/);
     expect(toldOf(gone)).toEqual({ key, etag: TAG });
     expect(toldOf(gone).etag > toldOf(made!).etag).toBe(true);
@@ -146,7 +145,7 @@ describe.each([...TARGETS, ...CLUSTERS])('watching, $name', ({ start, lacks }) =
     await Promise.all(streams.slice(3).map((stream) => stream.told(`${base}/other`)));
     await Promise.all(streams.slice(2).map((stream) => stream.told(`${key}x`)));
     const told = streams.map((stream) =>
-      withoutBeats(stream)
+      stream.events
         .slice(stream.names.indexOf('ready') + 1)
         .map((event) => toldOf(event).key.slice(base.length)),
     );
@@ -274,7 +273,7 @@ describe.each([...TARGETS, ...CLUSTERS])('watching, $name', ({ start, lacks }) =
     await stored(target.port, `${prefix}last`, 'x');
     await stream.told(`${prefix}last`);
     const short = (event: SentEvent) => `${event.event} ${toldOf(event).key.slice(prefix.length)}`;
-    const told = withoutBeats(stream).slice(1).map(short);
+    const told = stream.events.slice(1).map(short);
     const puts = 'put a, put a, put n, put p, put x, put y, put z, ';
     expect(told.join(', ')).toBe(
       `${puts}delete a, delete n, delete p, delete x, delete y, delete z, put last`,
@@ -297,16 +296,16 @@ describe.each([...TARGETS, ...CLUSTERS])('watching, $name', ({ start, lacks }) =
     await remove(key);
     await stored(target.port, key, 'end');
     await stream.until(({ data, event }) => event === 'put' && data.includes('"end"'));
-    const names = withoutBeats(stream).map(({ event }) => event);
+    const names = stream.events.map(({ event }) => event);
     expect(names).toEqual(['ready', 'put', 'put', 'put', 'delete', 'put']);
   });
 });
 
-test('a quiet watcher hears a heartbeat whose id a client can come back with', async () => {
+longTest('a quiet watcher hears a heartbeat whose id a client can come back with', async () => {
   const target = await TARGETS[1]!.start();
   const stream = await EventStream.live(target.port, '/kv?prefix=quiet/');
   await stored(target.port, 'noise', 'x');
-  const beat = await stream.until(({ event }) => event === 'heartbeat');
+  const beat = await stream.heartbeat();
   expect(beat).toEqual({ id: ID, event: 'heartbeat', data: '{}' });
   expect(beat.id! > stream.events[0]!.id!).toBe(true);
   const again = await EventStream.live(target.port, '/kv?prefix=', { 'Last-Event-ID': beat.id });

@@ -1,0 +1,23 @@
+import { writeSync } from 'node:fs';
+
+/**
+ * Says at the end of a run how many tests were skipped and why, which their titles hold (requires.ts), and on the very last
+ * line how many passed, failed and were skipped. A file that could not be run counts as one that failed.
+ */
+export default class Reporter {
+  onRunComplete(_contexts, { testResults, numPassedTests, numFailedTests, numRuntimeErrorTestSuites }) {
+    const skipped = testResults
+      .flatMap((file) => file.testResults)
+      .filter(({ status }) => status !== 'passed' && status !== 'failed');
+    const counts = new Map();
+    for (const { fullName } of skipped) {
+      const reason = /\(skipped: (.*?)\)/.exec(fullName)?.[1] ?? 'not asked for';
+      counts.set(reason, (counts.get(reason) ?? 0) + 1);
+    }
+    const reasons = [...counts].map(([reason, count]) => `${count} skipped: ${reason}`);
+    const failed = numFailedTests + numRuntimeErrorTestSuites;
+    const last = `${numPassedTests} passed, ${failed} failed, ${skipped.length} skipped`;
+    // Jest's own summary comes after every reporter.
+    process.once('exit', () => writeSync(process.stdout.fd, ['', ...reasons, last, ''].join('\n')));
+  }
+}

@@ -1,0 +1,16 @@
+import Sequencer from '@jest/test-sequencer';
+
+/** Folders whose tests mostly wait: for elections, for processes that start, for a browser. */
+const WAITING = /\/test\/(crash|browser|e2e\/(migration|redis|workers|cli|config))\//;
+
+/** Runs tests that wait beside tests that compute, and begins with the longest of each, so that no worker is left alone. */
+export default class extends Sequencer {
+  sort(tests) {
+    const sorted = super.sort(tests);
+    const waiting = sorted.filter(({ path }) => WAITING.test(path));
+    const computing = sorted.filter(({ path }) => !WAITING.test(path));
+    return sorted.map(
+      (_, i) => (i % 2 === 0 ? waiting.shift() : computing.shift()) ?? waiting.shift() ?? computing.shift(),
+    );
+  }
+}
