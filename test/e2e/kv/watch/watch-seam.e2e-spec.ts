@@ -7,7 +7,7 @@ import { CLUSTERS, TARGETS } from '../../../support/target.js';
 import { disorderOf, EventStream, stateAfter, toldOf, type SentEvent } from '../../../support/events.js';
 import { Random } from '../../../support/random.js';
 
-const WATCHERS = shortOrLong(20, 50);
+const WATCHERS = shortOrLong(10, 50);
 const WRITERS = 4;
 /** Of each writer, also where the watchers are soon there. */
 const FEWEST = 20;
