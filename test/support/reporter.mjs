@@ -1,8 +1,8 @@
 import { writeSync } from 'node:fs';
 
 /**
- * Says at the end of a run how many tests were skipped and why, which their titles hold (requires.ts), and on the very last
- * line how many passed, failed and were skipped. A file that could not be run counts as one that failed.
+ * Says at the end of a run how many tests passed, failed and were skipped, and on the very last line why those were skipped,
+ * which their titles hold (requires.ts). A file that could not be run counts as one failed test.
  */
 export default class Reporter {
   onRunComplete(_contexts, { testResults, numPassedTests, numFailedTests, numRuntimeErrorTestSuites }) {
@@ -14,10 +14,10 @@ export default class Reporter {
       const reason = /\(skipped: (.*?)\)/.exec(fullName)?.[1] ?? 'not asked for';
       counts.set(reason, (counts.get(reason) ?? 0) + 1);
     }
-    const reasons = [...counts].map(([reason, count]) => `${count} skipped: ${reason}`);
+    const reasons = [...counts].map(([reason, count]) => `${count} (${reason})`);
     const failed = numFailedTests + numRuntimeErrorTestSuites;
-    const last = `${numPassedTests} passed, ${failed} failed, ${skipped.length} skipped`;
+    const summary = `${numPassedTests} passed, ${failed} failed, ${skipped.length} skipped`;
     // Jest's own summary comes after every reporter.
-    process.once('exit', () => writeSync(process.stdout.fd, ['', ...reasons, last, ''].join('\n')));
+    process.once('exit', () => writeSync(process.stdout.fd, `\n${summary}\nSkipped: ${reasons.join(', ') || 'nothing'}.\n`));
   }
 }
