@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { OutgoingHttpHeaders } from 'node:http';
+import { eventually } from '../../../support/eventually.js';
 import { ask, type Answer } from '../../../support/http.js';
 import {
   expectProblem,
@@ -117,7 +118,8 @@ describe.each(ENGINES)('PATCH, $name', ({ start }) => {
       const limited = freshKey();
       const created = await patch(limited, '?ttl=60&incr=1');
       const expires = created.headers['kv-expires'];
-      expect(Date.parse(String(expires)) - Date.now()).toBeLessThanOrEqual(60_000);
+      // The clock of the database may be some milliseconds ahead.
+      expect(Date.parse(String(expires)) - Date.now()).toBeLessThan(61_000);
       expect((await patch(limited, '?incr=1&ttl=2h')).headers['kv-expires']).toBe(expires);
       expect((await patch(limited, '?incr=1')).headers['kv-expires']).toBe(expires);
     });
@@ -273,7 +275,12 @@ describe.each(ENGINES)('PATCH, $name', ({ start }) => {
       const key = freshKey();
       await stored(target.port, key, '{}', JSON_TYPE);
       const members = Array.from({ length: 50 }, (_, i) => [`m${i}`, i] as const);
-      await Promise.all(members.map(([name, i]) => patch(key, '', `{"${name}":${i}}`, MERGE_PATCH)));
+      const edit = async ([name, i]: readonly [string, number]): Promise<void> => {
+        const send = () => patch(key, '', `{"${name}":${i}}`, MERGE_PATCH);
+        // In Redis others may overtake an edit too often, which is 503: nothing was applied.
+        await eventually(async () => (await send()).status === 200, `the edit of ${name}`);
+      };
+      await Promise.all(members.map(edit));
       expect(JSON.parse((await valueOf(target.port, key))!)).toEqual(Object.fromEntries(members));
     });
   });
