@@ -44,7 +44,8 @@ export class Follower {
       await Promise.race([this.stream.ended, pause(MIN_CONNECTED_MS + this.random.below(MAX_CONNECTED_MS))]);
       this.stream.close();
       await this.stream.ended;
-      if (!this.isComplete) await this.betweenConnections();
+      // Without an id it has nothing to come back with: a connection may have ended in its snapshot.
+      if (!this.isComplete && this.id !== undefined) await this.betweenConnections();
     }
   }
 
