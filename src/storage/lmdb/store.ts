@@ -24,9 +24,9 @@ export interface Head {
   log: LogBounds;
 }
 
-const HEAD = 'head';
-const FORMAT = 'format';
-const HEAD_BYTES = 48;
+export const HEAD = 'head';
+export const FORMAT = 'format';
+export const HEAD_BYTES = 48;
 const DATABASES = ['entries', 'expiry', 'log', 'meta', 'system'] as const;
 
 /**
@@ -124,17 +124,7 @@ export class Store {
   }
 
   readHead(): Head {
-    const bytes = this.meta.get(HEAD) ?? Buffer.alloc(HEAD_BYTES);
-    return {
-      epoch: bytes.readUInt32LE(0),
-      sequence: bytes.readDoubleLE(4),
-      now: bytes.readDoubleLE(12),
-      log: {
-        count: bytes.readDoubleLE(20),
-        bytes: bytes.readDoubleLE(28),
-        floor: { epoch: bytes.readUInt32LE(36), sequence: bytes.readDoubleLE(40) },
-      },
-    };
+    return decodeHead(this.meta.get(HEAD) ?? Buffer.alloc(HEAD_BYTES));
   }
 
   writeHead({ epoch, sequence, now, log }: Head): void {
@@ -191,6 +181,20 @@ export class Store {
   close(): Promise<void> {
     return this.root.close();
   }
+}
+
+/** The head in `bytes`, which are at least HEAD_BYTES. */
+export function decodeHead(bytes: Buffer): Head {
+  return {
+    epoch: bytes.readUInt32LE(0),
+    sequence: bytes.readDoubleLE(4),
+    now: bytes.readDoubleLE(12),
+    log: {
+      count: bytes.readDoubleLE(20),
+      bytes: bytes.readDoubleLE(28),
+      floor: { epoch: bytes.readUInt32LE(36), sequence: bytes.readDoubleLE(40) },
+    },
+  };
 }
 
 interface TreeStats {
