@@ -2,16 +2,16 @@
 import 'reflect-metadata';
 import cluster from 'node:cluster';
 import { loadConfig, type AppConfig } from './config/app-config.js';
-import { StartError } from './errors.js';
-import { superviseWorkers } from './workers.js';
+import { StartError, startFailure } from './errors.js';
 
 try {
   const config = loadConfig(process.env);
-  if (config.workers > 1 && cluster.isPrimary) await superviseWorkers(config);
+  if (config.workers > 1 && cluster.isPrimary) await (await import('./workers.js')).superviseWorkers(config);
   else await serve(config);
 } catch (error) {
-  if (!(error instanceof StartError)) throw error;
-  console.error(`pigeonhole: ${error.message}`);
+  const line = startFailure(error);
+  if (line === undefined) throw error;
+  console.error(`pigeonhole: ${line}`);
   process.exit(1);
 }
 

@@ -2,8 +2,11 @@
 import 'reflect-metadata';
 import { Command } from 'commander';
 import { readFileSync } from 'node:fs';
-import { StartError } from '../errors.js';
+import { startFailure } from '../errors.js';
+import { addCheckCommand } from './check.command.js';
+import { addCompactCommand } from './compact.command.js';
 import { addMigrateCommand } from './migrate.command.js';
+import { addSalvageCommand } from './salvage.command.js';
 import { addServeCommand } from './serve.command.js';
 
 try {
@@ -18,10 +21,14 @@ try {
     );
   addServeCommand(program);
   addMigrateCommand(program);
+  addCheckCommand(program);
+  addSalvageCommand(program);
+  addCompactCommand(program);
   await program.parseAsync();
 } catch (error) {
-  if (!(error instanceof StartError)) throw error;
-  console.error(`pigeonhole: ${error.message}`);
+  const line = startFailure(error);
+  if (line === undefined) throw error;
+  console.error(`pigeonhole: ${line}`);
   process.exit(1);
 }
 

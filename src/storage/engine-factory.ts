@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { StartError } from '../errors.js';
 import type { LmdbSettings } from './lmdb/engine.js';
+import { resolveFolder } from './lmdb/folder-name.js';
 import { MemoryEngine } from './memory.engine.js';
 import { parseRedisUrl, REDIS_URL_FORMS } from './redis/cluster-client/redis-url.js';
 import type { RedisSettings } from './redis/engine.js';
@@ -33,7 +34,7 @@ const ENGINES: Record<string, Engine> = {
     accepts: (url) => afterScheme(url) !== '',
     make: async (url, settings) => {
       const { LmdbEngine } = await import('./lmdb/engine.js');
-      return new LmdbEngine(resolve(afterScheme(url)), settings);
+      return new LmdbEngine(resolveFolder(afterScheme(url), 'DATABASE_URL'), settings);
     },
   },
   memory: {
@@ -64,8 +65,9 @@ export async function createEngine(url: string, settings: EngineSettings): Promi
   return engine.make(url, settings);
 }
 
-/** Returns the URL without its password, for logs. */
+/** Returns the URL for logs: without its password, and with the absolute path of a folder. */
 export function withoutPassword(url: string): string {
+  if (schemeOf(url) === 'lmdb') return `lmdb:${resolve(afterScheme(url))}`;
   return url.replace(/^(redis[^/]*:\/\/[^:@/]*):[^@/]*@/, '$1:***@');
 }
 

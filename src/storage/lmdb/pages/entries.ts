@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { MAX_KEY_BYTES } from '../../entry.js';
 import { decodeIfSound, type StoredEntry } from '../record.js';
-import type { Node } from './page.js';
+import type { Node, Run } from './page.js';
 import type { PageFile } from './page-file.js';
 import type { PageSet } from './page-set.js';
 import type { Snapshot } from './snapshot.js';
@@ -38,6 +38,9 @@ export class EntriesReader {
     this.walk = new TreeWalk(file, snapshot.transaction, seen);
   }
 
+  /** Pages of large values. */
+  overflow = 0;
+
   get counts(): WalkCounts {
     return this.walk.counts;
   }
@@ -55,7 +58,7 @@ export class EntriesReader {
     const gap = (start: Buffer, end: Buffer | undefined, why: string, key?: string): Gap =>
       new Gap(start, end, number, why, key);
     for (const node of page!.nodes) {
-      if (node?.run) this.seen.add(node.run.page, node.run.pages);
+      if (node?.run) this.addRun(node.run);
       const entry = node && entryOf(this.file, node);
       const isInOrder = node !== undefined && contains({ from, to }, node.key);
       if (entry && isInOrder) {
@@ -71,6 +74,11 @@ export class EntriesReader {
       }
     }
     if (unknown) yield gap(unknown, to, 'a node is damaged');
+  }
+
+  private addRun({ page, pages }: Run): void {
+    this.seen.add(page, pages);
+    this.overflow += pages;
   }
 }
 

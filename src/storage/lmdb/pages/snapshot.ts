@@ -1,3 +1,4 @@
+import { TREES, type TreeName } from '../store-format.js';
 import { parsePage, type Page } from './page.js';
 import type { Meta, PageFile } from './page-file.js';
 
@@ -5,10 +6,6 @@ import type { Meta, PageFile } from './page-file.js';
 const NO_PAGE = 2 ** 64;
 const TREE_BYTES = 48;
 const FRESH_COPY = 1;
-const TREES = ['entries', 'expiry', 'log', 'meta', 'system'] as const;
-
-export type TreeName = (typeof TREES)[number];
-
 /** Where a tree is, and what it says of its size. */
 export interface Tree {
   /** undefined if the tree is empty. */
@@ -142,4 +139,3 @@ function treesIn(page: Page): Record<TreeName, Tree> | undefined {
 function rootOf(page: number): number | undefined {
   return page === NO_PAGE ? undefined : page;
 }
-

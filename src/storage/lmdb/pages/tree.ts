@@ -22,6 +22,8 @@ export interface TreePage extends KeyRange {
 
 type Compare = (a: Buffer, b: Buffer) => number;
 
+const byBytes: Compare = (a, b) => Buffer.compare(a, b);
+
 /** What a walk has met. */
 export interface WalkCounts {
   branches: number;
@@ -42,7 +44,7 @@ export class TreeWalk {
     private readonly file: PageFile,
     private readonly transaction: number,
     private readonly seen: PageSet,
-    private readonly compare: Compare = Buffer.compare,
+    private readonly compare: Compare = byBytes,
   ) {}
 
   *pages(root: number | undefined): Iterable<TreePage> {
@@ -95,7 +97,7 @@ export class TreeWalk {
   }
 }
 
-export function contains({ from, to }: KeyRange, key: Buffer, compare: Compare = Buffer.compare): boolean {
+export function contains({ from, to }: KeyRange, key: Buffer, compare: Compare = byBytes): boolean {
   return compare(key, from) >= 0 && (to === undefined || compare(key, to) < 0);
 }
 

@@ -25,7 +25,11 @@ export interface KnownPages {
 }
 
 /** Reads the whole file for leaves that lie outside the readable part of the tree of entries. */
-export function* oldPages(file: PageFile, known: KnownPages, show: (page: number) => void): Iterable<OldPage> {
+export function* oldPages(
+  file: PageFile,
+  known: KnownPages,
+  show: (page: number) => void,
+): Iterable<OldPage> {
   const { snapshot, read, damaged, free } = known;
   let run = { page: 0, transaction: 0, pages: 0 };
   for (const { number, bytes } of file.scan()) {

@@ -27,6 +27,16 @@ export interface SalvageReport {
   damagedPages: number;
 }
 
+/** Who follows a salvage. */
+export interface SalvageObserver {
+  /** Called with the page that is being searched. */
+  readonly show?: (page: number) => void;
+  /** Called with each entry that may be older than what was last written, or deleted since. */
+  readonly uncertain?: (entry: StoredEntry) => void;
+}
+
+const ignore = (): void => undefined;
+
 /**
  * Reads what is whole in a data file, page by page and without LMDB, which dies of damaged pages.
  *
@@ -43,23 +53,20 @@ export class Salvage {
     expected: undefined,
     damagedPages: 0,
   };
-  /** What is wrong with the meta pages. */
-  readonly faults: readonly string[];
   private readonly snapshot: Snapshot | undefined;
   private readonly head: Head | undefined;
   private readonly gaps = new Gaps();
   private readonly read: PageSet;
   private readonly damaged = new Set<number>();
 
-  /** @param show is told of each page that is searched */
+  /** @param now what has expired by then is left out, milliseconds since 1970 */
   constructor(
     private readonly file: PageFile,
+    private readonly observer: SalvageObserver = {},
     private readonly now = Date.now(),
-    private readonly show: (page: number) => void = () => undefined,
   ) {
-    const { snapshot, faults } = findSnapshot(file);
+    const { snapshot } = findSnapshot(file);
     this.snapshot = snapshot;
-    this.faults = faults;
     this.head = snapshot && readHead(file, snapshot);
     this.report.expected = snapshot?.trees.entries.entries;
     this.read = new PageSet(Math.max(file.length, (snapshot?.lastPage ?? 0) + 1));
@@ -73,17 +80,17 @@ export class Salvage {
     this.report.damagedPages = this.damaged.size + this.file.unreadable;
   }
 
-  /** What `entries` leaves open after its tree has been read: the pages and keys that it cannot give. */
-  onGap: (gap: Gap) => void = () => undefined;
-
   private *readTree(snapshot: Snapshot): Iterable<StoredEntry> {
+    const { show = ignore } = this.observer;
     if (!snapshot.isLatest && this.head) this.findNewer(snapshot, this.head.sequence);
     for (const found of new EntriesReader(this.file, snapshot, this.read).read()) {
       if (found instanceof Gap) {
         this.gaps.add(found);
         this.damaged.add(found.page);
-        this.onGap(found);
-      } else if (snapshot.isLatest || !this.gaps.has(Buffer.from(found.key))) {
+        continue;
+      }
+      show(this.read.size);
+      if (snapshot.isLatest || !this.gaps.has(Buffer.from(found.key))) {
         this.report.whole++;
         yield* this.live(found);
       }
@@ -92,19 +99,24 @@ export class Salvage {
 
   private *searchGaps(): Iterable<StoredEntry> {
     const { snapshot, read, damaged } = this;
-    const lost = new LostEntries(this.file, this.gaps, { snapshot, read, damaged }, this.show);
+    const { show = ignore } = this.observer;
+    const lost = new LostEntries(this.file, this.gaps, { snapshot, read, damaged }, show);
     for (const { entry, isCertain } of lost.find(this.report.whole, this.head)) {
       if (isCertain) this.report.recovered++;
       else this.report.uncertain++;
-      yield* this.live(entry);
+      for (const live of this.live(entry)) {
+        if (!isCertain) this.observer.uncertain?.(live);
+        yield live;
+      }
     }
   }
 
   /** Makes gaps of the keys that a commit after the snapshot has changed, of which only that one's page of trees is lost. */
   private findNewer(snapshot: Snapshot, sequence: number): void {
+    const { show = ignore } = this.observer;
     const read = new PageSet(this.file.length);
     const known = { snapshot, read, damaged: this.damaged, free: undefined };
-    for (const page of oldPages(this.file, known, this.show)) {
+    for (const page of oldPages(this.file, known, show)) {
       for (const key of newKeysIn(this.file, page, sequence)) this.gaps.add({ from: key, to: after(key) });
     }
   }

@@ -90,7 +90,12 @@ export class Versions {
     if (isBetter(version, history.version)) history.version = version;
   }
 
-  private note(key: string, { epoch, sequence }: Revision, isDeleted: boolean, transaction: number): KeyHistory {
+  private note(
+    key: string,
+    { epoch, sequence }: Revision,
+    isDeleted: boolean,
+    transaction: number,
+  ): KeyHistory {
     let history = this.keys.get(key);
     if (!history) {
       history = { version: undefined, newest: { epoch, sequence }, isDeleted, transaction };
@@ -120,7 +125,8 @@ export function isAfter(a: Revision, b: Revision): boolean {
 export function* newKeysIn(file: PageFile, page: OldPage, sequence: number): Iterable<Buffer> {
   for (const node of page.nodes) {
     const record = file.beginningOf(node);
-    if (record && (revisionOf(record)?.sequence ?? 0) > sequence && entryOf(file, node)) yield Buffer.from(node.key);
+    if (record && (revisionOf(record)?.sequence ?? 0) > sequence && entryOf(file, node))
+      yield Buffer.from(node.key);
     for (const change of changesOf(file, node)) if (change.sequence > sequence) yield Buffer.from(change.key);
   }
 }
