@@ -58,22 +58,22 @@ export class EntriesReader {
     const gap = (start: Buffer, end: Buffer | undefined, why: string, key?: string): Gap =>
       new Gap(start, end, number, why, key);
     for (const node of page!.nodes) {
-      if (node?.run) this.addRun(node.run);
-      const entry = node && entryOf(this.file, node);
-      const isInOrder = node !== undefined && contains({ from, to }, node.key);
+      if (node.run) this.addRun(node.run);
+      const entry = entryOf(this.file, node);
+      const isInOrder = contains({ from, to }, node.key);
       if (entry && isInOrder) {
-        if (unknown) yield gap(unknown, node.key, 'a node is damaged');
+        if (unknown) yield gap(unknown, node.key, 'a key is damaged');
         unknown = undefined;
         from = after(node.key);
         yield entry;
-      } else if (node && isKey(node.key) && (entry || isInOrder)) {
+      } else if (isKey(node.key) && (entry || isInOrder)) {
         const why = entry ? 'no search leads to it' : 'its record fails its checksum';
         yield gap(node.key, after(node.key), why, node.key.toString());
       } else {
         unknown ??= from;
       }
     }
-    if (unknown) yield gap(unknown, to, 'a node is damaged');
+    if (unknown) yield gap(unknown, to, 'a key is damaged');
   }
 
   private addRun({ page, pages }: Run): void {

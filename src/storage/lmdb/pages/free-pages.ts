@@ -20,9 +20,10 @@ export function readFreePages(
   if (!free) return undefined;
   const pages = new PageSet(lastPage + 1);
   for (const { page } of new TreeWalk(file, transaction, seen, byNumber).pages(free.root)) {
-    for (const node of page?.nodes ?? [undefined]) {
-      const list = node && file.valueOf(node);
-      if (node?.run) seen.add(node.run.page, node.run.pages);
+    if (!page) return undefined;
+    for (const node of page.nodes) {
+      const list = file.valueOf(node);
+      if (node.run) seen.add(node.run.page, node.run.pages);
       if (!list || !addList(pages, list)) return undefined;
     }
   }

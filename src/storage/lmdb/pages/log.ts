@@ -11,9 +11,10 @@ export function* readSegments(
   seen: PageSet,
 ): Iterable<Buffer | undefined> {
   for (const { page } of new TreeWalk(file, transaction, seen).pages(trees.log.root)) {
-    for (const node of page?.nodes ?? [undefined]) {
-      if (node?.run) seen.add(node.run.page, node.run.pages);
-      const segment = node && file.valueOf(node);
+    if (!page) yield undefined;
+    for (const node of page?.nodes ?? []) {
+      if (node.run) seen.add(node.run.page, node.run.pages);
+      const segment = file.valueOf(node);
       yield segment && isSound(segment) ? segment : undefined;
     }
   }

@@ -26,6 +26,7 @@ export class PageFile {
   readonly metas: readonly (Meta | undefined)[];
   /** Pages that the disk refused to read. */
   unreadable = 0;
+  private last: { readonly number: number; readonly bytes: Buffer | undefined } | undefined;
 
   private constructor(private readonly fd: number) {
     const start = Buffer.alloc(2 * PAGE_SIZES.at(-1)!);
@@ -52,7 +53,10 @@ export class PageFile {
 
   /** Page `number`; undefined if the file ends before it or the disk cannot read it. */
   read(number: number): Buffer | undefined {
-    return number < this.length ? this.readBytes(number, this.pageSize) : undefined;
+    if (number >= this.length) return undefined;
+    // Keys in order are in the same page.
+    if (this.last?.number !== number) this.last = { number, bytes: this.readBytes(number, this.pageSize) };
+    return this.last.bytes;
   }
 
   /** The value of a leaf's node, wherever it is; undefined if its run is not there, or is another's by now. */

@@ -32,8 +32,9 @@ export interface Run {
 
 /** A key and what a page has under it. */
 export interface Node {
-  /** Where it begins in its page. */
+  /** Where it begins and ends in its page. */
   readonly offset: number;
+  readonly end: number;
   readonly key: Buffer;
   /** Size of the value, bytes. */
   readonly size: number;
@@ -44,12 +45,12 @@ export interface Node {
   readonly isTree: boolean;
 }
 
-/** A branch or a leaf. A node that does not fit into the page is undefined. */
+/** A branch or a leaf. */
 export interface Page {
   readonly number: number;
   readonly transaction: number;
   readonly isLeaf: boolean;
-  readonly nodes: readonly (Node | undefined)[];
+  readonly nodes: readonly Node[];
 }
 
 /** The branch or leaf that `bytes` hold as page `number`; undefined if they cannot be one. */
@@ -60,12 +61,16 @@ export function parsePage(bytes: Buffer, number: number): Page | undefined {
   if ((flags !== BRANCH && flags !== LEAF) || readPageNumber(bytes, 0) !== number) return undefined;
   if (pointers % 2 !== 0 || pointers > start || start > bytes.length - HEADER_BYTES) return undefined;
   const isLeaf = flags === LEAF;
-  const nodes: (Node | undefined)[] = [];
+  const nodes: Node[] = [];
+  let free = bytes.length - HEADER_BYTES - start;
   for (let at = HEADER_BYTES; at < HEADER_BYTES + pointers; at += 2) {
-    const offset = bytes.readUInt16LE(at) + HEADER_BYTES;
-    nodes.push(offset >= start + HEADER_BYTES ? nodeAt(bytes, offset, isLeaf) : undefined);
+    const node = nodeAt(bytes, bytes.readUInt16LE(at) + HEADER_BYTES, isLeaf);
+    if (!node || node.offset < start + HEADER_BYTES) return undefined;
+    nodes.push(node);
+    free -= node.end - node.offset + ((node.end - node.offset) % 2);
   }
-  return { number, transaction: transactionOf(bytes), isLeaf, nodes };
+  // Nodes fill the end of the page without holes, so that a pointer too few shows.
+  return free === 0 ? { number, transaction: transactionOf(bytes), isLeaf, nodes } : undefined;
 }
 
 /** The node at `offset`; undefined if it would not fit into the page. */
@@ -81,6 +86,7 @@ export function nodeAt(bytes: Buffer, offset: number, isLeaf = true): Node | und
   if (isLeaf && flags !== 0 && flags !== LARGE && flags !== SUB_TREE) return undefined;
   return {
     offset,
+    end,
     key: bytes.subarray(keyStart, start),
     size,
     data: bytes.subarray(start, isLarge ? start : end),

@@ -34,14 +34,14 @@ export class RecordReader {
     for (const { page, number, why } of this.walk.pages(this.snapshot.trees[name].root)) {
       if (!page) yield { page: number, fault: why };
       for (const node of page?.nodes ?? []) {
-        if (node?.run) this.addRun(node.run);
+        if (node.run) this.addRun(node.run);
         this.records++;
-        const value = node && this.file.valueOf(node);
-        if (!value) yield { page: number, fault: node ? 'a large value is damaged' : 'a node is damaged' };
+        const value = this.file.valueOf(node);
+        if (!value) yield { page: number, fault: 'a large value is damaged' };
         else if (last && Buffer.compare(node.key, last) <= 0)
           yield { page: number, fault: 'its keys are out of order' };
         else yield { key: node.key, value };
-        last = node?.key ?? last;
+        last = node.key;
       }
     }
   }

@@ -122,9 +122,9 @@ function treesIn(page: Page): Record<TreeName, Tree> | undefined {
   if (!page.isLeaf || page.nodes.length !== TREES.length) return undefined;
   const trees: Partial<Record<TreeName, Tree>> = {};
   for (const node of page.nodes) {
-    const name = TREES.find((each) => node?.key.toString('latin1') === `${each}\0`);
-    if (!name || !node!.isTree || node!.data.length !== TREE_BYTES) return undefined;
-    const number = (offset: number): number => Number(node!.data.readBigUInt64LE(offset));
+    const name = TREES.find((each) => node.key.toString('latin1') === `${each}\0`);
+    if (!name || !node.isTree || node.data.length !== TREE_BYTES) return undefined;
+    const number = (offset: number): number => Number(node.data.readBigUInt64LE(offset));
     trees[name] = {
       root: rootOf(number(40)),
       entries: number(32),

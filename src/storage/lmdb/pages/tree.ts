@@ -83,17 +83,17 @@ export class TreeWalk {
     if (this.seen.has(page.number)) return 'another page leads to it, too';
     if (page.nodes.length === 0 || depth > DEEPEST) return 'it cannot be part of a tree';
     if (page.isLeaf) {
-      const belongs = page.nodes.some((node) => node && contains(range, node.key, this.compare));
+      const belongs = page.nodes.some((node) => contains(range, node.key, this.compare));
       return belongs ? undefined : 'it has the keys of another page';
     }
     let last = range.from;
     // The first key of a branch is not used.
     for (const node of page.nodes.slice(1)) {
-      if (!node || this.compare(node.key, last) < 0 || !contains(range, node.key, this.compare))
+      if (this.compare(node.key, last) < 0 || !contains(range, node.key, this.compare))
         return 'its keys are out of order';
       last = node.key;
     }
-    return page.nodes[0] ? undefined : 'its first node is damaged';
+    return undefined;
   }
 }
 
@@ -120,8 +120,8 @@ export function find(
     const bytes = accepts(number) ? file.read(number) : undefined;
     const page = bytes && parsePage(bytes, number);
     if (!page) return undefined;
-    if (page.isLeaf) return page.nodes.find((node) => node?.key.equals(key));
-    const at = page.nodes.findLastIndex((node, i) => i === 0 || (node && Buffer.compare(node.key, key) <= 0));
+    if (page.isLeaf) return page.nodes.find((node) => node.key.equals(key));
+    const at = page.nodes.findLastIndex((node, i) => i === 0 || Buffer.compare(node.key, key) <= 0);
     const node = page.nodes[at];
     number = node && childOf(bytes!, node);
   }

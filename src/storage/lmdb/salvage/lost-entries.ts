@@ -1,4 +1,5 @@
 import { crc32 } from 'node:zlib';
+import { compareKeys } from '../../key-range.js';
 import type { Revision } from '../../revision.js';
 import type { Head } from '../store.js';
 import type { StoredEntry } from '../record.js';
@@ -17,7 +18,10 @@ import { Superseded, type OldLeaf } from './superseded.js';
 import { isAfter, Versions } from './versions.js';
 
 /** Keys whose histories are kept at once, some 300 bytes each. */
-const KEYS_AT_ONCE = 300_000;
+const KEYS_AT_ONCE = 200_000;
+
+/** Stands for the transaction of a leaf of which no later one can exist. */
+const CURRENT = Infinity;
 
 /** An entry that was found outside the readable tree. */
 export interface FoundEntry {
@@ -31,12 +35,13 @@ export interface FoundEntry {
  *
  * A record's checksum covers its key, so a whole record is recognised wherever it lies: in leaves that a damaged branch no
  * longer leads to, in leaves of earlier commits whose pages nothing has overwritten yet, and in the segments of the change
- * log. Of each key the newest change wins, be it a deletion. What proves that a record is the newest: it lies in a page that is
- * neither free nor read (the list of free pages is exact), or the log reaches back to it. What proves a deletion: the log;
- * a later leaf around the key that leaves it out; or that the tree's own count is complete without it.
+ * log. A leaf that is in the list of neither the free pages nor those that were read is current: what it has is given at once, and
+ * nothing else is believed of the keys between its first and its last. Of any other key the newest change wins, be it a
+ * deletion. It is certain if the log reaches back to it. What the log does not know to be deleted may still be so if a later leaf
+ * around the key leaves it out, and is if the tree's own count is complete without it.
  *
- * The file is read once to count what there is, then once for each 300,000 keys; memory does not grow with the file, but by some
- * 200 bytes for each leaf among the gaps.
+ * The file is read once to count what there is, once for current leaves, and only if something is missing then, once for each
+ * 200,000 keys. So memory does not grow with the file, but by some 200 bytes for each leaf in the gaps.
  */
 export class LostEntries {
   private readonly known: KnownPages;
@@ -56,45 +61,66 @@ export class LostEntries {
   /** @param whole how many entries the tree gives */
   *find(whole: number, head: Head | undefined): Iterable<FoundEntry> {
     this.count();
+    yield* this.readCurrent();
     const { snapshot } = this.known;
     const isComplete = snapshot?.isLatest === true && whole + this.current === snapshot.trees.entries.entries;
     const logged = snapshot && head ? loggedSince(this.file, snapshot, head) : Infinity;
-    const shares = Math.max(1, Math.ceil(this.candidates / KEYS_AT_ONCE));
+    const shares = isComplete ? 1 : Math.max(1, Math.ceil(this.candidates / KEYS_AT_ONCE));
     for (let share = 0; share < shares; share++) {
-      const accepts = (key: Buffer): boolean => crc32(key) % shares === share && this.gaps.has(key);
-      const versions = new Versions(this.file, accepts);
-      for (const page of oldPages(this.file, this.known, this.show)) versions.collect(page);
-      yield* this.choose(versions, isComplete, logged);
+      const versions = new Versions(this.file, (key) => crc32(key) % shares === share && this.gaps.has(key));
+      for (const page of this.pages()) {
+        const isWanted = isComplete ? page.isCurrent && !page.isWhole : !isGiven(page);
+        if (isWanted) versions.collectRecords(page);
+        if (!isComplete) versions.collectLog(page);
+      }
+      yield* this.choose(versions, logged);
     }
   }
 
+  private pages(): Iterable<OldPage> {
+    return oldPages(this.file, this.known, this.show);
+  }
+
   private count(): void {
-    for (const page of oldPages(this.file, this.known, this.show)) {
-      const nodes = [...page.nodes];
+    for (const page of this.pages()) {
+      const { nodes } = page;
       if (page.isWhole && nodes.some((node) => entryOf(this.file, node))) this.addLeaf(page, nodes);
       const lost = nodes.filter(({ key }) => this.gaps.has(key));
-      this.candidates += lost.length;
+      if (!isGiven(page)) this.candidates += lost.length;
       const found = page.isCurrent ? lost.filter((node) => entryOf(this.file, node)) : [];
       this.current += new Set(found.map(({ key }) => key.toString())).size;
     }
     this.leaves.sort((a, b) => Buffer.compare(a.first, b.first));
   }
 
-  private addLeaf({ transaction }: OldPage, nodes: readonly Node[]): void {
+  private addLeaf({ transaction, isCurrent }: OldPage, nodes: readonly Node[]): void {
     const first = nodes[0]!.key;
     const last = nodes.at(-1)!.key;
     if (!this.gaps.touch({ from: first, to: after(last) })) return;
-    this.leaves.push({ first: Buffer.from(first), last: Buffer.from(last), transaction });
+    const lastWritten = isCurrent ? CURRENT : transaction;
+    this.leaves.push({ first: Buffer.from(first), last: Buffer.from(last), transaction: lastWritten });
   }
 
-  private *choose(versions: Versions, isComplete: boolean, logged: number): Iterable<FoundEntry> {
+  private *readCurrent(): Iterable<FoundEntry> {
+    for (const page of this.pages()) {
+      if (!isGiven(page)) continue;
+      for (const node of page.nodes) {
+        if (!this.gaps.has(node.key)) continue;
+        const entry = entryOf(this.file, ownNode(node));
+        if (entry && !this.isInTree(node.key, entry)) yield { entry, isCertain: true };
+      }
+    }
+  }
+
+  private *choose(versions: Versions, logged: number): Iterable<FoundEntry> {
     const superseded = new Superseded(this.leaves);
-    const sorted = [...versions.keys].map(([key, history]) => ({ key, history, bytes: Buffer.from(key) }));
-    sorted.sort((a, b) => Buffer.compare(a.bytes, b.bytes));
-    for (const { key, bytes, history } of sorted) {
-      const { version, newest, isDeleted, transaction } = history;
-      const isGone = superseded.lastAround(bytes) > transaction;
-      if (!version || isDeleted || (!version.isCurrent && (isGone || isComplete))) continue;
+    const keys = [...versions.keys.keys()].sort(compareKeys);
+    for (const key of keys) {
+      const { version, newest, isDeleted, transaction } = versions.keys.get(key)!;
+      const bytes = Buffer.from(key);
+      const lastAround = superseded.lastAround(bytes);
+      if (!version || isDeleted || lastAround === CURRENT) continue;
+      if (!version.isCurrent && lastAround > transaction) continue;
       if (this.isInTree(bytes, version)) continue;
       const entry = versions.read(key, version);
       const isNewest = !isAfter(newest, version);
@@ -111,6 +137,16 @@ export class LostEntries {
     const entry = node && entryOf(this.file, node);
     return entry !== undefined && !isAfter(version, entry);
   }
+}
+
+/** Whether all that a page has is given without asking what else is known. */
+function isGiven({ isCurrent, isWhole }: OldPage): boolean {
+  return isCurrent && isWhole;
+}
+
+/** The node with memory of its own: that of a scan is valid until the next page only. */
+function ownNode(node: Node): Node {
+  return { ...node, key: Buffer.from(node.key), data: Buffer.from(node.data) };
 }
 
 /** The sequence after which the log has every change; Infinity if there is none. */

@@ -7,7 +7,7 @@ import type { Snapshot } from '../pages/snapshot.js';
 export interface OldPage {
   readonly number: number;
   readonly transaction: number;
-  readonly nodes: Iterable<Node>;
+  readonly nodes: readonly Node[];
   /** Whether it is known to be part of the store as it is. */
   readonly isCurrent: boolean;
   /** Whether its header is to be believed. */
@@ -46,10 +46,9 @@ export function* oldPages(
     const isCurrent = snapshot?.isLatest === true && (isUsed || isDamaged);
     const page = isDamaged ? undefined : parsePage(bytes, number);
     if (page?.isLeaf) {
-      const nodes = page.nodes.filter((node) => node !== undefined);
-      yield { number, transaction, nodes, isCurrent, isWhole: nodes.length === page.nodes.length };
+      yield { number, transaction, nodes: page.nodes, isCurrent, isWhole: true };
     } else if (isDamaged || (isCurrent && !page)) {
-      const nodes = possibleNodes(bytes);
+      const nodes = [...possibleNodes(bytes)];
       yield { number, transaction: snapshot!.transaction, nodes, isCurrent, isWhole: false };
     }
   }

@@ -40,11 +40,12 @@ export class Versions {
     private readonly accepts: (key: Buffer) => boolean,
   ) {}
 
-  collect(page: OldPage): void {
-    for (const node of page.nodes) {
-      if (this.accepts(node.key)) this.collectRecord(page, node);
-      this.collectSegment(page, node);
-    }
+  collectRecords(page: OldPage): void {
+    for (const node of page.nodes) if (this.accepts(node.key)) this.collectRecord(page, node);
+  }
+
+  collectLog(page: OldPage): void {
+    for (const node of page.nodes) this.collectSegment(page, node);
   }
 
   /** Reads the entry of a version again. */
