@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { entryOf } from '../../src/storage/lmdb/pages/entries.js';
 import { parsePage, type Node, type Page } from '../../src/storage/lmdb/pages/page.js';
@@ -84,5 +85,6 @@ export function portraitOf(entry: {
   value: Buffer;
 }): string {
   const { key, etag, type, created, modified, expires, value } = entry;
-  return JSON.stringify([key, etag, type, created, modified, expires, value.toString('base64')]);
+  const digest = createHash('md5').update(value).digest('hex');
+  return JSON.stringify([key, etag, type, created, modified, expires, digest]);
 }

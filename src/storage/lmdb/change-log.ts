@@ -12,7 +12,8 @@ import {
   type RecordParts,
   type StoredEntry,
 } from './record.js';
-import type { Head, Store } from './store.js';
+import type { Store } from './store.js';
+import type { Head } from './store-format.js';
 
 /*
  * The change log in the store: segments of changes, appended in the transaction that makes the changes. The key of a

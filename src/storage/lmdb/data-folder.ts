@@ -47,8 +47,8 @@ export async function openDataFolder(folder: string, readOnly = false): Promise<
 
 function damaged(file: string, why: string): StartError {
   return new StartError(
-    `DATABASE_URL: ${file} is not a sound Pigeonhole database (${why}). Restore a backup, or name another folder; ` +
-      'nothing was changed.',
+    `DATABASE_URL: ${file} is not a sound Pigeonhole database (${why}). Restore a backup, or save with ` +
+      `\`pigeonhole salvage\` what is whole; nothing was changed.`,
   );
 }
 

@@ -1,6 +1,6 @@
-import type { Head } from './store.js';
+import type { Revision } from '../revision.js';
 
-/** Raised by one when a server of before could not read what this one writes. */
+/** Version of the storage format. Raised when older versions could not read what this one writes. */
 export const STORE_FORMAT = 2;
 
 /** The names of the trees. */
@@ -12,6 +12,23 @@ export type TreeName = (typeof TREES)[number];
 export const HEAD = 'head';
 export const FORMAT = 'format';
 export const HEAD_BYTES = 48;
+
+/** Size of the change log. */
+export interface LogBounds {
+  count: number;
+  bytes: number;
+  /** The last revision that has left the log. */
+  floor: Revision;
+}
+
+/** The head of the store: the last revision, the time and the size of the log. */
+export interface Head {
+  epoch: number;
+  sequence: number;
+  /** The highest time that a write has seen, milliseconds since 1970. */
+  now: number;
+  log: LogBounds;
+}
 
 /** The head in `bytes`, which are at least HEAD_BYTES. */
 export function decodeHead(bytes: Buffer): Head {

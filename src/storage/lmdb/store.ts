@@ -1,26 +1,17 @@
 import { open, type Database, type DatabaseOptions, type Key, type RootDatabase } from 'lmdb';
 import { join } from 'node:path';
 import { StartError } from '../../errors.js';
-import type { Revision } from '../revision.js';
 import { utf8Keys } from './keys.js';
-import { decodeHead, FORMAT, HEAD, HEAD_BYTES, STORE_FORMAT, TREES, type TreeName } from './store-format.js';
-
-/** Size of the change log. */
-interface LogBounds {
-  count: number;
-  bytes: number;
-  /** The last revision that has left the log. */
-  floor: Revision;
-}
-
-/** The head of the store: the last revision, the time and the size of the log. */
-export interface Head {
-  epoch: number;
-  sequence: number;
-  /** The highest time that a write has seen, milliseconds since 1970. */
-  now: number;
-  log: LogBounds;
-}
+import {
+  decodeHead,
+  FORMAT,
+  HEAD,
+  HEAD_BYTES,
+  STORE_FORMAT,
+  TREES,
+  type Head,
+  type TreeName,
+} from './store-format.js';
 
 /** What one transaction of `fill` takes. */
 const FILL_BYTES = 16 * 2 ** 20;

@@ -6,7 +6,8 @@ import type { ChangeLogWriter } from './change-log.js';
 import type { DiskSpace } from './disk-space.js';
 import { endOfExpired, expiryKey, splitExpiryKey } from './keys.js';
 import { decode, decodeHeader, expiresOf, PlainEntry, unreadableEntry, type StoredEntry } from './record.js';
-import type { Head, Store } from './store.js';
+import type { Store } from './store.js';
+import type { Head } from './store-format.js';
 
 const SWEEP_AT_ONCE = 1000;
 /** LMDB needs a value for each key of the expiry index. */

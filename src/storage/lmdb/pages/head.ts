@@ -1,5 +1,4 @@
-import type { Head } from '../store.js';
-import { decodeHead, FORMAT, HEAD, HEAD_BYTES } from '../store-format.js';
+import { decodeHead, FORMAT, HEAD, HEAD_BYTES, type Head } from '../store-format.js';
 import type { PageFile } from './page-file.js';
 import type { Snapshot } from './snapshot.js';
 import { find } from './tree.js';

@@ -1,7 +1,7 @@
 import { crc32 } from 'node:zlib';
 import { compareKeys } from '../../key-range.js';
 import type { Revision } from '../../revision.js';
-import type { Head } from '../store.js';
+import type { Head } from '../store-format.js';
 import type { StoredEntry } from '../record.js';
 import { entryOf } from '../pages/entries.js';
 import { readFreePages } from '../pages/free-pages.js';

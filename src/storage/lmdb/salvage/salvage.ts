@@ -5,7 +5,7 @@ import type { PageFile } from '../pages/page-file.js';
 import { PageSet } from '../pages/page-set.js';
 import { findSnapshot, type Snapshot } from '../pages/snapshot.js';
 import { after, FIRST_KEY } from '../pages/tree.js';
-import type { Head } from '../store.js';
+import type { Head } from '../store-format.js';
 import { Gaps } from './gaps.js';
 import { LostEntries } from './lost-entries.js';
 import { oldPages } from './old-pages.js';
