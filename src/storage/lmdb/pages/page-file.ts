@@ -8,6 +8,8 @@ const MAGIC = 0xbeefc0de;
 const DATA_VERSION = 2;
 const META = 8;
 const FIRST_PAGE = 2;
+/** The transaction of all pages of a copy that LMDB has made. */
+export const COPIED = 1;
 
 /** What a meta page says: where the trees of one commit begin. */
 export interface Meta {
@@ -81,7 +83,8 @@ export class PageFile {
     if (pages !== Math.ceil((HEADER_BYTES + size) / this.pageSize)) return false;
     const bytes = this.read(page);
     const found = bytes && runAt(bytes, page);
-    return found?.transaction === transaction && found.pages === pages;
+    // A copy, as of a backup, gives its nodes transaction 1 and leaves the runs as they were.
+    return found?.pages === pages && (transaction === COPIED || found.transaction === transaction);
   }
 
   /** Every page after the metas, in the order of the file. The bytes are valid until the next. */

@@ -1,11 +1,10 @@
 import { TREES, type TreeName } from '../store-format.js';
 import { parsePage, type Page } from './page.js';
-import type { Meta, PageFile } from './page-file.js';
+import { COPIED, type Meta, type PageFile } from './page-file.js';
 
 /** No page: the root of an empty tree. */
 const NO_PAGE = 2 ** 64;
 const TREE_BYTES = 48;
-const FRESH_COPY = 1;
 /** Where a tree is, and what it says of its size. */
 export interface Tree {
   /** undefined if the tree is empty. */
@@ -60,10 +59,10 @@ export function findSnapshot(file: PageFile): FoundSnapshot {
 function faultOf(file: PageFile, meta: Meta, number: number): string | undefined {
   const { transaction, mainRoot, lastPage } = meta;
   if (transaction % 2 !== number && transaction !== 0) return 'its transaction is not its own';
-  if (mainRoot === NO_PAGE) return transaction <= FRESH_COPY ? undefined : 'it names no tree';
+  if (mainRoot === NO_PAGE) return transaction <= COPIED ? undefined : 'it names no tree';
   const page = mainPage(file, mainRoot);
   if (!page) return 'it does not lead to the trees';
-  const isFreshCopy = page.transaction === FRESH_COPY && mainRoot === lastPage;
+  const isFreshCopy = page.transaction === COPIED && mainRoot === lastPage;
   return page.transaction === transaction || isFreshCopy ? undefined : 'it leads to trees of another commit';
 }
 
@@ -76,7 +75,7 @@ function mainPage(file: PageFile, number: number): Page | undefined {
 
 function searchSnapshot(file: PageFile, meta: Meta | undefined): Snapshot | undefined {
   let found: Page | undefined;
-  const latest = new LatestTransaction();
+  const latest = new LatestTransaction(file.metas);
   for (const { number, bytes } of file.scan()) {
     const page = parsePage(bytes, number);
     if (!page) continue;
@@ -97,10 +96,18 @@ function searchSnapshot(file: PageFile, meta: Meta | undefined): Snapshot | unde
   };
 }
 
-/** The last transaction of a file. Every one writes several pages, so a number that one page has alone is damaged. */
+/**
+ * The last transaction of a file: what the meta pages say if they follow each other, for the pages of the last commits may be
+ * lost; else what the pages say. Every commit writes several, so a number that one page has alone is damaged.
+ */
 class LatestTransaction {
   found = 0;
   private readonly once = new Set<number>();
+
+  constructor([first, second]: PageFile['metas']) {
+    if (!first || !second || Math.abs(first.transaction - second.transaction) !== 1) return;
+    this.found = Math.max(first.transaction, second.transaction);
+  }
 
   add(transaction: number): void {
     if (transaction <= this.found) return;
