@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { Progress } from '../migration/progress.js';
+import { ProgressOutput } from './progress-output.js';
 import type { CheckReport } from '../storage/lmdb/check.js';
 import { dataFile, dataFolder, inOneLine, plural } from './data-file.js';
 
@@ -24,14 +24,15 @@ async function check(folder: string): Promise<void> {
   // What a server overwrites while the file is read would look like damage.
   const guest = await visit(folder);
   const file = PageFile.open(dataFile(folder));
-  const progress = new Progress('Reading', file.length);
+  const output = new ProgressOutput();
+  const showProgress = output.startProgress('Reading', file.length);
   try {
     const tell = (fault: string): void => {
-      progress.clear();
+      output.clear();
       console.log(fault);
     };
-    const report = new Check(file, tell, (pages) => progress.show(pages)).run();
-    progress.clear();
+    const report = new Check(file, tell, showProgress).run();
+    output.clear();
     console.log(summaryOf(folder, report));
     if (report.faults > 0) process.exitCode = 1;
   } finally {

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { Progress } from '../migration/progress.js';
+import { ProgressOutput } from './progress-output.js';
 import { dataFolder, inOneLine, plural } from './data-file.js';
 
 const INTERRUPTED = 130;
@@ -22,16 +22,17 @@ async function run(folder: string): Promise<void> {
   const { compact } = await import('../storage/lmdb/compact.js');
   const interrupt = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupt.abort());
-  let progress: Progress | undefined;
-  const show = (pages: number, of: number): void => (progress ??= new Progress('Writing', of)).show(pages);
+  const output = new ProgressOutput();
+  let progress: ((done: number) => void) | undefined;
+  const show = (pages: number, of: number): void => (progress ??= output.startProgress('Writing', of))(pages);
   try {
     const { before, after, entries } = await compact(folder, show, interrupt.signal);
-    progress?.clear();
+    output.clear();
     const what = `${folder}: ${plural(entries, 'entry', 'entries')}`;
     if (after === before) console.log(`${what}, ${mebibytes(before)}, which is as small as it can be.`);
     else console.log(`${what}, from ${mebibytes(before)} to ${mebibytes(after)}.`);
   } catch (error) {
-    progress?.clear();
+    output.clear();
     if (!interrupt.signal.aborted) throw error;
     console.error('Interrupted. Nothing was changed.');
     process.exitCode = INTERRUPTED;

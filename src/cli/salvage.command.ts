@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { StartError } from '../errors.js';
-import { Progress } from '../migration/progress.js';
+import { ProgressOutput } from './progress-output.js';
 import type { Salvage, SalvageReport } from '../storage/lmdb/salvage/salvage.js';
 import { dataFile, dataFolder, inOneLine, plural } from './data-file.js';
 
@@ -33,19 +33,20 @@ async function salvage(folder: string): Promise<void> {
   process.stdout.on('error', endWithoutOutput);
   const guest = await visit(folder);
   const file = PageFile.open(dataFile(folder));
-  const progress = new Progress('Reading', file.length);
+  const output = new ProgressOutput();
+  const showProgress = output.startProgress('Reading', file.length);
   try {
     const work = new Salvage(file, {
-      show: (page) => progress.show(page),
+      show: showProgress,
       uncertain: ({ key, modified }) => {
-        progress.clear();
+        output.clear();
         console.error(
           `may be older or deleted: ${JSON.stringify(key)}, written ${new Date(modified).toISOString()}`,
         );
       },
     });
     const count = await writeExport(work);
-    progress.clear();
+    output.clear();
     if (count === 0 && work.report.expected !== 0)
       throw new StartError(`${folder} has no entry that is whole. Restore a backup.`);
     console.error(summaryOf(count, work.report));

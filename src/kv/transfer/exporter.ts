@@ -8,12 +8,12 @@ import { expiresJson, typeJson, valueMember } from '../entry-json.js';
 export const NDJSON = 'application/x-ndjson';
 
 /** Returns an entry as a line of an export, which an import takes as it is. */
-function exportLine({ key, type, expires, value }: Entry): string {
+export function exportLine({ key, type, expires, value }: Entry): string {
   return `{"key":${JSON.stringify(key)},"type":${typeJson(type)},"expires":${expiresJson(expires)},${valueMember(value)}}\n`;
 }
 
 /** Returns the last line, with the digest of all lines before it: without it an export is not whole. */
-function closingLine(count: number, sha256: string): string {
+export function closingLine(count: number, sha256: string): string {
   return `${JSON.stringify({ end: true, count, sha256 })}\n`;
 }
 

@@ -9,7 +9,7 @@ import type { BatchOperation } from '../../../src/storage/operation.js';
 import { PAGE, portraitOf, SoundFile } from '../../support/damaged-file.js';
 import { FakeTime } from '../../support/fake-time.js';
 import { Random } from '../../support/random.js';
-import { makeTempFolder, removeFolder } from '../../support/temp-folder.js';
+import { removeFolder, temporaryFolder } from '../../support/temporary-folder.js';
 import { putOf, scanned } from '../shorthand.js';
 
 const ENTRIES = 20_000;
@@ -25,7 +25,7 @@ let sound: SoundFile;
 let exported: string[];
 
 beforeAll(async () => {
-  root = makeTempFolder();
+  root = temporaryFolder();
   const folder = join(root, 'data');
   mkdirSync(folder);
   const engine = new LmdbEngine(
