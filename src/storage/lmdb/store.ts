@@ -24,6 +24,9 @@ export interface Head {
   log: LogBounds;
 }
 
+/** A read transaction, which keeps its snapshot until it is done. */
+export type Transaction = ReturnType<RootDatabase['useReadTransaction']>;
+
 const HEAD = 'head';
 const FORMAT = 'format';
 const HEAD_BYTES = 48;
