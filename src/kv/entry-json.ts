@@ -23,6 +23,40 @@ export function valueMember(value: Buffer): string {
     : `"base64":"${value.toString('base64')}"`;
 }
 
+/**
+ * A value of more bytes becomes JSON in pieces: one of 16 MiB would take a tenth of a second at once. Pieces of a multiple of
+ * 3 bytes have no padding in base64.
+ */
+export const PIECE_BYTES = 192 * 1024;
+
+/** Yields `valueMember(value)` in pieces. */
+export function* valueMemberPieces(value: Buffer): Generator<string> {
+  const isText = isUtf8(value);
+  yield isText ? '"value":"' : '"base64":"';
+  yield* isText ? jsonPieces(value) : base64Pieces(value);
+  yield '"';
+}
+
+/** Yields what stands between the quotes of a text as a JSON string. */
+export function* jsonPieces(text: Buffer): Generator<string> {
+  for (const piece of textPieces(text)) yield JSON.stringify(piece).slice(1, -1);
+}
+
+/** Yields a text of UTF-8, cut between characters. */
+export function* textPieces(text: Buffer): Generator<string> {
+  for (let start = 0, end = 0; start < text.length; start = end) {
+    end = Math.min(start + PIECE_BYTES, text.length);
+    // A character has up to three bytes after its first.
+    for (let i = 0; i < 3 && (text[end]! & 0xc0) === 0x80; i++) end--;
+    yield text.toString('utf8', start, end);
+  }
+}
+
+export function* base64Pieces(value: Buffer): Generator<string> {
+  for (let start = 0; start < value.length; start += PIECE_BYTES)
+    yield value.toString('base64', start, start + PIECE_BYTES);
+}
+
 export function expiresJson(expires: number): string {
   return expires === 0 ? 'null' : `"${timestamp(expires)}"`;
 }

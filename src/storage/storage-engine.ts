@@ -154,6 +154,10 @@ export interface Change {
  * Empty case: an absent key reads as undefined, an empty range has no items, an empty scan no chunks, and an empty count
  * is 0. Deleting an absent key succeeds, changes nothing and takes no revision.
  *
+ * Event loop: no call holds it for more than some milliseconds, however many keys it has to pass. A page, a count and a
+ * scan go on in the snapshot in which they have begun, after other work of the process has had its turn, and so do sweeps
+ * between commits. The memory engine, which is for trying things out, keeps this only for scans.
+ *
  * Failure: a write that fails with `outcome-unknown` may or may not have been applied; after any other error nothing was
  * applied. Callers may repeat what fails with `busy` or `unavailable`. With `disk-full` the engine refuses puts and goes
  * on with reads and deletes. A record that fails its checksum is `corrupt` and is never returned.

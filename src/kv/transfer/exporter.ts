@@ -3,13 +3,32 @@ import type { ServerResponse } from 'node:http';
 import { startText } from '../../http/answer/answer.js';
 import { writePaced } from '../../http/answer/paced-writer.js';
 import type { Entry } from '../../storage/entry.js';
-import { expiresJson, typeJson, valueMember } from '../entry-json.js';
+import { expiresJson, PIECE_BYTES, typeJson, valueMember, valueMemberPieces } from '../entry-json.js';
 
 export const NDJSON = 'application/x-ndjson';
 
 /** Returns an entry as a line of an export, which an import takes as it is. */
-export function exportLine({ key, type, expires, value }: Entry): string {
-  return `{"key":${JSON.stringify(key)},"type":${typeJson(type)},"expires":${expiresJson(expires)},${valueMember(value)}}\n`;
+export function exportLine(entry: Entry): string {
+  return `${lineStart(entry)}${valueMember(entry.value)}}\n`;
+}
+
+/** Yields the lines of `entries`, and those of large ones in pieces. */
+function* exportLines(entries: readonly Entry[]): Generator<string> {
+  let text = '';
+  for (const entry of entries) {
+    if (entry.value.length <= PIECE_BYTES) {
+      text += exportLine(entry);
+      continue;
+    }
+    yield text + lineStart(entry);
+    yield* valueMemberPieces(entry.value);
+    text = '}\n';
+  }
+  yield text;
+}
+
+function lineStart({ key, type, expires }: Entry): string {
+  return `{"key":${JSON.stringify(key)},"type":${typeJson(type)},"expires":${expiresJson(expires)},`;
 }
 
 /** Returns the last line, with the digest of all lines before it: without it an export is not whole. */
@@ -27,10 +46,11 @@ export async function exportRange(
   let count = 0;
   for await (const entries of range) {
     if (count === 0) startText(response, NDJSON, headers);
-    const lines = entries.map(exportLine).join('');
-    hash.update(lines);
     count += entries.length;
-    await writePaced(response, lines);
+    for (const text of exportLines(entries)) {
+      hash.update(text);
+      await writePaced(response, text);
+    }
   }
   if (count === 0) startText(response, NDJSON, headers);
   response.end(closingLine(count, hash.digest('hex')));

@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Injectable } from '@nestjs/common';
 import { AppConfig } from '../../config/app-config.js';
 import { DatabaseError, type ErrorCode } from '../../errors.js';
+import { giveWay } from '../../event-loop.js';
 import { BodyReader } from '../../http/request/body-reader.js';
 import { MemoryBudget } from '../../http/request/memory-budget.js';
 import type { BatchOperation, Outcome } from '../../storage/operation.js';
@@ -145,9 +146,9 @@ class ImportRun {
     }
   }
 
-  /** Returns what the sender has to wait for, if the memory is full. */
+  /** Returns what the sender has to wait for: the memory is full, or others have their turn. */
   pending(): Promise<void> | undefined {
-    return this.gathered.isFull() ? this.flush() : undefined;
+    return this.gathered.isFull() ? this.flush() : giveWay();
   }
 
   /** Writes what has been gathered, after the write that is under way. */
@@ -175,7 +176,7 @@ class ImportRun {
   }
 
   private async writeGathered(): Promise<void> {
-    for (const chunk of this.gathered.take(CHUNK_OPERATIONS)) await this.write(chunk);
+    for await (const chunk of this.gathered.take(CHUNK_OPERATIONS)) await this.write(chunk);
     this.report.errors.sort((one, other) => one.line - other.line);
   }
 

@@ -5,6 +5,7 @@ import { prefixEnd } from '../key-range.js';
 import type { BatchOperation, Operation, Outcome } from '../operation.js';
 import {
   StorageEngine,
+  type Awaitable,
   type Change,
   type EngineState,
   type EngineStats,
@@ -20,7 +21,7 @@ import { openDataFolder } from './data-folder.js';
 import { DiskSpace } from './disk-space.js';
 import { GroupCommit } from './group-commit.js';
 import { endOfExpired } from './keys.js';
-import { countExpired, countKeys, readPage } from './ranges.js';
+import { countLive, readPage } from './ranges.js';
 import { decode, type StoredEntry } from './record.js';
 import { Scans } from './scans.js';
 import { Store } from './store.js';
@@ -69,6 +70,7 @@ export class LmdbEngine extends StorageEngine {
   private changed = false;
   private readonly listeners = new Set<() => void>();
   private sweeper: NodeJS.Timeout | undefined;
+  private isSweeping = false;
   private poller: NodeJS.Timeout | undefined;
   /** The sequence of the store when it was polled last. */
   private polledSequence = 0;
@@ -101,7 +103,7 @@ export class LmdbEngine extends StorageEngine {
       committed: () => this.notifyOfCommit(),
       fail: this.settings.onFailure,
     });
-    if (!readOnly) this.sweeper = setInterval(() => this.sweep(), SWEEP_EVERY_MS).unref();
+    if (!readOnly) this.sweeper = setInterval(() => void this.sweep(), SWEEP_EVERY_MS).unref();
     if (this.isShared) this.poller = setInterval(() => this.poll(), POLL_EVERY_MS).unref();
     process.on('exit', this.abandonCommit);
   }
@@ -152,10 +154,16 @@ export class LmdbEngine extends StorageEngine {
     );
   }
 
-  range(query: RangeQuery): RangePage {
+  range(query: RangeQuery): Awaitable<RangePage> {
     const { current } = this;
+    const now = this.now();
     // Page and position are of one snapshot: a change between them would count as one that the page shows.
-    return { ...readPage(current, query, this.now()), position: positionOf(current) };
+    const { done, value } = readPage(current, query, now).next();
+    if (done) return { ...value, position: positionOf(current) };
+    return this.scans.run(function* (transaction) {
+      const position = positionOf(current);
+      return { ...(yield* readPage(current, query, now, transaction)), position };
+    });
   }
 
   scan(range: ScanRange): AsyncIterable<readonly Entry[]> {
@@ -163,7 +171,9 @@ export class LmdbEngine extends StorageEngine {
   }
 
   count(prefix: string): Promise<number> {
-    return countKeys(this.current, prefix, this.now());
+    const { store } = this;
+    const now = this.now();
+    return this.scans.run((transaction) => countLive(store, prefix, now, transaction));
   }
 
   position(): string {
@@ -189,9 +199,9 @@ export class LmdbEngine extends StorageEngine {
     return () => this.listeners.delete(listener);
   }
 
-  stats(): EngineStats {
+  async stats(): Promise<EngineStats> {
     return {
-      entries: this.current.entryCount() - countExpired(this.store, '', this.now()),
+      entries: await this.count(''),
       storedBytes: this.store.size().file,
       availableBytes: this.space.available(),
     };
@@ -251,17 +261,24 @@ export class LmdbEngine extends StorageEngine {
     for (const listener of this.listeners) listener();
   }
 
-  private sweep(): void {
-    const [first] = this.store.expiry.getKeys({
-      start: undefined,
-      end: endOfExpired(this.clock.now()),
-      limit: 1,
-    });
-    if (!first) return;
-    this.commits
-      .submit(0, () => this.writer.removeExpired())
-      .then((more) => more && this.sweep())
-      .catch(() => undefined); // The next sweep tries again.
+  /** Removes what has expired, one commit after the other, and other writes share them. One sweep runs at a time. */
+  private async sweep(): Promise<void> {
+    if (this.isSweeping) return;
+    this.isSweeping = true;
+    try {
+      while (this.hasExpired() && !this.closing)
+        await this.commits.submit(0, () => this.writer.removeExpired());
+    } catch {
+      // The next sweep tries again.
+    } finally {
+      this.isSweeping = false;
+    }
+  }
+
+  private hasExpired(): boolean {
+    const end = endOfExpired(this.clock.now());
+    const [first] = this.store.expiry.getKeys({ start: undefined, end, limit: 1 });
+    return first !== undefined;
   }
 }
 

@@ -24,6 +24,8 @@ export interface RawRecord {
   readonly value: Buffer;
 }
 
+/** A read transaction, which keeps its snapshot until it is done. */
+export type Transaction = ReturnType<RootDatabase['useReadTransaction']>;
 /**
  * Holds the LMDB environment and its named databases.
  *

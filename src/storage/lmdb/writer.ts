@@ -110,8 +110,8 @@ export class Writer {
     return outcomes;
   }
 
-  /** Removes expired entries, a bounded number at once. Returns whether there may be more. */
-  removeExpired(): boolean {
+  /** Removes expired entries, a bounded number at once. */
+  removeExpired(): void {
     const due = [
       ...this.store.expiry.getKeys({
         start: undefined,
@@ -127,7 +127,6 @@ export class Writer {
       void this.store.entries.remove(key);
       this.log.remove(this.head, ++this.head.sequence, key, true);
     }
-    return due.length === SWEEP_AT_ONCE;
   }
 
   /** Decides `operation` for the `stored` entry, live or expired, and appends its changes. */
