@@ -1,6 +1,6 @@
 import { chmod, mkdir, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { sync } from './data-folder.js';
+import { sync } from './folder.js';
 import { decode } from './record.js';
 import { Store } from './store.js';
 
