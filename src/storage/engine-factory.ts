@@ -16,6 +16,8 @@ interface Engine {
   readonly accepts: (url: string) => boolean;
   /** Imports the engine only here, so that a server does not load the libraries of engines that it does not use. */
   readonly make: (url: string, settings: EngineSettings) => Promise<StorageEngine>;
+  /** Makes this process the owner of a store that belongs to one server at a time. */
+  readonly lock?: (url: string, report: (line: string) => void) => Promise<{ release(): void }>;
 }
 
 const redis: Engine = {
@@ -36,6 +38,10 @@ const ENGINES: Record<string, Engine> = {
       const { LmdbEngine } = await import('./lmdb/engine.js');
       return new LmdbEngine(resolveFolder(afterScheme(url), 'DATABASE_URL'), settings);
     },
+    lock: async (url, report) => {
+      const { lockFolder } = await import('./lmdb/folder-lock.js');
+      return lockFolder(resolveFolder(afterScheme(url), 'DATABASE_URL'), report);
+    },
   },
   memory: {
     form: 'memory:',
@@ -53,9 +59,7 @@ export const DATABASE_URL_FORMS = [...new Set(Object.values(ENGINES).map(({ form
 
 /** Creates the engine that `url` names, not open yet. @throws StartError if no engine accepts the URL and settings */
 export async function createEngine(url: string, settings: EngineSettings): Promise<StorageEngine> {
-  const scheme = schemeOf(url);
-  const engine = Object.hasOwn(ENGINES, scheme) ? ENGINES[scheme] : undefined;
-  if (!engine?.accepts(url)) throw new StartError(`DATABASE_URL must be one of ${DATABASE_URL_FORMS}.`);
+  const engine = engineOf(url);
   if (settings.waitReplicas > 0 && engine !== redis) {
     throw new StartError('WAIT_REPLICAS is for databases in Redis. Start the server without it.');
   }
@@ -65,9 +69,32 @@ export async function createEngine(url: string, settings: EngineSettings): Promi
   return engine.make(url, settings);
 }
 
-/** Returns the URL for logs: without its password, and with the absolute path of a folder. */
+/**
+ * Makes this process the owner of the store that `url` names, for engines of several processes that it starts.
+ * @throws StartError if it has an owner, or no engine accepts the URL
+ */
+export async function lockStore(
+  url: string,
+  report: (line: string) => void,
+): Promise<{ release(): void } | undefined> {
+  return engineOf(url).lock?.(url, report);
+}
+
+/** @throws StartError if no engine accepts the URL */
+function engineOf(url: string): Engine {
+  const scheme = schemeOf(url);
+  const engine = Object.hasOwn(ENGINES, scheme) ? ENGINES[scheme] : undefined;
+  if (!engine?.accepts(url)) throw new StartError(`DATABASE_URL must be one of ${DATABASE_URL_FORMS}.`);
+  return engine;
+}
+
+/** Returns the URL as logs show it: a folder with its whole path, and no password. */
+export function loggedUrl(url: string): string {
+  return schemeOf(url) === 'lmdb' ? `lmdb:${resolve(afterScheme(url))}` : withoutPassword(url);
+}
+
+/** Returns the URL without its password. */
 export function withoutPassword(url: string): string {
-  if (schemeOf(url) === 'lmdb') return `lmdb:${resolve(afterScheme(url))}`;
   return url.replace(/^(redis[^/]*:\/\/[^:@/]*):[^@/]*@/, '$1:***@');
 }
 

@@ -66,7 +66,8 @@ export interface OpenSettings {
   readonly readOnly?: boolean;
   /**
    * How many processes use the store at once, this one included; 1 by default. They see each other's writes at once,
-   * their listeners are called soon after them, and they share the limits of the store.
+   * their listeners are called soon after them, and they share the limits of the store. A process that writes alone owns
+   * the store; who starts several has made itself their owner (`lockStore`).
    */
   readonly processes?: number;
 }

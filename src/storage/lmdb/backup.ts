@@ -1,7 +1,7 @@
 import { chmod, mkdir, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { giveWay } from '../../event-loop.js';
-import { sync } from './data-folder.js';
+import { sync } from './folder.js';
 import { decode } from './record.js';
 import { Store } from './store.js';
 

@@ -3,7 +3,7 @@ import { chmodSync, mkdirSync, renameSync, rmSync, statfsSync, statSync } from '
 import { join } from 'node:path';
 import { StartError } from '../../errors.js';
 import { Check } from './check.js';
-import { sync } from './data-folder.js';
+import { sync } from './folder.js';
 import { assertNoServer } from './guest.js';
 import { PageFile } from './pages/page-file.js';
 import { PageSet } from './pages/page-set.js';

@@ -19,6 +19,7 @@ import { backUp } from './backup.js';
 import { ChangeLogReader, ChangeLogWriter } from './change-log.js';
 import { openDataFolder } from './data-folder.js';
 import { DiskSpace } from './disk-space.js';
+import { lockFolder, type FolderLock } from './folder-lock.js';
 import { GroupCommit } from './group-commit.js';
 import { endOfExpired } from './keys.js';
 import { countLive, readPage } from './ranges.js';
@@ -40,15 +41,17 @@ export interface LmdbSettings extends OpenSettings {
   readonly maxSnapshotAge: number;
   /** Largest size of the change log, bytes. */
   readonly watchLogBytes: number;
+  /** Called with what limits the protection of the store, a sentence each. */
+  readonly report?: (line: string) => void;
 }
 
 /**
  * Stores entries in an LMDB environment, which is memory-mapped and copy-on-write, in a folder of this machine.
  *
  * Reads go straight to the memory map. Writes wait for the next group commit (group-commit.ts), are decided inside its
- * one transaction (writer.ts) and resolve when that is on the disk. data-folder.ts protects the folder, store.ts opens
- * LMDB, record.ts and keys.ts define the stored bytes. change-log.ts keeps the log, disk-space.ts a reserve of the disk,
- * scans.ts the long readers within limits.
+ * one transaction (writer.ts) and resolve when that is on the disk. folder-lock.ts and data-folder.ts protect the folder,
+ * store.ts opens LMDB, record.ts and keys.ts define the stored bytes. change-log.ts keeps the log, disk-space.ts a reserve
+ * of the disk, scans.ts the long readers within limits.
  */
 export class LmdbEngine extends StorageEngine {
   readonly capabilities = {
@@ -60,6 +63,7 @@ export class LmdbEngine extends StorageEngine {
     backup: true,
   };
 
+  private lock: FolderLock | undefined;
   private store!: Store;
   private isShared = false;
   private commits!: GroupCommit;
@@ -85,8 +89,13 @@ export class LmdbEngine extends StorageEngine {
   }
 
   async open(): Promise<void> {
-    const { readOnly = false, processes = 1, maxSnapshotAge } = this.settings;
-    this.store = await openDataFolder(this.folder, readOnly);
+    const { readOnly = false, processes = 1, maxSnapshotAge, report } = this.settings;
+    // Whoever starts several processes has locked the folder for them.
+    if (!readOnly && processes === 1) this.lock = await lockFolder(this.folder, report);
+    this.store = await openDataFolder(this.folder, readOnly).catch((error) => {
+      this.lock?.release();
+      throw error;
+    });
     this.clock.raise(this.store.readHead().now);
     this.space = new DiskSpace(this.store);
     this.isShared = processes > 1;
@@ -97,7 +106,7 @@ export class LmdbEngine extends StorageEngine {
     this.writer = new Writer(this.store, this.clock, this.space, log);
     this.commits = new GroupCommit({
       transaction: (work) => this.store.transaction(work),
-      isFull: () => this.space.isFull(),
+      isFull: (error) => this.space.isFull(error),
       begin: () => this.writer.begin(),
       end: () => void (this.changed ||= this.writer.end()),
       committed: () => this.notifyOfCommit(),
@@ -128,6 +137,7 @@ export class LmdbEngine extends StorageEngine {
     process.off('exit', this.abandonCommit);
     this.scans?.close();
     await this.store?.close();
+    this.lock?.release();
   }
 
   now(): number {

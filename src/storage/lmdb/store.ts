@@ -1,4 +1,11 @@
-import { open, type Database, type DatabaseOptions, type Key, type RootDatabase } from 'lmdb';
+import {
+  open,
+  type Database,
+  type DatabaseOptions,
+  type Key,
+  type RootDatabase,
+  type RootDatabaseOptionsWithPath,
+} from 'lmdb';
 import { join } from 'node:path';
 import { StartError } from '../../errors.js';
 import { utf8Keys } from './keys.js';
@@ -239,5 +246,7 @@ function openRoot(folder: string, readOnly = false): RootDatabase<Buffer, string
     // GroupCommit batches already. The library's own batching would delay each commit by a turn of the event loop, and
     // a failed commit would reject a promise that no caller can catch.
     eventTurnBatching: false,
-  });
+    // Of files that it creates. The cast is for this, which the library's types do not have.
+    permissionsMode: 0o600,
+  } as RootDatabaseOptionsWithPath);
 }

@@ -4,7 +4,8 @@ import { FakeTime } from '../../support/fake-time.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 import { countTurns } from '../../support/turns.js';
 import { lmdb } from '../engines.js';
-import { changesAfter, eventually, namesOf, pause, put, putOf, scanned } from '../shorthand.js';
+import { eventually } from '../../support/eventually.js';
+import { changesAfter, namesOf, pause, put, putOf, scanned } from '../shorthand.js';
 
 const BATCHES = 20;
 const BATCH = 1000;
@@ -98,7 +99,7 @@ describe('beside tens of thousands of expired entries', () => {
       void engine['sweep']();
       await pause(5);
     }
-    expect(await eventually(() => engine['store'].entryCount() === 2)).toBe(true);
+    await eventually(() => engine['store'].entryCount() === 2);
     expect(most).toBe(1);
   });
 
