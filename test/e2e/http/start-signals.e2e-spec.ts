@@ -36,9 +36,9 @@ function startCommand(settings: Record<string, string>): Starting {
   return new Cli([], { PORT: '0', DATABASE_URL: 'memory:', ...settings });
 }
 
-async function endOf({ ended, signal }: Starting): ReturnType<typeof startBuilt>['ended'] {
-  const kill = setTimeout(() => signal('SIGKILL'), HANG_MS);
-  const end = await ended;
+async function endOf(server: Starting): ReturnType<typeof startBuilt>['ended'] {
+  const kill = setTimeout(() => server.signal('SIGKILL'), HANG_MS);
+  const end = await server.ended;
   clearTimeout(kill);
   return end;
 }
