@@ -240,7 +240,7 @@ describe('a file', () => {
   });
 
   it('cut to any length says of nothing that it is certain when it is not', () => {
-    for (let eighths = 1; eighths < 8; eighths++) {
+    for (const eighths of shortOrLong([3], [1, 2, 3, 4, 5, 6, 7])) {
       const pages = Math.floor((sound.pages * eighths) / 8);
       const outcome = salvage(`${eighths} eighths of the file`, sound.copy().subarray(0, pages * PAGE));
       expectHonest(outcome, new Set([...Array(sound.pages).keys()].slice(pages)));
