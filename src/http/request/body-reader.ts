@@ -96,8 +96,9 @@ export class BodyReader implements OnApplicationShutdown {
     response: ServerResponse,
     consume: (chunk: Buffer) => Promise<void> | undefined,
   ): Promise<void> {
+    let work: Promise<void> | undefined;
     await this.receive(request, response, (chunk, upload) => {
-      const work = consume(chunk);
+      work = consume(chunk);
       if (!work) return;
       request.pause();
       work.then(
@@ -108,6 +109,8 @@ export class BodyReader implements OnApplicationShutdown {
         (error: DatabaseError) => upload.cut(error),
       );
     });
+    // A pause does not hold up the end of the stream.
+    await work;
   }
 
   private receive(

@@ -3,13 +3,26 @@ import type { ServerResponse } from 'node:http';
 import { startText } from '../../http/answer/answer.js';
 import { writePaced } from '../../http/answer/paced-writer.js';
 import type { Entry } from '../../storage/entry.js';
-import { expiresJson, typeJson, valueMember } from '../entry-json.js';
+import { longestLine } from '../../http/request/memory-budget.js';
+import { base64Member, expiresJson, typeJson, valueMember } from '../entry-json.js';
 
 export const NDJSON = 'application/x-ndjson';
 
+/** Leaves room for key, type and expiry. */
+const LONGEST_MEMBER = longestLine(0) - 16_384;
+/** The bytes of a control character in JSON. */
+const MOST_BYTES_OF_ONE = 6;
+
 /** Returns an entry as a line of an export, which an import takes as it is. */
 export function exportLine({ key, type, expires, value }: Entry): string {
-  return `{"key":${JSON.stringify(key)},"type":${typeJson(type)},"expires":${expiresJson(expires)},${valueMember(value)}}\n`;
+  return `{"key":${JSON.stringify(key)},"type":${typeJson(type)},"expires":${expiresJson(expires)},${memberOf(value)}}\n`;
+}
+
+/** Text of control characters is six times as long in JSON, and a line must be no longer than an import takes. */
+function memberOf(value: Buffer): string {
+  const member = valueMember(value);
+  const mayBeLong = value.length > LONGEST_MEMBER / MOST_BYTES_OF_ONE;
+  return mayBeLong && Buffer.byteLength(member) > LONGEST_MEMBER ? base64Member(value) : member;
 }
 
 /** Returns the last line, with the digest of all lines before it: without it an export is not whole. */
