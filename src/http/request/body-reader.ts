@@ -2,6 +2,7 @@ import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { DatabaseError } from '../../errors.js';
 import { MemoryBudget } from './memory-budget.js';
+import { inTurns, joined } from './turns.js';
 
 const CHECK_EVERY_MS = 1_000;
 const SILENCE_MS = 30_000;
@@ -84,7 +85,7 @@ export class BodyReader implements OnApplicationShutdown {
     } finally {
       this.budget.release(held);
     }
-    return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, received);
+    return chunks.length === 1 ? chunks[0]! : inTurns(joined(chunks, received));
   }
 
   /**

@@ -43,3 +43,14 @@ function runFor<T>(ms: number, work: Turns<T>): IteratorReturnResult<T> | undefi
   } while (performance.now() < until);
   return undefined;
 }
+
+/** Joins pieces of at most some 100 KiB each. */
+export function* joined(pieces: readonly Buffer[], bytes: number): Turns<Buffer> {
+  const whole = Buffer.allocUnsafe(bytes);
+  let at = 0;
+  for (const piece of pieces) {
+    at += piece.copy(whole, at);
+    yield;
+  }
+  return whole;
+}

@@ -1,5 +1,5 @@
 import type { MemoryBudget } from '../../http/request/memory-budget.js';
-import type { Turns } from '../../http/request/turns.js';
+import { joined, type Turns } from '../../http/request/turns.js';
 
 const NEWLINE = 0x0a;
 
@@ -39,11 +39,11 @@ export class LineSplitter {
   }
 
   private *hand(rest: Buffer, complete: boolean): Turns<void> {
-    const line = this.parts.length === 0 ? rest : Buffer.concat([...this.parts, rest]);
-    const { tooLong } = this;
+    const { tooLong, parts } = this;
     this.parts = [];
     this.tooLong = false;
     try {
+      const line = parts.length === 0 ? rest : yield* joined([...parts, rest], this.held + rest.length);
       yield* this.take(tooLong || line.length > this.maxBytes ? null : line, complete);
     } finally {
       this.close();

@@ -9,8 +9,8 @@ import { startServer, type ServerProcess } from '../../support/server.js';
  */
 
 const MiB = 2 ** 20;
-/** Ten times what a request may hold up the others. */
-const HANG_MS = 500;
+/** Less than building such a text takes, and more than a busy machine does without it. */
+const HANG_MS = 2_000;
 
 /** Returns `head`, as many times `unit` as make `bytes` in all, and `tail`. */
 function filled(bytes: number, head: string, unit: string, tail: string): Buffer {
