@@ -23,13 +23,8 @@ function filled(bytes: number, head: string, unit: string, tail: string): Buffer
 const UNITS: readonly (readonly [name: string, open: string, unit: string, close: string])[] = [
   ['numbers', '{"x":[', '0.0,', ']}'],
   ['objects', '[', '{},', ']'],
-  ['lists', '[', '[],', ']'],
-  ['names', '{', '"a":1,', '}'],
   ['white space', '[1', ' ', ']'],
-  ['digits', '[1', '0', ']'],
   ['escapes', '["', '\\u0001', '"]'],
-  ['backslashes', '["', '\\\\', '"]'],
-  ['characters', '["', 'é', '"]'],
 ];
 
 describe('JSON of many MiB', () => {
@@ -113,7 +108,7 @@ describe('JSON of many MiB', () => {
     expect(answer.bytes.length).toBeGreaterThan(unit === ' ' ? 10 : MiB - 100);
   });
 
-  test('of a million small objects is edited, many at once', async () => {
+  test('of 80,000 small objects is edited, many at once', async () => {
     const text = (name: string) => {
       const members = Array.from({ length: 80_000 }, (_, i) => `"${name}${i}":{}`);
       return `{${members.join(',')}}`;
