@@ -4,7 +4,14 @@ import { startText } from '../../http/answer/answer.js';
 import { writePaced } from '../../http/answer/paced-writer.js';
 import type { Entry } from '../../storage/entry.js';
 import { longestLine } from '../../http/request/memory-budget.js';
-import { base64Member, expiresJson, PIECE_BYTES, typeJson, valueMember, valueMemberPieces } from '../entry-json.js';
+import {
+  base64Member,
+  expiresJson,
+  PIECE_BYTES,
+  typeJson,
+  valueMember,
+  valueMemberPieces,
+} from '../entry-json.js';
 
 export const NDJSON = 'application/x-ndjson';
 

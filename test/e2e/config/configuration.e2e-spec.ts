@@ -126,6 +126,7 @@ describe('the defaults', () => {
       allowedHosts: [],
       corsOrigins: [],
       maxValueBytes: 16 * 1024 * 1024,
+      maxPatchBytes: 1024 * 1024,
       maxSnapshotAge: 10 * 60 * 1000,
       maxWatchers: 1000,
       watchLogBytes: 64 * 1024 * 1024,
