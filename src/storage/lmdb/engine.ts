@@ -117,10 +117,7 @@ export class LmdbEngine extends StorageEngine {
     process.on('exit', this.abandonCommit);
   }
 
-  /**
-   * Kills a process that exits during a commit. Node would wait for the writing thread, which waits for this thread to run
-   * its transaction. That would never end, and the thread holds the lock that all other processes need to write.
-   */
+  /** Kills a process that exits in a commit: Node would wait for the writing thread, which waits for this one, and has the lock. */
   private readonly abandonCommit = (): void => {
     if (this.commits.isRunning) process.kill(process.pid, 'SIGKILL');
   };
