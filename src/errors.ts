@@ -127,3 +127,14 @@ export class MissingKeyError extends DatabaseError {
 export class StartError extends Error {
   override readonly name = 'StartError';
 }
+
+/**
+ * The line for a start that failed, whatever failed it; undefined for a fault of the program, whose stack is wanted.
+ * Modules are files, too: a process that may open only a few cannot even load them.
+ */
+export function startFailure(error: unknown): string | undefined {
+  if (error instanceof StartError) return error.message;
+  const { code } = error as NodeJS.ErrnoException;
+  if (code !== 'EMFILE' && code !== 'ENFILE') return undefined;
+  return 'Too few files may be open at once. Raise the limit (`ulimit -n 4096`) and start again.';
+}

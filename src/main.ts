@@ -1,22 +1,34 @@
 #!/usr/bin/env node
-import 'reflect-metadata';
 import cluster from 'node:cluster';
-import { loadConfig, type AppConfig } from './config/app-config.js';
-import { StartError } from './errors.js';
-import { superviseWorkers } from './workers.js';
+import type { INestApplication } from '@nestjs/common';
+import type { AppConfig } from './config/app-config.js';
+import { StartError, startFailure } from './errors.js';
+import { endOnSignals, ignoreOutputErrors, isStopping } from './process.js';
 
+ignoreOutputErrors();
+endOnSignals();
 try {
+  // Imported only here, because everything that is imported above is loaded before signals are handled.
+  const { loadConfig } = await import('./config/app-config.js');
   const config = loadConfig(process.env);
-  if (config.workers > 1 && cluster.isPrimary) await superviseWorkers(config);
-  else await serve(config);
+  if (config.workers > 1 && cluster.isPrimary) {
+    const { superviseWorkers } = await import('./workers.js');
+    await superviseWorkers(config);
+  } else {
+    await serve(config);
+  }
 } catch (error) {
-  if (!(error instanceof StartError)) throw error;
-  console.error(`pigeonhole: ${error.message}`);
-  process.exit(1);
+  if (!isStopping()) {
+    const line = startFailure(error);
+    if (line === undefined) throw error;
+    console.error(`pigeonhole: ${line}`);
+    process.exit(1);
+  }
 }
 
 /** Serves requests. The application is loaded only here, so that a supervisor of workers stays small. */
 async function serve(config: AppConfig): Promise<void> {
+  await import('reflect-metadata');
   const { NestFactory } = await import('@nestjs/core');
   const { AppModule } = await import('./app.module.js');
   const { createHttp, setUp } = await import('./app.setup.js');
@@ -29,11 +41,40 @@ async function serve(config: AppConfig): Promise<void> {
     bodyParser: false,
   });
   setUp(app);
-  shutDownOnSignals(app, gate);
+  const starting = start(app, config);
+  shutDownOnSignals(app, gate, starting);
+  await starting;
+}
+
+/** Opens the database, listens, and says where, and how much it has found. */
+async function start(app: INestApplication, config: AppConfig): Promise<void> {
+  const { Logger } = await import('@nestjs/common');
+  const { loggedUrl } = await import('./storage/engine-factory.js');
+  await app.init();
+  const reports = cluster.isPrimary || cluster.worker!.id === 1;
+  const found = reports && (await countEntries(app));
   await app.listen(config.port, config.host).catch((error: NodeJS.ErrnoException) => {
-    throw error instanceof StartError ? error : cannotListen(config, error);
+    throw cannotListen(config, error);
   });
-  if (cluster.isPrimary || cluster.worker!.id === 1) await logListening(config, await app.getUrl());
+  if (!reports || isStopping()) return;
+  const logger = new Logger('Server');
+  logger.log(`Listening on ${await app.getUrl()}, data in ${loggedUrl(config.databaseUrl)}${found}`);
+  if (config.allowAnonymous) {
+    logger.warn(
+      'ALLOW_ANONYMOUS is on: everybody who reaches this address, and any web page they visit, can read and write',
+    );
+  }
+}
+
+/** Returns how many entries there are, for the log; nothing if a damaged database cannot say. */
+async function countEntries(app: INestApplication): Promise<string> {
+  const { StorageEngine } = await import('./storage/storage-engine.js');
+  try {
+    const { entries } = await app.get(StorageEngine).stats();
+    return ` (${entries.toLocaleString('en-US')} ${entries === 1 ? 'entry' : 'entries'})`;
+  } catch {
+    return '';
+  }
 }
 
 function cannotListen({ host, port }: AppConfig, error: NodeJS.ErrnoException): Error {
@@ -49,17 +90,5 @@ function cannotListen({ host, port }: AppConfig, error: NodeJS.ErrnoException): 
       return new StartError(`HOST ${host} is not an address of this machine.`);
     default:
       return error;
-  }
-}
-
-async function logListening(config: AppConfig, url: string): Promise<void> {
-  const { Logger } = await import('@nestjs/common');
-  const { withoutPassword } = await import('./storage/engine-factory.js');
-  const logger = new Logger('Server');
-  logger.log(`Listening on ${url}, data in ${withoutPassword(config.databaseUrl)}`);
-  if (config.allowAnonymous) {
-    logger.warn(
-      'ALLOW_ANONYMOUS is on: everybody who reaches this address, and any web page they visit, can read and write',
-    );
   }
 }

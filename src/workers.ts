@@ -7,6 +7,8 @@ import { Logger } from '@nestjs/common';
 import type { AppConfig } from './config/app-config.js';
 import { WORKER_SLOT } from './config/worker.js';
 import { ServerLogger } from './http/server/server-logger.js';
+import { onStop } from './process.js';
+import { lockStore } from './storage/engine-factory.js';
 
 /** One second more than a worker allows its last requests. */
 const STOP_DEADLINE_MS = 10_000;
@@ -19,20 +21,29 @@ const logger = new Logger('Workers');
 /**
  * Serves from several worker processes that share one port and one store.
  *
- * This process is their supervisor and serves no request. It starts the first worker, which creates the store or reports
- * why it cannot, and then the others. It replaces a worker that ends. While a replacement cannot start, the other workers
- * serve; if none serves and none can start, the server ends. On SIGTERM and SIGINT the supervisor stops all workers and
- * ends last. If the supervisor is killed, Node ends its workers at once.
+ * This process is their supervisor and serves no request. It owns the store, whose guests the workers are. It starts the
+ * first worker, which creates the store or reports why it cannot, and then the others. It replaces a worker that ends.
+ * While a replacement cannot start, the other workers serve; if none serves and none can start, the server ends. On a
+ * signal to stop the supervisor stops all workers and ends last. If the supervisor is killed, Node ends its workers at
+ * once.
  */
-export async function superviseWorkers({ workers, logLevel, host, port }: AppConfig): Promise<void> {
+export async function superviseWorkers({
+  workers,
+  logLevel,
+  host,
+  port,
+  databaseUrl,
+}: AppConfig): Promise<void> {
   Logger.overrideLogger(new ServerLogger(logLevel));
   // Chosen here once, because workers that start after all others have died would find another free port.
   if (port === 0) process.env['PORT'] = String(await freePort(host));
   // The flags of the command line are in the environment already.
   cluster.setupPrimary({ exec: fileURLToPath(import.meta.resolve('./main.js')), args: [] });
   const supervisor = new Supervisor(workers);
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => supervisor.stopOn(signal));
+  onStop((signal) => supervisor.stopOn(signal));
+  const lock = await lockStore(databaseUrl, (line) => logger.warn(line));
   await supervisor.run();
+  lock?.release();
 }
 
 /** Returns a free port, or 0 if `host` cannot be listened on, which the first worker then reports. */
@@ -138,9 +149,12 @@ class Supervisor {
     });
   }
 
-  /** Whether no replacement can be expected to start. A kill says nothing about that if workers have served before. */
+  /**
+   * Whether no replacement can be expected to start. A kill says nothing about that if workers have served before, and
+   * neither does 0, with which a worker ends that was told to.
+   */
   private isFatal({ hasServed, code }: Exit): boolean {
-    return !hasServed && this.running.size === 0 && (code !== null || !this.hasServed);
+    return !hasServed && this.running.size === 0 && (code === null ? !this.hasServed : code !== 0);
   }
 
   /** Ends the server. A worker that ended with a code has reported why. */

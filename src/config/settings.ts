@@ -99,6 +99,12 @@ export const SETTINGS = {
     ...wholeNumber(1, 256 * MIB, 'bytes'),
     meaning: 'Largest value.',
   },
+  maxPatchBytes: {
+    name: 'MAX_PATCH_BYTES',
+    default: String(MIB),
+    ...wholeNumber(1, 16 * MIB, 'bytes'),
+    meaning: 'Largest merge patch, and largest JSON value that one can change.',
+  },
   maxSnapshotAge: {
     name: 'MAX_SNAPSHOT_AGE',
     default: '10m',

@@ -1,9 +1,16 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
 import { AppConfig } from '../config/app-config.js';
 import { DatabaseError, MissingKeyError } from '../errors.js';
 import type { Condition } from '../storage/condition.js';
 import { TEXT, type Entry } from '../storage/entry.js';
-import type { BatchOperation, Expiry, Operation, Outcome } from '../storage/operation.js';
+import {
+  assertHolds,
+  type BatchOperation,
+  type Expiry,
+  type Operation,
+  type Outcome,
+} from '../storage/operation.js';
 import { StorageEngine, type Awaitable, type RangePage, type RangeQuery } from '../storage/storage-engine.js';
 import { checkKey } from './key.js';
 
@@ -11,6 +18,8 @@ import { checkKey } from './key.js';
 const PAGE_BYTES = 4 * 2 ** 20;
 const BATCH_BYTES = 16 * 2 ** 20;
 const DELETE_CHUNK = 1000;
+const MAX_EDIT_TRIES = 10;
+const MAX_EDIT_PAUSE_MS = 50;
 
 /** An entry after a write, and whether the write created it. */
 export interface Written {
@@ -21,6 +30,9 @@ export interface Written {
 /** The database as its users know it: the rules that hold on every engine. */
 @Injectable()
 export class DatabaseService {
+  /** For each key that is being edited, the end of its last edit. */
+  private readonly edits = new Map<string, Promise<unknown>>();
+
   constructor(
     private readonly engine: StorageEngine,
     private readonly config: AppConfig,
@@ -67,15 +79,26 @@ export class DatabaseService {
     return this.write({ op: 'touch', key, expiry, condition });
   }
 
-  /** Replaces a value by the result of `change`, as one atomic step. @throws MissingKeyError, what `change` throws */
-  edit(key: string, change: (entry: Entry) => Buffer, condition?: Condition): Promise<Written> {
+  /**
+   * Replaces a value by the result of `change`, as one atomic step. `change` may take long and be called several times.
+   * @throws MissingKeyError, what `change` throws, DatabaseError `busy` if others kept changing the entry
+   */
+  async edit(
+    key: string,
+    change: (entry: Entry) => Awaitable<Buffer>,
+    condition?: Condition,
+  ): Promise<Written> {
     checkKey(key);
-    const edit = (entry: Entry): Buffer => {
-      const value = change(entry);
-      checkValueSize(value.length, this.config.maxValueBytes);
-      return value;
-    };
-    return this.write({ op: 'edit', key, edit, condition });
+    // Edits of one key take turns, because those that ran at once would all but one be done again.
+    const before = this.edits.get(key) ?? Promise.resolve();
+    const edit = before.then(() => this.editAlone(key, change, condition));
+    const end = edit.catch(() => undefined);
+    this.edits.set(key, end);
+    try {
+      return await edit;
+    } finally {
+      if (this.edits.get(key) === end) this.edits.delete(key);
+    }
   }
 
   /** Removes an entry, or does nothing if there is none. */
@@ -125,6 +148,26 @@ export class DatabaseService {
     return deleted;
   }
 
+  /** Computes the new value here, and puts it on the condition that nobody has changed the entry meanwhile. */
+  private async editAlone(
+    key: string,
+    change: (entry: Entry) => Awaitable<Buffer>,
+    condition: Condition | undefined,
+  ): Promise<Written> {
+    for (let tries = 1; ; tries++) {
+      const entry = await this.get(key);
+      if (condition) assertHolds(condition, key, entry);
+      const value = await change(entry);
+      try {
+        return await this.put(key, value, entry.type, 'keep', { ifMatch: [entry.etag] });
+      } catch (error) {
+        if (!(error instanceof DatabaseError) || error.code !== 'precondition-failed') throw error;
+        if (tries === MAX_EDIT_TRIES) throw overtaken();
+        await pause(Math.random() * MAX_EDIT_PAUSE_MS);
+      }
+    }
+  }
+
   private checkOperation(operation: BatchOperation, index: number): void {
     try {
       checkKey(operation.key);
@@ -144,6 +187,13 @@ export class DatabaseService {
 function present(key: string, entry: Entry | undefined): Entry {
   if (!entry) throw new MissingKeyError(key);
   return entry;
+}
+
+function overtaken(): DatabaseError {
+  return new DatabaseError(
+    'busy',
+    'Others kept changing the value while it was being edited. Nothing was applied; repeat the request.',
+  );
 }
 
 /** @throws DatabaseError `value-too-large` if a value of `bytes` is larger than MAX_VALUE_BYTES, which is `limit` */

@@ -7,7 +7,7 @@ import type { Entry } from '../storage/entry.js';
 import { DatabaseService } from './database.service.js';
 import { MissingKeyFilter } from './missing-key.filter.js';
 import { Parameters } from '../http/request/parameters.js';
-import { memberAsJson } from './original-json.js';
+import { memberAsJson, membersAsJson } from './original-json.js';
 import { parseGetQuery, parseSetQuery } from './original-query.js';
 import { wantsEvents, WatchEndpoint } from './watch/watch.endpoint.js';
 
@@ -62,7 +62,10 @@ export class KvController {
     let before = '{';
     for await (const entries of this.database.scan()) {
       if (before === '{') startJson(response);
-      await writePaced(response, before + entries.map(memberAsJson).join(','));
+      for (const text of membersAsJson(entries)) {
+        await writePaced(response, before + text);
+        before = '';
+      }
       before = ',';
     }
     if (before === '{') startJson(response);

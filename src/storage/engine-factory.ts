@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { StartError } from '../errors.js';
 import type { LmdbSettings } from './lmdb/engine.js';
+import { resolveFolder } from './lmdb/folder-name.js';
 import { MemoryEngine } from './memory.engine.js';
 import { parseRedisUrl, REDIS_URL_FORMS } from './redis/cluster-client/redis-url.js';
 import type { RedisSettings } from './redis/engine.js';
@@ -15,6 +16,8 @@ interface Engine {
   readonly accepts: (url: string) => boolean;
   /** Imports the engine only here, so that a server does not load the libraries of engines that it does not use. */
   readonly make: (url: string, settings: EngineSettings) => Promise<StorageEngine>;
+  /** Makes this process the owner of a store that belongs to one server at a time. */
+  readonly lock?: (url: string, report: (line: string) => void) => Promise<{ release(): void }>;
 }
 
 const redis: Engine = {
@@ -33,7 +36,11 @@ const ENGINES: Record<string, Engine> = {
     accepts: (url) => afterScheme(url) !== '',
     make: async (url, settings) => {
       const { LmdbEngine } = await import('./lmdb/engine.js');
-      return new LmdbEngine(resolve(afterScheme(url)), settings);
+      return new LmdbEngine(resolveFolder(afterScheme(url), 'DATABASE_URL'), settings);
+    },
+    lock: async (url, report) => {
+      const { lockFolder } = await import('./lmdb/folder-lock.js');
+      return lockFolder(resolveFolder(afterScheme(url), 'DATABASE_URL'), report);
     },
   },
   memory: {
@@ -52,9 +59,7 @@ export const DATABASE_URL_FORMS = [...new Set(Object.values(ENGINES).map(({ form
 
 /** Creates the engine that `url` names, not open yet. @throws StartError if no engine accepts the URL and settings */
 export async function createEngine(url: string, settings: EngineSettings): Promise<StorageEngine> {
-  const scheme = schemeOf(url);
-  const engine = Object.hasOwn(ENGINES, scheme) ? ENGINES[scheme] : undefined;
-  if (!engine?.accepts(url)) throw new StartError(`DATABASE_URL must be one of ${DATABASE_URL_FORMS}.`);
+  const engine = engineOf(url);
   if (settings.waitReplicas > 0 && engine !== redis) {
     throw new StartError('WAIT_REPLICAS is for databases in Redis. Start the server without it.');
   }
@@ -64,7 +69,31 @@ export async function createEngine(url: string, settings: EngineSettings): Promi
   return engine.make(url, settings);
 }
 
-/** Returns the URL without its password, for logs. */
+/**
+ * Makes this process the owner of the store that `url` names, for engines of several processes that it starts.
+ * @throws StartError if it has an owner, or no engine accepts the URL
+ */
+export async function lockStore(
+  url: string,
+  report: (line: string) => void,
+): Promise<{ release(): void } | undefined> {
+  return engineOf(url).lock?.(url, report);
+}
+
+/** @throws StartError if no engine accepts the URL */
+function engineOf(url: string): Engine {
+  const scheme = schemeOf(url);
+  const engine = Object.hasOwn(ENGINES, scheme) ? ENGINES[scheme] : undefined;
+  if (!engine?.accepts(url)) throw new StartError(`DATABASE_URL must be one of ${DATABASE_URL_FORMS}.`);
+  return engine;
+}
+
+/** Returns the URL as logs show it: a folder with its whole path, and no password. */
+export function loggedUrl(url: string): string {
+  return schemeOf(url) === 'lmdb' ? `lmdb:${resolve(afterScheme(url))}` : withoutPassword(url);
+}
+
+/** Returns the URL without its password. */
 export function withoutPassword(url: string): string {
   return url.replace(/^(redis[^/]*:\/\/[^:@/]*):[^@/]*@/, '$1:***@');
 }

@@ -26,17 +26,10 @@ export type Operation =
       readonly expiry: Expiry;
       readonly condition?: Condition;
     }
-  | { readonly op: 'touch'; readonly key: string; readonly expiry: Expiry; readonly condition?: Condition }
-  /** Replaces the value with `edit(entry)`, which may throw a DatabaseError and may be called more than once. */
-  | {
-      readonly op: 'edit';
-      readonly key: string;
-      readonly edit: (entry: Entry) => Buffer;
-      readonly condition?: Condition;
-    };
+  | { readonly op: 'touch'; readonly key: string; readonly expiry: Expiry; readonly condition?: Condition };
 
-/** An operation that a batch may contain: any but an edit, which is a function and not plain data. */
-export type BatchOperation = Exclude<Operation, { op: 'edit' }>;
+/** An operation that a batch may contain. */
+export type BatchOperation = Operation;
 
 /** The result of an operation, with the entry as it is after it. */
 export type Outcome =
@@ -67,8 +60,7 @@ const REMOVE: Effect = { kind: 'remove', outcome: { kind: 'deleted' } };
  */
 export function decide(operation: Operation, current: Entry | undefined, now: number): Effect {
   // A condition is ignored where the request without it would fail (RFC 9110, section 13.2.1).
-  if (!current && (operation.op === 'touch' || operation.op === 'edit'))
-    throw new MissingKeyError(operation.key);
+  if (!current && operation.op === 'touch') throw new MissingKeyError(operation.key);
   if (!current && operation.op === 'get') return ABSENT;
   if (operation.condition) assertHolds(operation.condition, operation.key, current);
   switch (operation.op) {
@@ -88,8 +80,6 @@ export function decide(operation: Operation, current: Entry | undefined, now: nu
     }
     case 'touch':
       return write(current!.value, current!.type, current, operation.expiry, now);
-    case 'edit':
-      return write(operation.edit(current!), current!.type, current, 'keep', now);
   }
 }
 

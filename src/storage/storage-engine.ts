@@ -66,7 +66,8 @@ export interface OpenSettings {
   readonly readOnly?: boolean;
   /**
    * How many processes use the store at once, this one included; 1 by default. They see each other's writes at once,
-   * their listeners are called soon after them, and they share the limits of the store.
+   * their listeners are called soon after them, and they share the limits of the store. A process that writes alone owns
+   * the store; who starts several has made itself their owner (`lockStore`).
    */
   readonly processes?: number;
 }
@@ -153,6 +154,10 @@ export interface Change {
  *
  * Empty case: an absent key reads as undefined, an empty range has no items, an empty scan no chunks, and an empty count
  * is 0. Deleting an absent key succeeds, changes nothing and takes no revision.
+ *
+ * Event loop: no call holds it for more than some milliseconds, however many keys it has to pass. A page, a count and a
+ * scan go on in the snapshot in which they have begun, after other work of the process has had its turn, and so do sweeps
+ * between commits. The memory engine, which is for trying things out, keeps this only for scans.
  *
  * Failure: a write that fails with `outcome-unknown` may or may not have been applied; after any other error nothing was
  * applied. Callers may repeat what fails with `busy` or `unavailable`. With `disk-full` the engine refuses puts and goes

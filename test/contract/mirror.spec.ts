@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, it } from '@jest/globals';
 import { DatabaseError } from '../../src/errors.js';
 import type { Condition } from '../../src/storage/condition.js';
 import { compareKeys } from '../../src/storage/key-range.js';
-import type { BatchOperation, Expiry, Operation } from '../../src/storage/operation.js';
+import type { Expiry, Operation } from '../../src/storage/operation.js';
 import type { StorageEngine } from '../../src/storage/storage-engine.js';
 import { FakeTime } from '../support/fake-time.js';
 import { Random } from '../support/random.js';
@@ -21,8 +21,7 @@ import { tied } from './shorthand.js';
  */
 const STEPS = 500;
 
-const BATCH_OPS: Operation['op'][] = ['put', 'put', 'put', 'incr', 'incr', 'delete', 'touch', 'get', 'check'];
-const ALL_OPS: Operation['op'][] = [...BATCH_OPS, 'edit'];
+const OPS: Operation['op'][] = ['put', 'put', 'put', 'incr', 'incr', 'delete', 'touch', 'get', 'check'];
 const UNITS = ['a', 'b', 'c', '/', '\0', 'é', '\uffff', '😀'];
 const TYPES = ['text/plain; charset=utf-8', 'application/json', 'x/y; z=1'];
 
@@ -124,19 +123,14 @@ class StepGenerator {
     return random.pick<Expiry>(['never', 'never', 'keep', { in: 1 + random.below(100) }, { at }]);
   }
 
-  private operation(shown: number, ops = ALL_OPS, key = this.key()): (side: Side) => Operation {
+  private operation(shown: number, key = this.key()): (side: Side) => Operation {
     const { random } = this;
     const expiry = this.expiry();
     const condition = this.condition(shown);
     const value = random.pick([random.bytes(random.below(30)), Buffer.from(`${random.below(100) - 50}`)]);
     const by = random.pick([1n, -1n, 2n ** 62n, -(2n ** 63n), BigInt(random.below(1000))]);
     const type = random.pick(TYPES);
-    const suffix = Buffer.from([random.below(256)]);
-    const edit = (entry: { value: Buffer }) => {
-      if (entry.value.length > 40) throw new DatabaseError('value-too-large', 'Too long.');
-      return Buffer.concat([entry.value, suffix]);
-    };
-    const op = random.pick(ops);
+    const op = random.pick(OPS);
     return (side) => {
       const decided = condition(side);
       switch (op) {
@@ -146,8 +140,6 @@ class StepGenerator {
           return { op, key, by, expiry, condition: decided };
         case 'touch':
           return { op, key, expiry, condition: decided };
-        case 'edit':
-          return { op, key, edit, condition: decided };
         case 'check':
           return { op, key, condition: decided ?? { ifMatch: '*' } };
         default:
@@ -185,13 +177,13 @@ class StepGenerator {
     const atomic = this.random.chance(0.5);
     const isTied = atomic && !(this.acrossKeys && this.random.chance(0.7));
     const operations = Array.from({ length: this.random.below(8) }, () =>
-      this.operation(shown, BATCH_OPS, isTied ? this.key(true) : undefined),
+      this.operation(shown, isTied ? this.key(true) : undefined),
     );
     return {
       name: `batch of ${operations.length}, atomic ${atomic}`,
       run: (side) =>
         side.engine.batch(
-          operations.map((operation) => operation(side) as BatchOperation),
+          operations.map((operation) => operation(side)),
           atomic,
         ),
     };

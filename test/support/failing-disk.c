@@ -1,7 +1,8 @@
 /*
  * A disk that breaks when it is told to. Preloaded into a process, it makes the calls that LMDB commits with fail with
  * EIO as soon as the file named by FAIL_FLAG exists. FAIL_CALLS says which: "sync" (fsync, fdatasync), "write"
- * (pwrite, pwritev, writev, write to *.mdb) or "hang" (a sync sleeps until the flag is gone again).
+ * (pwrite, pwritev, writev, write to *.mdb) or "hang" (a sync sleeps until the flag is gone again). FAIL_ERRNO is the
+ * number of another error than EIO.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -34,7 +35,8 @@ static int fails(const char *kind, int fd) {
   if (strcmp(kind, "sync") == 0)
     while (told("hang")) usleep(10000);
   if (!told(kind)) return 0;
-  errno = EIO;
+  const char *number = getenv("FAIL_ERRNO");
+  errno = number ? atoi(number) : EIO;
   return 1;
 }
 

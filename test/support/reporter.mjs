@@ -18,6 +18,8 @@ export default class Reporter {
     const failed = numFailedTests + numRuntimeErrorTestSuites;
     const summary = `${numPassedTests} passed, ${failed} failed, ${skipped.length} skipped`;
     // Jest's own summary comes after every reporter.
-    process.once('exit', () => writeSync(process.stdout.fd, `\n${summary}\nSkipped: ${reasons.join(', ') || 'nothing'}.\n`));
+    process.once('exit', () =>
+      writeSync(process.stdout.fd, `\n${summary}\nSkipped: ${reasons.join(', ') || 'nothing'}.\n`),
+    );
   }
 }

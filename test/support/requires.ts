@@ -33,9 +33,18 @@ export function describeWhere(possible: boolean, missing: string): Describe {
   return (title, tests) => describe.skip(withReason(title, missing), tests);
 }
 
+/** `test`, or one that skips where the machine cannot run it. @throws Error on CI when it is not `possible` */
+export function testWhere(possible: boolean, missing: string): ReturnType<typeof skippedTest> {
+  if (possible) return test;
+  if (process.env['CI'] === 'true') throw new Error(`This machine cannot run these tests: ${missing}`);
+  return skippedTest(missing);
+}
+
 /** A `test` that is skipped. */
-export function skippedTest(reason: string): (title: string, run: () => unknown, timeout?: number) => void {
-  return (title, run) => test.skip(withReason(title, reason), run as () => void);
+export function skippedTest(
+  reason: string,
+): (title: string, run: () => void | Promise<void>, timeout?: number) => void {
+  return (title, run) => test.skip(withReason(title, reason), run);
 }
 
 /** A title as the reporter reads it, which counts skipped tests by reason (reporter.mjs). */

@@ -1,15 +1,17 @@
 import type { ServerResponse } from 'node:http';
 import { DatabaseError } from '../../errors.js';
+import { giveWay } from '../../event-loop.js';
 
 const STALLED_MS = 30_000;
 
 /**
- * Writes `text`. Returns what to wait for before the next, if the reader is slower.
+ * Writes `text`. Returns what to wait for before the next, if the reader is slower or it is time to give way to others: a
+ * reader who takes everything at once must not hold up everybody else.
  * @throws DatabaseError `unavailable` if the reader goes away or takes nothing for 30 s: it must not hold a snapshot for ever
  */
 export function writePaced(response: ServerResponse, text: string): Promise<void> | undefined {
   if (response.destroyed) throw gone();
-  return response.write(text) ? undefined : drained(response);
+  return response.write(text) ? giveWay() : drained(response).then(giveWay);
 }
 
 function drained(response: ServerResponse): Promise<void> {

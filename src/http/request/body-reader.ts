@@ -2,6 +2,7 @@ import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { DatabaseError } from '../../errors.js';
 import { MemoryBudget } from './memory-budget.js';
+import { inTurns, joined } from './turns.js';
 
 const CHECK_EVERY_MS = 1_000;
 const SILENCE_MS = 30_000;
@@ -84,7 +85,7 @@ export class BodyReader implements OnApplicationShutdown {
     } finally {
       this.budget.release(held);
     }
-    return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, received);
+    return chunks.length === 1 ? chunks[0]! : inTurns(joined(chunks, received));
   }
 
   /**
@@ -96,8 +97,9 @@ export class BodyReader implements OnApplicationShutdown {
     response: ServerResponse,
     consume: (chunk: Buffer) => Promise<void> | undefined,
   ): Promise<void> {
+    let work: Promise<void> | undefined;
     await this.receive(request, response, (chunk, upload) => {
-      const work = consume(chunk);
+      work = consume(chunk);
       if (!work) return;
       request.pause();
       work.then(
@@ -108,6 +110,8 @@ export class BodyReader implements OnApplicationShutdown {
         (error: DatabaseError) => upload.cut(error),
       );
     });
+    // A pause does not hold up the end of the stream.
+    await work;
   }
 
   private receive(

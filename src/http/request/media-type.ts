@@ -46,19 +46,19 @@ export function essenceOf(type: string): string {
 export function storedType(header: string | undefined, value: Buffer): string {
   const essence = header === undefined ? FORM : essenceOf(header);
   if (essence === FORM) return isUtf8(value) ? TEXT : BINARY;
-  checkMediaType(header!, essence);
+  checkMediaType(header!);
   return header!;
 }
 
 /** @throws DatabaseError `invalid-type`, `unsupported-type` */
-export function checkMediaType(type: string, essence = essenceOf(type)): void {
+export function checkMediaType(type: string): void {
   if (type.length > MAX_LENGTH || !MEDIA_TYPE.test(type)) {
     throw new DatabaseError(
       'invalid-type',
       `A Content-Type must be one media type, such as \`image/png\`, of at most ${MAX_LENGTH} ASCII characters.`,
     );
   }
-  if (essence.startsWith('multipart/')) {
+  if (essenceOf(type).startsWith('multipart/')) {
     throw new DatabaseError(
       'unsupported-type',
       'A value is one thing: send its bytes with their own type, not as multipart.',

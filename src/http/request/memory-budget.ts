@@ -5,7 +5,12 @@ const BUDGET_IN_VALUES = 16;
 const LEAST_BUDGET = 64 * 2 ** 20;
 /** However many processes share the budget, the largest batch and the longest line of an import have to fit. */
 const LARGEST_BATCH = 16 * 2 ** 20;
-const LONGEST_LINE_IN_VALUES = 7;
+const LONGEST_LINE = 32 * 2 ** 20;
+
+/** Returns how many bytes a line of an import may have: 32 MiB, or what the largest value takes as base64. */
+export function longestLine(maxValueBytes: number): number {
+  return Math.max(LONGEST_LINE, Math.ceil(maxValueBytes / 3) * 4 + 16_384);
+}
 
 /**
  * Bounds the bytes that the server holds for all clients at once: bodies, lines and puts that are gathered.
@@ -20,7 +25,7 @@ export class MemoryBudget {
   constructor(config: Pick<AppConfig, 'maxValueBytes' | 'workers'>) {
     const { maxValueBytes } = config;
     const share = shareOf(Math.max(LEAST_BUDGET, BUDGET_IN_VALUES * maxValueBytes), config);
-    this.limit = Math.max(share, LARGEST_BATCH, LONGEST_LINE_IN_VALUES * maxValueBytes);
+    this.limit = Math.max(share, LARGEST_BATCH, longestLine(maxValueBytes));
   }
 
   /** Claims `bytes`. @throws DatabaseError `busy` if they do not fit */

@@ -2,7 +2,9 @@ import cluster from 'node:cluster';
 import type { Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { Server as TlsServer } from 'node:tls';
+import { setTimeout as pause } from 'node:timers/promises';
 import { Logger, type INestApplication } from '@nestjs/common';
+import { onStop } from '../../process.js';
 import type { RequestGate } from '../gate/request-gate.js';
 
 const DEADLINE_MS = 9_000;
@@ -10,19 +12,17 @@ const SWEEP_MS = 50;
 const logger = new Logger('Server');
 
 /**
- * Ends the process on SIGTERM and SIGINT: new requests are refused, those inside finish, then the store closes. After
- * 9 s connections that are still being answered are cut, so that the process has ended within 10 s.
+ * Ends the process on a signal to stop: new requests are refused, those inside finish, then the store closes. After 9 s
+ * connections that are still being answered are cut, so that the process has ended within 10 s.
+ *
+ * @param starting the start of `app`, which a signal does not interrupt: a store is closed only when it has been opened
  */
-export function shutDownOnSignals(app: INestApplication, gate: RequestGate): void {
+export function shutDownOnSignals(app: INestApplication, gate: RequestGate, starting: Promise<void>): void {
   const closeUnused = unusedConnections(app.getHttpServer() as Server);
-  let stopping = false;
-  const stop = (signal: NodeJS.Signals) => {
-    if (stopping) return;
-    stopping = true;
+  onStop((signal) => {
     report(`Stopping on ${signal}: requests under way finish, within ${DEADLINE_MS / 1000} s`);
-    void drain(app, gate, closeUnused);
-  };
-  process.on('SIGTERM', stop).on('SIGINT', stop);
+    void drain(app, gate, closeUnused, starting);
+  });
 }
 
 /** Returns a function that ends connections without a request. Node takes silent ones, which browsers open, for busy. */
@@ -37,19 +37,36 @@ function unusedConnections(server: Server): () => void {
   };
 }
 
-async function drain(app: INestApplication, gate: RequestGate, closeUnused: () => void): Promise<void> {
+async function drain(
+  app: INestApplication,
+  gate: RequestGate,
+  closeUnused: () => void,
+  starting: Promise<void>,
+): Promise<void> {
   const server = app.getHttpServer() as Server;
   gate.drain();
   // A connection becomes unused when its last answer is out; closing the server ends only those idle at that moment.
   const sweep = setInterval(closeUnused, SWEEP_MS);
   const deadline = setTimeout(() => server.closeAllConnections(), DEADLINE_MS);
-  await app.close();
+  const hasStarted = await hasResolved(starting, DEADLINE_MS);
+  if (hasStarted) await app.close();
   clearInterval(sweep);
   clearTimeout(deadline);
   report('Stopped');
+  // What a start that has failed or hangs has opened would keep the process alive; nobody has been served.
+  if (!hasStarted) process.exit(0);
   process.exitCode = 0;
   // The channel to the supervisor would keep the process alive.
   if (process.connected) process.disconnect();
+}
+
+/** Returns whether `promise` resolves within `limit` ms. */
+function hasResolved(promise: Promise<void>, limit: number): Promise<boolean> {
+  const resolved = promise.then(
+    () => true,
+    () => false,
+  );
+  return Promise.race([resolved, pause(limit, false, { ref: false })]);
 }
 
 /** Logs for the whole server. Workers stay silent; the supervisor reports. */

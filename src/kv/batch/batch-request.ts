@@ -1,27 +1,35 @@
 import { DatabaseError } from '../../errors.js';
-import type { Condition } from '../../storage/condition.js';
-import type { Expiry, BatchOperation } from '../../storage/operation.js';
-import { compactJson, markNumbers, numberText, stringOf } from '../../http/request/lossless-json.js';
-import { unknownMember, readType, readValue } from '../entry-json.js';
-import { parseJsonText, textOf } from '../../http/request/strict-json.js';
+import type { JsonNode, OutlineLevel } from '../../http/request/json-outline.js';
+import { compactJson } from '../../http/request/json-text.js';
 import { oneOf, parseInt64, parseTtl } from '../../http/request/parameters.js';
+import { readJson } from '../../http/request/strict-json.js';
+import type { Turns } from '../../http/request/turns.js';
+import type { Condition } from '../../storage/condition.js';
+import type { BatchOperation, Expiry } from '../../storage/operation.js';
+import { readString, readType, readValue, unknownMember, type Members } from '../entry-json.js';
 
 const MAX_OPERATIONS = 1000;
+const BATCH_MEMBERS = new Set(['ops', 'atomic']);
 const CONDITIONS = ['ifMatch', 'ifNoneMatch'];
 /** The members of each operation. */
 const MEMBERS = new Map([
-  ['check', membersOf(CONDITIONS)],
-  ['get', membersOf([])],
-  ['put', membersOf(['value', 'base64', 'type', 'ttl', ...CONDITIONS])],
-  ['incr', membersOf(['by', 'ttl', ...CONDITIONS])],
-  ['delete', membersOf(CONDITIONS)],
+  ['check', namesOf(CONDITIONS)],
+  ['get', namesOf([])],
+  ['put', namesOf(['value', 'base64', 'type', 'ttl', ...CONDITIONS])],
+  ['incr', namesOf(['by', 'ttl', ...CONDITIONS])],
+  ['delete', namesOf(CONDITIONS)],
 ]);
 
-function membersOf(special: readonly string[]): ReadonlySet<string> {
+function namesOf(special: readonly string[]): ReadonlySet<string> {
   return new Set(['op', 'key', ...special]);
 }
 
-type Members = Record<string, unknown>;
+/** A batch, its operations and their members. Of more names than there are, one is unknown. */
+const OUTLINE: readonly OutlineLevel[] = [
+  { bracket: '{', most: 16 },
+  { bracket: '[', most: MAX_OPERATIONS },
+  { bracket: '{', most: 16 },
+];
 
 /** The operations of a batch, and whether they are all or nothing. */
 interface BatchRequest {
@@ -30,53 +38,32 @@ interface BatchRequest {
 }
 
 /** Reads the body of `POST /batch`. @throws DatabaseError `invalid-batch`, … with the `index` of the operation */
-export function parseBatch(body: Buffer): BatchRequest {
-  const batch = asObject(parseBody(body), 'The batch');
-  const unknown = Object.keys(batch).find((name) => name !== 'atomic' && name !== 'ops');
+export function* parseBatch(body: Buffer): Turns<BatchRequest> {
+  const batch = membersOf(yield* readJson(body, 'The batch', OUTLINE), 'The batch');
+  const unknown = unknownMember(batch, BATCH_MEMBERS);
   if (unknown !== undefined)
     throw invalid(
       `A batch has no member ${JSON.stringify(unknown.slice(0, 64))}, only \`ops\` and \`atomic\`.`,
     );
-  const { atomic = true, ops } = batch;
-  if (typeof atomic !== 'boolean') throw invalid('`atomic` must be true or false.');
-  if (!Array.isArray(ops) || ops.length === 0)
-    throw invalid('`ops` must be a list of operations, at least one.');
-  if (ops.length > MAX_OPERATIONS) {
-    throw new DatabaseError(
-      'body-too-large',
-      `A batch may have at most ${MAX_OPERATIONS} operations; this one has ${ops.length}.`,
-      {
-        limit: MAX_OPERATIONS,
-      },
-    );
+  const atomic = batch.has('atomic') ? batch.get('atomic')!.scalar : 'true';
+  if (atomic !== 'true' && atomic !== 'false') throw invalid('`atomic` must be true or false.');
+  const { items = [], count = 0 } = batch.get('ops') ?? {};
+  if (count === 0) throw invalid('`ops` must be a list of operations, at least one.');
+  if (count > MAX_OPERATIONS) {
+    const detail = `A batch may have at most ${MAX_OPERATIONS} operations; this one has ${count}.`;
+    throw new DatabaseError('body-too-large', detail, { limit: MAX_OPERATIONS });
   }
-  return { atomic, operations: ops.map((op: unknown, index) => parseAt(op, index)) };
+  const operations: BatchOperation[] = [];
+  for (const item of items) {
+    operations.push(yield* parseAt(item, operations.length));
+    yield;
+  }
+  return { atomic: atomic === 'true', operations };
 }
 
-/** Parses a body a second time only if a number in it matters, which is rare. */
-function parseBody(body: Buffer): unknown {
-  const text = textOf(body, 'The batch');
-  const parsed = parseJsonText(text, 'The batch');
-  return keepsNumbers(parsed) ? parseJsonText(markNumbers(text), 'The batch') : parsed;
-}
-
-/** Whether an operation stores JSON, or has a number of its own. */
-function keepsNumbers(batch: unknown): boolean {
-  const ops = (batch as Members | null)?.['ops'];
-  return Array.isArray(ops) && (ops as (Members | null)[]).some(hasNumber);
-}
-
-function hasNumber(op: Members | null): boolean {
-  return isNumeric(op?.['value']) || isNumeric(op?.['by']) || isNumeric(op?.['ttl']);
-}
-
-function isNumeric(member: unknown): boolean {
-  return typeof member === 'number' || (typeof member === 'object' && member !== null);
-}
-
-function parseAt(op: unknown, index: number): BatchOperation {
+function* parseAt(op: JsonNode, index: number): Turns<BatchOperation> {
   try {
-    return parseOperation(asObject(op, 'An operation'));
+    return yield* parseOperation(membersOf(op, 'An operation'));
   } catch (error) {
     if (!(error instanceof DatabaseError)) throw error;
     // A parameter of a single call is a member of the batch here.
@@ -84,26 +71,25 @@ function parseAt(op: unknown, index: number): BatchOperation {
   }
 }
 
-function parseOperation(members: Members): BatchOperation {
-  const op = stringOf(members['op']);
-  const allowed = MEMBERS.get(op ?? '');
+function* parseOperation(members: Members): Turns<BatchOperation> {
+  const op = members.get('op')?.isString ? yield* readText(members, 'op') : '';
+  const allowed = MEMBERS.get(op);
   if (!allowed) throw invalid(`\`op\` must be ${oneOf([...MEMBERS.keys()], 'or')}.`);
   const unknown = unknownMember(members, allowed);
   if (unknown !== undefined) {
     const known = oneOf([...allowed].slice(1), 'and');
     throw invalid(`\`${op}\` has no member ${JSON.stringify(unknown.slice(0, 64))}, only ${known}.`);
   }
-  const key = stringOf(members['key']);
-  if (key === undefined) throw invalid('`key` must be a string.');
-  const condition = conditionOf(members);
+  const key = yield* readText(members, 'key');
+  const condition = yield* conditionOf(members);
   switch (op) {
     case 'check':
       if (!condition) throw invalid('`check` needs `ifMatch` or `ifNoneMatch`.');
       return { op, key, condition };
     case 'put':
-      return putOf(key, members, condition);
+      return yield* putOf(key, members, condition);
     case 'incr':
-      return { op, key, by: amountOf(members['by']), expiry: expiryOf(members['ttl']), condition };
+      return { op, key, by: yield* amountOf(members), expiry: yield* expiryOf(members), condition };
     case 'delete':
       return { op, key, condition };
     default:
@@ -112,48 +98,53 @@ function parseOperation(members: Members): BatchOperation {
 }
 
 /** A string is text; any other JSON is stored as its compact text; `base64` is bytes. */
-function putOf(key: string, members: Members, condition: Condition | undefined): BatchOperation {
-  const given = members['value'];
-  const expiry = expiryOf(members['ttl']);
-  if (given === undefined || stringOf(given) !== undefined) {
-    const value = readValue(members);
-    return { op: 'put', key, value, type: readType(members, value), expiry, condition };
+function* putOf(key: string, members: Members, condition: Condition | undefined): Turns<BatchOperation> {
+  const given = members.get('value');
+  const expiry = yield* expiryOf(members);
+  if (!given || given.isString) {
+    const value = yield* readValue(members);
+    return { op: 'put', key, value, type: yield* readType(members, value), expiry, condition };
   }
-  if (members['type'] !== undefined || members['base64'] !== undefined) {
+  if (members.has('type') || members.has('base64')) {
     throw invalid('A `value` that is not a string is stored as JSON: leave out `type` and `base64`.');
   }
-  const value = readValue({ value: compactJson(given) });
-  return { op: 'put', key, value, type: 'application/json', expiry, condition };
+  return { op: 'put', key, value: yield* compactJson(given), type: 'application/json', expiry, condition };
 }
 
-function conditionOf(members: Members): Condition | undefined {
-  const ifMatch = tagOf(members['ifMatch'], 'ifMatch');
-  const ifNoneMatch = tagOf(members['ifNoneMatch'], 'ifNoneMatch');
+function* conditionOf(members: Members): Turns<Condition | undefined> {
+  const ifMatch = yield* tagOf(members, 'ifMatch');
+  const ifNoneMatch = yield* tagOf(members, 'ifNoneMatch');
   if (ifMatch === undefined && ifNoneMatch === undefined) return undefined;
   return { ...(ifMatch !== undefined && { ifMatch }), ...(ifNoneMatch !== undefined && { ifNoneMatch }) };
 }
 
 /** Reads a tag as listings give it, or as the header has it, with its quotes. */
-function tagOf(given: unknown, name: string): '*' | string[] | undefined {
-  if (given === undefined) return undefined;
-  const tag = stringOf(given);
-  if (tag === undefined || tag === '')
-    throw invalid(`\`${name}\` must be one tag, as \`etag\` gives it, or \`*\`.`);
+function* tagOf(members: Members, name: string): Turns<'*' | string[] | undefined> {
+  if (!members.has(name)) return undefined;
+  const tag = members.get(name)!.isString ? yield* readText(members, name) : '';
+  if (tag === '') throw invalid(`\`${name}\` must be one tag, as \`etag\` gives it, or \`*\`.`);
   return tag === '*' ? tag : [tag.replace(/^"(.*)"$/, '$1')];
 }
 
-function expiryOf(ttl: unknown): Expiry {
-  if (ttl === undefined) return 'never';
-  return parseTtl(stringOf(ttl) ?? numberText(ttl) ?? '');
+function* expiryOf(members: Members): Turns<Expiry> {
+  return members.has('ttl') ? parseTtl(yield* numberOrString(members, 'ttl')) : 'never';
 }
 
-function amountOf(by: unknown): bigint {
-  if (by === undefined) return 1n;
-  return parseInt64('by', stringOf(by) ?? numberText(by) ?? '');
+function* amountOf(members: Members): Turns<bigint> {
+  return members.has('by') ? parseInt64('by', yield* numberOrString(members, 'by')) : 1n;
 }
 
-function asObject(value: unknown, what: string): Members {
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Members;
+function* numberOrString(members: Members, name: string): Turns<string> {
+  const node = members.get(name)!;
+  return node.isString ? yield* readText(members, name) : (node.scalar ?? '');
+}
+
+function* readText(members: Members, name: string): Turns<string> {
+  return (yield* readString(members, name)).toString();
+}
+
+function membersOf({ members }: JsonNode, what: string): Members {
+  if (members) return members;
   throw invalid(`${what} must be a JSON object.`);
 }
 

@@ -12,6 +12,7 @@ import { expiresJson, typeJson, valueMember } from '../entry-json.js';
 import { contentTypeOf, essenceOf } from '../../http/request/media-type.js';
 import { Parameters } from '../../http/request/parameters.js';
 import { refuseConditions } from '../../http/request/preconditions.js';
+import { inTurns } from '../../http/request/turns.js';
 
 /** Loaded when somebody asks for the document. */
 const docs = () => import('./batch.openapi.js');
@@ -37,7 +38,7 @@ export class BatchController {
       throw new DatabaseError('unsupported-type', 'A batch must be sent as application/json.');
     }
     const body = await this.bodies.read(request, response, LIMIT);
-    const { operations, atomic } = parseBatch(body);
+    const { operations, atomic } = await inTurns(parseBatch(body));
     const outcomes = await this.database.batch(operations, atomic);
     const results = outcomes.map((outcome, index) => resultJson(operations[index]!, outcome));
     answerUncached(response, 200, `{"results":[${results.join(',')}]}`);

@@ -8,14 +8,15 @@ import { BodyReader } from '../../http/request/body-reader.js';
 import { contentTypeOf, essenceOf, MERGE_PATCH, storedType } from '../../http/request/media-type.js';
 import { parseInt64, Parameters, parseTtl } from '../../http/request/parameters.js';
 import { conditionOf, writeConditionOf } from '../../http/request/preconditions.js';
-import { parseJson } from '../../http/request/strict-json.js';
+import { readJson } from '../../http/request/strict-json.js';
+import { inTurns } from '../../http/request/turns.js';
 import { evaluate } from '../../storage/condition.js';
 import type { Entry } from '../../storage/entry.js';
 import { DatabaseService } from '../database.service.js';
 import { checkKey, keyOfPath } from '../key.js';
 import { waitOf, wantsEvents, WatchEndpoint } from '../watch/watch.endpoint.js';
 import { answerDescription, answerEntry, answerNewValue } from './entry-answer.js';
-import { mergePatch } from './merge-patch.js';
+import { applyPatch } from './merge-patch.js';
 
 /** Loaded when somebody asks for the document. */
 const docs = () => import('./entry.openapi.js');
@@ -59,7 +60,7 @@ export class EntryController {
     const given = contentTypeOf(request);
     const value = await this.readValue(request, response);
     const type = storedType(given, value);
-    if (essenceOf(type) === 'application/json') parseJson(value, 'The value');
+    if (essenceOf(type) === 'application/json') await inTurns(readJson(value, 'The value'));
     answerDescription(response, await this.database.put(key, value, type, expiry, condition));
   }
 
@@ -75,7 +76,8 @@ export class EntryController {
     if (hasBody(request)) {
       if (incr !== undefined || ttl !== undefined)
         throw invalid('A PATCH takes either `incr` or `ttl`, or a merge patch as its body, not both.');
-      const change = await this.readPatch(request, response);
+      const patch = await this.readPatch(request, response);
+      const change = (entry: Entry) => inTurns(applyPatch(entry, patch, this.config.maxPatchBytes));
       answerNewValue(response, await this.database.edit(key, change, condition));
     } else if (incr !== undefined) {
       const expiry = ttl === undefined ? 'never' : parseTtl(ttl);
@@ -129,15 +131,16 @@ export class EntryController {
     return this.bodies.read(request, response, { bytes, what: 'A value', setting: 'MAX_VALUE_BYTES' });
   }
 
-  private async readPatch(
-    request: IncomingMessage,
-    response: ServerResponse,
-  ): Promise<(entry: Entry) => Buffer> {
+  private async readPatch(request: IncomingMessage, response: ServerResponse): Promise<Buffer> {
     if (essenceOf(contentTypeOf(request) ?? '') !== MERGE_PATCH) {
       const detail = `The body of a PATCH must be a merge patch, ${MERGE_PATCH}.`;
       throw new DatabaseError('unsupported-type', detail);
     }
-    return mergePatch(await this.readValue(request, response));
+    const bytes = this.config.maxPatchBytes;
+    const limit = { bytes, what: 'A merge patch', setting: 'MAX_PATCH_BYTES' };
+    const patch = await this.bodies.read(request, response, limit);
+    await inTurns(readJson(patch, 'The patch'));
+    return patch;
   }
 }
 

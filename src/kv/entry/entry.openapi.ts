@@ -170,6 +170,7 @@ export function DescribePatch(): MethodDecorator {
         'invalid-json',
         'unsupported-type',
         'value-too-large',
+        'body-too-large',
         'not-an-integer',
         'integer-overflow',
         'not-json',

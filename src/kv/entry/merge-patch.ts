@@ -1,47 +1,81 @@
 import { DatabaseError } from '../../errors.js';
-import type { Entry } from '../../storage/entry.js';
-import { compactJson, markNumbers } from '../../http/request/lossless-json.js';
-import { parseJson } from '../../http/request/strict-json.js';
+import type { JsonNode, OutlineLevel } from '../../http/request/json-outline.js';
+import { MAX_DEPTH } from '../../http/request/json-scanner.js';
+import { writeCompact } from '../../http/request/json-text.js';
 import { essenceOf } from '../../http/request/media-type.js';
+import { readJson } from '../../http/request/strict-json.js';
+import type { Turns } from '../../http/request/turns.js';
+import type { Entry } from '../../storage/entry.js';
 
-type Members = Record<string, unknown>;
+/** A merge patch reaches objects in objects, and replaces everything else as a whole. */
+const OBJECTS: readonly OutlineLevel[] = Array.from({ length: MAX_DEPTH }, () => ({
+  bracket: '{',
+  most: Infinity,
+}));
+/** Members between two chances for others. */
+const MEMBERS_AT_ONCE = 256;
+
+/** A value after the patch: as it was written, or an object with new members. */
+type Merged = JsonNode | Members;
+type Members = Map<string, Merged>;
 
 /**
- * Returns a merge patch (RFC 7396) as an edit of an entry. No number loses a digit.
- * @throws DatabaseError `not-json` from the edit if the value is not JSON
+ * Applies a merge patch (RFC 7396) to the value of an entry and returns the new value, compact. Values that the patch does
+ * not reach into are copied as text, so no number loses a digit.
+ * @throws DatabaseError `not-json`, `value-too-large` for a value of more than `maxBytes`
  */
-export function mergePatch(patch: Buffer): (entry: Entry) => Buffer {
-  parseJson(patch, 'The patch');
-  return (entry) => {
-    if (essenceOf(entry.type) !== 'application/json') {
-      throw new DatabaseError(
-        'not-json',
-        `The value of the key \`${entry.key}\` is ${entry.type}, not application/json.`,
-      );
-    }
-    // The patch is parsed each time, because it is edited in place.
-    return Buffer.from(compactJson(apply(parsed(entry.value), parsed(patch))));
-  };
+export function* applyPatch(entry: Entry, patch: Buffer, maxBytes: number): Turns<Buffer> {
+  checkEditable(entry, maxBytes);
+  const { value, key } = entry;
+  const target = yield* readJson(value, `The value of the key \`${key}\``, OBJECTS);
+  const merged = yield* new Merge().apply(target, yield* readJson(patch, 'The patch', OBJECTS));
+  // Every byte comes from one of the two.
+  const out = Buffer.allocUnsafe(value.length + patch.length);
+  return out.subarray(0, yield* new MergedText(out).write(merged, 0));
+}
+
+function checkEditable({ key, type, size }: Entry, maxBytes: number): void {
+  if (essenceOf(type) !== 'application/json') {
+    const detail = `The value of the key \`${key}\` is ${type}, not application/json.`;
+    throw new DatabaseError('not-json', detail);
+  }
+  if (size <= maxBytes) return;
+  const detail = `A value of ${size} bytes is too large for a merge patch, which takes at most ${maxBytes} (MAX_PATCH_BYTES).`;
+  throw new DatabaseError('value-too-large', detail, { limit: maxBytes, setting: 'MAX_PATCH_BYTES' });
 }
 
 /** MergePatch of RFC 7396, section 2. */
-function apply(target: unknown, patch: unknown): unknown {
-  if (!isObject(patch)) return patch;
-  const result = isObject(target) ? target : (Object.create(null) as Members);
-  for (const [name, value] of Object.entries(patch)) {
-    if (value === null) delete result[name];
-    else result[name] = apply(result[name], value);
+class Merge {
+  private done = 0;
+
+  *apply(target: Merged | undefined, patch: JsonNode): Turns<Merged> {
+    if (!patch.members) return patch;
+    const members: Members = (target instanceof Map ? target : target?.members) ?? new Map<string, Merged>();
+    for (const [name, member] of patch.members) {
+      if (++this.done % MEMBERS_AT_ONCE === 0) yield;
+      if (member.isNull) members.delete(name);
+      else members.set(name, yield* this.apply(members.get(name), member));
+    }
+    return members;
   }
-  return result;
 }
 
-function isObject(value: unknown): value is Members {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
+/** Writes a merged value into a buffer that is large enough. */
+class MergedText {
+  private written = 0;
 
-/** Parses into objects without a prototype, in which `__proto__` is a member like any other. */
-function parsed(bytes: Buffer): unknown {
-  return JSON.parse(markNumbers(bytes.toString()), (_, value: unknown) =>
-    isObject(value) ? Object.assign(Object.create(null) as object, value) : value,
-  );
+  constructor(private readonly out: Buffer) {}
+
+  /** Returns the index after the text. */
+  *write(value: Merged, at: number): Turns<number> {
+    if (!(value instanceof Map)) return yield* writeCompact(this.out, at, value);
+    let separator = '{';
+    for (const [name, member] of value) {
+      if (++this.written % MEMBERS_AT_ONCE === 0) yield;
+      at += this.out.write(`${separator}${JSON.stringify(name)}:`, at);
+      at = yield* this.write(member, at);
+      separator = ',';
+    }
+    return at + this.out.write(value.size === 0 ? '{}' : '}', at);
+  }
 }

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { DatabaseError } from '../../errors.js';
+import { giveWay } from '../../event-loop.js';
 import type { Condition } from '../../storage/condition.js';
 import type { RangePage, RangeQuery } from '../../storage/storage-engine.js';
 import { describe, describeMembers, valueMember } from '../entry-json.js';
@@ -9,6 +10,8 @@ import type { Parameters } from '../../http/request/parameters.js';
 export const PAGE_PARAMETERS = ['prefix', 'after', 'limit', 'delimiter', 'values', 'reverse', 'count'];
 const MAX_ITEMS = 1000;
 const DEFAULT_ITEMS = 100;
+/** Length of the JSON that is made before others have their turn. */
+const PIECE_LENGTH = 256 * 1024;
 
 /** Returns the query of a page. @throws DatabaseError `invalid-parameter` */
 export function pageQuery(parameters: Parameters): RangeQuery & { counted: boolean } {
@@ -25,18 +28,31 @@ export function pageQuery(parameters: Parameters): RangeQuery & { counted: boole
 
 /** A page as JSON. Its tag is the digest of its text: strong, and the same on every engine. */
 export class Page {
-  readonly json: string;
-  readonly etag: string;
-  private readonly next: string | undefined;
+  private constructor(
+    readonly json: string,
+    readonly etag: string,
+    private readonly next: string | undefined,
+  ) {}
 
-  constructor({ items, groups, next }: RangePage, values = false) {
-    const described = items.map((item) =>
-      values ? `{${describeMembers(item)},${valueMember(item.value!)}}` : describe(item),
-    );
-    const rest = `"prefixes":${JSON.stringify(groups)},"next":${JSON.stringify(next ?? null)}`;
-    this.json = `{"items":[${described.join(',')}],${rest}}`;
-    this.etag = createHash('sha256').update(this.json).digest('base64url').slice(0, 22);
-    this.next = next;
+  static async of({ items, groups, next }: RangePage, values = false): Promise<Page> {
+    const hash = createHash('sha256');
+    let json = '';
+    let piece = '{"items":[';
+    const endPiece = () => {
+      hash.update(piece);
+      json += piece;
+      piece = '';
+    };
+    for (const [i, item] of items.entries()) {
+      if (i > 0) piece += ',';
+      piece += values ? `{${describeMembers(item)},${valueMember(item.value!)}}` : describe(item);
+      if (piece.length < PIECE_LENGTH) continue;
+      endPiece();
+      await giveWay();
+    }
+    piece += `],"prefixes":${JSON.stringify(groups)},"next":${JSON.stringify(next ?? null)}}`;
+    endPiece();
+    return new Page(json, hash.digest('base64url').slice(0, 22), next);
   }
 
   /** Whether the client has this very page, which is 304. */

@@ -71,7 +71,7 @@ export class RangeController {
     const parameters = parametersOf(request, PAGE_PARAMETERS);
     const query = pageQuery(parameters);
     const condition = conditionOf(request.headers);
-    const read = async () => new Page(await this.database.range(query), query.values);
+    const read = async () => Page.of(await this.database.range(query), query.values);
     const isKnown = (page: Page) => page.isKnown(condition);
     const wait = waitOf(request);
     const page =

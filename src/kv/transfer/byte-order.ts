@@ -1,3 +1,8 @@
+import { giveWay } from '../../event-loop.js';
+
+/** Pieces that are compared before others have their turn, which takes about a millisecond at most. */
+const COMPARED_AT_ONCE = 65_536;
+
 /** Pieces of one memory: piece `i` goes from `starts[i]` up to, not including, `ends[i]`. */
 interface Pieces {
   readonly memory: Uint8Array;
@@ -11,15 +16,21 @@ interface Pieces {
  * Multikey quicksort (Bentley and Sedgewick, "Fast Algorithms for Sorting and Searching Strings", 1997): it splits into
  * three parts by one byte at a time, so no piece becomes a string and no byte is compared again.
  */
-export function inByteOrder({ memory, starts, ends }: Pieces, count: number): Uint32Array {
+export async function inByteOrder({ memory, starts, ends }: Pieces, count: number): Promise<Uint32Array> {
   const order = Uint32Array.from({ length: count }, (_, index) => index);
   /** Parts to sort, three numbers each: from `low` up to `high`, whose first `depth` bytes are the same. */
   const parts = [0, count, 0];
+  let compared = 0;
   while (parts.length > 0) {
     const depth = parts.pop()!;
     const high = parts.pop()!;
     const low = parts.pop()!;
     if (high - low < 2) continue;
+    compared += high - low;
+    if (compared > COMPARED_AT_ONCE) {
+      compared = 0;
+      await giveWay();
+    }
     /** Returns 0 at the end of a piece, which comes before every byte. */
     const byteOf = (piece: number): number => {
       const at = starts[piece]! + depth;

@@ -3,17 +3,59 @@ import type { ServerResponse } from 'node:http';
 import { startText } from '../../http/answer/answer.js';
 import { writePaced } from '../../http/answer/paced-writer.js';
 import type { Entry } from '../../storage/entry.js';
-import { expiresJson, typeJson, valueMember } from '../entry-json.js';
+import { longestLine } from '../../http/request/memory-budget.js';
+import {
+  base64Member,
+  expiresJson,
+  PIECE_BYTES,
+  typeJson,
+  valueMember,
+  valueMemberPieces,
+} from '../entry-json.js';
 
 export const NDJSON = 'application/x-ndjson';
 
+/** Leaves room for key, type and expiry. */
+const LONGEST_MEMBER = longestLine(0) - 16_384;
+/** The bytes of a control character in JSON. */
+const MOST_BYTES_OF_ONE = 6;
+
 /** Returns an entry as a line of an export, which an import takes as it is. */
-function exportLine({ key, type, expires, value }: Entry): string {
-  return `{"key":${JSON.stringify(key)},"type":${typeJson(type)},"expires":${expiresJson(expires)},${valueMember(value)}}\n`;
+export function exportLine(entry: Entry): string {
+  return `${lineStart(entry)}${memberOf(entry.value)}}\n`;
+}
+
+/** Yields the lines of `entries`, and those of large ones in pieces. */
+function* exportLines(entries: readonly Entry[]): Generator<string> {
+  let text = '';
+  for (const entry of entries) {
+    if (entry.value.length <= PIECE_BYTES || mayBeTooLong(entry.value)) {
+      text += exportLine(entry);
+      continue;
+    }
+    yield text + lineStart(entry);
+    yield* valueMemberPieces(entry.value);
+    text = '}\n';
+  }
+  yield text;
+}
+
+function lineStart({ key, type, expires }: Entry): string {
+  return `{"key":${JSON.stringify(key)},"type":${typeJson(type)},"expires":${expiresJson(expires)},`;
+}
+
+/** Text of control characters is six times as long in JSON, and a line must be no longer than an import takes. */
+function memberOf(value: Buffer): string {
+  const member = valueMember(value);
+  return mayBeTooLong(value) && Buffer.byteLength(member) > LONGEST_MEMBER ? base64Member(value) : member;
+}
+
+function mayBeTooLong(value: Buffer): boolean {
+  return value.length > LONGEST_MEMBER / MOST_BYTES_OF_ONE;
 }
 
 /** Returns the last line, with the digest of all lines before it: without it an export is not whole. */
-function closingLine(count: number, sha256: string): string {
+export function closingLine(count: number, sha256: string): string {
   return `${JSON.stringify({ end: true, count, sha256 })}\n`;
 }
 
@@ -27,10 +69,11 @@ export async function exportRange(
   let count = 0;
   for await (const entries of range) {
     if (count === 0) startText(response, NDJSON, headers);
-    const lines = entries.map(exportLine).join('');
-    hash.update(lines);
     count += entries.length;
-    await writePaced(response, lines);
+    for (const text of exportLines(entries)) {
+      hash.update(text);
+      await writePaced(response, text);
+    }
   }
   if (count === 0) startText(response, NDJSON, headers);
   response.end(closingLine(count, hash.digest('hex')));

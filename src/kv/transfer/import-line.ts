@@ -1,8 +1,10 @@
 import { DatabaseError } from '../../errors.js';
-import { parseJson } from '../../http/request/strict-json.js';
+import type { OutlineLevel } from '../../http/request/json-outline.js';
+import { readJsonOrBlank } from '../../http/request/strict-json.js';
+import type { Turns } from '../../http/request/turns.js';
 import type { BatchOperation, Expiry } from '../../storage/operation.js';
 import { checkValueSize } from '../database.service.js';
-import { unknownMember, readType, readValue } from '../entry-json.js';
+import { readString, readType, readValue, unknownMember, type Members } from '../entry-json.js';
 import { checkKey } from '../key.js';
 
 /** Whether an import replaces entries that exist, or leaves them. */
@@ -18,45 +20,46 @@ export interface Closing {
 export type Put = Extract<BatchOperation, { op: 'put' }>;
 
 const MEMBERS = new Set(['key', 'type', 'expires', 'value', 'base64', 'etag', 'size', 'created', 'modified']);
+/** Of more names than there are, one is unknown. */
+const OUTLINE: readonly OutlineLevel[] = [{ bracket: '{', most: MEMBERS.size + 1 }];
+const TIME = /^\d{4}-\d{2}-\d{2}T.{1,40}$/;
 
 /**
  * Reads a line of NDJSON: a put, the closing line, or nothing (an empty line). The members of a description that an
  * import cannot keep are allowed, so that the items of a page can be imported too.
  * @throws DatabaseError what is wrong with it, without its number
  */
-export function parseLine(line: Buffer, maxValueBytes: number): Put | Closing | undefined {
-  if (isBlank(line)) return undefined;
-  const parsed = parseJson(line, 'The line');
-  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed))
-    throw invalid('The line is not a JSON object.');
-  const members = parsed as Record<string, unknown>;
-  if ('end' in members && !('key' in members)) return closing(members);
+export function* parseLine(line: Buffer, maxValueBytes: number): Turns<Put | Closing | undefined> {
+  const root = yield* readJsonOrBlank(line, 'The line', OUTLINE);
+  if (!root) return undefined;
+  const { members } = root;
+  if (!members) throw invalid('The line is not a JSON object.');
+  if (members.has('end') && !members.has('key')) return yield* closing(members);
   const unknown = unknownMember(members, MEMBERS);
   if (unknown !== undefined) throw invalid(`An entry has no member ${JSON.stringify(unknown.slice(0, 64))}.`);
-  const { key } = members;
-  if (typeof key !== 'string') throw invalid('`key` must be a string.');
+  const key = (yield* readString(members, 'key')).toString();
   checkKey(key);
-  const value = readValue(members);
+  const value = yield* readValue(members);
   checkValueSize(value.length, maxValueBytes);
-  const type = readType(members, value);
-  return { op: 'put', key, value, type, expiry: expiryOf(members['expires']) };
+  const type = yield* readType(members, value);
+  return { op: 'put', key, value, type, expiry: yield* expiryOf(members) };
 }
 
-function expiryOf(expires: unknown): Expiry {
-  if (expires === undefined || expires === null) return 'never';
-  const at = typeof expires === 'string' && /^\d{4}-\d{2}-\d{2}T/.test(expires) ? Date.parse(expires) : NaN;
+function* expiryOf(members: Members): Turns<Expiry> {
+  const expires = members.get('expires');
+  if (!expires || expires.isNull) return 'never';
+  const text = expires.isString ? (yield* readString(members, 'expires')).toString() : '';
+  const at = TIME.test(text) ? Date.parse(text) : NaN;
   if (Number.isNaN(at)) throw invalid('`expires` must be null or a time such as 2030-01-31T12:00:00.000Z.');
   return { at };
 }
 
-function closing({ end, count, sha256 }: Record<string, unknown>): Closing {
-  if (end !== true || typeof count !== 'number' || typeof sha256 !== 'string')
+function* closing(members: Members): Turns<Closing> {
+  const isTrue = members.get('end')!.scalar === 'true';
+  const count = Number(members.get('count')?.scalar ?? NaN);
+  if (!isTrue || Number.isNaN(count) || !members.get('sha256')?.isString)
     throw invalid('A closing line must be {"end":true,"count":…,"sha256":"…"}, as an export gives it.');
-  return { end: true, count, sha256 };
-}
-
-function isBlank(line: Buffer): boolean {
-  return line.every((byte) => byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09);
+  return { end: true, count, sha256: (yield* readString(members, 'sha256')).toString() };
 }
 
 function invalid(detail: string): DatabaseError {

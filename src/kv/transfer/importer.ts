@@ -3,9 +3,12 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Injectable } from '@nestjs/common';
 import { AppConfig } from '../../config/app-config.js';
 import { DatabaseError, type ErrorCode } from '../../errors.js';
+import { giveWay } from '../../event-loop.js';
 import { BodyReader } from '../../http/request/body-reader.js';
-import { MemoryBudget } from '../../http/request/memory-budget.js';
+import { longestLine, MemoryBudget } from '../../http/request/memory-budget.js';
+import { inTurns, type Turns } from '../../http/request/turns.js';
 import type { BatchOperation, Outcome } from '../../storage/operation.js';
+import type { Awaitable } from '../../storage/storage-engine.js';
 import { DatabaseService } from '../database.service.js';
 import { parseLine, type Closing, type ImportMode, type Put } from './import-line.js';
 import { LineSplitter } from './line-splitter.js';
@@ -15,6 +18,8 @@ import { SortedPuts, type NumberedPut } from './sorted-puts.js';
 /** Operations of one commit: more objects that survive it grow the heap. */
 const CHUNK_OPERATIONS = 1024;
 const MAX_ERRORS = 100;
+/** Bytes of a line that are digested at once. */
+const DIGEST_BYTES = 64 * 1024;
 const TYPES = ['application/x-ndjson', 'application/ndjson', 'application/octet-stream', 'text/plain'];
 /** Holds if there is no entry yet. */
 const CREATE_ONLY = { ifNoneMatch: '*' } as const;
@@ -59,16 +64,18 @@ export class Importer {
     const run = new ImportRun(this.database, this.budget, this.config.maxValueBytes, mode, dryRun);
     const most = longestLine(this.config.maxValueBytes);
     const lines = new LineSplitter(most, this.budget, (line, complete) => run.take(line, complete));
+    let reading: Awaitable<void> = undefined;
     try {
       await this.bodies.stream(request, response, (chunk) => {
-        lines.push(chunk);
-        return run.pending();
+        reading = inTurns(lines.push(chunk));
+        return reading ? reading.then(() => run.pending()) : run.pending();
       });
-      lines.end();
+      await inTurns(lines.end());
       await run.flush();
       return run.report;
     } catch (error) {
-      // What came before a failure is written, whatever comes of it, so that the counts end where the failure is.
+      // What came before a failure is read and written, whatever comes of it, so that the counts end where the failure is.
+      await Promise.resolve(reading).catch(() => undefined);
       await run.flush().catch(() => undefined);
       const { errors: _, ...counts } = run.report;
       throw error instanceof DatabaseError ? error.with({ ...counts, line: run.line }) : error;
@@ -76,11 +83,6 @@ export class Importer {
       lines.close();
     }
   }
-}
-
-/** Returns bytes. A text of control characters is six times as long as JSON. */
-function longestLine(maxValueBytes: number): number {
-  return 6 * maxValueBytes + 16_384;
 }
 
 /** One import under way: lines in, chunks of operations out. */
@@ -113,7 +115,7 @@ class ImportRun {
   }
 
   /** Takes one line with its line end, or null for one that is too long. */
-  take(line: Buffer | null, complete = true): void {
+  *take(line: Buffer | null, complete = true): Turns<void> {
     this.line++;
     try {
       if (line === null)
@@ -121,11 +123,9 @@ class ImportRun {
           'body-too-large',
           `A line may have at most ${longestLine(this.maxValueBytes)} bytes.`,
         );
-      if (this.report.end && line.toString().trim() !== '') {
-        throw new DatabaseError('invalid-json', 'Nothing may follow the closing line.');
-      }
-      const parsed = parseLine(line, this.maxValueBytes);
+      const parsed = yield* parseLine(line, this.maxValueBytes);
       if (parsed === undefined) return;
+      if (this.report.end) throw new DatabaseError('invalid-json', 'Nothing may follow the closing line.');
       if ('end' in parsed) return this.close(parsed);
       this.entries++;
       this.add(parsed);
@@ -140,19 +140,26 @@ class ImportRun {
       this.entries++;
       this.reject(this.line, error.detail);
     } finally {
-      if (line) this.hash.update(line);
+      if (line) yield* this.digest(line);
       else this.hashed = false;
     }
   }
 
-  /** Returns what the sender has to wait for, if the memory is full. */
+  /** Returns what the sender has to wait for: the memory is full, or others have their turn. */
   pending(): Promise<void> | undefined {
-    return this.gathered.isFull() ? this.flush() : undefined;
+    return this.gathered.isFull() ? this.flush() : giveWay();
   }
 
   /** Writes what has been gathered, after the write that is under way. */
   flush(): Promise<void> {
     return (this.writing = this.writing.then(() => this.writeGathered()));
+  }
+
+  private *digest(line: Buffer): Turns<void> {
+    for (let at = 0; at < line.length; at += DIGEST_BYTES) {
+      if (at > 0) yield;
+      this.hash.update(line.subarray(at, at + DIGEST_BYTES));
+    }
   }
 
   private add(put: Put): void {
@@ -175,7 +182,7 @@ class ImportRun {
   }
 
   private async writeGathered(): Promise<void> {
-    for (const chunk of this.gathered.take(CHUNK_OPERATIONS)) await this.write(chunk);
+    for await (const chunk of this.gathered.take(CHUNK_OPERATIONS)) await this.write(chunk);
     this.report.errors.sort((one, other) => one.line - other.line);
   }
 

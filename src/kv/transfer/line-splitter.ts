@@ -1,4 +1,5 @@
 import type { MemoryBudget } from '../../http/request/memory-budget.js';
+import { joined, type Turns } from '../../http/request/turns.js';
 
 const NEWLINE = 0x0a;
 
@@ -12,21 +13,22 @@ export class LineSplitter {
   constructor(
     private readonly maxBytes: number,
     private readonly budget: MemoryBudget,
-    private readonly take: (line: Buffer | null, complete: boolean) => void,
+    private readonly take: (line: Buffer | null, complete: boolean) => Turns<void>,
   ) {}
 
-  push(chunk: Buffer): void {
+  *push(chunk: Buffer): Turns<void> {
     let start = 0;
     for (let end = chunk.indexOf(NEWLINE); end >= 0; end = chunk.indexOf(NEWLINE, start)) {
-      this.hand(chunk.subarray(start, end + 1), true);
+      yield* this.hand(chunk.subarray(start, end + 1), true);
       start = end + 1;
+      yield;
     }
     if (start < chunk.length) this.hold(chunk.subarray(start));
   }
 
   /** Takes the last line, which may have no line end. */
-  end(): void {
-    if (this.held > 0 || this.tooLong) this.hand(Buffer.alloc(0), false);
+  *end(): Turns<void> {
+    if (this.held > 0 || this.tooLong) yield* this.hand(Buffer.alloc(0), false);
   }
 
   /** Releases what it holds. */
@@ -36,12 +38,16 @@ export class LineSplitter {
     this.parts = [];
   }
 
-  private hand(rest: Buffer, complete: boolean): void {
-    const line = this.parts.length === 0 ? rest : Buffer.concat([...this.parts, rest]);
-    const { tooLong } = this;
-    this.close();
+  private *hand(rest: Buffer, complete: boolean): Turns<void> {
+    const { tooLong, parts } = this;
+    this.parts = [];
     this.tooLong = false;
-    this.take(tooLong || line.length > this.maxBytes ? null : line, complete);
+    try {
+      const line = parts.length === 0 ? rest : yield* joined([...parts, rest], this.held + rest.length);
+      yield* this.take(tooLong || line.length > this.maxBytes ? null : line, complete);
+    } finally {
+      this.close();
+    }
   }
 
   private hold(part: Buffer): void {

@@ -73,9 +73,10 @@ export class SortedPuts {
   }
 
   /** Returns all puts, up to `size` at a time. Their memory is used again once the last have been taken. */
-  *take(size: number): Generator<readonly NumberedPut[]> {
+  async *take(size: number): AsyncGenerator<readonly NumberedPut[]> {
     try {
-      const order = inByteOrder({ memory: this.memory, starts: this.starts, ends: this.ends }, this.count);
+      const { memory, starts, ends, count } = this;
+      const order = await inByteOrder({ memory, starts, ends }, count);
       for (let start = 0; start < order.length; start += size) {
         yield Array.from(order.subarray(start, start + size), (index) => this.at(index));
       }

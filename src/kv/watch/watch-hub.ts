@@ -1,6 +1,7 @@
 import { Injectable, Logger, type OnModuleDestroy, type OnModuleInit } from '@nestjs/common';
-import { setImmediate as turn, setTimeout as pause } from 'node:timers/promises';
+import { setTimeout as pause } from 'node:timers/promises';
 import { DatabaseError } from '../../errors.js';
+import { giveWay } from '../../event-loop.js';
 import { StorageEngine, type Change } from '../../storage/storage-engine.js';
 import { Audiences, type Audience, type Watcher, type WatchTarget } from './audiences.js';
 import { changeEvent, heartbeatEvent } from './watch-events.js';
@@ -12,8 +13,6 @@ const ID_AFTER_MS = 1_000;
 const MIN_PAUSE_MS = 5;
 /** The pause, as a multiple of what the delivery took: at most a third of the processor goes into deliveries. */
 const PAUSE_SHARE = 2;
-/** Watchers that are written to before other work has its turn; a write costs some microseconds. */
-const DELIVERIES_PER_TURN = 100;
 
 /** Changes that concern an audience, and their events. */
 interface News {
@@ -155,11 +154,12 @@ export class WatchHub implements OnModuleInit, OnModuleDestroy {
   }
 
   private async deliver(changes: readonly Change[]): Promise<void> {
-    await sendAll(this.newsIn(changes));
+    await sendAll(await this.newsIn(changes));
     if (!this.stopped) this.position = changes.at(-1)!.position;
   }
 
-  private newsIn(changes: readonly Change[]): Map<Audience, News> {
+  /** Returns the news of each audience. Who joins meanwhile has read the changes from the log. */
+  private async newsIn(changes: readonly Change[]): Promise<Map<Audience, News>> {
     const { totalOrder } = this.engine.capabilities;
     const news = new Map<Audience, News>();
     for (const change of changes) {
@@ -171,6 +171,8 @@ export class WatchHub implements OnModuleInit, OnModuleDestroy {
         its.changes.push(change);
         its.events += event;
       }
+      const othersFirst = giveWay();
+      if (othersFirst) await othersFirst;
     }
     if (!totalOrder) this.sendIdSoon(news.keys());
     return news;
@@ -203,12 +205,12 @@ export class WatchHub implements OnModuleInit, OnModuleDestroy {
 
 /** Gives way to other work now and then: sockets drain meanwhile, and clients that have left are skipped. */
 async function sendAll(news: ReadonlyMap<Audience, News>): Promise<void> {
-  let sent = 0;
   for (const [audience, { changes, events }] of news) {
     const bytes = Buffer.from(events);
     for (const watcher of audience) {
       watcher.deliver(bytes, changes);
-      if (++sent % DELIVERIES_PER_TURN === 0) await turn();
+      const othersFirst = giveWay();
+      if (othersFirst) await othersFirst;
     }
   }
 }

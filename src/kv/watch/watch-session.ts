@@ -1,6 +1,8 @@
 import type { ServerResponse } from 'node:http';
+import { giveWay } from '../../event-loop.js';
 import { writePaced } from '../../http/answer/paced-writer.js';
 import type { Entry } from '../../storage/entry.js';
+import { compareKeys } from '../../storage/key-range.js';
 import type { Change, StorageEngine } from '../../storage/storage-engine.js';
 import { changeEvent, readyEvent, RESET, snapshotEvent } from './watch-events.js';
 import type { Watcher, WatchTarget } from './audiences.js';
@@ -135,7 +137,7 @@ export class WatchSession implements Watcher {
       if (!changes) return false;
       if (changes.length === 0) return true;
       const news = changes.filter((change) => this.concerns(change) && !this.wasShown(change, shown));
-      if (news.length > 0) await writePaced(this.response, this.encode(news));
+      await (news.length > 0 ? writePaced(this.response, this.encode(news)) : giveWay());
       this.position = changes.at(-1)!.position;
     }
   }
@@ -169,9 +171,7 @@ export class WatchSession implements Watcher {
   }
 
   private wasShown(change: Change, shown: readonly Shown[]): boolean {
-    const page = shown.find(
-      ({ upTo }) => upTo === END || Buffer.compare(Buffer.from(change.key), Buffer.from(upTo)) <= 0,
-    );
+    const page = pageOf(change.key, shown);
     return page !== undefined && this.engine.covers(page.position, change);
   }
 
@@ -181,4 +181,16 @@ export class WatchSession implements Watcher {
       response.destroy();
     else response.write(events);
   }
+}
+
+/** Returns the page that shows `key`, of pages in key order, which may be thousands. */
+function pageOf(key: string, shown: readonly Shown[]): Shown | undefined {
+  let [low, high] = [0, shown.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    const { upTo } = shown[middle]!;
+    if (upTo === END || compareKeys(key, upTo) <= 0) high = middle;
+    else low = middle + 1;
+  }
+  return shown[low];
 }

@@ -1,6 +1,7 @@
 import { chmod, mkdir, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { sync } from './data-folder.js';
+import { giveWay } from '../../event-loop.js';
+import { sync } from './folder.js';
 import { decode } from './record.js';
 import { Store } from './store.js';
 
@@ -26,7 +27,11 @@ export async function backUp(store: Store, target: string): Promise<void> {
 async function verify(folder: string): Promise<void> {
   const copy = await Store.open(folder, 'the copy');
   try {
-    for (const { key, value } of copy.entries.getRange({ start: undefined })) decode(key as string, value);
+    for (const { key, value } of copy.entries.getRange({ start: undefined })) {
+      decode(key as string, value);
+      const othersFirst = giveWay();
+      if (othersFirst) await othersFirst;
+    }
   } finally {
     await copy.close();
   }

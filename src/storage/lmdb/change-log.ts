@@ -12,7 +12,8 @@ import {
   type RecordParts,
   type StoredEntry,
 } from './record.js';
-import type { Head, Store } from './store.js';
+import type { Store } from './store.js';
+import type { Head } from './store-format.js';
 
 /*
  * The change log in the store: segments of changes, appended in the transaction that makes the changes. The key of a
@@ -214,18 +215,18 @@ function isOfThisLife(position: Revision, before: Revision, after: Revision): bo
 }
 
 /** Returns how many changes a segment has, and the revision of the last one. */
-function readTrailer(segment: Buffer): { count: number; last: Revision } {
+export function readTrailer(segment: Buffer): { count: number; last: Revision } {
   const at = segment.length - TRAILER_BYTES;
   const last = { epoch: segment.readUInt32LE(at + 4), sequence: segment.readDoubleLE(at + 8) };
   return { count: segment.readUInt32LE(at), last };
 }
 
-function isSound(segment: Buffer): boolean {
+export function isSound(segment: Buffer): boolean {
   const sum = segment.length - CRC_BYTES;
   return sum >= TRAILER_BYTES && crc32(segment.subarray(0, sum)) === segment.readUInt32LE(sum);
 }
 
-function* changesIn(segment: Buffer): Iterable<LoggedChange> {
+export function* changesIn(segment: Buffer): Iterable<LoggedChange> {
   const end = segment.length - TRAILER_BYTES;
   for (let at = 0; at < end;) {
     const keyEnd = at + HEADER_BYTES + segment.readUInt16LE(at + 2);
@@ -236,7 +237,7 @@ function* changesIn(segment: Buffer): Iterable<LoggedChange> {
 }
 
 /** A change in the log: a view of its segment, because most readers look at the key and skip the rest. */
-class LoggedChange implements Change, Revision {
+export class LoggedChange implements Change, Revision {
   readonly key: string;
 
   constructor(
@@ -291,7 +292,8 @@ class LoggedChange implements Change, Revision {
     return entry && !this.isLarge ? (entry as StoredEntry).value : undefined;
   }
 
-  private get isLarge(): boolean {
+  /** Whether it is a put whose value the log does not keep. */
+  get isLarge(): boolean {
     return this.segment.readUInt16LE(this.at) === LARGE_PUT;
   }
 }

@@ -1,70 +1,75 @@
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { spawnSync } from 'node:child_process';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { StartError } from '../../errors.js';
+import { createFolder, DATA, LOCK, NEW_STORE, refuseForeign, sync, unusable } from './folder.js';
 import { Store } from './store.js';
 
 /*
- * The folder of the store holds `data.mdb` and LMDB's `lock.mdb`, nothing else.
+ * The folder of the store holds `data.mdb`, LMDB's `lock.mdb` and the socket of its owner (folder-lock.ts), nothing else.
  *
  * Problem: LMDB kills the process with a signal when it opens a file that is damaged, foreign, or incomplete because of
  * a crash before its first synced commit. Design: a new store is created in a folder of its own, synced, and moved into
  * place complete. The header of an existing file is checked before LMDB opens it. A file that is shorter than its header
  * says is first read through by a child process, which may die.
  */
-const DATA = 'data.mdb';
-const LOCK = 'lock.mdb';
-const NEW_STORE = '.pigeonhole-making';
-/** What a folder without a store may hold. */
-const IGNORED = new Set([LOCK, NEW_STORE, 'lost+found']);
 
 /** Opens the store in `folder`; creates folder and store if there are none, unless `readOnly`. @throws StartError */
 export async function openDataFolder(folder: string, readOnly = false): Promise<Store> {
   const described = `the folder ${folder}`;
   try {
-    if (!readOnly) createFolder(folder);
+    if (!readOnly) await createFolder(folder);
     const names = readdirSync(folder);
     if (names.includes(DATA)) {
       await checkHeader(join(folder, DATA), folder);
+      if (!readOnly) makePrivate(folder);
     } else if (readOnly) {
       throw new StartError(`DATABASE_URL: ${described} holds no Pigeonhole database.`);
     } else {
-      refuseForeign(names, described);
+      refuseForeign(folder, names);
       await create(folder);
     }
   } catch (error) {
-    if (error instanceof StartError) throw error;
-    throw new StartError(`DATABASE_URL: ${described} cannot be used: ${(error as Error).message}.`);
+    throw unusable(folder, error);
   }
   try {
     return await Store.open(folder, described, readOnly);
   } catch (error) {
     if (error instanceof StartError) throw error;
-    throw damaged(join(folder, DATA), (error as Error).message);
+    throw refusal(folder, error as Error & { code?: number });
   }
+}
+
+/** Takes the files from others, to whom earlier versions gave them. Somebody else's files stay as they are. */
+function makePrivate(folder: string): void {
+  for (const file of [DATA, LOCK].map((name) => join(folder, name)).filter(existsSync)) {
+    try {
+      chmodSync(file, 0o600);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EPERM') throw error;
+    }
+  }
+}
+
+/** What the library says when LMDB gives no place to a reader, because a process with the same id has locked it. */
+const NO_READER = 'No transaction to renew';
+
+/** Tells errors of the system, whose codes are positive, from damage, for which LMDB has codes of its own. */
+function refusal(folder: string, error: Error & { code?: number }): StartError {
+  if (error.message.includes(NO_READER)) {
+    return new StartError(
+      `DATABASE_URL: the folder ${folder} is in use by another process with the id ${process.pid}, which this one has ` +
+        'too, as happens in containers. Start this one again, so that it gets another id; nothing was changed.',
+    );
+  }
+  return error.code! > 0 ? unusable(folder, error) : damaged(join(folder, DATA), error.message);
 }
 
 function damaged(file: string, why: string): StartError {
   return new StartError(
-    `DATABASE_URL: ${file} is not a sound Pigeonhole database (${why}). Restore a backup, or name another folder; ` +
-      'nothing was changed.',
-  );
-}
-
-/** Creates a folder and those above it. Node's recursive mkdir would try for ever below /proc. */
-function createFolder(folder: string): void {
-  if (existsSync(folder)) return;
-  createFolder(dirname(folder));
-  mkdirSync(folder, { mode: 0o700 });
-}
-
-function refuseForeign(names: readonly string[], described: string): void {
-  const foreign = names.filter((name) => !IGNORED.has(name));
-  if (foreign.length === 0) return;
-  throw new StartError(
-    `DATABASE_URL: ${described} is not empty and holds no Pigeonhole database (it has ${JSON.stringify(foreign[0])}). ` +
-      'Name an empty or new folder; nothing was changed.',
+    `DATABASE_URL: ${file} is not a sound Pigeonhole database (${why}). Restore a backup, or save with ` +
+      `\`pigeonhole salvage\` what is whole; nothing was changed.`,
   );
 }
 
@@ -78,16 +83,6 @@ async function create(folder: string): Promise<void> {
   rmSync(making, { recursive: true, force: true });
   rmSync(join(folder, LOCK), { force: true });
   await sync(folder);
-}
-
-/** Waits until a file or a folder is on the disk. */
-export async function sync(path: string): Promise<void> {
-  const handle = await open(path, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }
 
 const META_BYTES = 168;

@@ -1,4 +1,5 @@
 import { statfsSync } from 'node:fs';
+import { constants } from 'node:os';
 import { DatabaseError } from '../../errors.js';
 import type { Store } from './store.js';
 
@@ -8,6 +9,8 @@ const MEASURE_EVERY_BYTES = 2 * 2 ** 20;
 const MEASURE_EVERY_MS = 100;
 /** With less than this free, a failed write means a full disk: LMDB often reports ENOSPC as an I/O error. */
 const FULL_BYTES = 2 ** 20;
+/** No space (ENOSPC), no quota (EDQUOT), a file as large as it may get (EFBIG). */
+const FULL_CODES = new Set<unknown>([constants.errno.ENOSPC, constants.errno.EDQUOT, constants.errno.EFBIG]);
 
 /**
  * Keeps a part of the disk free, because a copy-on-write store needs free pages even to delete.
@@ -42,8 +45,9 @@ export class DiskSpace {
     }
   }
 
-  /** Returns whether the file system itself has run out of space. */
-  isFull(): boolean {
+  /** Returns whether `error`, of a write, came from a full disk. */
+  isFull(error: Error & { code?: unknown }): boolean {
+    if (FULL_CODES.has(error.code)) return true;
     try {
       const { bavail, bsize } = statfsSync(this.store.folder);
       return bavail * bsize < FULL_BYTES;

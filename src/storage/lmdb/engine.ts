@@ -5,6 +5,7 @@ import { prefixEnd } from '../key-range.js';
 import type { BatchOperation, Operation, Outcome } from '../operation.js';
 import {
   StorageEngine,
+  type Awaitable,
   type Change,
   type EngineState,
   type EngineStats,
@@ -18,9 +19,10 @@ import { backUp } from './backup.js';
 import { ChangeLogReader, ChangeLogWriter } from './change-log.js';
 import { openDataFolder } from './data-folder.js';
 import { DiskSpace } from './disk-space.js';
+import { lockFolder, type FolderLock } from './folder-lock.js';
 import { GroupCommit } from './group-commit.js';
 import { endOfExpired } from './keys.js';
-import { countExpired, countKeys, readPage } from './ranges.js';
+import { countLive, readPage } from './ranges.js';
 import { decode, type StoredEntry } from './record.js';
 import { Scans } from './scans.js';
 import { Store } from './store.js';
@@ -39,15 +41,17 @@ export interface LmdbSettings extends OpenSettings {
   readonly maxSnapshotAge: number;
   /** Largest size of the change log, bytes. */
   readonly watchLogBytes: number;
+  /** Called with what limits the protection of the store, a sentence each. */
+  readonly report?: (line: string) => void;
 }
 
 /**
  * Stores entries in an LMDB environment, which is memory-mapped and copy-on-write, in a folder of this machine.
  *
  * Reads go straight to the memory map. Writes wait for the next group commit (group-commit.ts), are decided inside its
- * one transaction (writer.ts) and resolve when that is on the disk. data-folder.ts protects the folder, store.ts opens
- * LMDB, record.ts and keys.ts define the stored bytes. change-log.ts keeps the log, disk-space.ts a reserve of the disk,
- * scans.ts the long readers within limits.
+ * one transaction (writer.ts) and resolve when that is on the disk. folder-lock.ts and data-folder.ts protect the folder,
+ * store.ts opens LMDB, record.ts and keys.ts define the stored bytes. change-log.ts keeps the log, disk-space.ts a reserve
+ * of the disk, scans.ts the long readers within limits.
  */
 export class LmdbEngine extends StorageEngine {
   readonly capabilities = {
@@ -59,6 +63,7 @@ export class LmdbEngine extends StorageEngine {
     backup: true,
   };
 
+  private lock: FolderLock | undefined;
   private store!: Store;
   private isShared = false;
   private commits!: GroupCommit;
@@ -69,6 +74,7 @@ export class LmdbEngine extends StorageEngine {
   private changed = false;
   private readonly listeners = new Set<() => void>();
   private sweeper: NodeJS.Timeout | undefined;
+  private isSweeping = false;
   private poller: NodeJS.Timeout | undefined;
   /** The sequence of the store when it was polled last. */
   private polledSequence = 0;
@@ -83,8 +89,13 @@ export class LmdbEngine extends StorageEngine {
   }
 
   async open(): Promise<void> {
-    const { readOnly = false, processes = 1, maxSnapshotAge } = this.settings;
-    this.store = await openDataFolder(this.folder, readOnly);
+    const { readOnly = false, processes = 1, maxSnapshotAge, report } = this.settings;
+    // Whoever starts several processes has locked the folder for them.
+    if (!readOnly && processes === 1) this.lock = await lockFolder(this.folder, report);
+    this.store = await openDataFolder(this.folder, readOnly).catch((error) => {
+      this.lock?.release();
+      throw error;
+    });
     this.clock.raise(this.store.readHead().now);
     this.space = new DiskSpace(this.store);
     this.isShared = processes > 1;
@@ -95,21 +106,18 @@ export class LmdbEngine extends StorageEngine {
     this.writer = new Writer(this.store, this.clock, this.space, log);
     this.commits = new GroupCommit({
       transaction: (work) => this.store.transaction(work),
-      isFull: () => this.space.isFull(),
+      isFull: (error) => this.space.isFull(error),
       begin: () => this.writer.begin(),
       end: () => void (this.changed ||= this.writer.end()),
       committed: () => this.notifyOfCommit(),
       fail: this.settings.onFailure,
     });
-    if (!readOnly) this.sweeper = setInterval(() => this.sweep(), SWEEP_EVERY_MS).unref();
+    if (!readOnly) this.sweeper = setInterval(() => void this.sweep(), SWEEP_EVERY_MS).unref();
     if (this.isShared) this.poller = setInterval(() => this.poll(), POLL_EVERY_MS).unref();
     process.on('exit', this.abandonCommit);
   }
 
-  /**
-   * Kills a process that exits during a commit. Node would wait for the writing thread, which waits for this thread to run
-   * its transaction. That would never end, and the thread holds the lock that all other processes need to write.
-   */
+  /** Kills a process that exits in a commit: Node would wait for the writing thread, which waits for this one, and has the lock. */
   private readonly abandonCommit = (): void => {
     if (this.commits.isRunning) process.kill(process.pid, 'SIGKILL');
   };
@@ -126,6 +134,7 @@ export class LmdbEngine extends StorageEngine {
     process.off('exit', this.abandonCommit);
     this.scans?.close();
     await this.store?.close();
+    this.lock?.release();
   }
 
   now(): number {
@@ -152,10 +161,16 @@ export class LmdbEngine extends StorageEngine {
     );
   }
 
-  range(query: RangeQuery): RangePage {
+  range(query: RangeQuery): Awaitable<RangePage> {
     const { current } = this;
+    const now = this.now();
     // Page and position are of one snapshot: a change between them would count as one that the page shows.
-    return { ...readPage(current, query, this.now()), position: positionOf(current) };
+    const { done, value } = readPage(current, query, now).next();
+    if (done) return { ...value, position: positionOf(current) };
+    return this.scans.run(function* (transaction) {
+      const position = positionOf(current);
+      return { ...(yield* readPage(current, query, now, transaction)), position };
+    });
   }
 
   scan(range: ScanRange): AsyncIterable<readonly Entry[]> {
@@ -163,7 +178,9 @@ export class LmdbEngine extends StorageEngine {
   }
 
   count(prefix: string): Promise<number> {
-    return countKeys(this.current, prefix, this.now());
+    const { store } = this;
+    const now = this.now();
+    return this.scans.run((transaction) => countLive(store, prefix, now, transaction));
   }
 
   position(): string {
@@ -189,9 +206,9 @@ export class LmdbEngine extends StorageEngine {
     return () => this.listeners.delete(listener);
   }
 
-  stats(): EngineStats {
+  async stats(): Promise<EngineStats> {
     return {
-      entries: this.current.entryCount() - countExpired(this.store, '', this.now()),
+      entries: await this.count(''),
       storedBytes: this.store.size().file,
       availableBytes: this.space.available(),
     };
@@ -251,17 +268,24 @@ export class LmdbEngine extends StorageEngine {
     for (const listener of this.listeners) listener();
   }
 
-  private sweep(): void {
-    const [first] = this.store.expiry.getKeys({
-      start: undefined,
-      end: endOfExpired(this.clock.now()),
-      limit: 1,
-    });
-    if (!first) return;
-    this.commits
-      .submit(0, () => this.writer.removeExpired())
-      .then((more) => more && this.sweep())
-      .catch(() => undefined); // The next sweep tries again.
+  /** Removes what has expired, one commit after the other, and other writes share them. One sweep runs at a time. */
+  private async sweep(): Promise<void> {
+    if (this.isSweeping) return;
+    this.isSweeping = true;
+    try {
+      while (this.hasExpired() && !this.closing)
+        await this.commits.submit(0, () => this.writer.removeExpired());
+    } catch {
+      // The next sweep tries again.
+    } finally {
+      this.isSweeping = false;
+    }
+  }
+
+  private hasExpired(): boolean {
+    const end = endOfExpired(this.clock.now());
+    const [first] = this.store.expiry.getKeys({ start: undefined, end, limit: 1 });
+    return first !== undefined;
   }
 }
 

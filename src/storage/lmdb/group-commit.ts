@@ -10,8 +10,8 @@ const MAX_BYTES = 16 * 2 ** 20;
 export interface CommitTarget {
   /** Runs `work` in one write transaction and resolves once it is durable. Rolls it back if `work` throws. */
   transaction(work: () => void): Promise<unknown>;
-  /** Returns whether the disk is full, which tells a full disk from a broken one. */
-  isFull(): boolean;
+  /** Returns whether `error` came from a full disk, which tells it from a broken one. */
+  isFull(error: Error): boolean;
   /** Called inside the transaction, before its units run. */
   begin(): void;
   /** Called inside the transaction, after its units have run. */
@@ -135,7 +135,8 @@ export class GroupCommit {
     // Awaited because the library rejects `commitError` too, and an unhandled rejection would end the process.
     const cause = error.commitError ? await error.commitError.catch((reason: Error) => reason) : error;
     // A transaction that the full disk did not let begin has taken no units: without this they would be tried for ever.
-    if (this.target.isFull()) return rejectAll(units.length > 0 ? units : this.takeWaiting(), diskFull());
+    if (this.target.isFull(cause))
+      return rejectAll(units.length > 0 ? units : this.takeWaiting(), diskFull());
     rejectAll(units, outcomeUnknown(cause));
     this.fail(cause);
   }

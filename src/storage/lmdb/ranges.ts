@@ -1,40 +1,69 @@
-import type { RangeOptions } from 'lmdb';
+import type { Database, RangeOptions } from 'lmdb';
 import type { Entry } from '../entry.js';
 import { groupOf, prefixEnd } from '../key-range.js';
 import type { RangePage, RangeQuery } from '../storage-engine.js';
 import { endOfExpired, splitExpiryKey } from './keys.js';
 import { decode } from './record.js';
-import type { Store } from './store.js';
+import type { Store, Transaction } from './store.js';
 
-const COUNT_AT_ONCE = 20_000;
+/*
+ * Pages and counts are generators: they yield after each step of one to three milliseconds, so that a million expired
+ * entries, which a page has to pass, do not keep other requests waiting. What goes on after a step needs the snapshot in
+ * which it has begun.
+ */
+
+/** The bytes that a page reads in one step. An entry counts as ENTRY_BYTES more. */
+const STEP_BYTES = 2 ** 20;
+const ENTRY_BYTES = 512;
+/** Keys that the library counts by itself in one step, and those that are decoded. */
+const COUNTED_AT_ONCE = 20_000;
+const DECODED_AT_ONCE = 1_000;
 
 /** Reads one page of a range as it is at `now`. The caller adds the position, from the same snapshot. */
-export function readPage(store: Store, query: RangeQuery, now: number): Omit<RangePage, 'position'> {
+export function* readPage(
+  store: Store,
+  query: RangeQuery,
+  now: number,
+  transaction?: Transaction,
+): Generator<void, Omit<RangePage, 'position'>> {
   const { prefix, after, limit, delimiter, reverse = false, values = false, maxBytes = Infinity } = query;
   const items: Entry[] = [];
   const groups: string[] = [];
   let last: string | undefined;
   let bytes = 0;
+  let left = STEP_BYTES;
   let from = after === undefined ? undefined : startAfter(after, query);
   // At a group the iteration ends and a new one begins after it, so that the keys of the group are never visited.
   for (let isDone = false; !isDone;) {
     isDone = true;
-    for (const { key, value } of store.entries.getRange(rangeOptions(prefix, from, reverse))) {
+    for (const { key, value } of store.entries.getRange({
+      ...rangeOptions(prefix, from, reverse),
+      transaction,
+    })) {
       const entry = decode(key as string, value);
-      if (entry.expires !== 0 && entry.expires <= now) continue;
-      const full = items.length + groups.length === limit || bytes >= maxBytes;
-      if (full && last !== undefined) return { items, groups, next: last };
-      const group = delimiter ? groupOf(entry.key, prefix, delimiter) : undefined;
-      last = group ?? entry.key;
-      if (group !== undefined) {
-        groups.push(group);
-        from = startAfter(group, query);
-        isDone = false;
-        break;
+      left -= value.length + ENTRY_BYTES;
+      from = reverse ? entry.key : `${entry.key}\0`;
+      if (entry.expires === 0 || entry.expires > now) {
+        const full = items.length + groups.length === limit || bytes >= maxBytes;
+        if (full && last !== undefined) return { items, groups, next: last };
+        const group = delimiter ? groupOf(entry.key, prefix, delimiter) : undefined;
+        last = group ?? entry.key;
+        if (group !== undefined) {
+          groups.push(group);
+          from = startAfter(group, query);
+          isDone = false;
+          break;
+        }
+        items.push(entry);
+        if (values) bytes += entry.size;
       }
-      items.push(entry);
-      if (values) bytes += entry.size;
+      if (left > 0) continue;
+      isDone = false;
+      break;
     }
+    if (left > 0) continue;
+    yield;
+    left = STEP_BYTES;
   }
   return { items, groups, next: undefined };
 }
@@ -63,30 +92,62 @@ function bytesOf(key: string | Buffer): Buffer {
 }
 
 /** Counts the keys with `prefix` that are live at `now`. */
-export async function countKeys(store: Store, prefix: string, now: number): Promise<number> {
-  let count = -countExpired(store, prefix, now);
-  if (prefix === '') return count + store.entryCount();
-  const end = prefixEnd(prefix);
-  // In steps, so that counting millions of keys does not delay other requests.
-  for (let start: string | undefined = prefix; start !== undefined;) {
-    let last: string | undefined;
-    let step = 0;
-    for (const key of store.entries.getKeys({ start, end, limit: COUNT_AT_ONCE })) {
-      last = key as string;
+export function* countLive(
+  store: Store,
+  prefix: string,
+  now: number,
+  transaction: Transaction,
+): Generator<void, number> {
+  const stored =
+    prefix === ''
+      ? store.entryCount()
+      : yield* countKeys(store.entries, prefix, prefixEnd(prefix), transaction);
+  return stored - (yield* countExpired(store, prefix, now, transaction));
+}
+
+/** Counts the keys with `prefix` that have expired at `now` and are still stored. */
+function* countExpired(
+  store: Store,
+  prefix: string,
+  now: number,
+  transaction: Transaction,
+): Generator<void, number> {
+  const end = endOfExpired(now);
+  if (prefix === '') return yield* countKeys(store.expiry, undefined, end, transaction);
+  let count = 0;
+  for (let start: Buffer | undefined, step = DECODED_AT_ONCE; step === DECODED_AT_ONCE;) {
+    step = 0;
+    const exclusiveStart = start !== undefined;
+    for (const bytes of store.expiry.getKeys({
+      start,
+      end,
+      exclusiveStart,
+      limit: DECODED_AT_ONCE,
+      transaction,
+    })) {
+      if (splitExpiryKey(bytes).key.startsWith(prefix)) count++;
+      start = bytes;
       step++;
     }
-    count += step;
-    start = step === COUNT_AT_ONCE ? `${last}\0` : undefined;
-    if (start !== undefined) await new Promise((resolve) => setImmediate(resolve));
+    yield;
   }
   return count;
 }
 
-/** Counts the keys with `prefix` that have expired at `now` and are still stored. */
-export function countExpired(store: Store, prefix: string, now: number): number {
-  let count = 0;
-  for (const bytes of store.expiry.getKeys({ start: undefined, end: endOfExpired(now) })) {
-    if (splitExpiryKey(bytes).key.startsWith(prefix)) count++;
+/** Counts the keys from `start` up to, not including, `end`, without looking at them. */
+function* countKeys<K extends string | Buffer>(
+  keys: Database<Buffer, K>,
+  start: K | undefined,
+  end: Buffer | undefined,
+  transaction: Transaction,
+): Generator<void, number> {
+  for (let count = 0; ; count += COUNTED_AT_ONCE) {
+    const range = { start, end, transaction } as RangeOptions;
+    const [next] = keys.getKeys({ ...range, offset: COUNTED_AT_ONCE, limit: 1 });
+    // A key that damage has changed must not lead back.
+    if (next === undefined || (start !== undefined && Buffer.compare(bytesOf(next), bytesOf(start)) <= 0))
+      return count + keys.getKeysCount(range);
+    start = next;
+    yield;
   }
-  return count;
 }

@@ -1,7 +1,7 @@
 import { crc32 } from 'node:zlib';
 import { DatabaseError } from '../../errors.js';
 import { TEXT, type Entry } from '../entry.js';
-import { formatTag } from '../revision.js';
+import { formatTag, type Revision } from '../revision.js';
 
 /*
  * The record of an entry in the store. Numbers are little-endian, times in milliseconds since 1970:
@@ -172,13 +172,25 @@ export function encodeAfterKey(keyStart: number, start: number, entry: RecordPar
 
 /** Returns the entry in `record`, whose memory it keeps. @throws DatabaseError `corrupt` */
 export function decode(key: string, record: Buffer): StoredEntry {
+  const entry = decodeIfSound(key, record);
+  if (!entry) throw corrupt(key);
+  return entry;
+}
+
+/** The same, or undefined if the checksum or the format does not fit. */
+export function decodeIfSound(key: string, record: Buffer): StoredEntry | undefined {
   const sound =
     record.length >= HEADER_BYTES + CRC_BYTES &&
     crc32(record, crc32(key)) === CRC_RESIDUE &&
     record[0] === FORMAT &&
     (record[1]! & TYPE_MASK) < KNOWN_TYPES.length;
-  if (!sound) throw corrupt(key);
-  return new RecordEntry(key, record);
+  return sound ? new RecordEntry(key, record) : undefined;
+}
+
+/** The revision that the record under a key names, whether or not it is sound; undefined if it is too short for one. */
+export function revisionOf(record: Buffer): Revision | undefined {
+  if (record.length < HEADER_BYTES + CRC_BYTES || record[0] !== FORMAT) return undefined;
+  return { epoch: record.readUInt32LE(2), sequence: record.readUIntLE(6, 6) };
 }
 
 /** Returns the entry without its value and without the memory of `record`. @throws DatabaseError `corrupt` */

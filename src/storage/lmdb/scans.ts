@@ -1,11 +1,12 @@
 import { DatabaseError } from '../../errors.js';
+import { giveWay } from '../../event-loop.js';
 import type { Clock } from '../clock.js';
 import type { Entry } from '../entry.js';
 import { prefixEnd } from '../key-range.js';
 import type { ScanRange } from '../storage-engine.js';
 import type { DiskSpace } from './disk-space.js';
 import { decode, decodeHeader } from './record.js';
-import type { Store } from './store.js';
+import type { Store, Transaction } from './store.js';
 
 const SLOT_TIMEOUT_MS = 10_000;
 const MAX_IDLE_MS = 30_000;
@@ -13,10 +14,10 @@ const CHECK_EVERY_MS = 1_000;
 const CHUNK_ENTRIES = 512;
 const CHUNK_BYTES = 256 * 1024;
 
-type Transaction = ReturnType<Store['entries']['useReadTransaction']>;
-
 interface Snapshot {
   readonly transaction: Transaction;
+  /** Whether it waits for a reader, so that it may live long. */
+  readonly isPaced: boolean;
   /** How many entries the snapshot has, with those that have expired. */
   readonly entries: number;
   readonly startedAt: number;
@@ -60,7 +61,7 @@ export class Scans {
 
   async *scan(range: ScanRange): AsyncGenerator<readonly Entry[]> {
     await this.acquireSlot();
-    const snapshot = this.openSnapshot();
+    const snapshot = this.openSnapshot(true);
     try {
       const now = this.clock.now();
       let start: string | undefined = range.prefix || undefined;
@@ -71,6 +72,8 @@ export class Scans {
         start = chunk.next;
         visited += chunk.visited;
         if (chunk.entries.length > 0) yield chunk.entries;
+        // Chunks of which all has expired have no consumer who would give way.
+        await giveWay();
         snapshot.lastReadAt = performance.now();
       } while (start !== undefined);
       // A damaged inner page can lose entries unnoticed, but not their count.
@@ -78,6 +81,26 @@ export class Scans {
     } finally {
       this.release(snapshot);
       this.releaseSlot();
+    }
+  }
+
+  /**
+   * Runs `work` in one snapshot, and gives way to others whenever it yields. That takes no slot: it waits for no reader, so
+   * it is over soon.
+   */
+  async run<T>(work: (snapshot: Transaction) => Generator<void, T>): Promise<T> {
+    const snapshot = this.openSnapshot(false);
+    try {
+      const steps = work(snapshot.transaction);
+      for (;;) {
+        const { done, value } = steps.next();
+        if (done) return value;
+        await giveWay();
+        if (snapshot.error) throw snapshot.error;
+        snapshot.lastReadAt = performance.now();
+      }
+    } finally {
+      this.release(snapshot);
     }
   }
 
@@ -131,12 +154,12 @@ export class Scans {
     else this.usedSlots--;
   }
 
-  private openSnapshot(): Snapshot {
+  private openSnapshot(isPaced: boolean): Snapshot {
     const now = performance.now();
     this.store.freshen();
     const transaction = this.store.entries.useReadTransaction();
     const entries = this.store.entryCount();
-    const snapshot = { transaction, entries, startedAt: now, lastReadAt: now, error: undefined };
+    const snapshot = { transaction, isPaced, entries, startedAt: now, lastReadAt: now, error: undefined };
     this.open.add(snapshot);
     return snapshot;
   }
@@ -152,7 +175,8 @@ export class Scans {
       if (now - snapshot.lastReadAt > MAX_IDLE_MS) this.end(snapshot, 'the reader made no progress for 30 s');
       else if (now - snapshot.startedAt > this.maxAge)
         this.end(snapshot, 'it took longer than MAX_SNAPSHOT_AGE');
-      else if (this.space.available() === 0) this.end(snapshot, 'the disk is nearly full');
+      else if (snapshot.isPaced && this.space.available() === 0)
+        this.end(snapshot, 'the disk is nearly full');
     }
   }
 

@@ -1,34 +1,38 @@
-import { open, type Database, type DatabaseOptions, type Key, type RootDatabase } from 'lmdb';
+import {
+  open,
+  type Database,
+  type DatabaseOptions,
+  type Key,
+  type RootDatabase,
+  type RootDatabaseOptionsWithPath,
+} from 'lmdb';
 import { join } from 'node:path';
 import { StartError } from '../../errors.js';
-import type { Revision } from '../revision.js';
 import { utf8Keys } from './keys.js';
+import {
+  decodeHead,
+  FORMAT,
+  HEAD,
+  HEAD_BYTES,
+  STORE_FORMAT,
+  TREES,
+  type Head,
+  type TreeName,
+} from './store-format.js';
 
-/** Version of the storage format. Raised when older versions could not read what this one writes. */
-const STORE_FORMAT = 2;
+/** What one transaction of `fill` takes. */
+const FILL_BYTES = 16 * 2 ** 20;
+const FILL_RECORDS = 20_000;
 
-/** Size of the change log. */
-interface LogBounds {
-  count: number;
-  bytes: number;
-  /** The last revision that has left the log. */
-  floor: Revision;
+/** A record as it lies in a tree. */
+export interface RawRecord {
+  readonly tree: TreeName;
+  readonly key: Buffer;
+  readonly value: Buffer;
 }
 
-/** The head of the store: the last revision, the time and the size of the log. */
-export interface Head {
-  epoch: number;
-  sequence: number;
-  /** The highest time that a write has seen, milliseconds since 1970. */
-  now: number;
-  log: LogBounds;
-}
-
-const HEAD = 'head';
-const FORMAT = 'format';
-const HEAD_BYTES = 48;
-const DATABASES = ['entries', 'expiry', 'log', 'meta', 'system'] as const;
-
+/** A read transaction, which keeps its snapshot until it is done. */
+export type Transaction = ReturnType<RootDatabase['useReadTransaction']>;
 /**
  * Holds the LMDB environment and its named databases.
  *
@@ -68,7 +72,7 @@ export class Store {
   static async open(folder: string, described: string, readOnly = false): Promise<Store> {
     const root = openRoot(folder, readOnly);
     const names = [...root.getKeys({ start: undefined })].map(String);
-    if (!DATABASES.every((name) => names.includes(name))) {
+    if (!TREES.every((name) => names.includes(name))) {
       await root.close();
       throw new StartError(
         `DATABASE_URL: ${described} holds an LMDB database that Pigeonhole did not make. ` +
@@ -92,6 +96,37 @@ export class Store {
     format.writeUInt32LE(STORE_FORMAT);
     await store.transaction(() => store.meta.put(FORMAT, format));
     await store.close();
+  }
+
+  /**
+   * Makes a store in an empty `folder` of the records of another, which come tree by tree in the order of their keys, so
+   * that every page is filled. Nobody else may see the folder yet.
+   */
+  static async fill(folder: string, records: Iterable<RawRecord>): Promise<void> {
+    const root = openRoot(folder);
+    const raw = (name: TreeName): Database<Buffer, Buffer> =>
+      root.openDB({ name, encoding: 'binary', keyEncoding: 'binary' });
+    const trees = Object.fromEntries(TREES.map((name) => [name, raw(name)])) as Record<
+      TreeName,
+      ReturnType<typeof raw>
+    >;
+    const append = { append: true } as unknown as number;
+    let chunk: RawRecord[] = [];
+    const flush = (): Promise<void> =>
+      root.childTransaction(() => {
+        for (const { tree, key, value } of chunk) void trees[tree].put(key, value, append);
+        chunk = [];
+      });
+    let bytes = 0;
+    for (const record of records) {
+      chunk.push(record);
+      bytes += record.value.length;
+      if (bytes < FILL_BYTES && chunk.length < FILL_RECORDS) continue;
+      await flush();
+      bytes = 0;
+    }
+    await flush();
+    await root.close();
   }
 
   /**
@@ -124,17 +159,7 @@ export class Store {
   }
 
   readHead(): Head {
-    const bytes = this.meta.get(HEAD) ?? Buffer.alloc(HEAD_BYTES);
-    return {
-      epoch: bytes.readUInt32LE(0),
-      sequence: bytes.readDoubleLE(4),
-      now: bytes.readDoubleLE(12),
-      log: {
-        count: bytes.readDoubleLE(20),
-        bytes: bytes.readDoubleLE(28),
-        floor: { epoch: bytes.readUInt32LE(36), sequence: bytes.readDoubleLE(40) },
-      },
-    };
+    return decodeHead(this.meta.get(HEAD) ?? Buffer.alloc(HEAD_BYTES));
   }
 
   writeHead({ epoch, sequence, now, log }: Head): void {
@@ -221,5 +246,7 @@ function openRoot(folder: string, readOnly = false): RootDatabase<Buffer, string
     // GroupCommit batches already. The library's own batching would delay each commit by a turn of the event loop, and
     // a failed commit would reject a promise that no caller can catch.
     eventTurnBatching: false,
-  });
+    // Of files that it creates. The cast is for this, which the library's types do not have.
+    permissionsMode: 0o600,
+  } as RootDatabaseOptionsWithPath);
 }

@@ -6,7 +6,8 @@ import type { ChangeLogWriter } from './change-log.js';
 import type { DiskSpace } from './disk-space.js';
 import { endOfExpired, expiryKey, splitExpiryKey } from './keys.js';
 import { decode, decodeHeader, expiresOf, PlainEntry, unreadableEntry, type StoredEntry } from './record.js';
-import type { Head, Store } from './store.js';
+import type { Store } from './store.js';
+import type { Head } from './store-format.js';
 
 const SWEEP_AT_ONCE = 1000;
 /** LMDB needs a value for each key of the expiry index. */
@@ -109,8 +110,8 @@ export class Writer {
     return outcomes;
   }
 
-  /** Removes expired entries, a bounded number at once. Returns whether there may be more. */
-  removeExpired(): boolean {
+  /** Removes expired entries, a bounded number at once. */
+  removeExpired(): void {
     const due = [
       ...this.store.expiry.getKeys({
         start: undefined,
@@ -126,7 +127,6 @@ export class Writer {
       void this.store.entries.remove(key);
       this.log.remove(this.head, ++this.head.sequence, key, true);
     }
-    return due.length === SWEEP_AT_ONCE;
   }
 
   /** Decides `operation` for the `stored` entry, live or expired, and appends its changes. */

@@ -1,9 +1,8 @@
-import { setTimeout as pause } from 'node:timers/promises';
-import { DatabaseError, MissingKeyError, StartError } from '../../errors.js';
+import { DatabaseError, StartError } from '../../errors.js';
 import { Clock } from '../clock.js';
 import type { Entry } from '../entry.js';
 import { compareKeys } from '../key-range.js';
-import { assertHolds, type BatchOperation, type Operation, type Outcome } from '../operation.js';
+import type { BatchOperation, Operation, Outcome } from '../operation.js';
 import {
   StorageEngine,
   type Capabilities,
@@ -17,7 +16,6 @@ import {
 } from '../storage-engine.js';
 import { RedisChangeLog } from './change-log.js';
 import { ClusterClient } from './cluster-client/cluster-client.js';
-import { COMMAND_TIMEOUT_MS } from './cluster-client/connection.js';
 import { otherProcesses } from './cluster-client/node-redis.js';
 import type { RedisUrl } from './cluster-client/redis-url.js';
 import type { Partition } from './partitions.js';
@@ -31,8 +29,6 @@ import { RedisWriter } from './writer.js';
 const SWEEP_EVERY_MS = 1_000;
 const SWEEP_GROUPS = 16;
 const SWEEP_AT_ONCE = 100;
-const MAX_EDIT_TRIES = 10;
-const MAX_EDIT_PAUSE_MS = 50;
 
 export interface RedisSettings extends OpenSettings {
   /** How large the change log of all partitions together may grow, bytes. */
@@ -126,7 +122,7 @@ export class RedisEngine extends StorageEngine {
   }
 
   write(operation: Operation): Promise<Outcome> {
-    return this.track(operation.op === 'edit' ? this.edit(operation) : this.writer.apply(operation));
+    return this.track(this.writer.apply(operation));
   }
 
   batch(
@@ -237,24 +233,6 @@ export class RedisEngine extends StorageEngine {
     return write;
   }
 
-  /** Reads the entry, edits it in this process, and writes it on the condition that nobody has changed it meanwhile. */
-  private async edit({ key, edit, condition }: Extract<Operation, { op: 'edit' }>): Promise<Outcome> {
-    const deadline = performance.now() + COMMAND_TIMEOUT_MS;
-    for (let tries = 1; ; tries++) {
-      const entry = await this.ranges.get(key, deadline);
-      if (!entry) throw new MissingKeyError(key);
-      if (condition) assertHolds(condition, key, entry);
-      const put = { op: 'put', key, value: edit(entry), type: entry.type, expiry: 'keep' } as const;
-      try {
-        return await this.writer.apply({ ...put, condition: { ifMatch: [entry.etag] } }, deadline);
-      } catch (error) {
-        if (!(error instanceof DatabaseError) || error.code !== 'precondition-failed') throw error;
-        if (tries === MAX_EDIT_TRIES) throw tooManyEdits();
-        await pause(Math.random() * MAX_EDIT_PAUSE_MS);
-      }
-    }
-  }
-
   /** Starts a sweep of each partition of a group, unless its last one is still under way. */
   private sweepGroup(group: number, groups: number): void {
     for (const partition of this.store.partitions.all) {
@@ -277,11 +255,4 @@ export class RedisEngine extends StorageEngine {
       }
     });
   }
-}
-
-function tooManyEdits(): DatabaseError {
-  return new DatabaseError(
-    'busy',
-    'Others kept changing the value while it was being edited. Nothing was applied; repeat the request.',
-  );
 }

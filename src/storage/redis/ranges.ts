@@ -51,7 +51,7 @@ const VALUE_BYTES_AT_ONCE = 4 * 2 ** 20;
 const SCAN_ITEMS = 1024;
 const MIN_SCAN_ITEMS = 16;
 const CHUNK_ENTRIES = 256;
-const CHUNK_BYTES = 2 ** 20;
+const CHUNK_BYTES = 256 * 1024;
 const NO_VALUE = Buffer.alloc(0);
 
 /** Reads and counts entries, alone and in order. */

@@ -147,26 +147,6 @@ export const writeLiars: readonly Liar[] = [
     }),
   },
   {
-    lie: 'loses one of two concurrent edits',
-    caughtBy: 'concurrent edits of one key each see the one before',
-    make: writing(async (operation, honest, self) => {
-      if (operation.op !== 'edit') return honest(operation);
-      const entry = self.get(operation.key)!;
-      await new Promise(setImmediate);
-      const { key, type } = entry;
-      return honest({ op: 'put', key, value: operation.edit(entry), type, expiry: 'keep' });
-    }),
-  },
-  {
-    lie: 'refuses edits as busy after it has applied them',
-    caughtBy: 'concurrent edits of one key each see the one before',
-    make: writing(async (operation, honest) => {
-      const outcome = await honest(operation);
-      if (operation.op === 'edit' && Math.random() < 0.5) throw new DatabaseError('busy', 'Too many.');
-      return outcome;
-    }),
-  },
-  {
     lie: 'forgets the type on touch',
     caughtBy: 'touch changes the expiry',
     make: writing(async (operation, honest, self) => {

@@ -1,7 +1,9 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { open } from 'lmdb';
 import { createHash } from 'node:crypto';
+import { spawnSync } from 'node:child_process';
 import {
+  chmodSync,
   copyFileSync,
   existsSync,
   mkdirSync,
@@ -17,9 +19,13 @@ import { openDataFolder } from '../../../src/storage/lmdb/data-folder.js';
 import { Store } from '../../../src/storage/lmdb/store.js';
 import { runOnBuild, saidBy, type Ended } from '../../support/built.js';
 import { FakeTime } from '../../support/fake-time.js';
+import { testWhere } from '../../support/requires.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 import { lmdb } from '../engines.js';
 import { codeOf, put, textOf } from '../shorthand.js';
+
+const canTrace = spawnSync('strace', ['-o', '/dev/null', 'true']).status === 0;
+const itTraced = testWhere(canTrace, 'there is no strace to see what is synced');
 
 let root: string;
 let folder: string;
@@ -70,6 +76,27 @@ describe('a data folder', () => {
     expect(await worksIn(deep)).toBe(true);
     expect(statSync(deep).mode & 0o777).toBe(0o700);
     expect(readdirSync(deep).toSorted()).toEqual(['data.mdb', 'lock.mdb']);
+  });
+
+  it('has files that only their owner can read and write, also those that an earlier version made', async () => {
+    const modes = () => readdirSync(folder).map((name) => statSync(join(folder, name)).mode & 0o777);
+    await makeStore();
+    expect(modes()).toEqual([0o600, 0o600]);
+    for (const name of readdirSync(folder)) chmodSync(join(folder, name), 0o664);
+    expect(await worksIn(folder)).toBe(true);
+    expect(modes()).toEqual([0o600, 0o600]);
+  });
+
+  itTraced('outlives a power loss: every folder above it that is new, and its own, are synced', async () => {
+    const deep = join(root, 'a', 'b', 'data');
+    const trace = join(root, 'trace');
+    await runOnBuild(
+      `const { openDataFolder } = await import_('storage/lmdb/data-folder.js');
+      await (await openDataFolder(${JSON.stringify(deep)})).close();`,
+      { under: ['strace', '-f', '-y', '-e', 'trace=fsync', '-o', trace] },
+    );
+    const synced = [...readFileSync(trace, 'utf8').matchAll(/fsync\(\d+<([^>]*)>/g)].map(([, path]) => path);
+    expect(synced).toEqual(expect.arrayContaining([root, join(root, 'a'), join(root, 'a', 'b'), deep]));
   });
 
   it('that is empty is used, even with the lost+found of a new file system', async () => {

@@ -1,4 +1,5 @@
 import { beforeEach, expect, it } from '@jest/globals';
+import { constants } from 'node:os';
 import { join } from 'node:path';
 import { runOnBuild, saidBy } from '../../support/built.js';
 import { compileFailingDisk } from '../../support/machine.js';
@@ -61,6 +62,33 @@ describeDisk('when the disk fails', () => {
       ]);
       const reopened = `say(has('a', 'b', 'e', 'f')); say(await put('g')); say(has('g')); await engine.close();`;
       expect(await said(reopened)).toEqual([[true, true, null, null], 'ok', [true]]);
+    },
+  );
+
+  it.each(['EDQUOT', 'EFBIG', 'ENOSPC'] as const)(
+    'with %s, it is full: writes are disk-full, reads go on, and writes do as soon as there is space',
+    async (name) => {
+      const answers = await said(
+        `
+        say(await put('a'));
+        fs.writeFileSync(flag, '');
+        say(await Promise.all([put('b'), put('c', 300000)]));
+        say(await put('d'));
+        say(has('a', 'b', 'c', 'd'));
+        fs.rmSync(flag);
+        say(await put('e'));
+        say(has('a', 'b', 'e'));
+        await engine.close();`,
+        { LD_PRELOAD: shim!, FAIL_CALLS: 'write', FAIL_ERRNO: String(constants.errno[name]) },
+      );
+      expect(answers).toEqual([
+        'ok',
+        ['disk-full', 'disk-full'],
+        'disk-full',
+        [true, null, null, null],
+        'ok',
+        [true, null, true],
+      ]);
     },
   );
 

@@ -134,9 +134,6 @@ describe('a store with a corrupt record', () => {
       const condition = { ifMatch: '*' as const };
       expect(await codeOf(engine.write({ op: 'incr', key: 'bad', by: 1n, expiry: 'never' }))).toBe('corrupt');
       expect(await codeOf(engine.write({ op: 'touch', key: 'bad', expiry: 'never' }))).toBe('corrupt');
-      expect(await codeOf(engine.write({ op: 'edit', key: 'bad', edit: ({ value }) => value }))).toBe(
-        'corrupt',
-      );
       expect(await codeOf(put(engine, 'bad', 'x', { condition }))).toBe('corrupt');
       expect(await codeOf(engine.write({ op: 'delete', key: 'bad', condition }))).toBe('corrupt');
       expect(await codeOf(engine.write({ op: 'check', key: 'bad', condition }))).toBe('corrupt');

@@ -65,7 +65,7 @@ describe('scans:', () => {
     await beginAll();
     await put(engine, 'new', 'x');
     expect(engine.get('new')?.size).toBe(1);
-    expect(engine.range({ prefix: 'new', limit: 1 }).items).toHaveLength(1);
+    expect((await engine.range({ prefix: 'new', limit: 1 })).items).toHaveLength(1);
     expect(await engine.count('')).toBe(2001);
   });
 

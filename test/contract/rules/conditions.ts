@@ -109,7 +109,6 @@ const OPERATIONS: readonly ((key: string, condition: Condition) => Operation)[] 
 const ON_PRESENT_ONLY: readonly ((key: string, condition: Condition) => Operation)[] = [
   (key, condition) => ({ op: 'get', key, condition }),
   (key, condition) => ({ op: 'touch', key, expiry: { in: 1000 }, condition }),
-  (key, condition) => ({ op: 'edit', key, edit: () => Buffer.from('3'), condition }),
 ];
 
 async function expectVerdict(engine: StorageEngine, operation: Operation, holds: boolean): Promise<void> {
@@ -145,8 +144,6 @@ export const conditionRules: readonly Rule[] = [
       expect(await codeOf(engine.write({ op: 'touch', key: 'a', expiry: 'never', condition }))).toBe(
         'missing-key',
       );
-      const edit = () => Buffer.from('x');
-      expect(await codeOf(engine.write({ op: 'edit', key: 'a', edit, condition }))).toBe('missing-key');
     },
   },
   {

@@ -1,9 +1,8 @@
 import { expect } from '@jest/globals';
-import { DatabaseError } from '../../../src/errors.js';
 import { codeOf, entryOf, headerOf, kindOf, put, putOf, scanned, textOf } from '../shorthand.js';
 import type { Rule } from '../rule.js';
 
-/** Operations on one entry: put, get, delete, touch, edit. */
+/** Operations on one entry: put, get, delete, touch. */
 export const entryRules: readonly Rule[] = [
   {
     rule: 'reads of an empty database return undefined, no items and 0',
@@ -157,47 +156,10 @@ export const entryRules: readonly Rule[] = [
     },
   },
   {
-    rule: 'touch and edit of an absent key are refused as missing-key and create nothing',
+    rule: 'touch of an absent key is refused as missing-key and creates nothing',
     async run({ engine }) {
-      const edit = () => {
-        throw new Error('nothing to edit');
-      };
       expect(await codeOf(engine.write({ op: 'touch', key: 'a', expiry: 'never' }))).toBe('missing-key');
-      expect(await codeOf(engine.write({ op: 'edit', key: 'a', edit }))).toBe('missing-key');
       expect(await engine.get('a')).toBeUndefined();
-    },
-  },
-  {
-    rule: 'edit computes the value from the current entry and keeps type, expiry and creation time',
-    async run({ engine, time }) {
-      const before = await put(engine, 'a', 'ab', { type: 'text/x', expiry: { in: 9000 } });
-      time.advance(3);
-      const outcome = await engine.write({
-        op: 'edit',
-        key: 'a',
-        edit: (entry) => Buffer.from(`${entry.value.toString()}${entry.type}${entry.etag === before.etag}`),
-      });
-      expect(outcome.kind).toBe('updated');
-      const after = (await engine.get('a'))!;
-      expect(after.value.toString()).toBe('abtext/xtrue');
-      expect(headerOf(after)).toEqual({
-        ...headerOf(before),
-        etag: after.etag,
-        modified: before.modified + 3,
-        size: 12,
-      });
-    },
-  },
-  {
-    rule: 'an edit that throws a DatabaseError changes nothing and fails with that error',
-    async run({ engine }) {
-      const before = await put(engine, 'a', 'x');
-      const edit = () => {
-        throw new DatabaseError('value-too-large', 'No.', { limit: 7 });
-      };
-      expect(await codeOf(engine.write({ op: 'edit', key: 'a', edit }))).toBe('value-too-large');
-      expect(headerOf((await engine.get('a'))!)).toEqual(headerOf(before));
-      expect(await textOf(engine, 'a')).toBe('x');
     },
   },
   {
@@ -207,19 +169,6 @@ export const entryRules: readonly Rule[] = [
       await Promise.all(keys.map((key) => put(engine, key, `value of ${key}`)));
       for (const key of keys) expect(await textOf(engine, key)).toBe(`value of ${key}`);
       expect(await engine.count('k')).toBe(500);
-    },
-  },
-  {
-    rule: 'concurrent edits of one key each see the one before, or are refused as busy',
-    async run({ engine }) {
-      await put(engine, 'a', '');
-      const append = () =>
-        engine.write({ op: 'edit', key: 'a', edit: ({ value }) => Buffer.from(`${value.toString()}x`) });
-      const codes = await Promise.all(Array.from({ length: 100 }, () => codeOf(append())));
-      const done = codes.filter((code) => code === 'not refused');
-      expect(codes.filter((code) => code === 'busy')).toHaveLength(100 - done.length);
-      expect(done.length).toBeGreaterThan(0);
-      expect(await textOf(engine, 'a')).toBe('x'.repeat(done.length));
     },
   },
 ];

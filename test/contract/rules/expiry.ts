@@ -42,7 +42,6 @@ const AS_IF_ABSENT: readonly (readonly [Operation, string])[] = [
   [putOf('a', 'new', { condition: { ifMatch: '*' } }), 'precondition-failed'],
   [incrOf('a', 1n), 'created'],
   [{ op: 'touch', key: 'a', expiry: 'never' }, 'missing-key'],
-  [{ op: 'edit', key: 'a', edit: () => Buffer.from('x') }, 'missing-key'],
 ];
 
 /** From its expiry on an entry is absent, whatever happens to the clock. */
@@ -112,7 +111,7 @@ export const expiryRules: readonly Rule[] = [
   {
     rule: 'an entry whose expiry was changed, or that was created again, is not swept at the old time',
     async run({ engine, time }) {
-      for (const key of ['put', 'touch', 'later', 'anew', 'batch', 'edit'])
+      for (const key of ['put', 'touch', 'later', 'anew', 'batch', 'keep'])
         await put(engine, key, 'x', { expiry: { in: 1000 } });
       await put(engine, 'put', 'x');
       await engine.write({ op: 'touch', key: 'touch', expiry: 'never' });

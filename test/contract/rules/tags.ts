@@ -13,7 +13,7 @@ async function tagsOfManyChanges(engine: StorageEngine): Promise<string[]> {
     incrOf('a', 0n),
     { op: 'touch', key: 'a', expiry: { in: 60_000 } },
     { op: 'touch', key: 'a', expiry: { in: 60_000 } },
-    { op: 'edit', key: 'a', edit: ({ value }) => value },
+    putOf('a', '1', { expiry: 'keep' }),
     putOf('b', '1'),
   ];
   for (let round = 0; round < 3; round++) {

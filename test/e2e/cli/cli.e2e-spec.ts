@@ -69,7 +69,9 @@ describe('the help', () => {
 
   test('fits a terminal of 100 columns', async () => {
     const texts = await Promise.all(
-      [['--help'], ['serve', '--help'], ['migrate', '--help']].map((args) => runCli(args)),
+      ['', 'serve', 'migrate', 'check', 'salvage', 'compact'].map((name) =>
+        runCli([name, '--help'].filter(Boolean)),
+      ),
     );
     const long = texts.flatMap(({ stdout }) => stdout.split('\n')).filter((line) => line.length > 100);
     expect(long).toEqual([]);

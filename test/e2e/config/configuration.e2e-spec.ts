@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, realpathSync, writeFileSync } from 'node:fs';
 import net, { type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { loadConfig } from '../../../src/config/app-config.js';
@@ -126,6 +126,7 @@ describe('the defaults', () => {
       allowedHosts: [],
       corsOrigins: [],
       maxValueBytes: 16 * 1024 * 1024,
+      maxPatchBytes: 1024 * 1024,
       maxSnapshotAge: 10 * 60 * 1000,
       maxWatchers: 1000,
       watchLogBytes: 64 * 1024 * 1024,
@@ -143,6 +144,26 @@ describe('the defaults', () => {
     expect(server.output().stdout).toContain(`http://127.0.0.1:${server.port}`);
     expect(server.output().stderr).toBe('');
     await server.end();
+  });
+
+  test('are found again, and the log says where they are and how many', async () => {
+    const folder = realpathSync(temporaryFolder());
+    for (const found of ['0 entries', '1 entry', '1,002 entries']) {
+      const server = await startServer({ DATABASE_URL: 'lmdb:./here' }, folder);
+      const where = `Listening on http://127.0.0.1:${server.port}, data in lmdb:${folder}/here (${found})`;
+      expect(server.output().stdout).toContain(where);
+      const lines = Array.from(
+        { length: found === '1 entry' ? 1001 : 1 },
+        (_, i) => `{"key":"${found}${i}","value":"v"}\n`,
+      );
+      const { status } = await ask(server.port, '/kv', {
+        method: 'POST',
+        body: lines.join(''),
+        headers: { 'Content-Type': 'application/x-ndjson' },
+      });
+      expect(status).toBe(200);
+      await server.end('SIGTERM');
+    }
   });
 });
 

@@ -72,7 +72,7 @@ const DETAILS: [string, Question, string][] = [
     put('x', { 'Content-Type': '*/*' }),
     'A Content-Type must be one media type, such as `image/png`, of at most 255 ASCII characters.',
   ],
-  ['/kv/a', put('ab', JSON_TYPE), "The value is not valid JSON: Unexpected token 'a'."],
+  ['/kv/a', put('ab', JSON_TYPE), 'The value is not valid JSON: there is no value at position 0.'],
   ['/kv/a', { method: 'PATCH' }, 'A PATCH needs `incr`, `ttl`, or a merge patch as its body.'],
   [
     '/kv/a',

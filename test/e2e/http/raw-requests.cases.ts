@@ -138,11 +138,6 @@ export const TARGETS: RawCase[] = [
     bytes: lines('GET /set#x?k=v HTTP/1.1', HOST, 'Sec-Fetch-Site: cross-site'),
     status: [400, 403, 404],
   },
-  {
-    input: 'HEAD of /set before a fragment',
-    bytes: lines('HEAD /set#?k=v HTTP/1.1', HOST),
-    status: [405],
-  },
   { input: 'OPTIONS *', bytes: lines('OPTIONS * HTTP/1.1', HOST), status: [204] },
   { input: 'GET *', bytes: lines('GET * HTTP/1.1', HOST), status: [400] },
   {

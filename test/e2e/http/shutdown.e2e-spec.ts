@@ -50,7 +50,7 @@ async function idleConnection(): Promise<{ ended: Promise<void> }> {
   return { ended };
 }
 
-describe.each(['SIGTERM', 'SIGINT'] as const)('%s', (signal) => {
+describe.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)('%s', (signal) => {
   test('lets an answer under way finish, ends idle connections, takes no new request and exits 0', async () => {
     const stored = await startFull();
     const idle = await Promise.all([idleConnection(), idleConnection()]);

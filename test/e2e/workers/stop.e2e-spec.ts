@@ -15,6 +15,7 @@ describe('a server with workers ends', () => {
   test.each([
     ['SIGTERM to the process that looks after them', 'SIGTERM', () => [server.pid]],
     ['SIGINT from a terminal, which all of them get', 'SIGINT', () => [server.pid, ...workersOf(server)]],
+    ['SIGHUP of a terminal that is closed', 'SIGHUP', () => [...workersOf(server), server.pid]],
     [
       'SIGTERM to all of them, twice',
       'SIGTERM',

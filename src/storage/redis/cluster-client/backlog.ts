@@ -13,7 +13,7 @@ export class Backlog {
     if (this.commands >= MAX_COMMANDS || (this.bytes > 0 && this.bytes + bytes > MAX_BYTES)) {
       throw new DatabaseError(
         'busy',
-        'Too many requests wait for Redis. Nothing was applied; repeat the request.',
+        'Too many requests are under way in Redis. Nothing was applied; repeat the request.',
       );
     }
     this.commands++;

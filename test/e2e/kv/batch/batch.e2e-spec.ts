@@ -226,9 +226,19 @@ describe.each([...ENGINES, ...CLUSTERS])('a batch, $name', ({ start, lacks }) =>
     expect(await count()).toBe(1);
   });
 
-  test('stores JSON with the members first whose names are whole numbers', async () => {
-    await raw('{"ops":[{"op":"put","key":"k","value":{"b":1,"10":2,"9":3}}]}');
-    expect(await valueOf(target.port, 'k')).toBe('{"9":3,"10":2,"b":1}');
+  test('stores JSON with its members in their order, repeated ones too', async () => {
+    await raw('{"ops":[{"op":"put","key":"k","value":{"b":1, "10":2,"b":"\\u0041 \\"" }}]}');
+    expect(await valueOf(target.port, 'k')).toBe('{"b":1,"10":2,"b":"\\u0041 \\""}');
+  });
+
+  test.each<[string, number]>([
+    ['{"ops":[{"op":"check","key":"k","ifMatch":"*"}],"a":[{}],"b":{}}', 400],
+    [`{${'"x":1,'.repeat(50_000)}"ops":[{"op":"check","key":"k","ifMatch":"*"}]}`, 400],
+    [`{"ops":[{"op":"check","ifMatch":"*","${'k'.repeat(2000)}":1,"key":"k"}]}`, 400],
+    [`{"ops":[{"op":"check","ifMatch":"*",${'"key":"there",'.repeat(50_000)}"key":"k"}]}`, 412],
+    ['{"ops":[{"op":"check","ifMatch":"*","k\\u0065y":"k"}]}', 412],
+  ])('finds each member, however many and long they are: %.80s', async (body, status) => {
+    expect((await raw(body)).status).toBe(status);
   });
 
   test('takes the last of members with the same name', async () => {

@@ -180,7 +180,8 @@ describe.each(ENGINES)('PATCH, $name', ({ start }) => {
       ['{"a":{"b":0.10}}', '{"a":{"c":-1E-400}}', '{"a":{"b":0.10,"c":-1E-400}}'],
       ['[1e400]', '1e400', '1e400'],
       ['{"a":1}', '{"a":-0,"s":"1e400 \\" 1.0"}', '{"a":-0,"s":"1e400 \\" 1.0"}'],
-      ['{"b":1}', '{"10":2,"9":3}', '{"9":3,"10":2,"b":1}'],
+      ['{"b":1}', '{"10":2,"9":3}', '{"b":1,"10":2,"9":3}'],
+      ['{"a":{"c":1,"c":2},"d":[ "\\u0041" ]}', '{"b":{}}', '{"a":{"c":1,"c":2},"d":["\\u0041"],"b":{}}'],
       // The last of members with the same name counts.
       ['{"a":1}', '{"a":2,"a":3}', '{"a":3}'],
     ];
@@ -260,6 +261,21 @@ describe.each(ENGINES)('PATCH, $name', ({ start }) => {
         expect(problem).toMatchObject({ limit: 2000, setting: 'MAX_VALUE_BYTES' });
       }
       expect(await valueOf(target.port, key)).toBe(before);
+    });
+
+    test('takes values and patches up to MAX_PATCH_BYTES', async () => {
+      const small = await start({ MAX_PATCH_BYTES: '20' });
+      const change = (body: string) =>
+        ask(small.port, '/kv/a', { method: 'PATCH', body, headers: MERGE_PATCH });
+      const limited = { limit: 20, setting: 'MAX_PATCH_BYTES' };
+      await stored(small.port, 'a', '{"a":"xxxxxxxxxxxx"}', JSON_TYPE);
+      expect(expectProblem(await change('{"b":"yyyyyyyyyyyyy"}'), 413, 'body-too-large')).toMatchObject(
+        limited,
+      );
+      expect(await change('{"b":"yyyyyyyyyyyy"}')).toMatchObject({ status: 200 });
+      expect(expectProblem(await change('{"b":null}'), 413, 'value-too-large')).toMatchObject(limited);
+      expect(await valueOf(small.port, 'a')).toBe('{"a":"xxxxxxxxxxxx","b":"yyyyyyyyyyyy"}');
+      await small.close();
     });
 
     test('is not taken beside parameters', async () => {

@@ -150,6 +150,7 @@ describe.each(ENGINES)('the URL of an entry, $name', ({ start }) => {
     ['PUT', '/kv', 'GET, HEAD, POST, DELETE, OPTIONS'],
     ['PUT', '/kv?prefix=a', 'GET, HEAD, POST, DELETE, OPTIONS'],
     ['PATCH', '/kv', 'GET, HEAD, POST, DELETE, OPTIONS'],
+    ['HEAD', '/set#?a=x', 'GET, OPTIONS'],
     ['GET', '/batch', 'POST, OPTIONS'],
     ['HEAD', '/batch', 'POST, OPTIONS'],
     ['PUT', '/batch', 'POST, OPTIONS'],

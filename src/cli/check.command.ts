@@ -1,0 +1,61 @@
+import type { Command } from 'commander';
+import { ProgressOutput } from './progress-output.js';
+import type { CheckReport } from '../storage/lmdb/check.js';
+import { dataFile, dataFolder, inOneLine, plural } from './data-file.js';
+
+/** `pigeonhole check <folder>` */
+export function addCheckCommand(program: Command): void {
+  program
+    .command('check')
+    .description('Reads every record and index of a data folder and lists what is damaged.')
+    .argument('<folder>', 'the data folder; a server may be running on it')
+    .addHelpText('after', HELP)
+    .action((folder: string) => inOneLine(() => check(dataFolder(folder))));
+}
+
+const HELP = `
+It ends with 0 if everything is sound. Otherwise it prints a line for each fault, then how many
+entries are whole and how many \`pigeonhole salvage\` can save, and ends with 1. It changes nothing.`;
+
+async function check(folder: string): Promise<void> {
+  const { Check } = await import('../storage/lmdb/check.js');
+  const { visit } = await import('../storage/lmdb/guest.js');
+  const { PageFile } = await import('../storage/lmdb/pages/page-file.js');
+  // What a server overwrites while the file is read would look like damage.
+  const guest = await visit(folder);
+  const file = PageFile.open(dataFile(folder));
+  const output = new ProgressOutput();
+  const showProgress = output.startProgress('Reading', file.length);
+  try {
+    const tell = (fault: string): void => {
+      output.clear();
+      console.log(fault);
+    };
+    const report = new Check(file, tell, showProgress).run();
+    output.clear();
+    console.log(summaryOf(folder, report));
+    if (report.faults > 0) process.exitCode = 1;
+  } finally {
+    file.close();
+    guest.leave();
+  }
+}
+
+function summaryOf(folder: string, { faults, entries, pages, free, segments, salvage }: CheckReport): string {
+  if (faults === 0) {
+    return (
+      `Sound: ${folder} has ${plural(entries, 'entry', 'entries')} on ${plural(pages, 'page')}, ` +
+      `${free.toLocaleString('en')} of them free, and ${plural(segments, 'segment')} of the change log.`
+    );
+  }
+  const damaged = `Damaged: ${folder} has ${plural(faults, 'fault')}.`;
+  if (!salvage)
+    return `${damaged} All ${plural(entries, 'entry', 'entries')} are whole; an export saves them.`;
+  const { expected, whole, recovered, uncertain } = salvage;
+  const all = expected === undefined ? '' : ` of ${expected.toLocaleString('en')}`;
+  return (
+    `${damaged} ${entries.toLocaleString('en')}${all} entries are whole. \`pigeonhole salvage\` can save ` +
+    `${(whole + recovered + uncertain).toLocaleString('en')}, of which ${uncertain.toLocaleString('en')} may be older or ` +
+    'deleted since.'
+  );
+}

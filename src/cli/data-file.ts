@@ -1,0 +1,43 @@
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
+import { StartError } from '../errors.js';
+import { resolveFolder } from '../storage/lmdb/folder-name.js';
+
+const LMDB = 'lmdb:';
+
+/**
+ * The folder that an argument names, as a path or as DATABASE_URL has it, which holds a data file.
+ * @throws StartError in one line
+ */
+export function dataFolder(argument: string): string {
+  if (/^[a-z+]+:/.test(argument) && !argument.startsWith(LMDB))
+    throw new StartError(
+      `<folder> must be the folder of a database on this machine, not ${JSON.stringify(argument)}.`,
+    );
+  const name = argument.startsWith(LMDB) ? argument.slice(LMDB.length) : argument;
+  const folder = resolveFolder(name, '<folder>');
+  if (!statSync(dataFile(folder), { throwIfNoEntry: false })?.isFile())
+    throw new StartError(`${folder} holds no Pigeonhole database.`);
+  return folder;
+}
+
+/** The data file in a folder. */
+export function dataFile(folder: string): string {
+  return join(folder, 'data.mdb');
+}
+
+/** Runs `work`; what the system refuses becomes one line. @throws StartError */
+export async function inOneLine<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === undefined || error instanceof StartError) throw error;
+    throw new StartError(`${message}.`);
+  }
+}
+
+/** `1 page`, `2 pages`, `1,000 pages` */
+export function plural(count: number, one: string, many = `${one}s`): string {
+  return `${count.toLocaleString('en')} ${count === 1 ? one : many}`;
+}

@@ -1,0 +1,41 @@
+/*
+ * What the process does about signals and about its own output.
+ *
+ * Problem: a signal that comes while a library loads finds no handler, or the handler of a server that is half there,
+ * and a write to a closed or full stdout is an error that ends the process. Design: this file loads nothing, and the
+ * entry points call it before they load anything. Guarantee: the first SIGTERM, SIGINT or SIGHUP ends the server with
+ * 0, at once as long as nothing is open, by `onStop` after that; further signals change nothing. Node itself needs some
+ * 40 ms before the first line of a program runs; a signal in that time ends the process as the system does by default.
+ */
+
+/** A closed terminal sends SIGHUP. */
+const STOP_SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
+
+let stop: (signal: NodeJS.Signals) => void = () => process.exit(0);
+let stopping = false;
+
+/** Ends the process with 0 on the first signal to stop. */
+export function endOnSignals(): void {
+  for (const signal of STOP_SIGNALS) process.on(signal, stopOnce);
+}
+
+/** Leaves it to `handler` to end the process, which has something to close from now on. */
+export function onStop(handler: (signal: NodeJS.Signals) => void): void {
+  stop = handler;
+}
+
+/** Whether a signal to stop has come. */
+export function isStopping(): boolean {
+  return stopping;
+}
+
+function stopOnce(signal: NodeJS.Signals): void {
+  if (stopping) return;
+  stopping = true;
+  stop(signal);
+}
+
+/** Goes on when nobody reads the output any more (EPIPE), its disk is full (ENOSPC) or its terminal is gone (EIO). */
+export function ignoreOutputErrors(): void {
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
+}

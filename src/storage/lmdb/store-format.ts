@@ -1,0 +1,45 @@
+import type { Revision } from '../revision.js';
+
+/** Version of the storage format. Raised when older versions could not read what this one writes. */
+export const STORE_FORMAT = 2;
+
+/** The names of the trees. */
+export const TREES = ['entries', 'expiry', 'log', 'meta', 'system'] as const;
+
+export type TreeName = (typeof TREES)[number];
+
+/** What the tree `meta` has: the head of the store, and the format of the whole. */
+export const HEAD = 'head';
+export const FORMAT = 'format';
+export const HEAD_BYTES = 48;
+
+/** Size of the change log. */
+export interface LogBounds {
+  count: number;
+  bytes: number;
+  /** The last revision that has left the log. */
+  floor: Revision;
+}
+
+/** The head of the store: the last revision, the time and the size of the log. */
+export interface Head {
+  epoch: number;
+  sequence: number;
+  /** The highest time that a write has seen, milliseconds since 1970. */
+  now: number;
+  log: LogBounds;
+}
+
+/** The head in `bytes`, which are at least HEAD_BYTES. */
+export function decodeHead(bytes: Buffer): Head {
+  return {
+    epoch: bytes.readUInt32LE(0),
+    sequence: bytes.readDoubleLE(4),
+    now: bytes.readDoubleLE(12),
+    log: {
+      count: bytes.readDoubleLE(20),
+      bytes: bytes.readDoubleLE(28),
+      floor: { epoch: bytes.readUInt32LE(36), sequence: bytes.readDoubleLE(40) },
+    },
+  };
+}
