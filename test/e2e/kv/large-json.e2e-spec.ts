@@ -10,7 +10,7 @@ import { startServer, type ServerProcess } from '../../support/server.js';
 
 const MiB = 2 ** 20;
 /** Less than building such a text takes, and more than a busy machine does without it. */
-const HANG_MS = 2_000;
+const HANG_MS = 5_000;
 
 /** Returns `head`, as many times `unit` as make `bytes` in all, and `tail`. */
 function filled(bytes: number, head: string, unit: string, tail: string): Buffer {
