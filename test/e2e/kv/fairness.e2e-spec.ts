@@ -12,7 +12,7 @@ import { startServer, type ServerProcess } from '../../support/server.js';
  */
 const ENTRIES = 40_000;
 const VALUE = 'v'.repeat(3000);
-/** Ten times the limit of 50 ms. On a busy machine everything takes longer, the heavy request too. */
+/** Far above the limit of 50 ms. On a busy machine everything takes longer, the heavy request too. */
 const HANG_MS = 2_000;
 const HANG_SHARE = 0.5;
 
