@@ -55,7 +55,7 @@ const ENGINES: Record<string, Engine> = {
 };
 
 /** The accepted forms of DATABASE_URL, for error messages. */
-export const DATABASE_URL_FORMS = [...new Set(Object.values(ENGINES).map(({ form }) => form))].join(', ');
+const DATABASE_URL_FORMS = [...new Set(Object.values(ENGINES).map(({ form }) => form))].join(', ');
 
 /** Creates the engine that `url` names, not open yet. @throws StartError if no engine accepts the URL and settings */
 export async function createEngine(url: string, settings: EngineSettings): Promise<StorageEngine> {

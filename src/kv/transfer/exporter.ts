@@ -55,7 +55,7 @@ function mayBeTooLong(value: Buffer): boolean {
 }
 
 /** Returns the last line, with the digest of all lines before it: without it an export is not whole. */
-export function closingLine(count: number, sha256: string): string {
+function closingLine(count: number, sha256: string): string {
   return `${JSON.stringify({ end: true, count, sha256 })}\n`;
 }
 

@@ -15,7 +15,7 @@ import { TREES } from './store-format.js';
 const MAKING = '.pigeonhole-compacting';
 
 /** Sizes of the data file, bytes. */
-export interface Compacted {
+interface Compacted {
   readonly before: number;
   readonly after: number;
   readonly entries: number;

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { StartError } from '../../errors.js';
 
 /** A process that has the store open beside a server, and keeps the pages of its last commit from being overwritten. */
-export interface Guest {
+interface Guest {
   /** How many other processes have the store open; undefined if LMDB cannot open it. */
   readonly servers: number | undefined;
   leave(): void;

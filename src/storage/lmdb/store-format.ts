@@ -14,7 +14,7 @@ export const FORMAT = 'format';
 export const HEAD_BYTES = 48;
 
 /** Size of the change log. */
-export interface LogBounds {
+interface LogBounds {
   count: number;
   bytes: number;
   /** The last revision that has left the log. */

@@ -121,7 +121,7 @@ export function transactionOf(bytes: Buffer): number {
 }
 
 /** A u64, of which more than 53 bits are no page and no transaction, but must not be taken for one either. */
-export function readPageNumber(bytes: Buffer, offset: number): number {
+function readPageNumber(bytes: Buffer, offset: number): number {
   return bytes.readUInt32LE(offset) + bytes.readUInt32LE(offset + 4) * 2 ** 32;
 }
 

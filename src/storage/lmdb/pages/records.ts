@@ -5,7 +5,7 @@ import type { Snapshot } from './snapshot.js';
 import { TreeWalk, type WalkCounts } from './tree.js';
 
 /** A key and its value, wherever that lies, or what keeps a page or a value from being read. */
-export type TreeRecord =
+type TreeRecord =
   | { readonly key: Buffer; readonly value: Buffer; readonly fault?: undefined }
   | { readonly page: number; readonly fault: string };
 

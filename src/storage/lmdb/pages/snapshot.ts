@@ -29,7 +29,7 @@ export interface Snapshot {
 }
 
 /** A snapshot, if one can be found, and what is wrong with the places that tell. */
-export interface FoundSnapshot {
+interface FoundSnapshot {
   readonly snapshot: Snapshot | undefined;
   readonly faults: readonly string[];
 }

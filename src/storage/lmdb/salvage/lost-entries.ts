@@ -24,7 +24,7 @@ const KEYS_AT_ONCE = 200_000;
 const CURRENT = Infinity;
 
 /** An entry that was found outside the readable tree. */
-export interface FoundEntry {
+interface FoundEntry {
   readonly entry: StoredEntry;
   /** Whether it is as it was last written. Otherwise it may be older, or have been deleted since. */
   readonly isCertain: boolean;

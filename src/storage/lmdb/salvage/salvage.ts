@@ -28,7 +28,7 @@ export interface SalvageReport {
 }
 
 /** Who follows a salvage. */
-export interface SalvageObserver {
+interface SalvageObserver {
   /** Called with the page that is being searched. */
   readonly show?: (page: number) => void;
   /** Called with each entry that may be older than what was last written, or deleted since. */

@@ -20,7 +20,7 @@ interface Version extends Revision {
 }
 
 /** Everything that a file says of one key. */
-export interface KeyHistory {
+interface KeyHistory {
   /** The newest record that is whole. */
   version: Version | undefined;
   /** The newest change, which may be a put whose value is not to be had. */
