@@ -1,8 +1,8 @@
-import type { DatabaseError } from '../../errors.js';
+import { DatabaseError } from '../../errors.js';
 import { Clock } from '../clock.js';
 import type { Entry } from '../entry.js';
 import { prefixEnd } from '../key-range.js';
-import type { BatchOperation, Operation, Outcome } from '../operation.js';
+import { FoundBytes, type BatchOperation, type Operation, type Outcome } from '../operation.js';
 import {
   StorageEngine,
   type Change,
@@ -19,14 +19,15 @@ import { ChangeLogReader, ChangeLogWriter } from './change-log.js';
 import { openDataFolder } from './data-folder.js';
 import { DiskSpace } from './disk-space.js';
 import { GroupCommit } from './group-commit.js';
-import { endOfExpired } from './keys.js';
 import { countExpired, countKeys, readPage } from './ranges.js';
-import { decode, type StoredEntry } from './record.js';
+import type { StoredEntry } from './record.js';
 import { Scans } from './scans.js';
+import { startClock } from './store-clock.js';
 import { Store } from './store.js';
+import { Sweeper } from './sweeper.js';
+import { DamagedPageError } from './tree.js';
 import { Writer } from './writer.js';
 
-const SWEEP_EVERY_MS = 500;
 /** How often the engine looks for commits of other processes, for its listeners. */
 const POLL_EVERY_MS = 10;
 /** Of all processes together. */
@@ -35,6 +36,10 @@ const SCANS_AT_ONCE = 16;
 export interface LmdbSettings extends OpenSettings {
   /** Called when the store can take no more writes, so that the process has to end. */
   readonly onFailure: (error: Error) => void;
+  /** Receives warnings about the deployment, in one line each. */
+  readonly report?: (line: string) => void;
+  /** Receives each fault of the store once, such as a damaged record. */
+  readonly onFault?: (text: string) => void;
   /** For how long a scan may hold its snapshot, milliseconds. */
   readonly maxSnapshotAge: number;
   /** Largest size of the change log, bytes. */
@@ -68,7 +73,7 @@ export class LmdbEngine extends StorageEngine {
   private log!: ChangeLogReader;
   private changed = false;
   private readonly listeners = new Set<() => void>();
-  private sweeper: NodeJS.Timeout | undefined;
+  private sweeper: Sweeper | undefined;
   private poller: NodeJS.Timeout | undefined;
   /** The sequence of the store when it was polled last. */
   private polledSequence = 0;
@@ -85,7 +90,9 @@ export class LmdbEngine extends StorageEngine {
   async open(): Promise<void> {
     const { readOnly = false, processes = 1, maxSnapshotAge } = this.settings;
     this.store = await openDataFolder(this.folder, readOnly);
-    this.clock.raise(this.store.readHead().now);
+    const { faults } = this.store;
+    if (this.settings.onFault) faults.report = this.settings.onFault;
+    startClock(this.clock, this.store.readHead().now, this.folder, this.settings.report);
     this.space = new DiskSpace(this.store);
     this.isShared = processes > 1;
     const scans = Math.ceil(SCANS_AT_ONCE / processes);
@@ -97,12 +104,14 @@ export class LmdbEngine extends StorageEngine {
       transaction: (work) => this.store.transaction(work),
       isFull: () => this.space.isFull(),
       begin: () => this.writer.begin(),
+      check: () => this.store.assertUsable(),
       end: () => void (this.changed ||= this.writer.end()),
       committed: () => this.notifyOfCommit(),
       fail: this.settings.onFailure,
     });
-    if (!readOnly) this.sweeper = setInterval(() => this.sweep(), SWEEP_EVERY_MS).unref();
-    if (this.isShared) this.poller = setInterval(() => this.poll(), POLL_EVERY_MS).unref();
+    if (!readOnly) this.sweeper = new Sweeper(this.store, this.clock, this.commits, this.writer);
+    if (this.isShared)
+      this.poller = setInterval(() => faults.guard(() => this.poll()), POLL_EVERY_MS).unref();
     process.on('exit', this.abandonCommit);
   }
 
@@ -120,7 +129,7 @@ export class LmdbEngine extends StorageEngine {
   }
 
   private async shutDown(): Promise<void> {
-    clearInterval(this.sweeper);
+    this.sweeper?.stop();
     clearInterval(this.poller);
     await this.commits?.settle();
     process.off('exit', this.abandonCommit);
@@ -134,22 +143,47 @@ export class LmdbEngine extends StorageEngine {
 
   get(key: string): Entry | undefined {
     const record = this.current.entries.getBinary(key);
-    return record && this.live(decode(key, record));
+    return record && this.live(this.store.decode(key, record));
   }
 
   write(operation: Operation): Promise<Outcome> {
     return this.commits.submit(sizeOf(operation), () => this.writer.apply(operation));
   }
 
-  batch(
+  async batch(
     operations: readonly BatchOperation[],
     atomic: boolean,
     maxBytes?: number,
   ): Promise<(Outcome | DatabaseError)[]> {
     const bytes = operations.reduce((sum, operation) => sum + sizeOf(operation), 0);
-    return this.commits.submit(bytes, () =>
-      atomic ? this.writer.applyAll(operations, maxBytes) : this.writer.applyEach(operations, maxBytes),
-    );
+    try {
+      return await this.commits.submit(bytes, () =>
+        atomic ? this.writer.applyAll(operations, maxBytes) : this.writer.applyEach(operations, maxBytes),
+      );
+    } catch (error) {
+      if (atomic || !(error instanceof DamagedPageError)) throw error;
+      return this.writeEach(operations, maxBytes);
+    }
+  }
+
+  /** Applies a pipeline, each operation in a transaction of its own: one that a damaged page spoils fails alone. */
+  private async writeEach(
+    operations: readonly BatchOperation[],
+    maxBytes: number | undefined,
+  ): Promise<(Outcome | DatabaseError)[]> {
+    const found = new FoundBytes(maxBytes);
+    const outcomes: (Outcome | DatabaseError)[] = [];
+    for (const operation of operations) {
+      try {
+        const outcome = await this.write(operation);
+        found.add(outcome);
+        outcomes.push(outcome);
+      } catch (error) {
+        if (!(error instanceof DatabaseError)) throw error;
+        outcomes.push(error);
+      }
+    }
+    return outcomes;
   }
 
   range(query: RangeQuery): RangePage {
@@ -239,7 +273,11 @@ export class LmdbEngine extends StorageEngine {
   private notifyOfCommit(): void {
     if (!this.changed) return;
     this.changed = false;
-    for (const listener of this.listeners) listener();
+    this.notify();
+  }
+
+  private notify(): void {
+    for (const listener of this.listeners) this.store.faults.guard(listener);
   }
 
   /** Notifies the listeners of what other processes have committed. */
@@ -248,20 +286,7 @@ export class LmdbEngine extends StorageEngine {
     const { sequence } = this.current.readHead();
     if (sequence === this.polledSequence) return;
     this.polledSequence = sequence;
-    for (const listener of this.listeners) listener();
-  }
-
-  private sweep(): void {
-    const [first] = this.store.expiry.getKeys({
-      start: undefined,
-      end: endOfExpired(this.clock.now()),
-      limit: 1,
-    });
-    if (!first) return;
-    this.commits
-      .submit(0, () => this.writer.removeExpired())
-      .then((more) => more && this.sweep())
-      .catch(() => undefined); // The next sweep tries again.
+    this.notify();
   }
 }
 

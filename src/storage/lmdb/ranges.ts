@@ -3,7 +3,6 @@ import type { Entry } from '../entry.js';
 import { groupOf, prefixEnd } from '../key-range.js';
 import type { RangePage, RangeQuery } from '../storage-engine.js';
 import { endOfExpired, splitExpiryKey } from './keys.js';
-import { decode } from './record.js';
 import type { Store } from './store.js';
 
 const COUNT_AT_ONCE = 20_000;
@@ -13,17 +12,22 @@ export function readPage(store: Store, query: RangeQuery, now: number): Omit<Ran
   const { prefix, after, limit, delimiter, reverse = false, values = false, maxBytes = Infinity } = query;
   const items: Entry[] = [];
   const groups: string[] = [];
+  const damaged: string[] = [];
   let last: string | undefined;
+  let previous = after;
   let bytes = 0;
   let from = after === undefined ? undefined : startAfter(after, query);
   // At a group the iteration ends and a new one begins after it, so that the keys of the group are never visited.
   for (let isDone = false; !isDone;) {
     isDone = true;
     for (const { key, value } of store.entries.getRange(rangeOptions(prefix, from, reverse))) {
-      const entry = decode(key as string, value);
+      const entry = decodeUnlessDamaged(store, key as string, value, damaged);
+      if (!entry) continue;
+      store.checkOrder(previous, entry.key, reverse);
+      previous = entry.key;
       if (entry.expires !== 0 && entry.expires <= now) continue;
       const full = items.length + groups.length === limit || bytes >= maxBytes;
-      if (full && last !== undefined) return { items, groups, next: last };
+      if (full && last !== undefined) return { items, groups, next: last, ...namedIn(damaged) };
       const group = delimiter ? groupOf(entry.key, prefix, delimiter) : undefined;
       last = group ?? entry.key;
       if (group !== undefined) {
@@ -36,7 +40,27 @@ export function readPage(store: Store, query: RangeQuery, now: number): Omit<Ran
       if (values) bytes += entry.size;
     }
   }
-  return { items, groups, next: undefined };
+  return { items, groups, next: undefined, ...namedIn(damaged) };
+}
+
+/** Returns the member of a page that names what it leaves out. */
+function namedIn(damaged: readonly string[]): Pick<RangePage, 'damaged'> {
+  return damaged.length > 0 ? { damaged } : {};
+}
+
+/** Returns the entry in `record`, or undefined if it is damaged, and then adds its key to `damaged`. */
+function decodeUnlessDamaged(
+  store: Store,
+  key: string,
+  record: Buffer,
+  damaged: string[],
+): Entry | undefined {
+  try {
+    return store.decode(key, record);
+  } catch {
+    damaged.push(key);
+    return undefined;
+  }
 }
 
 /** Returns where an iteration starts after `name`, a key or a group. */
