@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import { StartError } from '../errors.js';
 import { addMigrateCommand } from './migrate.command.js';
 import { addServeCommand } from './serve.command.js';
+import { addSetClockCommand } from './set-clock.command.js';
 
 try {
   const program = new Command('pigeonhole')
@@ -18,6 +19,7 @@ try {
     );
   addServeCommand(program);
   addMigrateCommand(program);
+  addSetClockCommand(program);
   await program.parseAsync();
 } catch (error) {
   if (!(error instanceof StartError)) throw error;
