@@ -29,12 +29,13 @@ export class Page {
   readonly etag: string;
   private readonly next: string | undefined;
 
-  constructor({ items, groups, next }: RangePage, values = false) {
+  constructor({ items, groups, next, damaged }: RangePage, values = false) {
     const described = items.map((item) =>
       values ? `{${describeMembers(item)},${valueMember(item.value!)}}` : describe(item),
     );
     const rest = `"prefixes":${JSON.stringify(groups)},"next":${JSON.stringify(next ?? null)}`;
-    this.json = `{"items":[${described.join(',')}],${rest}}`;
+    const missing = damaged ? `,"damaged":${JSON.stringify(damaged)}` : '';
+    this.json = `{"items":[${described.join(',')}],${rest}${missing}}`;
     this.etag = createHash('sha256').update(this.json).digest('base64url').slice(0, 22);
     this.next = next;
   }

@@ -12,16 +12,23 @@ export function exportLine({ key, type, expires, value }: Entry): string {
   return `{"key":${JSON.stringify(key)},"type":${typeJson(type)},"expires":${expiresJson(expires)},${valueMember(value)}}\n`;
 }
 
-/** Returns the last line, with the digest of all lines before it: without it an export is not whole. */
-export function closingLine(count: number, sha256: string): string {
-  return `${JSON.stringify({ end: true, count, sha256 })}\n`;
+/**
+ * Returns the last line, with the digest of all lines before it: without it an export is not whole.
+ * @param damaged keys of entries that have been left out
+ */
+export function closingLine(count: number, sha256: string, damaged: readonly string[] = []): string {
+  return `${JSON.stringify({ end: true, count, sha256, ...(damaged.length > 0 && { damaged }) })}\n`;
 }
 
-/** Streams a range, one entry a line, at the pace of the reader. */
+/**
+ * Streams a range, one entry a line, at the pace of the reader.
+ * @param damaged grows by the keys of entries that the range leaves out
+ */
 export async function exportRange(
   response: ServerResponse,
   range: AsyncIterable<readonly Entry[]>,
   headers: readonly string[],
+  damaged: readonly string[] = [],
 ): Promise<void> {
   const hash = createHash('sha256');
   let count = 0;
@@ -33,5 +40,5 @@ export async function exportRange(
     await writePaced(response, lines);
   }
   if (count === 0) startText(response, NDJSON, headers);
-  response.end(closingLine(count, hash.digest('hex')));
+  response.end(closingLine(count, hash.digest('hex'), damaged));
 }
