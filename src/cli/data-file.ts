@@ -26,13 +26,14 @@ export function dataFile(folder: string): string {
   return join(folder, 'data.mdb');
 }
 
-/** Runs `work`; what the system refuses becomes one line. @throws StartError */
+/** Runs `work`; what the system refuses becomes one line, and names no setting that commands do not use. @throws StartError */
 export async function inOneLine<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
-    if (code === undefined || error instanceof StartError) throw error;
+    if (error instanceof StartError) throw new StartError(message.replace(/^DATABASE_URL: /, ''));
+    if (code === undefined) throw error;
     throw new StartError(`${message}.`);
   }
 }

@@ -12,7 +12,7 @@ import {
   type Outcome,
 } from '../storage/operation.js';
 import { StorageEngine, type Awaitable, type RangePage, type RangeQuery } from '../storage/storage-engine.js';
-import { checkKey } from './key.js';
+import { checkKey, isKey } from './key.js';
 
 /** Bytes of values on one page, and in the answer to one batch. */
 const PAGE_BYTES = 4 * 2 ** 20;
@@ -116,9 +116,12 @@ export class DatabaseService {
     return this.engine.count(prefix);
   }
 
-  /** Visits every entry of a range, in key order, from one snapshot where the engine has them. */
-  scan(prefix = ''): AsyncIterable<readonly Entry[]> {
-    return this.engine.scan({ prefix, values: true });
+  /**
+   * Visits every entry of a range, in key order, from one snapshot where the engine has them.
+   * @param onDamaged receives the keys of damaged entries, which are left out; without it the first one is an error
+   */
+  scan(prefix = '', onDamaged?: (key: string) => void): AsyncIterable<readonly Entry[]> {
+    return this.engine.scan({ prefix, values: true, onDamaged });
   }
 
   /**
@@ -131,19 +134,25 @@ export class DatabaseService {
     return this.engine.batch(operations, atomic, BATCH_BYTES);
   }
 
-  /** Deletes the keys of a range that exist when it begins, in chunks. Returns how many there were. */
+  /** Deletes the keys of a range that exist when it begins, damaged ones too, in chunks. Returns how many there were. */
   async deleteRange(prefix: string): Promise<number> {
+    const damaged: string[] = [];
+    const onDamaged = (key: string) => void damaged.push(key);
     let deleted = 0;
-    for await (const entries of this.engine.scan({ prefix, values: false })) {
-      for (let i = 0; i < entries.length; i += DELETE_CHUNK) {
-        const operations = entries
-          .slice(i, i + DELETE_CHUNK)
-          .map(({ key }) => ({ op: 'delete', key }) as const);
-        const outcomes = await this.engine.batch(operations, false);
-        deleted += outcomes.filter(
-          (outcome) => !(outcome instanceof Error) && outcome.kind === 'deleted',
-        ).length;
-      }
+    for await (const entries of this.engine.scan({ prefix, values: false, onDamaged }))
+      deleted += await this.deleteAll(entries.map(({ key }) => key));
+    // The key itself may be what is damaged. It must not lead to another entry.
+    return deleted + (await this.deleteAll(damaged.filter((key) => isKey(key) && key.startsWith(prefix))));
+  }
+
+  private async deleteAll(keys: readonly string[]): Promise<number> {
+    let deleted = 0;
+    for (let i = 0; i < keys.length; i += DELETE_CHUNK) {
+      const operations = keys.slice(i, i + DELETE_CHUNK).map((key) => ({ op: 'delete', key }) as const);
+      const outcomes = await this.engine.batch(operations, false);
+      deleted += outcomes.filter(
+        (outcome) => !(outcome instanceof Error) && outcome.kind === 'deleted',
+      ).length;
     }
     return deleted;
   }

@@ -16,6 +16,16 @@ export function checkKey(key: string): void {
     throw new DatabaseError('invalid-key', 'The key has half a surrogate pair, which is no text.');
 }
 
+/** Returns whether `key` may name an entry. */
+export function isKey(key: string): boolean {
+  try {
+    checkKey(key);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /*
  * An entry has two spellings: `/kv/{key}`, and `/kv?key={key}` for every key, also for those that a path cannot carry
  * (URL parsers remove the segments `.` and `..`). The second is translated into the first when a request comes in, so

@@ -47,6 +47,8 @@ export interface RangePage {
   readonly items: readonly (EntryHeader & { readonly value?: Buffer })[];
   /** Names of the groups. */
   readonly groups: readonly string[];
+  /** Keys of entries that are left out because their records are damaged; absent if there are none. */
+  readonly damaged?: readonly string[];
   /** The `after` of the next page; undefined if this page is the last. */
   readonly next: string | undefined;
   /** The position in the change log whose state the page shows. */
@@ -58,6 +60,8 @@ export interface ScanRange {
   readonly prefix: string;
   /** Whether entries carry their values. Without, `value` is empty and `size` still the true size. */
   readonly values: boolean;
+  /** Receives the keys of damaged records, which are left out. Without it the scan fails at the first. */
+  readonly onDamaged?: (key: string) => void;
 }
 
 /** How a store is opened. */
@@ -161,7 +165,8 @@ export interface Change {
  *
  * Failure: a write that fails with `outcome-unknown` may or may not have been applied; after any other error nothing was
  * applied. Callers may repeat what fails with `busy` or `unavailable`. With `disk-full` the engine refuses puts and goes
- * on with reads and deletes. A record that fails its checksum is `corrupt` and is never returned.
+ * on with reads and deletes. A record that fails its checksum is `corrupt` and is never returned; pages leave it out and
+ * name it. Damage fails what needs the damaged bytes, and nothing else.
  */
 export abstract class StorageEngine {
   abstract readonly capabilities: Capabilities;
@@ -196,7 +201,7 @@ export abstract class StorageEngine {
     maxBytes?: number,
   ): Promise<(Outcome | DatabaseError)[]>;
 
-  /** Returns one page of a range. @throws DatabaseError `corrupt` */
+  /** Returns one page of a range. @throws DatabaseError `corrupt` if the keys themselves cannot be read */
   abstract range(query: RangeQuery): Awaitable<RangePage>;
 
   /**

@@ -21,6 +21,7 @@ const EXIT_DELAY_MS = 250;
           waitReplicas,
           processes: workers,
           onFailure: endProcess,
+          onFault: (text) => new Logger('Storage').error(text),
           report: (line) => {
             if (reportsForServer()) new Logger('Storage').warn(line);
           },

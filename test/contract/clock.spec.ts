@@ -33,6 +33,22 @@ describe('clock:', () => {
     expect(clock.now()).toBe(jumped + 10);
   });
 
+  it('it reports a jump of more than an hour, once, and no shorter one', () => {
+    const time = new FakeTime();
+    const clock = time.clock();
+    const jumps: number[] = [];
+    clock.onJump = (milliseconds) => jumps.push(milliseconds);
+    time.advance(50 * 3_600_000);
+    clock.now();
+    time.setWall(time.wall + 3_600_000);
+    clock.now();
+    expect(jumps).toEqual([]);
+    time.setWall(time.wall + 3_600_001);
+    clock.now();
+    clock.now();
+    expect(jumps).toEqual([3_600_001]);
+  });
+
   it('raise makes it at least the given time, and never lowers it', () => {
     const time = new FakeTime();
     const clock = time.clock();

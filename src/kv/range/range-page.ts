@@ -34,7 +34,7 @@ export class Page {
     private readonly next: string | undefined,
   ) {}
 
-  static async of({ items, groups, next }: RangePage, values = false): Promise<Page> {
+  static async of({ items, groups, next, damaged }: RangePage, values = false): Promise<Page> {
     const hash = createHash('sha256');
     let json = '';
     let piece = '{"items":[';
@@ -50,7 +50,8 @@ export class Page {
       endPiece();
       await giveWay();
     }
-    piece += `],"prefixes":${JSON.stringify(groups)},"next":${JSON.stringify(next ?? null)}}`;
+    const missing = damaged ? `,"damaged":${JSON.stringify(damaged)}` : '';
+    piece += `],"prefixes":${JSON.stringify(groups)},"next":${JSON.stringify(next ?? null)}${missing}}`;
     endPiece();
     return new Page(json, hash.digest('base64url').slice(0, 22), next);
   }

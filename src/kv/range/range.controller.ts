@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { DatabaseError } from '../../errors.js';
 import { answerEmpty, answerJson, startText, vary } from '../../http/answer/answer.js';
 import { Documented } from '../../http/answer/documented.js';
-import { acceptsNdjson } from '../../http/request/accept.js';
+import { acceptsNdjson, prefersLenient } from '../../http/request/accept.js';
 import { Parameters } from '../../http/request/parameters.js';
 import { conditionOf, refuseConditions } from '../../http/request/preconditions.js';
 import { DatabaseService } from '../database.service.js';
@@ -42,10 +42,18 @@ export class RangeController {
       return this.watch.stream(request, response, target, parameters.get('since'));
     }
     if (acceptsNdjson(request.headers.accept)) {
-      const prefix = prefixIn(parametersOf(request, ['prefix']));
-      return exportRange(response, this.database.scan(prefix), vary(response));
+      return this.export(request, response);
     }
     await this.answerPage(request, response);
+  }
+
+  private export(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const prefix = prefixIn(parametersOf(request, ['prefix']));
+    if (!prefersLenient(request)) return exportRange(response, this.database.scan(prefix), vary(response));
+    const damaged: string[] = [];
+    const range = this.database.scan(prefix, (key) => damaged.push(key));
+    const headers = [...vary(response), 'Preference-Applied', 'handling=lenient'];
+    return exportRange(response, range, headers, damaged);
   }
 
   /** Deletes a range. */

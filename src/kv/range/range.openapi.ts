@@ -55,6 +55,12 @@ const PAGE = {
       description: 'The groups, if there is a delimiter.',
     },
     next: { type: ['string', 'null'], description: 'What `after` takes to go on; null at the end.' },
+    damaged: {
+      type: 'array',
+      items: { type: 'string' },
+      description:
+        'Keys of entries that are left out because the disk has damaged them; only if there are some.',
+    },
   },
 };
 
@@ -120,7 +126,8 @@ export function DescribePage(): MethodDecorator {
       summary: 'Lists, exports or watches a range',
       description:
         "A range is in the order of the keys' bytes. With `Accept: application/x-ndjson` the whole range is streamed " +
-        'from one snapshot, one entry a line; its last line has the SHA-256 of those before.',
+        'from one snapshot, one entry a line; its last line has the SHA-256 of those before. An export breaks off at a ' +
+        'damaged entry; with `Prefer: handling=lenient` it leaves such entries out, and its last line names them.',
       errors: PAGE_ERRORS,
     }),
   );

@@ -54,16 +54,23 @@ function mayBeTooLong(value: Buffer): boolean {
   return value.length > LONGEST_MEMBER / MOST_BYTES_OF_ONE;
 }
 
-/** Returns the last line, with the digest of all lines before it: without it an export is not whole. */
-function closingLine(count: number, sha256: string): string {
-  return `${JSON.stringify({ end: true, count, sha256 })}\n`;
+/**
+ * Returns the last line, with the digest of all lines before it: without it an export is not whole.
+ * @param damaged keys of entries that have been left out
+ */
+function closingLine(count: number, sha256: string, damaged: readonly string[] = []): string {
+  return `${JSON.stringify({ end: true, count, sha256, ...(damaged.length > 0 && { damaged }) })}\n`;
 }
 
-/** Streams a range, one entry a line, at the pace of the reader. */
+/**
+ * Streams a range, one entry a line, at the pace of the reader.
+ * @param damaged grows by the keys of entries that the range leaves out
+ */
 export async function exportRange(
   response: ServerResponse,
   range: AsyncIterable<readonly Entry[]>,
   headers: readonly string[],
+  damaged: readonly string[] = [],
 ): Promise<void> {
   const hash = createHash('sha256');
   let count = 0;
@@ -76,5 +83,5 @@ export async function exportRange(
     }
   }
   if (count === 0) startText(response, NDJSON, headers);
-  response.end(closingLine(count, hash.digest('hex')));
+  response.end(closingLine(count, hash.digest('hex'), damaged));
 }

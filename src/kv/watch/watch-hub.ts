@@ -58,7 +58,7 @@ export class WatchHub implements OnModuleInit, OnModuleDestroy {
 
   onModuleInit(): void {
     this.stopListening = this.engine.onChange(() => this.wake());
-    this.heartbeats = setInterval(() => void this.beat(this.audiences.all()), HEARTBEAT_MS).unref();
+    this.heartbeats = setInterval(() => this.startBeat(this.audiences.all()), HEARTBEAT_MS).unref();
   }
 
   onModuleDestroy(): void {
@@ -184,8 +184,12 @@ export class WatchHub implements OnModuleInit, OnModuleDestroy {
       this.idTimer = undefined;
       const waiting = [...this.withoutId];
       this.withoutId.clear();
-      void this.beat(waiting);
+      this.startBeat(waiting);
     }, ID_AFTER_MS).unref();
+  }
+
+  private startBeat(audiences: Iterable<Audience>): void {
+    this.beat(audiences).catch((error: Error) => this.logger.error(error.stack));
   }
 
   private async beat(audiences: Iterable<Audience>): Promise<void> {

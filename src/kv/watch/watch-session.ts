@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http';
+import { DatabaseError } from '../../errors.js';
 import { giveWay } from '../../event-loop.js';
 import { writePaced } from '../../http/answer/paced-writer.js';
 import type { Entry } from '../../storage/entry.js';
@@ -104,15 +105,25 @@ export class WatchSession implements Watcher {
 
   /** A remote engine answers one question at a time: a position between two equal reads is that of the entry. */
   private async showKey(key: string): Promise<Shown[]> {
-    let entry = await this.engine.get(key);
+    let entry = await this.find(key);
     for (let tries = 1; ; tries++) {
       const position = await this.engine.position();
-      const again = await this.engine.get(key);
+      const again = await this.find(key);
       if (again?.etag === entry?.etag || tries === MAX_READS) {
         if (entry) await writePaced(this.response, snapshotEvent(entry));
         return [{ upTo: END, position }];
       }
       entry = again;
+    }
+  }
+
+  /** Returns the entry under `key`; a damaged one is left out of the snapshot. */
+  private async find(key: string): Promise<Entry | undefined> {
+    try {
+      return await this.engine.get(key);
+    } catch (error) {
+      if (error instanceof DatabaseError && error.code === 'corrupt') return undefined;
+      throw error;
     }
   }
 

@@ -87,18 +87,17 @@ export class ChangeLogWriter {
     this.finishChange(head, sequence, keyEnd, keyEnd);
   }
 
-  /** Ends a transaction: appends its last segment and drops old ones until the log is within its bounds. */
-  flush(head: Head): void {
-    this.appendSegment(head);
+  /** Drops old segments until the log is within its bounds. */
+  trim(head: Head): void {
     const { log } = head;
     while (log.count > MAX_CHANGES || log.bytes > this.maxBytes) if (!this.dropFirst(head)) return;
   }
 
-  /** Drops the oldest segment. Returns false if there is none. */
+  /** Drops the oldest segment. Returns false if there is none that can be found. */
   private dropFirst({ epoch, sequence, log }: Head): boolean {
     const [key, next = sequence + 1] = this.store.log.getKeys({ start: 0, limit: 2 });
-    if (key === undefined) return false;
-    const segment = this.store.borrow(this.store.log, key)!;
+    const segment = key === undefined ? undefined : this.store.log.borrow(key);
+    if (key === undefined || !segment) return false;
     // The trailer of a damaged segment could close the log for ever. Keys and counts say nearly the same as it.
     const estimate = { count: Math.min(next - key, log.count), last: { epoch, sequence: next - 1 } };
     const { count, last } = isSound(segment) ? readTrailer(segment) : estimate;
@@ -135,10 +134,11 @@ export class ChangeLogWriter {
     this.length = end;
     if (this.count++ === 0) this.first = sequence;
     this.last = sequence;
-    if (this.length >= SEGMENT_BYTES) this.appendSegment(head);
+    if (this.length >= SEGMENT_BYTES) this.flush(head);
   }
 
-  private appendSegment({ epoch, log }: Head): void {
+  /** Appends what has been added as a segment. */
+  flush({ epoch, log }: Head): void {
     if (this.count === 0) return;
     const { segment, length } = this;
     segment.writeUInt32LE(this.count, length);

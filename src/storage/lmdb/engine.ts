@@ -1,8 +1,8 @@
-import type { DatabaseError } from '../../errors.js';
+import { DatabaseError } from '../../errors.js';
 import { Clock } from '../clock.js';
 import type { Entry } from '../entry.js';
 import { prefixEnd } from '../key-range.js';
-import type { BatchOperation, Operation, Outcome } from '../operation.js';
+import { FoundBytes, type BatchOperation, type Operation, type Outcome } from '../operation.js';
 import {
   StorageEngine,
   type Awaitable,
@@ -21,14 +21,15 @@ import { openDataFolder } from './data-folder.js';
 import { DiskSpace } from './disk-space.js';
 import { lockFolder, type FolderLock } from './folder-lock.js';
 import { GroupCommit } from './group-commit.js';
-import { endOfExpired } from './keys.js';
 import { countLive, readPage } from './ranges.js';
-import { decode, type StoredEntry } from './record.js';
+import type { StoredEntry } from './record.js';
 import { Scans } from './scans.js';
+import { startClock } from './store-clock.js';
 import { Store } from './store.js';
+import { Sweeper } from './sweeper.js';
+import { DamagedPageError } from './tree.js';
 import { Writer } from './writer.js';
 
-const SWEEP_EVERY_MS = 500;
 /** How often the engine looks for commits of other processes, for its listeners. */
 const POLL_EVERY_MS = 10;
 /** Of all processes together. */
@@ -37,6 +38,8 @@ const SCANS_AT_ONCE = 16;
 export interface LmdbSettings extends OpenSettings {
   /** Called when the store can take no more writes, so that the process has to end. */
   readonly onFailure: (error: Error) => void;
+  /** Receives each fault of the store once, such as a damaged record. */
+  readonly onFault?: (text: string) => void;
   /** For how long a scan may hold its snapshot, milliseconds. */
   readonly maxSnapshotAge: number;
   /** Largest size of the change log, bytes. */
@@ -73,8 +76,7 @@ export class LmdbEngine extends StorageEngine {
   private log!: ChangeLogReader;
   private changed = false;
   private readonly listeners = new Set<() => void>();
-  private sweeper: NodeJS.Timeout | undefined;
-  private isSweeping = false;
+  private sweeper: Sweeper | undefined;
   private poller: NodeJS.Timeout | undefined;
   /** The sequence of the store when it was polled last. */
   private polledSequence = 0;
@@ -89,14 +91,16 @@ export class LmdbEngine extends StorageEngine {
   }
 
   async open(): Promise<void> {
-    const { readOnly = false, processes = 1, maxSnapshotAge, report } = this.settings;
+    const { readOnly = false, processes = 1, maxSnapshotAge, report, onFault } = this.settings;
     // Whoever starts several processes has locked the folder for them.
     if (!readOnly && processes === 1) this.lock = await lockFolder(this.folder, report);
     this.store = await openDataFolder(this.folder, readOnly).catch((error) => {
       this.lock?.release();
       throw error;
     });
-    this.clock.raise(this.store.readHead().now);
+    const { faults } = this.store;
+    if (onFault) faults.report = onFault;
+    startClock(this.clock, this.store.readHead().now, this.folder, report);
     this.space = new DiskSpace(this.store);
     this.isShared = processes > 1;
     const scans = Math.ceil(SCANS_AT_ONCE / processes);
@@ -108,12 +112,14 @@ export class LmdbEngine extends StorageEngine {
       transaction: (work) => this.store.transaction(work),
       isFull: (error) => this.space.isFull(error),
       begin: () => this.writer.begin(),
+      check: () => this.store.assertUsable(),
       end: () => void (this.changed ||= this.writer.end()),
       committed: () => this.notifyOfCommit(),
       fail: this.settings.onFailure,
     });
-    if (!readOnly) this.sweeper = setInterval(() => void this.sweep(), SWEEP_EVERY_MS).unref();
-    if (this.isShared) this.poller = setInterval(() => this.poll(), POLL_EVERY_MS).unref();
+    if (!readOnly) this.sweeper = new Sweeper(this.store, this.clock, this.commits, this.writer);
+    if (this.isShared)
+      this.poller = setInterval(() => faults.guard(() => this.poll()), POLL_EVERY_MS).unref();
     process.on('exit', this.abandonCommit);
   }
 
@@ -128,7 +134,7 @@ export class LmdbEngine extends StorageEngine {
   }
 
   private async shutDown(): Promise<void> {
-    clearInterval(this.sweeper);
+    this.sweeper?.stop();
     clearInterval(this.poller);
     await this.commits?.settle();
     process.off('exit', this.abandonCommit);
@@ -143,22 +149,47 @@ export class LmdbEngine extends StorageEngine {
 
   get(key: string): Entry | undefined {
     const record = this.current.entries.getBinary(key);
-    return record && this.live(decode(key, record));
+    return record && this.live(this.store.decode(key, record));
   }
 
   write(operation: Operation): Promise<Outcome> {
     return this.commits.submit(sizeOf(operation), () => this.writer.apply(operation));
   }
 
-  batch(
+  async batch(
     operations: readonly BatchOperation[],
     atomic: boolean,
     maxBytes?: number,
   ): Promise<(Outcome | DatabaseError)[]> {
     const bytes = operations.reduce((sum, operation) => sum + sizeOf(operation), 0);
-    return this.commits.submit(bytes, () =>
-      atomic ? this.writer.applyAll(operations, maxBytes) : this.writer.applyEach(operations, maxBytes),
-    );
+    try {
+      return await this.commits.submit(bytes, () =>
+        atomic ? this.writer.applyAll(operations, maxBytes) : this.writer.applyEach(operations, maxBytes),
+      );
+    } catch (error) {
+      if (atomic || !(error instanceof DamagedPageError)) throw error;
+      return this.writeEach(operations, maxBytes);
+    }
+  }
+
+  /** Applies a pipeline, each operation in a transaction of its own: one that a damaged page spoils fails alone. */
+  private async writeEach(
+    operations: readonly BatchOperation[],
+    maxBytes: number | undefined,
+  ): Promise<(Outcome | DatabaseError)[]> {
+    const found = new FoundBytes(maxBytes);
+    const outcomes: (Outcome | DatabaseError)[] = [];
+    for (const operation of operations) {
+      try {
+        const outcome = await this.write(operation);
+        found.add(outcome);
+        outcomes.push(outcome);
+      } catch (error) {
+        if (!(error instanceof DatabaseError)) throw error;
+        outcomes.push(error);
+      }
+    }
+    return outcomes;
   }
 
   range(query: RangeQuery): Awaitable<RangePage> {
@@ -256,7 +287,11 @@ export class LmdbEngine extends StorageEngine {
   private notifyOfCommit(): void {
     if (!this.changed) return;
     this.changed = false;
-    for (const listener of this.listeners) listener();
+    this.notify();
+  }
+
+  private notify(): void {
+    for (const listener of this.listeners) this.store.faults.guard(listener);
   }
 
   /** Notifies the listeners of what other processes have committed. */
@@ -265,27 +300,7 @@ export class LmdbEngine extends StorageEngine {
     const { sequence } = this.current.readHead();
     if (sequence === this.polledSequence) return;
     this.polledSequence = sequence;
-    for (const listener of this.listeners) listener();
-  }
-
-  /** Removes what has expired, one commit after the other, and other writes share them. One sweep runs at a time. */
-  private async sweep(): Promise<void> {
-    if (this.isSweeping) return;
-    this.isSweeping = true;
-    try {
-      while (this.hasExpired() && !this.closing)
-        await this.commits.submit(0, () => this.writer.removeExpired());
-    } catch {
-      // The next sweep tries again.
-    } finally {
-      this.isSweeping = false;
-    }
-  }
-
-  private hasExpired(): boolean {
-    const end = endOfExpired(this.clock.now());
-    const [first] = this.store.expiry.getKeys({ start: undefined, end, limit: 1 });
-    return first !== undefined;
+    this.notify();
   }
 }
 

@@ -1,5 +1,6 @@
 import { DatabaseError } from '../../errors.js';
 import { diskFull } from './disk-space.js';
+import { DamagedPageError, isDamage } from './tree.js';
 
 const DEADLINE_MS = 5_000;
 const FAIL_AFTER_MS = 30_000;
@@ -14,6 +15,8 @@ export interface CommitTarget {
   isFull(error: Error): boolean;
   /** Called inside the transaction, before its units run. */
   begin(): void;
+  /** Throws inside a transaction that has failed without an error. */
+  check(): void;
   /** Called inside the transaction, after its units have run. */
   end(): void;
   /** Called after a transaction is on the disk and its callers have their results. */
@@ -38,7 +41,8 @@ interface Unit {
  * Problem: a sync costs a hundred times what a put costs, so one sync for each put would bound the server to the sync
  * rate of the disk. Design: units wait while a commit is under way; the next transaction runs all of them, one after the
  * other. Each unit decides and writes by itself. A unit that throws a DatabaseError, which it must do before it writes
- * anything, fails alone. Guarantee: a promise resolves only after its commit is on the disk.
+ * anything, fails alone. A unit that throws anything else, or meets a damaged page, spoils the transaction: it is
+ * rolled back, all units run again, each is checked, and the one that spoils it again fails alone. Guarantee: a promise resolves only after its commit is on the disk.
  *
  * Failures are told apart. The disk is full: nothing was applied, and work goes on. The commit failed otherwise: the
  * outcome is unknown and the process ends, as PostgreSQL and Redis do after a failed sync, because the kernel may have
@@ -50,6 +54,8 @@ export class GroupCommit {
   private running: Promise<void> | undefined;
   private stalled = false;
   private failed = false;
+  /** Whether the last transaction was spoiled, so that each unit of the next one is checked. */
+  private isCareful = false;
 
   constructor(private readonly target: CommitTarget) {}
 
@@ -92,6 +98,7 @@ export class GroupCommit {
   private async commit(): Promise<void> {
     let units: Unit[] = [];
     let thrown: Error | undefined;
+    let current: Unit | undefined;
     const deadline = setTimeout(() => this.passDeadline(units), DEADLINE_MS);
     const failure = setTimeout(
       () => this.fail(new Error('the disk has not answered for 30 s')),
@@ -102,18 +109,24 @@ export class GroupCommit {
         units = this.takeWaiting();
         try {
           this.target.begin();
-          for (const unit of units) runUnit(unit);
+          for (current of units) {
+            runUnit(current);
+            if (this.isCareful) this.target.check();
+          }
+          current = undefined;
           this.target.end();
+          this.target.check();
         } catch (error) {
           thrown = error as Error;
           throw error;
         }
       });
+      this.isCareful = false;
       for (const unit of units) settleUnit(unit);
       this.target.committed();
     } catch (error) {
       // An error that `work` has thrown rolled the transaction back, so nothing was applied.
-      if (thrown === error) rejectAll(units, unavailable(thrown));
+      if (thrown && thrown === error) this.retry(current, units, thrown);
       else await this.rejectFailed(units, error as CommitError);
     } finally {
       clearTimeout(deadline);
@@ -131,12 +144,29 @@ export class GroupCommit {
     return this.waiting.splice(0, count);
   }
 
+  /** Runs the units of a spoiled transaction again. The second time, those that `spoiler` is not, or fails all without one. */
+  private retry(spoiler: Unit | undefined, units: readonly Unit[], error: Error): void {
+    // After the deadline the callers have their answers.
+    if (this.stalled) return;
+    if (!this.isCareful) {
+      this.isCareful = true;
+      this.waiting.unshift(...units);
+    } else if (spoiler) {
+      spoiler.reject(error instanceof DatabaseError ? error : internal(error));
+      this.waiting.unshift(...units.filter((unit) => unit !== spoiler));
+    } else {
+      rejectAll(units, error instanceof DatabaseError ? error : unavailable(error));
+    }
+  }
+
   private async rejectFailed(units: readonly Unit[], error: CommitError): Promise<void> {
     // Awaited because the library rejects `commitError` too, and an unhandled rejection would end the process.
     const cause = error.commitError ? await error.commitError.catch((reason: Error) => reason) : error;
-    // A transaction that the full disk did not let begin has taken no units: without this they would be tried for ever.
-    if (this.target.isFull(cause))
-      return rejectAll(units.length > 0 ? units : this.takeWaiting(), diskFull());
+    // A transaction that could not begin has taken no units: without this they would be tried for ever.
+    const concerned = () => (units.length > 0 ? units : this.takeWaiting());
+    if (this.target.isFull(cause)) return rejectAll(concerned(), diskFull());
+    // LMDB meets damaged pages, of its list of free pages for example, before it writes any.
+    if (isDamage(cause)) return rejectAll(concerned(), corruptStore(cause));
     rejectAll(units, outcomeUnknown(cause));
     this.fail(cause);
   }
@@ -159,10 +189,11 @@ export class GroupCommit {
 type CommitError = Error & { commitError?: Promise<never> };
 
 function runUnit(unit: Unit): void {
+  unit.error = undefined;
   try {
     unit.value = unit.run();
   } catch (error) {
-    if (!(error instanceof DatabaseError)) throw error;
+    if (!(error instanceof DatabaseError) || error instanceof DamagedPageError) throw error;
     unit.error = error;
   }
 }
@@ -174,6 +205,16 @@ function settleUnit({ error, value, resolve, reject }: Unit): void {
 
 function rejectAll(units: readonly Unit[], error: DatabaseError): void {
   for (const unit of units) unit.reject(error);
+}
+
+function internal(cause: Error): DatabaseError {
+  const detail = 'The server failed. Nothing was applied; its log says how.';
+  return new DatabaseError('internal', detail, {}, { cause });
+}
+
+function corruptStore(cause: Error): DatabaseError {
+  const detail = `A page of the data file is damaged (${cause.message}). Nothing was written. Restore a backup.`;
+  return new DatabaseError('corrupt', detail, {}, { cause });
 }
 
 function outcomeUnknown(cause?: Error): DatabaseError {

@@ -23,6 +23,8 @@ export function expiryKey(expires: number, key: string): Buffer {
 }
 
 export function splitExpiryKey(bytes: Buffer): { expires: number; key: string } {
+  // Only damage makes it shorter: no entry is like that.
+  if (bytes.length < TIME_BYTES) return { expires: 0, key: '' };
   return { expires: bytes.readUIntBE(0, TIME_BYTES), key: bytes.toString('utf8', TIME_BYTES) };
 }
 

@@ -1,10 +1,10 @@
-import type { Database, RangeOptions } from 'lmdb';
+import type { RangeOptions } from 'lmdb';
 import type { Entry } from '../entry.js';
 import { groupOf, prefixEnd } from '../key-range.js';
 import type { RangePage, RangeQuery } from '../storage-engine.js';
 import { endOfExpired, splitExpiryKey } from './keys.js';
-import { decode } from './record.js';
 import type { Store, Transaction } from './store.js';
+import type { Tree } from './tree.js';
 
 /*
  * Pages and counts are generators: they yield after each step of one to three milliseconds, so that a million expired
@@ -29,7 +29,9 @@ export function* readPage(
   const { prefix, after, limit, delimiter, reverse = false, values = false, maxBytes = Infinity } = query;
   const items: Entry[] = [];
   const groups: string[] = [];
+  const damaged: string[] = [];
   let last: string | undefined;
+  let previous = after;
   let bytes = 0;
   let left = STEP_BYTES;
   let from = after === undefined ? undefined : startAfter(after, query);
@@ -40,12 +42,16 @@ export function* readPage(
       ...rangeOptions(prefix, from, reverse),
       transaction,
     })) {
-      const entry = decode(key as string, value);
       left -= value.length + ENTRY_BYTES;
+      const entry = decodeUnlessDamaged(store, key as string, value, damaged);
+      // A damaged key is none to go on from.
+      if (!entry) continue;
+      store.checkOrder(previous, entry.key, reverse);
+      previous = entry.key;
       from = reverse ? entry.key : `${entry.key}\0`;
       if (entry.expires === 0 || entry.expires > now) {
         const full = items.length + groups.length === limit || bytes >= maxBytes;
-        if (full && last !== undefined) return { items, groups, next: last };
+        if (full && last !== undefined) return { items, groups, next: last, ...namedIn(damaged) };
         const group = delimiter ? groupOf(entry.key, prefix, delimiter) : undefined;
         last = group ?? entry.key;
         if (group !== undefined) {
@@ -65,7 +71,27 @@ export function* readPage(
     yield;
     left = STEP_BYTES;
   }
-  return { items, groups, next: undefined };
+  return { items, groups, next: undefined, ...namedIn(damaged) };
+}
+
+/** Returns the member of a page that names what it leaves out. */
+function namedIn(damaged: readonly string[]): Pick<RangePage, 'damaged'> {
+  return damaged.length > 0 ? { damaged } : {};
+}
+
+/** Returns the entry in `record`, or undefined if it is damaged, and then adds its key to `damaged`. */
+function decodeUnlessDamaged(
+  store: Store,
+  key: string,
+  record: Buffer,
+  damaged: string[],
+): Entry | undefined {
+  try {
+    return store.decode(key, record);
+  } catch {
+    damaged.push(key);
+    return undefined;
+  }
 }
 
 /** Returns where an iteration starts after `name`, a key or a group. */
@@ -136,7 +162,7 @@ function* countExpired(
 
 /** Counts the keys from `start` up to, not including, `end`, without looking at them. */
 function* countKeys<K extends string | Buffer>(
-  keys: Database<Buffer, K>,
+  keys: Tree<K>,
   start: K | undefined,
   end: Buffer | undefined,
   transaction: Transaction,
@@ -146,7 +172,7 @@ function* countKeys<K extends string | Buffer>(
     const [next] = keys.getKeys({ ...range, offset: COUNTED_AT_ONCE, limit: 1 });
     // A key that damage has changed must not lead back.
     if (next === undefined || (start !== undefined && Buffer.compare(bytesOf(next), bytesOf(start)) <= 0))
-      return count + keys.getKeysCount(range);
+      return count + keys.countKeys(range);
     start = next;
     yield;
   }

@@ -219,5 +219,6 @@ function corrupt(key: string): DatabaseError {
     'corrupt',
     `The stored record of the key \`${key}\` fails its checksum. Its value is lost; restore it from a backup, ` +
       'write it again or delete it.',
+    { keys: [key] },
   );
 }

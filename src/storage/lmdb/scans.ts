@@ -5,7 +5,6 @@ import type { Entry } from '../entry.js';
 import { prefixEnd } from '../key-range.js';
 import type { ScanRange } from '../storage-engine.js';
 import type { DiskSpace } from './disk-space.js';
-import { decode, decodeHeader } from './record.js';
 import type { Store, Transaction } from './store.js';
 
 const SLOT_TIMEOUT_MS = 10_000;
@@ -30,7 +29,7 @@ interface Chunk {
   /** The live ones of the entries that were visited. */
   readonly entries: Entry[];
   readonly visited: number;
-  /** Where the next chunk starts; undefined if this is the last. */
+  /** The key after which the next chunk starts; undefined if this is the last. */
   readonly next: string | undefined;
 }
 
@@ -48,7 +47,7 @@ export class Scans {
   /** Scans that wait for a slot: each function starts one. */
   private readonly queue: (() => void)[] = [];
   private usedSlots = 0;
-  private readonly checker = setInterval(() => this.check(), CHECK_EVERY_MS).unref();
+  private readonly checker: NodeJS.Timeout;
 
   constructor(
     private readonly store: Store,
@@ -57,29 +56,32 @@ export class Scans {
     /** Milliseconds. */
     private readonly maxAge: number,
     private readonly slots: number,
-  ) {}
+  ) {
+    this.checker = setInterval(() => store.faults.guard(() => this.check()), CHECK_EVERY_MS).unref();
+  }
 
   async *scan(range: ScanRange): AsyncGenerator<readonly Entry[]> {
     await this.acquireSlot();
-    const snapshot = this.openSnapshot(true);
+    let snapshot: Snapshot | undefined;
     try {
+      snapshot = this.openSnapshot(true);
       const now = this.clock.now();
-      let start: string | undefined = range.prefix || undefined;
+      let after: string | undefined;
       let visited = 0;
       do {
         if (snapshot.error) throw snapshot.error;
-        const chunk = this.readChunk(snapshot.transaction, range, start, now);
-        start = chunk.next;
+        const chunk = this.readChunk(snapshot.transaction, range, after, now);
+        after = chunk.next;
         visited += chunk.visited;
         if (chunk.entries.length > 0) yield chunk.entries;
         // Chunks of which all has expired have no consumer who would give way.
         await giveWay();
         snapshot.lastReadAt = performance.now();
-      } while (start !== undefined);
+      } while (after !== undefined);
       // A damaged inner page can lose entries unnoticed, but not their count.
       if (range.prefix === '' && visited !== snapshot.entries) throw lostEntries(visited, snapshot.entries);
     } finally {
-      this.release(snapshot);
+      if (snapshot) this.release(snapshot);
       this.releaseSlot();
     }
   }
@@ -112,21 +114,38 @@ export class Scans {
   private readChunk(
     transaction: Transaction,
     range: ScanRange,
-    start: string | undefined,
+    after: string | undefined,
     now: number,
   ): Chunk {
+    const start = after === undefined ? range.prefix || undefined : `${after}\0`;
     const end = prefixEnd(range.prefix);
+    let previous = after;
     const entries: Entry[] = [];
     let bytes = 0;
     let visited = 0;
     for (const { key, value } of this.store.entries.getRange({ start, end, transaction })) {
-      const entry = range.values ? decode(key as string, value) : decodeHeader(key as string, value);
-      if (entry.expires === 0 || entry.expires > now) entries.push(entry);
+      const entry = this.decode(key as string, value, range);
       bytes += value.length;
-      if (++visited === CHUNK_ENTRIES || bytes >= CHUNK_BYTES)
-        return { entries, visited, next: `${entry.key}\0` };
+      visited++;
+      // A damaged key is none to go on from.
+      if (!entry) continue;
+      this.store.checkOrder(previous, entry.key);
+      previous = entry.key;
+      if (entry.expires === 0 || entry.expires > now) entries.push(entry);
+      if (visited >= CHUNK_ENTRIES || bytes >= CHUNK_BYTES) return { entries, visited, next: previous };
     }
     return { entries, visited, next: undefined };
+  }
+
+  /** Returns undefined for a damaged entry that the scan leaves out. */
+  private decode(key: string, record: Buffer, { values, onDamaged }: ScanRange): Entry | undefined {
+    try {
+      return this.store.decode(key, record, values);
+    } catch (error) {
+      if (!onDamaged) throw error;
+      onDamaged(key);
+      return undefined;
+    }
   }
 
   private async acquireSlot(): Promise<void> {

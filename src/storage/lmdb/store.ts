@@ -7,8 +7,11 @@ import {
   type RootDatabaseOptionsWithPath,
 } from 'lmdb';
 import { join } from 'node:path';
-import { StartError } from '../../errors.js';
+import { DatabaseError, StartError } from '../../errors.js';
+import { compareKeys } from '../key-range.js';
+import { FaultLog } from './fault-log.js';
 import { utf8Keys } from './keys.js';
+import { decode, decodeHeader, type StoredEntry } from './record.js';
 import {
   decodeHead,
   FORMAT,
@@ -19,6 +22,7 @@ import {
   type Head,
   type TreeName,
 } from './store-format.js';
+import { DamagedPageError, Tree } from './tree.js';
 
 /** What one transaction of `fill` takes. */
 const FILL_BYTES = 16 * 2 ** 20;
@@ -41,14 +45,16 @@ export type Transaction = ReturnType<RootDatabase['useReadTransaction']>;
  */
 export class Store {
   /** Key → record (record.ts). */
-  readonly entries: Database<Buffer, string | Buffer>;
+  readonly entries: Tree<string | Buffer>;
   /** Time and key of each entry that expires (keys.ts). */
-  readonly expiry: Database<Buffer, Buffer>;
+  readonly expiry: Tree<Buffer>;
   /** Sequence of the first change → segment of the change log (change-log.ts). */
-  readonly log: Database<Buffer, number>;
+  readonly log: Tree<number>;
   /** Name → private record of the server. */
-  readonly system: Database<Buffer, string | Buffer>;
-  private readonly meta: Database<Buffer, string>;
+  readonly system: Tree<string | Buffer>;
+  /** Names what is damaged. */
+  readonly faults = new FaultLog();
+  private readonly meta: Tree<string>;
   private readonly root: RootDatabase<Buffer, string>;
 
   private constructor(
@@ -56,11 +62,11 @@ export class Store {
     root: RootDatabase<Buffer, string>,
   ) {
     this.root = root;
-    this.entries = root.openDB(textKeyed('entries'));
-    this.expiry = root.openDB({ name: 'expiry', encoding: 'binary', keyEncoding: 'binary' });
-    this.log = root.openDB({ name: 'log', encoding: 'binary' });
-    this.system = root.openDB(textKeyed('system'));
-    this.meta = root.openDB(textKeyed('meta'));
+    this.entries = this.openTree(textKeyed('entries'));
+    this.expiry = this.openTree({ name: 'expiry', encoding: 'binary', keyEncoding: 'binary' });
+    this.log = this.openTree({ name: 'log', encoding: 'binary' });
+    this.system = this.openTree(textKeyed('system'));
+    this.meta = this.openTree(textKeyed('meta'));
   }
 
   /**
@@ -80,7 +86,7 @@ export class Store {
       );
     }
     const store = new Store(folder, root);
-    const format = store.meta.get(FORMAT)?.readUInt32LE(0);
+    const format = store.meta.getBinary(FORMAT)?.readUInt32LE(0);
     if (format === STORE_FORMAT) return store;
     await store.close();
     throw new StartError(
@@ -137,13 +143,44 @@ export class Store {
     return this.root.childTransaction(work);
   }
 
-  /** Returns the bytes under `key` in the library's own memory, which its next read overwrites. */
-  borrow<K extends Key>(database: Database<Buffer, K>, key: K): Buffer | undefined {
-    const bytes = database.getBinaryFast(key);
-    return (
-      bytes &&
-      Buffer.from(bytes.buffer, bytes.byteOffset, (database as unknown as { lastSize: number }).lastSize)
-    );
+  /**
+   * Checks that the present transaction can be committed. The library does not report all errors of its writes.
+   *
+   * @throws DamagedPageError
+   */
+  assertUsable(): void {
+    try {
+      this.meta.borrow(HEAD);
+    } catch (error) {
+      if (!(error instanceof DamagedPageError)) throw error;
+      throw new DamagedPageError(
+        'A page of the data file that the write needs is damaged. Nothing was applied. Restore a backup.',
+      );
+    }
+  }
+
+  /** Returns the entry in `record`, without its value unless `withValue`. @throws DatabaseError `corrupt` */
+  decode(key: string, record: Buffer, withValue = true): StoredEntry {
+    try {
+      return withValue ? decode(key, record) : decodeHeader(key, record);
+    } catch (error) {
+      this.faults.note(error);
+      throw error;
+    }
+  }
+
+  /**
+   * Checks that an iteration over entries leads on from `previous` to `key`. A damaged inner page can lead back, and an
+   * iteration over it would repeat some entries and lack others, or never end.
+   *
+   * @throws DatabaseError `corrupt`
+   */
+  checkOrder(previous: string | undefined, key: string, reverse = false): void {
+    if (previous === undefined || compareKeys(key, previous) * (reverse ? -1 : 1) > 0) return;
+    const detail = `A page of the data file leads from the key \`${previous}\` back to \`${key}\`. Restore a backup.`;
+    const error = new DatabaseError('corrupt', detail);
+    this.faults.note(error);
+    throw error;
   }
 
   /**
@@ -159,7 +196,7 @@ export class Store {
   }
 
   readHead(): Head {
-    return decodeHead(this.meta.get(HEAD) ?? Buffer.alloc(HEAD_BYTES));
+    return decodeHead(this.meta.getBinary(HEAD) ?? Buffer.alloc(HEAD_BYTES));
   }
 
   writeHead({ epoch, sequence, now, log }: Head): void {
@@ -215,6 +252,14 @@ export class Store {
 
   close(): Promise<void> {
     return this.root.close();
+  }
+
+  private openTree<K extends Key>(options: DatabaseOptions & { name: string }): Tree<K> {
+    return new Tree<K>(this.root.openDB(options), options.name, (error) => {
+      // An error spoils the shared transaction for all reads of this turn.
+      this.freshen();
+      if (error instanceof DamagedPageError && !error.isAftermath) this.faults.note(error);
+    });
   }
 }
 

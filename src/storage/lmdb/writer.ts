@@ -4,12 +4,12 @@ import { decide, FoundBytes, type Operation, type Outcome } from '../operation.j
 import { nextEpoch } from '../revision.js';
 import type { ChangeLogWriter } from './change-log.js';
 import type { DiskSpace } from './disk-space.js';
-import { endOfExpired, expiryKey, splitExpiryKey } from './keys.js';
-import { decode, decodeHeader, expiresOf, PlainEntry, unreadableEntry, type StoredEntry } from './record.js';
+import { expiryKey, splitExpiryKey } from './keys.js';
+import { expiresOf, PlainEntry, unreadableEntry, type StoredEntry } from './record.js';
 import type { Store } from './store.js';
 import type { Head } from './store-format.js';
+import { DamagedPageError } from './tree.js';
 
-const SWEEP_AT_ONCE = 1000;
 /** LMDB needs a value for each key of the expiry index. */
 const INDEX_VALUE = Buffer.alloc(1);
 
@@ -33,6 +33,7 @@ export class Writer {
   private startSequence = 0;
   /** This process's epoch, taken at its first write. */
   private epoch = 0;
+  private isLogStuck = false;
 
   constructor(
     private readonly store: Store,
@@ -56,8 +57,20 @@ export class Writer {
   end(): boolean {
     if (this.head.sequence === this.startSequence) return false;
     this.log.flush(this.head);
+    this.trimLog();
     this.store.writeHead(this.head);
     return true;
+  }
+
+  /** Drops old changes, until a damaged page of the log is met: no write would succeed any more if it went on. */
+  private trimLog(): void {
+    if (this.isLogStuck) return;
+    try {
+      this.log.trim(this.head);
+    } catch (error) {
+      this.isLogStuck = error instanceof DamagedPageError;
+      throw error;
+    }
   }
 
   /** Applies one operation. @throws DatabaseError if it is refused; nothing is written then */
@@ -68,7 +81,11 @@ export class Writer {
     return outcome;
   }
 
-  /** Applies operations one by one; the error of a refused one takes the place of its outcome. */
+  /**
+   * Applies operations one by one; the error of a refused one takes the place of its outcome.
+   *
+   * @throws DamagedPageError if the transaction can do no more
+   */
   applyEach(operations: readonly Operation[], maxBytes?: number): (Outcome | DatabaseError)[] {
     const found = new FoundBytes(maxBytes);
     return operations.map((operation) => {
@@ -77,8 +94,8 @@ export class Writer {
         found.add(outcome);
         return outcome;
       } catch (error) {
-        if (error instanceof DatabaseError) return error;
-        throw error;
+        if (!(error instanceof DatabaseError) || error instanceof DamagedPageError) throw error;
+        return error;
       }
     });
   }
@@ -110,23 +127,14 @@ export class Writer {
     return outcomes;
   }
 
-  /** Removes expired entries, a bounded number at once. */
-  removeExpired(): void {
-    const due = [
-      ...this.store.expiry.getKeys({
-        start: undefined,
-        end: endOfExpired(this.head.now),
-        limit: SWEEP_AT_ONCE,
-      }),
-    ];
-    for (const indexed of due) {
-      const { expires, key } = splitExpiryKey(indexed);
-      const record = this.store.entries.getBinary(key);
-      void this.store.expiry.remove(indexed);
-      if (!record || expiresOf(record) !== expires) continue;
-      void this.store.entries.remove(key);
-      this.log.remove(this.head, ++this.head.sequence, key, true);
-    }
+  /** Removes the entry of a key of the expiry index, unless it has changed since. */
+  removeExpired(indexed: Buffer): void {
+    const { expires, key } = splitExpiryKey(indexed);
+    const record = this.store.entries.getBinary(key);
+    void this.store.expiry.remove(indexed);
+    if (!record || expiresOf(record) !== expires) return;
+    void this.store.entries.remove(key);
+    this.log.remove(this.head, ++this.head.sequence, key, true);
   }
 
   /** Decides `operation` for the `stored` entry, live or expired, and appends its changes. */
@@ -175,10 +183,10 @@ export class Writer {
   private read(operation: Operation): StoredEntry | undefined {
     const { key } = operation;
     const withValue = needsValue(operation);
-    const record = withValue ? this.store.entries.getBinary(key) : this.store.borrow(this.store.entries, key);
+    const record = withValue ? this.store.entries.getBinary(key) : this.store.entries.borrow(key);
     if (!record) return undefined;
     try {
-      return withValue ? decode(key, record) : decodeHeader(key, record);
+      return this.store.decode(key, record, withValue);
     } catch (error) {
       if (isUnconditional(operation)) return unreadableEntry(key, this.head.now);
       throw error;

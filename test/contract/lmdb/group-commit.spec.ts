@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { DatabaseError } from '../../../src/errors.js';
 import { GroupCommit, type CommitTarget } from '../../../src/storage/lmdb/group-commit.js';
+import { DamagedPageError } from '../../../src/storage/lmdb/tree.js';
 import { codeOf } from '../shorthand.js';
 
 /** A store whose transactions the test ends. */
@@ -27,6 +28,8 @@ class ScriptedTarget implements CommitTarget {
   begin(): void {
     this.calls.push('begin');
   }
+
+  check(): void {}
 
   end(): void {
     this.calls.push('end');
@@ -101,6 +104,43 @@ describe('group commit:', () => {
       each.status === 'fulfilled' ? each.value : (each.reason as DatabaseError).code,
     );
     expect(results).toEqual(['a', 'integer-overflow', 'c', 'integer-overflow']);
+    expect(target.failures).toEqual([]);
+  });
+
+  it('a write that breaks the transaction fails alone, and the others run again in the next one', async () => {
+    const ran: string[] = [];
+    const work = (name: string) => () => {
+      ran.push(name);
+      return name;
+    };
+    const breaks = (error: Error) => () => {
+      ran.push('broken');
+      throw error;
+    };
+    const damage = new DamagedPageError('A page is damaged.');
+    const runs = [work('a'), breaks(new TypeError('a bug')), work('c'), breaks(damage), work('e')];
+    const settled = Promise.allSettled(runs.map((run) => commits.submit(1, run)));
+    for (let i = 0; i < 9; i++) {
+      await turn();
+      target.commits[i]?.settle();
+    }
+    const results = (await settled).map((each) =>
+      each.status === 'fulfilled' ? each.value : (each.reason as DatabaseError).code,
+    );
+    expect(results).toEqual(['a', 'internal', 'c', 'corrupt', 'e']);
+    expect(ran).toEqual(['a', 'broken', 'broken', 'c', 'broken', 'c', 'e']);
+    expect(target.failures).toEqual([]);
+  });
+
+  it('a commit that meets a damaged page is corrupt, and later writes go on', async () => {
+    const write = codeOf(commits.submit(1, () => 'a'));
+    await turn();
+    target.commits[0]!.settle(Object.assign(new Error('MDB_CORRUPTED'), { code: -30796 }));
+    expect(await write).toBe('corrupt');
+    const later = commits.submit(1, () => 'b');
+    await turn();
+    target.commits[1]!.settle();
+    expect(await later).toBe('b');
     expect(target.failures).toEqual([]);
   });
 

@@ -4,7 +4,7 @@ import { FakeTime } from '../../support/fake-time.js';
 import { decode, decodeHeader, encode, type StoredEntry } from '../../../src/storage/lmdb/record.js';
 import { LmdbEngine } from '../../../src/storage/lmdb/engine.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
-import { codeOf, headerOf, namesOf, put, putOf, scanned, textOf } from '../shorthand.js';
+import { codeOf, headerOf, kindOf, namesOf, put, putOf, scanned, textOf } from '../shorthand.js';
 import { lmdb } from '../engines.js';
 
 function entryOf(change: Partial<StoredEntry>): StoredEntry {
@@ -111,13 +111,50 @@ describe('a store with a corrupt record', () => {
   it('fails every read of it with corrupt', () =>
     withCorruptRecord(async (engine) => {
       expect(await codeOf((async () => engine.get('bad'))())).toBe('corrupt');
-      expect(await codeOf((async () => engine.range({ prefix: '', limit: 9, values: true }))())).toBe(
-        'corrupt',
-      );
-      expect(await codeOf((async () => engine.range({ prefix: 'b', limit: 9 }))())).toBe('corrupt');
       expect(await codeOf(scanned(engine))).toBe('corrupt');
       expect(await codeOf(scanned(engine, '', false))).toBe('corrupt');
       expect(await codeOf(engine.write({ op: 'get', key: 'bad' }))).toBe('corrupt');
+    }));
+
+  it('leaves it out of pages, which name it', () =>
+    withCorruptRecord(async (engine) => {
+      for (const values of [false, true]) {
+        const page = await engine.range({ prefix: '', limit: 9, values });
+        expect(page.items.map(({ key }) => key)).toEqual(['a', 'c']);
+        expect(page.damaged).toEqual(['bad']);
+      }
+      expect(await engine.range({ prefix: 'b', limit: 9 })).toMatchObject({ items: [], damaged: ['bad'] });
+      expect(await engine.range({ prefix: 'c', limit: 9 })).not.toHaveProperty('damaged');
+      expect(await engine.range({ prefix: '', limit: 1 })).toMatchObject({ next: 'a' });
+      expect(await engine.range({ prefix: '', limit: 1, after: 'a' })).toMatchObject({
+        items: [{ key: 'c' }],
+        damaged: ['bad'],
+      });
+    }));
+
+  it('leaves it out of scans that want to be told of it instead', () =>
+    withCorruptRecord(async (engine) => {
+      for (const values of [false, true]) {
+        const damaged: string[] = [];
+        const keys: string[] = [];
+        const onDamaged = (key: string) => void damaged.push(key);
+        for await (const chunk of engine.scan({ prefix: '', values, onDamaged }))
+          keys.push(...chunk.map(({ key }) => key));
+        expect({ keys, damaged }).toEqual({ keys: ['a', 'c'], damaged: ['bad'] });
+      }
+    }));
+
+  it('names it once in the log, whatever reads it', () =>
+    withCorruptRecord(async (engine) => {
+      const faults: string[] = [];
+      engine['store'].faults.report = (text) => void faults.push(text);
+      for (let i = 0; i < 3; i++) {
+        await codeOf((async () => engine.get('bad'))());
+        engine.range({ prefix: '', limit: 9 });
+        await codeOf(scanned(engine));
+        await codeOf(engine.write({ op: 'get', key: 'bad' }));
+      }
+      expect(faults).toEqual([expect.stringContaining('`bad` fails its checksum')]);
     }));
 
   it('reads and writes all other entries', () =>
@@ -127,6 +164,12 @@ describe('a store with a corrupt record', () => {
       await put(engine, 'd', '4');
       expect(await codeOf(engine.batch([putOf('e', '5'), { op: 'get', key: 'bad' }], true))).toBe('corrupt');
       expect(engine.get('e')).toBeUndefined();
+      const outcomes = await engine.batch(
+        [putOf('e', '5'), { op: 'get', key: 'bad' }, putOf('f', '6')],
+        false,
+      );
+      expect(outcomes.map(kindOf)).toEqual(['created', 'corrupt', 'created']);
+      expect(outcomes[1]).toMatchObject({ context: { keys: ['bad'] } });
     }));
 
   it('refuses operations that depend on it', () =>

@@ -27,7 +27,7 @@ beforeEach(async () => {
   engine = lmdb.make(time.clock(), temporaryFolder()) as LmdbEngine;
   await engine.open();
   // The tests sweep when they want to.
-  clearInterval(engine['sweeper']);
+  clearInterval(engine['sweeper']!['timer']);
   for (let i = 0; i < BATCHES; i++)
     await engine.batch(
       Array.from({ length: BATCH }, (_, j) => putOf(name(i * BATCH + j), 'x', SOON)),
@@ -76,7 +76,7 @@ describe('beside tens of thousands of expired entries', () => {
 
   it('counts are right at every moment of a sweep', async () => {
     let isSwept = false;
-    const sweep = engine['sweep']().then(() => (isSwept = true));
+    const sweep = engine['sweeper']!.sweep().then(() => (isSwept = true));
     let counts = 0;
     for (; !isSwept; counts++) {
       expect(await Promise.all(['', 'k'].map((prefix) => engine.count(prefix)))).toEqual([2, 1]);
@@ -96,7 +96,7 @@ describe('beside tens of thousands of expired entries', () => {
       return submit(bytes, run).finally(() => running--);
     };
     for (let tries = 0; tries < 10; tries++) {
-      void engine['sweep']();
+      void engine['sweeper']!.sweep();
       await pause(5);
     }
     await eventually(() => engine['store'].entryCount() === 2);
@@ -104,7 +104,7 @@ describe('beside tens of thousands of expired entries', () => {
   });
 
   it('closing does not wait until all has been swept', async () => {
-    const sweep = engine['sweep']();
+    const sweep = engine['sweeper']!.sweep();
     await pause(1);
     await engine.close();
     await sweep;
