@@ -37,6 +37,8 @@ export interface LmdbSettings extends OpenSettings {
   readonly onFailure: (error: Error) => void;
   /** For how long a scan may hold its snapshot, milliseconds. */
   readonly maxSnapshotAge: number;
+  /** By how many bytes the data file may grow because of one scan. By default a quarter of the free disk, at least 1 GiB. */
+  readonly maxSnapshotBytes?: number | 'auto';
   /** Largest size of the change log, bytes. */
   readonly watchLogBytes: number;
 }
@@ -83,13 +85,13 @@ export class LmdbEngine extends StorageEngine {
   }
 
   async open(): Promise<void> {
-    const { readOnly = false, processes = 1, maxSnapshotAge } = this.settings;
+    const { readOnly = false, processes = 1, maxSnapshotAge, maxSnapshotBytes } = this.settings;
     this.store = await openDataFolder(this.folder, readOnly);
     this.clock.raise(this.store.readHead().now);
     this.space = new DiskSpace(this.store);
     this.isShared = processes > 1;
     const scans = Math.ceil(SCANS_AT_ONCE / processes);
-    this.scans = new Scans(this.store, this.clock, this.space, maxSnapshotAge, scans);
+    this.scans = new Scans(this.store, this.clock, this.space, maxSnapshotAge, scans, maxSnapshotBytes);
     this.log = new ChangeLogReader(this.store);
     const log = new ChangeLogWriter(this.store, this.settings.watchLogBytes);
     this.writer = new Writer(this.store, this.clock, this.space, log);
