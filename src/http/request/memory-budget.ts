@@ -7,6 +7,13 @@ const LEAST_BUDGET = 64 * 2 ** 20;
 const LARGEST_BATCH = 16 * 2 ** 20;
 const LONGEST_LINE_IN_VALUES = 7;
 
+/** Returns how many bytes one process may hold of what clients send, and as many again of what they are sent. */
+export function memoryLimit(config: Pick<AppConfig, 'maxValueBytes' | 'workers'>): number {
+  const { maxValueBytes } = config;
+  const share = shareOf(Math.max(LEAST_BUDGET, BUDGET_IN_VALUES * maxValueBytes), config);
+  return Math.max(share, LARGEST_BATCH, LONGEST_LINE_IN_VALUES * maxValueBytes);
+}
+
 /**
  * Bounds the bytes that the server holds for all clients at once: bodies, lines and puts that are gathered.
  *
@@ -18,9 +25,7 @@ export class MemoryBudget {
   private held = 0;
 
   constructor(config: Pick<AppConfig, 'maxValueBytes' | 'workers'>) {
-    const { maxValueBytes } = config;
-    const share = shareOf(Math.max(LEAST_BUDGET, BUDGET_IN_VALUES * maxValueBytes), config);
-    this.limit = Math.max(share, LARGEST_BATCH, LONGEST_LINE_IN_VALUES * maxValueBytes);
+    this.limit = memoryLimit(config);
   }
 
   /** Claims `bytes`. @throws DatabaseError `busy` if they do not fit */
