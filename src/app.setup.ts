@@ -7,6 +7,7 @@ import { AllowedHosts } from './http/gate/allowed-hosts.js';
 import { DatabaseErrorFilter } from './http/answer/database-error.filter.js';
 import { NotFoundFilter } from './http/answer/not-found.filter.js';
 import { RequestGate } from './http/gate/request-gate.js';
+import { memoryLimit } from './http/request/memory-budget.js';
 import { withKeyInPath } from './kv/key.js';
 import { ApiDocument } from './openapi/api-document.js';
 
@@ -17,7 +18,8 @@ export function createHttp(config: AppConfig): { gate: RequestGate; adapter: Fas
     new Cors(config.corsOrigins),
     withKeyInPath,
   );
-  return { gate, adapter: new FastExpressAdapter(gate, config.logLevel === 'debug' ? logAccess : undefined) };
+  const onRequest = config.logLevel === 'debug' ? logAccess : undefined;
+  return { gate, adapter: new FastExpressAdapter(gate, memoryLimit(config), onRequest) };
 }
 
 /** Prepares an application, the server's or a test's, for requests. */

@@ -74,6 +74,7 @@ async function open(argument: string, url: string, access: OpenSettings): Promis
     const engine = await createEngine(url, {
       ...access,
       maxSnapshotAge: Math.max(maxSnapshotAge, A_DAY_MS),
+      maxSnapshotBytes: Infinity,
       watchLogBytes,
       waitReplicas,
       onFailure: (error) => {

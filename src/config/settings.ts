@@ -113,6 +113,14 @@ export const SETTINGS = {
     meaning:
       'How long a read may take before it is ended, so that it does not keep overwritten data for ever.',
   },
+  maxSnapshotBytes: {
+    name: 'MAX_SNAPSHOT_BYTES',
+    default: 'auto',
+    form: `${wholeNumber(MIB, 2 ** 40, 'bytes').form}, or auto`,
+    parse: (text) => (text === 'auto' ? text : wholeNumber(MIB, 2 ** 40, 'bytes').parse(text)),
+    meaning:
+      'How much overwritten data a read may keep before it is ended; auto is a quarter of the free disk, at least 1 GiB.',
+  },
   maxWatchers: {
     name: 'MAX_WATCHERS',
     default: '1000',
@@ -138,7 +146,7 @@ function wholeNumber(least: number, most: number, unit?: string): Kind<number> {
   return {
     form: `a number ${unit === undefined ? '' : `of ${unit} `}from ${least} to ${most}`,
     parse: (text) => {
-      const value = /^[0-9]{1,10}$/.test(text) ? Number(text) : NaN;
+      const value = /^[0-9]{1,15}$/.test(text) ? Number(text) : NaN;
       return value >= least && value <= most ? value : undefined;
     },
   };

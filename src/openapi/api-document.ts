@@ -5,7 +5,7 @@ import type { OpenAPIObject } from '@nestjs/swagger';
 import type { ErrorCode } from '../errors.js';
 import { documentHandlers } from '../http/answer/documented.js';
 import { ERRORS_EXTENSION } from '../http/answer/operation.openapi.js';
-import { writesOnGet } from '../http/gate/cross-site.js';
+import { writesOnGet } from '../http/request/safe.js';
 import { hoistSchemas } from './components.js';
 import { addErrors, errorsOf, type Listed } from './error-responses.js';
 import { addTwins } from './twins.js';

@@ -14,12 +14,13 @@ const EXIT_DELAY_MS = 250;
     {
       provide: StorageEngine,
       inject: [AppConfig],
-      useFactory: ({ databaseUrl, maxSnapshotAge, watchLogBytes, waitReplicas, workers }: AppConfig) =>
-        createEngine(databaseUrl, {
-          maxSnapshotAge,
-          watchLogBytes,
-          waitReplicas,
-          processes: workers,
+      useFactory: (config: AppConfig) =>
+        createEngine(config.databaseUrl, {
+          maxSnapshotAge: config.maxSnapshotAge,
+          maxSnapshotBytes: config.maxSnapshotBytes,
+          watchLogBytes: config.watchLogBytes,
+          waitReplicas: config.waitReplicas,
+          processes: config.workers,
           onFailure: endProcess,
           onFault: (text) => new Logger('Storage').error(text),
           report: (line) => {

@@ -1,8 +1,8 @@
 /*
  * A disk that breaks when it is told to. Preloaded into a process, it makes the calls that LMDB commits with fail with
  * EIO as soon as the file named by FAIL_FLAG exists. FAIL_CALLS says which: "sync" (fsync, fdatasync), "write"
- * (pwrite, pwritev, writev, write to *.mdb) or "hang" (a sync sleeps until the flag is gone again). FAIL_ERRNO is the
- * number of another error than EIO.
+ * (pwrite, pwritev, writev, write to *.mdb), "hang" (a sync sleeps until the flag is gone again) or "slow" (a sync takes
+ * a second). FAIL_ERRNO is the number of another error than EIO.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -34,6 +34,7 @@ static int fails(const char *kind, int fd) {
   if (!is_store(fd)) return 0;
   if (strcmp(kind, "sync") == 0)
     while (told("hang")) usleep(10000);
+  if (strcmp(kind, "sync") == 0 && told("slow")) sleep(1);
   if (!told(kind)) return 0;
   const char *number = getenv("FAIL_ERRNO");
   errno = number ? atoi(number) : EIO;

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { DatabaseError, ERRORS } from '../../errors.js';
 import { headersOf, STATUS_OF } from './error-status.js';
+import { countUnsent } from './unsent-answers.js';
 
 /*
  * Answers are written by the functions here and by nothing else, so that every one carries the same guards. They hand
@@ -44,18 +45,17 @@ export function answerJson(
   json: string,
   headers = NO_HEADERS,
 ): void {
-  response.writeHead(status, [
-    ...DATA_HEADERS,
-    ...headers,
-    'Content-Length',
-    String(Buffer.byteLength(json)),
-  ]);
+  const bytes = Buffer.byteLength(json);
+  countUnsent(response, bytes);
+  response.writeHead(status, [...DATA_HEADERS, ...headers, 'Content-Length', String(bytes)]);
   response.end(json);
 }
 
 /** Answers JSON text that no cache may store. */
 export function answerUncached(response: ServerResponse, status: number, json: string): void {
-  response.writeHead(status, [...UNCACHED_HEADERS, 'Content-Length', String(Buffer.byteLength(json))]);
+  const bytes = Buffer.byteLength(json);
+  countUnsent(response, bytes);
+  response.writeHead(status, [...UNCACHED_HEADERS, 'Content-Length', String(bytes)]);
   response.end(json);
 }
 
@@ -87,6 +87,7 @@ export function answerValue(
   value: Buffer,
   headers: readonly string[],
 ): void {
+  countUnsent(response, value.length);
   response.writeHead(status, [...VALUE_HEADERS, ...headers, 'Content-Length', String(value.length)]);
   response.end(value);
 }

@@ -32,9 +32,3 @@ function authorityOf(url: string): string | undefined {
 function printable(text: string | string[]): string {
   return JSON.stringify(String(text).slice(0, 128));
 }
-
-/** Whether a GET of this URL changes state: `/set` does, as it always did. */
-export function writesOnGet(url: string): boolean {
-  // Express takes what follows `#` for no part of the path either.
-  return url.startsWith('/set') && (url.length === 4 || url[4] === '?' || url[4] === '#');
-}

@@ -2,11 +2,11 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { DatabaseError } from '../../errors.js';
 import { answerError, answerOptions, closeAfter } from '../answer/answer.js';
 import type { AllowedHosts } from './allowed-hosts.js';
-import { foreignOrigin, writesOnGet } from './cross-site.js';
+import { hasSafeMethod, isSafe } from '../request/safe.js';
+import { foreignOrigin } from './cross-site.js';
 import { METHODS, type Cors } from './cors.js';
 
 const MAX_HEADERS = 200;
-const SAFE = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 /** What the guards need of the raw headers. `request.headers` is not touched: building it costs more than this. */
 interface HeaderSummary {
@@ -45,7 +45,7 @@ export class RequestGate {
     const isAllowedOrigin = this.cors.allows(request, response);
     const error = this.refusal(request, summary, isAllowedOrigin) ?? this.respell(request);
     // Nobody reads a body here, and one that is refused is not read either: it ends with the connection.
-    if (summary.hasBody && (error || SAFE.has(request.method!))) closeAfter(request, response);
+    if (summary.hasBody && (error || hasSafeMethod(request))) closeAfter(request, response);
     if (!error && request.url !== SERVER) return true;
     if (this.draining) response.shouldKeepAlive = false;
     if (error) answerError(response, error);
@@ -183,7 +183,7 @@ function workerRefusal(
 }
 
 function originRefusal(request: IncomingMessage): DatabaseError | undefined {
-  if (SAFE.has(request.method!) && !writesOnGet(request.url!)) return undefined;
+  if (isSafe(request)) return undefined;
   const why = foreignOrigin(request);
   if (why === undefined) return undefined;
   return new DatabaseError(

@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { DatabaseError } from '../../errors.js';
 import { MemoryBudget } from './memory-budget.js';
 import { inTurns, joined } from './turns.js';
+import { whenOver } from './when-over.js';
 
 const CHECK_EVERY_MS = 1_000;
 const SILENCE_MS = 30_000;
@@ -50,8 +51,9 @@ class Upload {
  * Reads request bodies.
  *
  * Problem: a body parser takes what it is given. Design: a body is refused before it is read where the client says its
- * size, and at the limit where it does not; all bodies that are held at once share a memory budget; a sender that is
- * silent for 30 s, or slower than 1 KiB/s after the first 30 s, is cut off. Nothing is parsed, decoded or inflated here.
+ * size, and at the limit where it does not; all bodies share a memory budget, each until its answer is over, because a
+ * write needs its body while it waits for the disk; a sender that is silent for 30 s, or slower than 1 KiB/s after the
+ * first 30 s, is cut off. Nothing is parsed, decoded or inflated here.
  */
 @Injectable()
 export class BodyReader implements OnApplicationShutdown {
@@ -64,7 +66,10 @@ export class BodyReader implements OnApplicationShutdown {
     clearInterval(this.checker);
   }
 
-  /** Returns the whole body. @throws DatabaseError `body-too-large`, `value-too-large`, `busy`, `request-timeout` */
+  /**
+   * Returns the whole body, which counts in the budget until the answer is over.
+   * @throws DatabaseError `body-too-large`, `value-too-large`, `busy`, `request-timeout`
+   */
   async read(request: IncomingMessage, response: ServerResponse, limit: BodyLimit): Promise<Buffer> {
     const announced = Number(request.headers['content-length'] ?? 0);
     if (announced > limit.bytes) throw tooLarge(limit);
@@ -72,19 +77,16 @@ export class BodyReader implements OnApplicationShutdown {
     let received = 0;
     let held = announced;
     this.budget.claim(announced);
-    try {
-      await this.receive(request, response, (chunk) => {
-        received += chunk.length;
-        if (received > limit.bytes) throw tooLarge(limit);
-        if (received > held) {
-          this.budget.claim(received - held);
-          held = received;
-        }
-        chunks.push(chunk);
-      });
-    } finally {
-      this.budget.release(held);
-    }
+    whenOver(request, response, () => this.budget.release(held));
+    await this.receive(request, response, (chunk) => {
+      received += chunk.length;
+      if (received > limit.bytes) throw tooLarge(limit);
+      if (received > held) {
+        this.budget.claim(received - held);
+        held = received;
+      }
+      chunks.push(chunk);
+    });
     return chunks.length === 1 ? chunks[0]! : inTurns(joined(chunks, received));
   }
 

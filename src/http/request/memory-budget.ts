@@ -12,6 +12,13 @@ export function longestLine(maxValueBytes: number): number {
   return Math.max(LONGEST_LINE, Math.ceil(maxValueBytes / 3) * 4 + 16_384);
 }
 
+/** Returns how many bytes one process may hold of what clients send, and as many again of what they are sent. */
+export function memoryLimit(config: Pick<AppConfig, 'maxValueBytes' | 'workers'>): number {
+  const { maxValueBytes } = config;
+  const share = shareOf(Math.max(LEAST_BUDGET, BUDGET_IN_VALUES * maxValueBytes), config);
+  return Math.max(share, LARGEST_BATCH, longestLine(maxValueBytes));
+}
+
 /**
  * Bounds the bytes that the server holds for all clients at once: bodies, lines and puts that are gathered.
  *
@@ -23,9 +30,7 @@ export class MemoryBudget {
   private held = 0;
 
   constructor(config: Pick<AppConfig, 'maxValueBytes' | 'workers'>) {
-    const { maxValueBytes } = config;
-    const share = shareOf(Math.max(LEAST_BUDGET, BUDGET_IN_VALUES * maxValueBytes), config);
-    this.limit = Math.max(share, LARGEST_BATCH, longestLine(maxValueBytes));
+    this.limit = memoryLimit(config);
   }
 
   /** Claims `bytes`. @throws DatabaseError `busy` if they do not fit */

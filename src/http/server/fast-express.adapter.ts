@@ -3,6 +3,7 @@ import https from 'node:https';
 import type { NestApplicationOptions } from '@nestjs/common';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import express from 'express';
+import { limitUnsent } from '../answer/unsent-answers.js';
 import { RouteTable } from './route-table.js';
 import { HTTP_LIMITS, limitServer } from './server-limits.js';
 import type { RequestGate } from '../gate/request-gate.js';
@@ -26,6 +27,8 @@ type ExpressApp = ReturnType<typeof express>;
 export class FastExpressAdapter extends ExpressAdapter {
   constructor(
     private readonly gate: RequestGate,
+    /** How many bytes of answers may wait for their readers. */
+    private readonly maxUnsentBytes: number,
     private readonly onRequest?: (request: IncomingMessage, response: ServerResponse) => void,
   ) {
     super(strictExpress());
@@ -49,6 +52,7 @@ export class FastExpressAdapter extends ExpressAdapter {
       ? https.createServer({ ...options.httpsOptions, ...serverOptions }, listener)
       : http.createServer(serverOptions, listener);
     limitServer(server);
+    limitUnsent(server, classes.ServerResponse, this.maxUnsentBytes);
     this.setHttpServer(server);
   }
 }

@@ -3,7 +3,7 @@ import type express from 'express';
 import { answerOptions, refuseMethod } from '../answer/answer.js';
 import { ACCEPT_PATCH } from '../answer/error-status.js';
 import { METHODS } from '../gate/cors.js';
-import { writesOnGet } from '../gate/cross-site.js';
+import { writesOnGet } from '../request/safe.js';
 
 type ExpressApp = ReturnType<typeof express>;
 type Handler = (request: IncomingMessage, response: ServerResponse, next: () => void) => unknown;

@@ -5,6 +5,7 @@ import { answerUncached, problemOf } from '../../http/answer/answer.js';
 import { Documented } from '../../http/answer/documented.js';
 import { BodyReader } from '../../http/request/body-reader.js';
 import { STATUS_OF } from '../../http/answer/error-status.js';
+import { refuseIfFull } from '../../http/answer/unsent-answers.js';
 import type { BatchOperation, Outcome } from '../../storage/operation.js';
 import { parseBatch } from './batch-request.js';
 import { DatabaseService } from '../database.service.js';
@@ -39,6 +40,7 @@ export class BatchController {
     }
     const body = await this.bodies.read(request, response, LIMIT);
     const { operations, atomic } = await inTurns(parseBatch(body));
+    if (operations.some(({ op }) => op === 'get')) refuseIfFull(response);
     const outcomes = await this.database.batch(operations, atomic);
     const results = outcomes.map((outcome, index) => resultJson(operations[index]!, outcome));
     answerUncached(response, 200, `{"results":[${results.join(',')}]}`);

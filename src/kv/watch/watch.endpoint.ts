@@ -1,10 +1,10 @@
 import { Injectable } from '@nestjs/common';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Socket } from 'node:net';
 import { DatabaseError } from '../../errors.js';
 import { startEvents } from '../../http/answer/answer.js';
 import { StorageEngine, type Awaitable, type Change } from '../../storage/storage-engine.js';
 import { acceptsEvents } from '../../http/request/accept.js';
+import { whenOver } from '../../http/request/when-over.js';
 import { RETRY } from './watch-events.js';
 import type { Watcher, WatchTarget } from './audiences.js';
 import { WatchHub } from './watch-hub.js';
@@ -30,7 +30,7 @@ export class WatchEndpoint {
     since: string | undefined,
   ): Promise<void> {
     const leaveLimit = this.limit.enter(request.socket.remoteAddress ?? '');
-    const onGone = (listener: () => void) => whenGone(request, response, listener);
+    const onGone = (listener: () => void) => whenOver(request, response, listener);
     onGone(leaveLimit);
     startEvents(response);
     response.write(RETRY);
@@ -64,7 +64,7 @@ export class WatchEndpoint {
     response.setHeader('Preference-Applied', `wait=${wait}`);
     const waiter = new Waiter(wait * 1000);
     const leave = this.hub.join(target, waiter);
-    whenGone(response.req, response, () => waiter.end());
+    whenOver(response.req, response, () => waiter.end());
     try {
       await this.hub.follow();
       for (;;) {
@@ -79,30 +79,6 @@ export class WatchEndpoint {
     }
   }
 }
-
-/**
- * Calls `listener` once when the answer is over or its connection has ended. An answer that waits for the one before it on
- * its connection gets no 'close' of its own when that connection ends.
- */
-function whenGone({ socket }: IncomingMessage, response: ServerResponse, listener: () => void): void {
-  let others = onEnd.get(socket);
-  if (!others) {
-    const all = new Set<() => void>();
-    socket.once('close', () => all.forEach((each) => each()));
-    onEnd.set(socket, (others = all));
-  }
-  const onGone = () => {
-    response.off('close', onGone);
-    others.delete(onGone);
-    if (socket.destroyed) response.destroy();
-    listener();
-  };
-  response.once('close', onGone);
-  others.add(onGone);
-}
-
-/** The listeners for the end of a connection, called through one listener however many answers wait on it. */
-const onEnd = new WeakMap<Socket, Set<() => void>>();
 
 /** A long-poll that waits for something to happen. */
 class Waiter implements Watcher {

@@ -42,6 +42,8 @@ export interface LmdbSettings extends OpenSettings {
   readonly onFault?: (text: string) => void;
   /** For how long a scan may hold its snapshot, milliseconds. */
   readonly maxSnapshotAge: number;
+  /** By how many bytes the data file may grow because of one scan. By default a quarter of the free disk, at least 1 GiB. */
+  readonly maxSnapshotBytes?: number | 'auto';
   /** Largest size of the change log, bytes. */
   readonly watchLogBytes: number;
   /** Called with what limits the protection of the store, a sentence each. */
@@ -91,7 +93,14 @@ export class LmdbEngine extends StorageEngine {
   }
 
   async open(): Promise<void> {
-    const { readOnly = false, processes = 1, maxSnapshotAge, report, onFault } = this.settings;
+    const {
+      readOnly = false,
+      processes = 1,
+      maxSnapshotAge,
+      maxSnapshotBytes,
+      report,
+      onFault,
+    } = this.settings;
     // Whoever starts several processes has locked the folder for them.
     if (!readOnly && processes === 1) this.lock = await lockFolder(this.folder, report);
     this.store = await openDataFolder(this.folder, readOnly).catch((error) => {
@@ -104,7 +113,7 @@ export class LmdbEngine extends StorageEngine {
     this.space = new DiskSpace(this.store);
     this.isShared = processes > 1;
     const scans = Math.ceil(SCANS_AT_ONCE / processes);
-    this.scans = new Scans(this.store, this.clock, this.space, maxSnapshotAge, scans);
+    this.scans = new Scans(this.store, this.clock, this.space, maxSnapshotAge, scans, maxSnapshotBytes);
     this.log = new ChangeLogReader(this.store);
     const log = new ChangeLogWriter(this.store, this.settings.watchLogBytes);
     this.writer = new Writer(this.store, this.clock, this.space, log);

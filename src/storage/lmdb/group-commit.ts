@@ -1,11 +1,11 @@
 import { DatabaseError } from '../../errors.js';
 import { diskFull } from './disk-space.js';
 import { DamagedPageError, isDamage } from './tree.js';
+import { WriteQueue, type Unit } from './write-queue.js';
 
-const DEADLINE_MS = 5_000;
-const FAIL_AFTER_MS = 30_000;
-const MAX_UNITS = 1024;
-const MAX_BYTES = 16 * 2 ** 20;
+const DEADLINE_S = 5;
+const FAIL_AFTER_S = 30;
+const MAX_WAIT_S = 5;
 
 /** What group commit needs of the store. */
 export interface CommitTarget {
@@ -25,33 +25,34 @@ export interface CommitTarget {
   fail(error: Error): void;
 }
 
-/** A caller's part of a transaction. */
-interface Unit {
-  readonly run: () => unknown;
-  readonly bytes: number;
-  readonly resolve: (value: unknown) => void;
-  readonly reject: (error: Error) => void;
-  value: unknown;
-  error: Error | undefined;
-}
-
 /**
  * Group commit: all writes that wait share one transaction and one sync of the disk.
  *
  * Problem: a sync costs a hundred times what a put costs, so one sync for each put would bound the server to the sync
  * rate of the disk. Design: units wait while a commit is under way; the next transaction runs all of them, one after the
  * other. Each unit decides and writes by itself. A unit that throws a DatabaseError, which it must do before it writes
- * anything, fails alone. A unit that throws anything else, or meets a damaged page, spoils the transaction: it is
- * rolled back, all units run again, each is checked, and the one that spoils it again fails alone. Guarantee: a promise resolves only after its commit is on the disk.
+ * anything, fails alone. A unit that throws anything else, or meets a damaged page, spoils the transaction: it is rolled
+ * back, all units run again, each is checked, and the one that spoils it again fails alone. Guarantee: a promise resolves
+ * only after its commit is on the disk.
  *
  * Failures are told apart. The disk is full: nothing was applied, and work goes on. The commit failed otherwise: the
  * outcome is unknown and the process ends, as PostgreSQL and Redis do after a failed sync, because the kernel may have
  * dropped the pages. The disk does not answer within 5 s: units in the commit fail with `outcome-unknown` and waiting
- * ones with `unavailable`; after 30 s the process ends.
+ * ones with `unavailable`; after 30 s the process ends. The disk is only slow: what has waited 5 s, or does not fit the
+ * queue, is `busy`.
+ *
+ * Seconds are counted by a timer, and a turn of the event loop that takes longer counts as one: while the loop is held,
+ * nobody hears the answer of the disk, so that time says nothing about it.
  */
 export class GroupCommit {
-  private waiting: Unit[] = [];
+  private readonly queue = new WriteQueue();
   private running: Promise<void> | undefined;
+  /** The units of the transaction under way. */
+  private committing: readonly Unit[] = [];
+  /** Seconds that commits have taken so far. */
+  private seconds = 0;
+  /** The second in which the commit under way began. */
+  private commitBegan = 0;
   private stalled = false;
   private failed = false;
   /** Whether the last transaction was spoiled, so that each unit of the next one is checked. */
@@ -62,10 +63,12 @@ export class GroupCommit {
   /** Runs `run` in the next transaction and resolves with its result once that is durable. */
   submit<T>(bytes: number, run: () => T): Promise<T> {
     if (!this.isWorking) return Promise.reject(unavailable());
+    if (!this.queue.fits(bytes)) return Promise.reject(queueFull(this.queue.limit));
     return new Promise((resolve, reject) => {
-      this.waiting.push({
+      this.queue.add({
         run,
         bytes,
+        since: this.seconds,
         resolve: resolve as Unit['resolve'],
         reject,
         value: undefined,
@@ -91,25 +94,22 @@ export class GroupCommit {
   }
 
   private async drain(): Promise<void> {
-    while (this.waiting.length > 0) await this.commit();
+    const timer = setInterval(() => this.passSecond(), 1000);
+    while (!this.queue.isEmpty) await this.commit();
+    clearInterval(timer);
     this.running = undefined;
   }
 
   private async commit(): Promise<void> {
-    let units: Unit[] = [];
     let thrown: Error | undefined;
     let current: Unit | undefined;
-    const deadline = setTimeout(() => this.passDeadline(units), DEADLINE_MS);
-    const failure = setTimeout(
-      () => this.fail(new Error('the disk has not answered for 30 s')),
-      FAIL_AFTER_MS,
-    );
+    this.commitBegan = this.seconds;
     try {
       await this.target.transaction(() => {
-        units = this.takeWaiting();
+        this.committing = this.queue.takeForCommit();
         try {
           this.target.begin();
-          for (current of units) {
+          for (current of this.committing) {
             runUnit(current);
             if (this.isCareful) this.target.check();
           }
@@ -122,26 +122,16 @@ export class GroupCommit {
         }
       });
       this.isCareful = false;
-      for (const unit of units) settleUnit(unit);
+      for (const unit of this.committing) settleUnit(unit);
       this.target.committed();
     } catch (error) {
       // An error that `work` has thrown rolled the transaction back, so nothing was applied.
-      if (thrown && thrown === error) this.retry(current, units, thrown);
-      else await this.rejectFailed(units, error as CommitError);
+      if (thrown && thrown === error) this.retry(current, this.committing, thrown);
+      else await this.rejectFailed(this.committing, error as CommitError);
     } finally {
-      clearTimeout(deadline);
-      clearTimeout(failure);
+      this.committing = [];
       this.stalled = false;
     }
-  }
-
-  /** Takes as many units as fit one transaction, the oldest first, at least one. */
-  private takeWaiting(): Unit[] {
-    let count = 0;
-    let bytes = 0;
-    while (count < this.waiting.length && count < MAX_UNITS && bytes < MAX_BYTES)
-      bytes += this.waiting[count++]!.bytes;
-    return this.waiting.splice(0, count);
   }
 
   /** Runs the units of a spoiled transaction again. The second time, those that `spoiler` is not, or fails all without one. */
@@ -150,10 +140,10 @@ export class GroupCommit {
     if (this.stalled) return;
     if (!this.isCareful) {
       this.isCareful = true;
-      this.waiting.unshift(...units);
+      this.queue.putBack(units);
     } else if (spoiler) {
       spoiler.reject(error instanceof DatabaseError ? error : internal(error));
-      this.waiting.unshift(...units.filter((unit) => unit !== spoiler));
+      this.queue.putBack(units.filter((unit) => unit !== spoiler));
     } else {
       rejectAll(units, error instanceof DatabaseError ? error : unavailable(error));
     }
@@ -163,7 +153,7 @@ export class GroupCommit {
     // Awaited because the library rejects `commitError` too, and an unhandled rejection would end the process.
     const cause = error.commitError ? await error.commitError.catch((reason: Error) => reason) : error;
     // A transaction that could not begin has taken no units: without this they would be tried for ever.
-    const concerned = () => (units.length > 0 ? units : this.takeWaiting());
+    const concerned = () => (units.length > 0 ? units : this.queue.takeForCommit());
     if (this.target.isFull(cause)) return rejectAll(concerned(), diskFull());
     // LMDB meets damaged pages, of its list of free pages for example, before it writes any.
     if (isDamage(cause)) return rejectAll(concerned(), corruptStore(cause));
@@ -171,16 +161,24 @@ export class GroupCommit {
     this.fail(cause);
   }
 
-  private passDeadline(units: readonly Unit[]): void {
+  private passSecond(): void {
+    this.seconds++;
+    const silence = this.seconds - this.commitBegan;
+    if (silence >= FAIL_AFTER_S) this.fail(new Error(`the disk has not answered for ${FAIL_AFTER_S} s`));
+    else if (silence === DEADLINE_S) this.stall();
+    else rejectAll(this.queue.takeOlder(this.seconds - MAX_WAIT_S), waitedTooLong());
+  }
+
+  private stall(): void {
     this.stalled = true;
-    rejectAll(units, outcomeUnknown());
-    rejectAll(this.waiting.splice(0), unavailable());
+    rejectAll(this.committing, outcomeUnknown());
+    rejectAll(this.queue.takeAll(), unavailable());
   }
 
   private fail(error: Error): void {
     if (this.failed) return;
     this.failed = true;
-    rejectAll(this.waiting.splice(0), unavailable());
+    rejectAll(this.queue.takeAll(), unavailable());
     this.target.fail(error);
   }
 }
@@ -232,5 +230,20 @@ function unavailable(cause?: Error): DatabaseError {
     'The database does not take writes at present. Nothing was applied; try again.',
     {},
     { cause },
+  );
+}
+
+function queueFull(limit: number): DatabaseError {
+  return new DatabaseError(
+    'busy',
+    `The writes that wait for the disk take ${limit} bytes, and no more may. Nothing was applied; try again.`,
+    { limit },
+  );
+}
+
+function waitedTooLong(): DatabaseError {
+  return new DatabaseError(
+    'busy',
+    `The write has waited ${MAX_WAIT_S} s for the writes before it. Nothing was applied; try again.`,
   );
 }

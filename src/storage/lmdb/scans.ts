@@ -12,6 +12,9 @@ const MAX_IDLE_MS = 30_000;
 const CHECK_EVERY_MS = 1_000;
 const CHUNK_ENTRIES = 512;
 const CHUNK_BYTES = 256 * 1024;
+/** How much of the free disk the data that one snapshot pins may take, but always 1 GiB. */
+const AUTO_SHARE = 1 / 4;
+const AUTO_LEAST = 2 ** 30;
 
 interface Snapshot {
   readonly transaction: Transaction;
@@ -20,10 +23,16 @@ interface Snapshot {
   /** How many entries the snapshot has, with those that have expired. */
   readonly entries: number;
   readonly startedAt: number;
+  /** The size of the store when the snapshot was taken. */
+  readonly size: StoreSize;
+  /** By how much the file may grow because of the snapshot, bytes. */
+  readonly maxBytes: number;
   lastReadAt: number;
   /** Why the snapshot was released before its scan had finished. */
   error: DatabaseError | undefined;
 }
+
+type StoreSize = ReturnType<Store['size']>;
 
 interface Chunk {
   /** The live ones of the entries that were visited. */
@@ -38,9 +47,9 @@ interface Chunk {
  *
  * Problem: a snapshot pins every page that is overwritten while it lives, so a stalled reader makes the file grow without
  * end. LMDB also has a limited number of reader slots. Design: a limited number of scans runs at once, and more wait up
- * to 10 s. A scan loses its snapshot if it makes no progress for 30 s, if the snapshot is older than `maxAge`, or if the
- * disk reserve is reached. It then throws, so that no consumer takes a part for all entries. Snapshots of processes that
- * have died are released by the processes that are left.
+ * to 10 s. A scan loses its snapshot if it makes no progress for 30 s, if the snapshot is older than `maxAge`, if the file
+ * has grown by more than `maxBytes` because of it, or if the disk reserve is reached. It then throws, so that no consumer
+ * takes a part for all entries. Snapshots of processes that have died are released by the processes that are left.
  */
 export class Scans {
   private readonly open = new Set<Snapshot>();
@@ -56,6 +65,7 @@ export class Scans {
     /** Milliseconds. */
     private readonly maxAge: number,
     private readonly slots: number,
+    private readonly maxBytes: number | 'auto' = 'auto',
   ) {
     this.checker = setInterval(() => store.faults.guard(() => this.check()), CHECK_EVERY_MS).unref();
   }
@@ -178,7 +188,19 @@ export class Scans {
     this.store.freshen();
     const transaction = this.store.entries.useReadTransaction();
     const entries = this.store.entryCount();
-    const snapshot = { transaction, isPaced, entries, startedAt: now, lastReadAt: now, error: undefined };
+    const size = this.store.size();
+    const maxBytes =
+      this.maxBytes === 'auto' ? Math.max(AUTO_LEAST, AUTO_SHARE * this.space.available()) : this.maxBytes;
+    const snapshot = {
+      transaction,
+      isPaced,
+      entries,
+      startedAt: now,
+      lastReadAt: now,
+      size,
+      maxBytes,
+      error: undefined,
+    };
     this.open.add(snapshot);
     return snapshot;
   }
@@ -189,22 +211,29 @@ export class Scans {
 
   private check(): void {
     this.store.releaseDeadReaders();
+    if (this.open.size === 0) return;
     const now = performance.now();
+    const size = this.store.size();
     for (const snapshot of this.open) {
       if (now - snapshot.lastReadAt > MAX_IDLE_MS) this.end(snapshot, 'the reader made no progress for 30 s');
       else if (now - snapshot.startedAt > this.maxAge)
         this.end(snapshot, 'it took longer than MAX_SNAPSHOT_AGE');
       else if (snapshot.isPaced && this.space.available() === 0)
         this.end(snapshot, 'the disk is nearly full');
+      else if (pinnedBytes(snapshot.size, size) > snapshot.maxBytes)
+        this.end(snapshot, 'it kept too much overwritten data on the disk', 'MAX_SNAPSHOT_BYTES');
     }
   }
 
-  private end(snapshot: Snapshot, why: string): void {
-    snapshot.error = new DatabaseError('unavailable', `The read was broken off: ${why}.`, {
-      setting: 'MAX_SNAPSHOT_AGE',
-    });
+  private end(snapshot: Snapshot, why: string, setting = 'MAX_SNAPSHOT_AGE'): void {
+    snapshot.error = new DatabaseError('unavailable', `The read was broken off: ${why}.`, { setting });
     this.release(snapshot);
   }
+}
+
+/** Returns by how much the file has grown although pages were given up meanwhile, which only readers keep from use. */
+function pinnedBytes(before: StoreSize, now: StoreSize): number {
+  return Math.min(now.file - before.file, now.free - before.free);
 }
 
 function tooManyScans(limit: number): DatabaseError {

@@ -1,8 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { access } from 'node:fs/promises';
 import { DatabaseError } from '../../../src/errors.js';
 import { GroupCommit, type CommitTarget } from '../../../src/storage/lmdb/group-commit.js';
 import { DamagedPageError } from '../../../src/storage/lmdb/tree.js';
-import { codeOf } from '../shorthand.js';
+import { codeOf, refusalOf } from '../shorthand.js';
 
 /** A store whose transactions the test ends. */
 class ScriptedTarget implements CommitTarget {
@@ -49,6 +50,7 @@ async function turn(): Promise<void> {
   for (let i = 0; i < 20; i++) await Promise.resolve();
 }
 
+const MIB = 2 ** 20;
 const ioError = () => new Error('Input/output error');
 
 describe('group commit:', () => {
@@ -262,6 +264,67 @@ describe('group commit:', () => {
     expect(await codeOf(commits.submit(1, () => 'b'))).toBe('unavailable');
   });
 
+  it('at most 64 MiB of writes wait: what is more is busy, is never run, and fits again later', async () => {
+    const inside = commits.submit(1, () => 'inside');
+    await turn();
+    const waiting = [0, 1, 2].map((i) => commits.submit(20 * MIB, () => i));
+    const ran: string[] = [];
+    expect(await refusalOf(commits.submit(4 * MIB, () => ran.push('large')))).toEqual({
+      code: 'busy',
+      limit: 64 * MIB,
+    });
+    const small = commits.submit(1, () => 'small');
+    target.commits[0]!.settle();
+    await turn();
+    const later = commits.submit(4 * MIB, () => 'later');
+    for (let i = 1; i < 6; i++) {
+      target.commits[i]?.settle();
+      await turn();
+    }
+    const done = await Promise.all([inside, ...waiting, small, later]);
+    expect(done).toEqual(['inside', 0, 1, 2, 'small', 'later']);
+    expect(ran).toEqual([]);
+  });
+
+  it('writes without values do not wait in any number', async () => {
+    const writes = Array.from({ length: 100_000 }, () => codeOf(commits.submit(0, () => undefined)));
+    const last = await writes.at(-1);
+    expect(last).toBe('busy');
+    for (let i = 0; i < 100; i++) {
+      await turn();
+      target.commits[i]?.settle();
+    }
+    const codes = await Promise.all(writes);
+    expect(codes.filter((code) => code === 'busy').length).toBeLessThan(60_000);
+  });
+
+  it('a write that is larger than all that may wait is done when no other waits', async () => {
+    const inside = commits.submit(1, () => 'inside');
+    await turn();
+    const large = commits.submit(200 * MIB, () => 'large');
+    expect(await codeOf(commits.submit(1, () => 'small'))).toBe('busy');
+    target.commits[0]!.settle();
+    await turn();
+    target.commits[1]!.settle();
+    expect(await Promise.all([inside, large])).toEqual(['inside', 'large']);
+  });
+
+  it('a write that waits longer than 5 s for those before it is busy, and the others go on', async () => {
+    const ran: number[] = [];
+    const writes = [0, 1, 2, 3].map((i) => codeOf(commits.submit(16 * MIB, () => ran.push(i))));
+    for (let second = 1; second <= 20; second++) {
+      await jest.advanceTimersByTimeAsync(1000);
+      if (second % 4 === 0) target.commits[second / 4 - 1]?.settle();
+    }
+    expect(await Promise.all(writes)).toEqual(['not refused', 'not refused', 'busy', 'busy']);
+    expect(ran).toEqual([0, 1]);
+    const next = commits.submit(1, () => 'next');
+    await turn();
+    target.commits.at(-1)!.settle();
+    expect(await next).toBe('next');
+    expect(target.failures).toEqual([]);
+  });
+
   it('settle waits for all writes submitted before', async () => {
     const writes = [1, 2, 3].map((i) => commits.submit(1, () => i));
     let settled = false;
@@ -273,5 +336,20 @@ describe('group commit:', () => {
     target.commits[1]?.settle();
     await settling;
     expect(await Promise.all(writes)).toEqual([1, 2, 3]);
+  });
+});
+
+describe('group commit, while the event loop is held:', () => {
+  it('a disk that has answered meanwhile is not taken for a silent one', async () => {
+    const target = new ScriptedTarget();
+    // A thread answers, as LMDB's does, and the loop hears of it only after its timers.
+    target.transaction = async (work) => {
+      work();
+      await access('.');
+    };
+    const write = new GroupCommit(target).submit(1, () => 'value');
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5_200);
+    expect(await write).toBe('value');
+    expect(target.failures).toEqual([]);
   });
 });

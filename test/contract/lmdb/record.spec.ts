@@ -150,7 +150,7 @@ describe('a store with a corrupt record', () => {
       engine['store'].faults.report = (text) => void faults.push(text);
       for (let i = 0; i < 3; i++) {
         await codeOf((async () => engine.get('bad'))());
-        engine.range({ prefix: '', limit: 9 });
+        await engine.range({ prefix: '', limit: 9 });
         await codeOf(scanned(engine));
         await codeOf(engine.write({ op: 'get', key: 'bad' }));
       }

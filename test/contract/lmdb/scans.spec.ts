@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
-import type { LmdbEngine } from '../../../src/storage/lmdb/engine.js';
+import { LmdbEngine } from '../../../src/storage/lmdb/engine.js';
 import type { Entry } from '../../../src/storage/entry.js';
 import { FakeTime } from '../../support/fake-time.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
@@ -7,6 +7,7 @@ import { lmdb, MAX_SNAPSHOT_AGE } from '../engines.js';
 import { codeOf, keysScanned, put, putOf, refusalOf } from '../shorthand.js';
 
 const SLOTS = 16;
+const MIB = 2 ** 20;
 
 type Reader = AsyncIterator<readonly Entry[]>;
 
@@ -92,6 +93,34 @@ describe('scans:', () => {
     expect(refusal).toEqual({ code: 'unavailable', setting: 'MAX_SNAPSHOT_AGE' });
     expect(seconds).toBeGreaterThanOrEqual(MAX_SNAPSHOT_AGE / 1000);
     expect(seconds).toBeLessThanOrEqual(MAX_SNAPSHOT_AGE / 1000 + 40);
+  });
+
+  it('a scan ends when the file has grown too much because of it, and not because of new entries', async () => {
+    await engine.close();
+    const settings = {
+      onFailure: () => undefined,
+      maxSnapshotAge: MAX_SNAPSHOT_AGE,
+      maxSnapshotBytes: 2 * MIB,
+      watchLogBytes: MIB,
+    };
+    engine = new LmdbEngine(temporaryFolder(), settings, new FakeTime().clock());
+    await engine.open();
+    const fill = (prefix: string) =>
+      engine.batch(
+        Array.from({ length: 8 }, (_, i) => putOf(`${prefix}${i}`, Buffer.alloc(MIB))),
+        true,
+      );
+    await fill('a');
+    const reader = await begin();
+    await fill('b');
+    await jest.advanceTimersByTimeAsync(1000);
+    expect(await codeOf(reader.next())).toBe('not refused');
+    for (let round = 0; round < 3; round++) await fill('a');
+    await jest.advanceTimersByTimeAsync(1000);
+    expect(await refusalOf(reader.next())).toEqual({ code: 'unavailable', setting: 'MAX_SNAPSHOT_BYTES' });
+    const { storedBytes } = await engine.stats();
+    for (let round = 0; round < 3; round++) await fill('a');
+    expect((await engine.stats()).storedBytes).toBeLessThan(storedBytes + 4 * MIB);
   });
 
   it('closing ends running scans with an error, so that none seems complete', async () => {

@@ -68,6 +68,12 @@ const CASES: Case[] = [
     good: ['1', '90s', '10m', '2h', '7d'],
   },
   {
+    name: 'MAX_SNAPSHOT_BYTES',
+    form: 'a number of bytes from 1048576 to 1099511627776, or auto',
+    bad: ['1048575', '1GiB', 'AUTO', '-1', '1e9', '1099511627777'],
+    good: ['auto', '1048576', '1099511627776'],
+  },
+  {
     name: 'LOG_LEVEL',
     form: 'one of error, warn, info, debug',
     bad: ['verbose', 'INFO', 'log', 'toString'],
@@ -128,6 +134,7 @@ describe('the defaults', () => {
       maxValueBytes: 16 * 1024 * 1024,
       maxPatchBytes: 1024 * 1024,
       maxSnapshotAge: 10 * 60 * 1000,
+      maxSnapshotBytes: 'auto',
       maxWatchers: 1000,
       watchLogBytes: 64 * 1024 * 1024,
       waitReplicas: 0,

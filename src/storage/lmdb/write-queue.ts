@@ -1,0 +1,71 @@
+const MAX_BYTES = 64 * 2 ** 20;
+/** Counted for each unit beside its values, so that many small ones are bounded, too. */
+const UNIT_BYTES = 1024;
+const MAX_COMMIT_UNITS = 1024;
+const MAX_COMMIT_BYTES = 16 * 2 ** 20;
+
+/** A caller's part of a transaction. */
+export interface Unit {
+  readonly run: () => unknown;
+  /** The size of its values, bytes. */
+  readonly bytes: number;
+  /** When it began to wait, in seconds of the commits (group-commit.ts). */
+  readonly since: number;
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: Error) => void;
+  value: unknown;
+  error: Error | undefined;
+}
+
+/** The units that wait for a transaction, the oldest first: at most 64 MiB, or one that is larger. */
+export class WriteQueue {
+  /** Bytes. */
+  readonly limit = MAX_BYTES;
+  private readonly units: Unit[] = [];
+  private bytes = 0;
+
+  get isEmpty(): boolean {
+    return this.units.length === 0;
+  }
+
+  /** Whether there is space for a unit of `bytes`. */
+  fits(bytes: number): boolean {
+    return this.isEmpty || this.bytes + bytes + UNIT_BYTES <= this.limit;
+  }
+
+  add(unit: Unit): void {
+    this.units.push(unit);
+    this.bytes += unit.bytes + UNIT_BYTES;
+  }
+
+  /** Puts units that were taken, and not applied, before all others. */
+  putBack(units: readonly Unit[]): void {
+    this.units.unshift(...units);
+    for (const { bytes } of units) this.bytes += bytes + UNIT_BYTES;
+  }
+
+  /** Takes as many units as fit one transaction, at least one. */
+  takeForCommit(): Unit[] {
+    let count = 0;
+    let bytes = 0;
+    while (count < this.units.length && count < MAX_COMMIT_UNITS && bytes < MAX_COMMIT_BYTES)
+      bytes += this.units[count++]!.bytes;
+    return this.take(count);
+  }
+
+  /** Takes the units that have begun to wait before `second`. */
+  takeOlder(second: number): Unit[] {
+    const younger = this.units.findIndex(({ since }) => since >= second);
+    return this.take(younger < 0 ? this.units.length : younger);
+  }
+
+  takeAll(): Unit[] {
+    return this.take(this.units.length);
+  }
+
+  private take(count: number): Unit[] {
+    const taken = this.units.splice(0, count);
+    for (const { bytes } of taken) this.bytes -= bytes + UNIT_BYTES;
+    return taken;
+  }
+}
