@@ -50,19 +50,26 @@ interface Source {
   readonly text: string;
   /** What its imports and re-exports name. */
   readonly specifiers: readonly string[];
+  /** Those of them that are loaded with it. */
+  readonly loaded: readonly string[];
 }
 
 const SOURCES: Source[] = readdirSync(SRC, { recursive: true, encoding: 'utf8' })
   .filter((path) => path.endsWith('.ts'))
   .map((path) => {
     const text = readFileSync(join(SRC, path), 'utf8');
-    return { path: path.split(sep).join('/'), text, specifiers: specifiersOf(text) };
+    const specifiers = [...allImports(text), ...dynamicImports(text)];
+    const loaded = allImports(text.replace(/^\s*(?:import|export)\stype\s[^;]*;/gm, ''));
+    return { path: path.split(sep).join('/'), text, specifiers, loaded };
   });
 
-function specifiersOf(text: string): string[] {
+function allImports(text: string): string[] {
   const statements = text.matchAll(/^\s*(?:import|export)\s(?:[^;'"]*?\sfrom\s)?\s*['"]([^'"]+)['"]/gm);
-  const dynamic = text.matchAll(/\bimport\(\s*['"]([^'"]+)['"]\s*\)/g);
-  return [...statements, ...dynamic].map(([, specifier]) => specifier!);
+  return [...statements].map(([, specifier]) => specifier!);
+}
+
+function dynamicImports(text: string): string[] {
+  return [...text.matchAll(/\bimport\(\s*['"]([^'"]+)['"]\s*\)/g)].map(([, specifier]) => specifier!);
 }
 
 function isOurs(specifier: string): boolean {
@@ -71,6 +78,10 @@ function isOurs(specifier: string): boolean {
 
 /** The sources a source imports, from src. */
 function importsOf({ path, specifiers }: Source): string[] {
+  return sourcesNamed(specifiers, path);
+}
+
+function sourcesNamed(specifiers: readonly string[], path: string): string[] {
   return specifiers
     .filter(isOurs)
     .map((specifier) =>
@@ -137,6 +148,24 @@ describe('the sources', () => {
     ['errors.ts', 'main.ts'],
   ])('%s may not import %s', (path, target) => {
     expect(mayImport(path, target)).toBe(false);
+  });
+
+  test('load at the start only packages that an installation has', () => {
+    const { dependencies } = JSON.parse(readFileSync(join(SRC, '../package.json'), 'utf8'));
+    const isInstalled = (specifier: string): boolean =>
+      specifier.startsWith('node:') ||
+      Object.keys(dependencies).some((name) => `${specifier}/`.startsWith(`${name}/`));
+    const documentation = /\.openapi\.ts$|^openapi\/make-document\.ts$/;
+    const queue = ['main.ts', 'cli/pigeonhole.ts'];
+    for (const path of queue) {
+      const source = SOURCES.find((each) => each.path === path)!;
+      const later = importsOf(source).filter((target) => !documentation.test(target));
+      const targets = [...later, ...sourcesNamed(source.loaded.filter(isOurs), path)];
+      queue.push(...targets.filter((target) => !queue.includes(target)));
+      const missing = source.loaded.filter((each) => !isOurs(each) && !isInstalled(each));
+      expect({ path, missing }).toEqual({ path, missing: [] });
+    }
+    expect(queue.length).toBeGreaterThan(50);
   });
 
   test('import in no circle', () => {

@@ -16,6 +16,7 @@ import {
 } from '../storage-engine.js';
 import { formatTag } from '../revision.js';
 import { backUp } from './backup.js';
+import { CommitListeners } from './commit-listeners.js';
 import { ChangeLogReader, ChangeLogWriter } from './change-log.js';
 import { openDataFolder } from './data-folder.js';
 import { DiskSpace } from './disk-space.js';
@@ -30,8 +31,6 @@ import { Sweeper } from './sweeper.js';
 import { DamagedPageError } from './tree.js';
 import { Writer } from './writer.js';
 
-/** How often the engine looks for commits of other processes, for its listeners. */
-const POLL_EVERY_MS = 10;
 /** Of all processes together. */
 const SCANS_AT_ONCE = 16;
 
@@ -76,12 +75,8 @@ export class LmdbEngine extends StorageEngine {
   private writer!: Writer;
   private scans!: Scans;
   private log!: ChangeLogReader;
-  private changed = false;
-  private readonly listeners = new Set<() => void>();
+  private listeners: CommitListeners | undefined;
   private sweeper: Sweeper | undefined;
-  private poller: NodeJS.Timeout | undefined;
-  /** The sequence of the store when it was polled last. */
-  private polledSequence = 0;
   private closing: Promise<void> | undefined;
 
   constructor(
@@ -117,18 +112,19 @@ export class LmdbEngine extends StorageEngine {
     this.log = new ChangeLogReader(this.store);
     const log = new ChangeLogWriter(this.store, this.settings.watchLogBytes);
     this.writer = new Writer(this.store, this.clock, this.space, log);
+    const listeners = (this.listeners = new CommitListeners(this.store, this.isShared));
     this.commits = new GroupCommit({
       transaction: (work) => this.store.transaction(work),
       isFull: (error) => this.space.isFull(error),
       begin: () => this.writer.begin(),
       check: () => this.store.assertUsable(),
-      end: () => void (this.changed ||= this.writer.end()),
-      committed: () => this.notifyOfCommit(),
+      end: () => {
+        if (this.writer.end()) listeners.noteChange();
+      },
+      committed: () => listeners.notify(),
       fail: this.settings.onFailure,
     });
     if (!readOnly) this.sweeper = new Sweeper(this.store, this.clock, this.commits, this.writer);
-    if (this.isShared)
-      this.poller = setInterval(() => faults.guard(() => this.poll()), POLL_EVERY_MS).unref();
     process.on('exit', this.abandonCommit);
   }
 
@@ -144,7 +140,7 @@ export class LmdbEngine extends StorageEngine {
 
   private async shutDown(): Promise<void> {
     this.sweeper?.stop();
-    clearInterval(this.poller);
+    this.listeners?.stop();
     await this.commits?.settle();
     process.off('exit', this.abandonCommit);
     this.scans?.close();
@@ -242,8 +238,7 @@ export class LmdbEngine extends StorageEngine {
   }
 
   onChange(listener: () => void): () => void {
-    this.listeners.add(listener);
-    return () => this.listeners.delete(listener);
+    return this.listeners!.add(listener);
   }
 
   async stats(): Promise<EngineStats> {
@@ -291,25 +286,6 @@ export class LmdbEngine extends StorageEngine {
 
   private live(entry: StoredEntry): StoredEntry | undefined {
     return entry.expires !== 0 && entry.expires <= this.clock.now() ? undefined : entry;
-  }
-
-  private notifyOfCommit(): void {
-    if (!this.changed) return;
-    this.changed = false;
-    this.notify();
-  }
-
-  private notify(): void {
-    for (const listener of this.listeners) this.store.faults.guard(listener);
-  }
-
-  /** Notifies the listeners of what other processes have committed. */
-  private poll(): void {
-    if (this.listeners.size === 0) return;
-    const { sequence } = this.current.readHead();
-    if (sequence === this.polledSequence) return;
-    this.polledSequence = sequence;
-    this.notify();
   }
 }
 

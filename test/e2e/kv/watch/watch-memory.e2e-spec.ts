@@ -7,6 +7,8 @@ const WATCHERS = 2000;
 /** What a watcher takes at least, bytes; measured is three times as much. */
 const LEAST = 2 * 1024;
 const CROWDS = 6;
+const LEAK = CROWDS * WATCHERS * LEAST;
+const TRIES = 4;
 
 let server: ServerProcess;
 beforeAll(async () => {
@@ -36,7 +38,12 @@ test('crowds of watchers that come and leave take no more memory each time', asy
   // The first ones make V8's young generation grow, which stays.
   await crowd();
   await crowd();
-  const before = anonymousMemory(server.pid);
-  for (let i = 0; i < CROWDS; i++) await crowd();
-  expect(anonymousMemory(server.pid) - before).toBeLessThan(CROWDS * WATCHERS * LEAST);
+  // When V8 collects is its own affair, so memory may grow for a while; a leak makes it grow every time.
+  let growth = Infinity;
+  for (let tries = 0; tries < TRIES && growth >= LEAK; tries++) {
+    const before = anonymousMemory(server.pid);
+    for (let i = 0; i < CROWDS; i++) await crowd();
+    growth = anonymousMemory(server.pid) - before;
+  }
+  expect(growth).toBeLessThan(LEAK);
 });

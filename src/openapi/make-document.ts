@@ -1,0 +1,138 @@
+import { readFileSync } from 'node:fs';
+import type { INestApplication } from '@nestjs/common';
+import { DocumentBuilder, SwaggerModule, type OpenAPIObject } from '@nestjs/swagger';
+import type { ErrorCode } from '../errors.js';
+import { documentHandlers } from '../http/answer/documented.js';
+import { ERRORS_EXTENSION } from '../http/answer/operation.openapi.js';
+import { writesOnGet } from '../http/request/safe.js';
+import { hoistSchemas } from './components.js';
+import { addErrors, errorsOf, type Listed } from './error-responses.js';
+import { addTwins } from './twins.js';
+
+type PathItem = OpenAPIObject['paths'][string];
+type Operation = NonNullable<PathItem['get']>;
+
+const INTRODUCTION = `
+A small, durable key-value database over plain HTTP. Keys are 1 to 1024 bytes of UTF-8; values are any bytes, with
+their type. Every write that is answered with 2xx survives \`kill -9\` and power loss.
+
+The examples run as they stand: they write only keys that begin with \`example/\`, and \`somekey\`. A method that a
+path does not have is 405 with \`Allow\`, and a URL that is not here is 404. Errors of \`/kv\` and \`/batch\` are
+problem details (RFC 9457), all others have exactly \`title\` and \`detail\`.`;
+
+const METHODS = ['get', 'put', 'post', 'patch', 'delete', 'head', 'options'] as const;
+/** Parameters that mean nothing to HEAD. */
+const OF_BODIES = ['Range', 'If-Range', 'Prefer', 'since', 'Last-Event-ID'];
+
+/** OPTIONS has a group of its own, apart from the operations that do something. */
+const METHODS_TAG = 'Methods';
+
+/** The groups of routes, in the order of the document. */
+const TAGS: Record<string, string> = {
+  'The original routes': 'The whole database, and text under a key, by nothing but GET.',
+  'One entry': 'A key and its value: any bytes, with a type, a tag for conditions, and a time to live.',
+  'Many entries': 'Pages, counts, exports, imports and deletions of all keys that begin alike.',
+  Batches: 'Many operations in one request, all or nothing.',
+  Problems: 'The closed table of everything that can go wrong.',
+  [METHODS_TAG]: 'What each path answers. OPTIONS changes nothing.',
+};
+
+/** Makes the OpenAPI document of an application, as JSON text. */
+export async function makeDocument(app: INestApplication): Promise<string> {
+  await documentHandlers();
+  const config = new DocumentBuilder()
+    .setOpenAPIVersion('3.1.0')
+    .setTitle('Pigeonhole')
+    .setVersion(version())
+    .setDescription(INTRODUCTION.trim())
+    .setLicense('MIT', 'https://opensource.org/license/mit')
+    .addServer('/');
+  for (const [name, description] of Object.entries(TAGS)) config.addTag(name, description);
+  const document = SwaggerModule.createDocument(app, config.build(), {
+    autoTagControllers: false,
+  });
+  for (const [path, item] of Object.entries(document.paths)) completeMethods(path, item);
+  addTwins(document.paths);
+  const completed = Object.entries(document.paths).map(([path, item]) => [path, withErrors(path, item)]);
+  const schemas = {};
+  const paths = hoistSchemas(Object.fromEntries(completed), schemas);
+  return JSON.stringify({ ...document, security: [], paths, components: { schemas } });
+}
+
+/** Adds HEAD beside GET, which it answers like. */
+function completeMethods(path: string, item: PathItem): void {
+  for (const method of METHODS) if (item[method]) dropUndescribed(item[method].responses);
+  if (item.get && !writesOnGet(path)) item.head ??= withoutBodies(item.get);
+}
+
+/** Returns the path with OPTIONS, with the errors of its operations, and with its methods in order. */
+function withErrors(path: string, item: PathItem): PathItem {
+  const [first] = METHODS.flatMap((method) => item[method] ?? []);
+  const errors = errorsOf(first!).filter((code) => isBeforeTheMethod(code, path));
+  const options = { ...optionsOf(first!, item.patch !== undefined), [ERRORS_EXTENSION]: errors };
+  const operations: PathItem = { ...item, options };
+  for (const method of METHODS) if (operations[method]) addErrors(method, path, operations[method]);
+  return Object.fromEntries(
+    METHODS.flatMap((method) => (operations[method] ? [[method, operations[method]]] : [])),
+  );
+}
+
+/** Whether a request is refused with `code` before anybody looks at its method. */
+function isBeforeTheMethod(code: ErrorCode, path: string): boolean {
+  return code === 'service-worker' || (code === 'cross-site' && writesOnGet(path));
+}
+
+/** The compiler plugin gives every handler a success of its own; the real ones say what they are. */
+function dropUndescribed(responses: Operation['responses']): void {
+  for (const [status, response] of Object.entries(responses)) {
+    if (response && 'description' in response && response.description === '') delete responses[status];
+  }
+}
+
+/** HEAD answers what GET does, without its body; ranges are of bodies. */
+function withoutBodies(get: Operation): Operation & Listed {
+  const responses = Object.entries(get.responses)
+    .filter(([status]) => status !== '206')
+    .map(([status, response]) => {
+      const { content: _, ...rest } = response as { content?: unknown };
+      return [status, rest];
+    });
+  return {
+    ...get,
+    operationId: `${get.operationId}Headers`,
+    summary: `${get.summary} (headers only)`,
+    parameters: get.parameters?.filter(
+      (parameter) => !('name' in parameter && OF_BODIES.includes(parameter.name)),
+    ),
+    responses: Object.fromEntries(responses) as Operation['responses'],
+    [ERRORS_EXTENSION]: errorsOf(get).filter((code) => code !== 'range-not-satisfiable'),
+  };
+}
+
+function optionsOf(operation: Operation, patch: boolean): Operation {
+  const text = { required: true, schema: { type: 'string' } };
+  return {
+    operationId: `${operation.operationId}Methods`,
+    summary: 'Lists the methods of the path',
+    tags: [METHODS_TAG],
+    parameters: operation.parameters?.filter((parameter) => 'in' in parameter && parameter.in === 'path'),
+    responses: {
+      204: {
+        description: 'The header Allow has them.',
+        headers: {
+          Allow: { description: 'The methods.', ...text },
+          ...(patch && {
+            'Accept-Patch': { description: 'What PATCH takes, for one entry.', ...text, required: false },
+          }),
+        },
+      },
+    },
+  };
+}
+
+function version(): string {
+  const manifest = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+    version: string;
+  };
+  return manifest.version;
+}
