@@ -3,7 +3,7 @@ import http from 'node:http';
 import { setTimeout as pause } from 'node:timers/promises';
 import { ask } from '../support/http.js';
 import { HANG_MS } from '../support/eventually.js';
-import { rounds } from '../support/long-run.js';
+import { longTest, rounds } from '../support/long-run.js';
 import { pathOf, type Page } from '../support/kv.js';
 import { EventStream } from '../support/events.js';
 import { Random } from '../support/random.js';
@@ -156,7 +156,7 @@ test(
   TIMEOUT_MS,
 );
 
-test(
+longTest(
   `${CLIENTS} clients that stay away longer than the log reaches back receive a reset, over ${ROUNDS} kill -9`,
   async () => {
     const writing = new Writing(LONG_VALUE);

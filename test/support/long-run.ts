@@ -1,5 +1,5 @@
-import { test } from '@jest/globals';
-import { skippedTest } from './requires.js';
+import { describe, test } from '@jest/globals';
+import { skippedSuite, skippedTest } from './requires.js';
 
 /*
  * What takes longer than everyday runs may: more rounds of the same, and tests that wait for minutes. `npm run test:long`
@@ -17,6 +17,9 @@ export function rounds(few: number, most = Infinity): number {
 export function shortOrLong<T>(short: T, long: T): T {
   return IS_LONG ? long : short;
 }
+
+/** A suite that everyday runs skip. */
+export const longDescribe = IS_LONG ? describe : skippedSuite('long run only');
 
 /** A test that everyday runs skip. */
 export const longTest = IS_LONG ? test : skippedTest('long run only');

@@ -1,7 +1,7 @@
 import { afterAll, describe } from '@jest/globals';
 import { RedisServer, running, type Credentials } from './redis-server.js';
 import { certificate } from './redis-tls.js';
-import { findProgram, requireProgram } from './requires.js';
+import { findProgram, requireProgram, type Describe } from './requires.js';
 
 export interface RedisOptions {
   /** The program, such as `valkey-server`; `redis-server` by default. */
@@ -23,11 +23,15 @@ export function startRedis(options: RedisOptions = {}): Promise<RedisServer> {
 /**
  * Declares a suite on redis-server, which is skipped visibly if that or redis-cli is missing, and the same suite on
  * valkey-server if that is installed.
+ * @param suite how a suite is declared that can run
  */
-export function describeOnRedis(title: string, tests: (binary: string) => void): void {
+export function describeOnRedis(
+  title: string,
+  tests: (binary: string) => void,
+  suite: Describe = describe,
+): void {
   const missing = ['redis-server', 'redis-cli'].find((name) => findProgram(name) === undefined);
-  requireProgram(missing ?? 'redis-server').describe(`${title}, on redis-server`, () =>
-    tests('redis-server'),
-  );
-  if (findProgram('valkey-server')) describe(`${title}, on valkey-server`, () => tests('valkey-server'));
+  const onRedis = missing === undefined ? suite : requireProgram(missing).describe;
+  onRedis(`${title}, on redis-server`, () => tests('redis-server'));
+  if (findProgram('valkey-server')) suite(`${title}, on valkey-server`, () => tests('valkey-server'));
 }

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { describe, test } from '@jest/globals';
 
-type Describe = (title: string, tests: () => void) => void;
+export type Describe = (title: string, tests: () => void) => void;
 
 /** Where a program is on this machine, or undefined. */
 export function findProgram(name: string): string | undefined {
@@ -30,7 +30,7 @@ export function requireProgram(name: string): { path: string; describe: Describe
 export function describeWhere(possible: boolean, missing: string): Describe {
   if (possible) return describe;
   if (process.env['CI'] === 'true') throw new Error(`This machine cannot run these tests: ${missing}`);
-  return (title, tests) => describe.skip(withReason(title, missing), tests);
+  return skippedSuite(missing);
 }
 
 /** `test`, or one that skips where the machine cannot run it. @throws Error on CI when it is not `possible` */
@@ -38,6 +38,11 @@ export function testWhere(possible: boolean, missing: string): ReturnType<typeof
   if (possible) return test;
   if (process.env['CI'] === 'true') throw new Error(`This machine cannot run these tests: ${missing}`);
   return skippedTest(missing);
+}
+
+/** A `describe` that is skipped. */
+export function skippedSuite(reason: string): Describe {
+  return (title, tests) => describe.skip(withReason(title, reason), tests);
 }
 
 /** A `test` that is skipped. */

@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { ask, eachAtOnce } from '../../support/http.js';
 import { batch, pageOf, pathOf, type Item } from '../../support/kv.js';
 import { HANG_MS } from '../../support/eventually.js';
-import { rounds } from '../../support/long-run.js';
+import { longDescribe, rounds } from '../../support/long-run.js';
 import { describeOnRedis, startRedis } from '../../support/redis.js';
 import { startCluster } from '../../support/redis-cluster.js';
 import type { RedisServer } from '../../support/redis-server.js';
@@ -20,99 +20,106 @@ const VALUE = 'v'.repeat(20_000);
 const KEYS = 4_000;
 const TIMEOUT_MS = 5 * HANG_MS;
 
-describeOnRedis('a server of Redis without its scripts, or without memory', (binary) => {
-  test(
-    `no request fails after a SCRIPT FLUSH, ${FLUSHES} times under load, and nothing is lost by a restart`,
-    async () => {
-      const cluster = await startCluster({ binary, replicas: 0, args: ['--appendfsync', 'always'] });
-      const settings = { DATABASE_URL: cluster.url };
-      const found = await underLoad(
-        `${FLUSHES} SCRIPT FLUSH`,
-        settings,
-        WRITERS,
-        async ({ load, recovered }) => {
-          for (let i = 0; i < FLUSHES; i++) {
-            await Promise.all(cluster.nodes.map((node) => node.cli('SCRIPT', 'FLUSH')));
-            await pause(20);
-          }
-          expect([...load.answers.keys()].filter((what) => !/ 20[01]$/.test(what))).toEqual([]);
-          await Promise.all(cluster.nodes.map((node) => node.restart()));
-          await cluster.waitHealthy();
-          await recovered();
-        },
-      );
-      expect({ lost: found.lost, short: found.short }).toEqual({ lost: [], short: 0 });
-      await cluster.stop();
-    },
-    TIMEOUT_MS + FLUSHES * 200,
-  );
-
-  test(
-    `without memory puts are 507, the rest goes on, and no write is partial, ${REFILLS} times`,
-    async () => {
-      const redis = await startRedis({ binary, args: MAX_MEMORY });
-      const server = await startServer({ DATABASE_URL: redis.url, ...LOG });
-      const { port } = server;
-      const put = (key: string, query = '') =>
-        ask(port, `${pathOf(key)}${query}`, { method: 'PUT', body: VALUE });
-      const seen = new Map<string, number>();
-      await ask(port, `${pathOf('counter')}?incr=1`, { method: 'PATCH' });
-      for (let round = 0; round < REFILLS; round++) {
-        const stored: string[] = [];
-        await eachAtOnce(
-          Array.from({ length: KEYS }, (_, i) => `${round}/${i}`),
+describeOnRedis(
+  'a server of Redis without its scripts, or without memory',
+  (binary) => {
+    test(
+      `no request fails after a SCRIPT FLUSH, ${FLUSHES} times under load, and nothing is lost by a restart`,
+      async () => {
+        const cluster = await startCluster({ binary, replicas: 0, args: ['--appendfsync', 'always'] });
+        const settings = { DATABASE_URL: cluster.url };
+        const found = await underLoad(
+          `${FLUSHES} SCRIPT FLUSH`,
+          settings,
           WRITERS,
-          async (key) => {
-            const { status } = await put(key, key.endsWith('7') ? '?ttl=1h' : '');
-            seen.set(`PUT ${status}`, (seen.get(`PUT ${status}`) ?? 0) + 1);
-            if (status === 201) stored.push(key);
+          async ({ load, recovered }) => {
+            for (let i = 0; i < FLUSHES; i++) {
+              await Promise.all(cluster.nodes.map((node) => node.cli('SCRIPT', 'FLUSH')));
+              await pause(20);
+            }
+            expect([...load.answers.keys()].filter((what) => !/ 20[01]$/.test(what))).toEqual([]);
+            await Promise.all(cluster.nodes.map((node) => node.restart()));
+            await cluster.waitHealthy();
+            await recovered();
           },
         );
-        // Well below what is used, because buffers make the use vary around the limit.
-        await redis.cli('CONFIG', 'SET', 'maxmemory', '40mb');
-        const full = await ask(port, pathOf(`${round}/one more`), { method: 'PUT', body: VALUE });
-        expect({ status: full.status, code: codeOf(full.text) }).toEqual({ status: 507, code: 'disk-full' });
+        expect({ lost: found.lost, short: found.short }).toEqual({ lost: [], short: 0 });
+        await cluster.stop();
+      },
+      TIMEOUT_MS + FLUSHES * 200,
+    );
 
-        // As after a restart.
-        await redis.cli('SCRIPT', 'FLUSH');
-        expect((await ask(port, `${pathOf('counter')}?incr=1`, { method: 'PATCH' })).status).toBe(507);
-        expect((await put(stored[0]!)).status).toBe(507);
-        const refused = [
-          { op: 'put', key: '{full}a', value: 'x' },
-          { op: 'delete', key: '{full}b' },
-        ];
-        expect((await batch(port, refused)).status).toBe(507);
-        expect((await ask(port, pathOf(stored[0]!))).text).toBe(VALUE);
-        expect((await pageOf(port, `?limit=1000&prefix=${round}/`)).items.length).toBe(
-          Math.min(1000, stored.length),
-        );
-        await expectConsistent(redis, port);
-        await redis.cli('CONFIG', 'SET', 'maxmemory', '50mb');
+    test(
+      `without memory puts are 507, the rest goes on, and no write is partial, ${REFILLS} times`,
+      async () => {
+        const redis = await startRedis({ binary, args: MAX_MEMORY });
+        const server = await startServer({ DATABASE_URL: redis.url, ...LOG });
+        const { port } = server;
+        const put = (key: string, query = '') =>
+          ask(port, `${pathOf(key)}${query}`, { method: 'PUT', body: VALUE });
+        const seen = new Map<string, number>();
+        await ask(port, `${pathOf('counter')}?incr=1`, { method: 'PATCH' });
+        for (let round = 0; round < REFILLS; round++) {
+          const stored: string[] = [];
+          await eachAtOnce(
+            Array.from({ length: KEYS }, (_, i) => `${round}/${i}`),
+            WRITERS,
+            async (key) => {
+              const { status } = await put(key, key.endsWith('7') ? '?ttl=1h' : '');
+              seen.set(`PUT ${status}`, (seen.get(`PUT ${status}`) ?? 0) + 1);
+              if (status === 201) stored.push(key);
+            },
+          );
+          // Well below what is used, because buffers make the use vary around the limit.
+          await redis.cli('CONFIG', 'SET', 'maxmemory', '40mb');
+          const full = await ask(port, pathOf(`${round}/one more`), { method: 'PUT', body: VALUE });
+          expect({ status: full.status, code: codeOf(full.text) }).toEqual({
+            status: 507,
+            code: 'disk-full',
+          });
 
-        await eachAtOnce(stored, WRITERS, async (key) => {
-          const { status } = await ask(port, pathOf(key), { method: 'DELETE' });
-          seen.set(`DELETE ${status}`, (seen.get(`DELETE ${status}`) ?? 0) + 1);
-        });
-        expect((await put('again')).status).toBeLessThan(300);
-        expect((await ask(port, `${pathOf('counter')}?incr=1`, { method: 'PATCH' })).text).toBe(
-          `${round + 2}`,
-        );
-        await expectConsistent(redis, port);
-      }
-      const figures = [...seen].map(([what, times]) => `${times} ${what}`).join(', ');
-      process.stdout.write(`no memory left: ${REFILLS} rounds, ${figures}\n`);
-      expect([...seen.keys()].toSorted((a, b) => a.localeCompare(b))).toEqual([
-        'DELETE 204',
-        'PUT 201',
-        'PUT 507',
-      ]);
-      expect(server.output().stderr).toBe('');
-      await server.end('SIGTERM');
-      await redis.stop();
-    },
-    TIMEOUT_MS + REFILLS * 20_000,
-  );
-});
+          // As after a restart.
+          await redis.cli('SCRIPT', 'FLUSH');
+          expect((await ask(port, `${pathOf('counter')}?incr=1`, { method: 'PATCH' })).status).toBe(507);
+          expect((await put(stored[0]!)).status).toBe(507);
+          const refused = [
+            { op: 'put', key: '{full}a', value: 'x' },
+            { op: 'delete', key: '{full}b' },
+          ];
+          expect((await batch(port, refused)).status).toBe(507);
+          expect((await ask(port, pathOf(stored[0]!))).text).toBe(VALUE);
+          expect((await pageOf(port, `?limit=1000&prefix=${round}/`)).items.length).toBe(
+            Math.min(1000, stored.length),
+          );
+          await expectConsistent(redis, port);
+          await redis.cli('CONFIG', 'SET', 'maxmemory', '50mb');
+
+          await eachAtOnce(stored, WRITERS, async (key) => {
+            const { status } = await ask(port, pathOf(key), { method: 'DELETE' });
+            seen.set(`DELETE ${status}`, (seen.get(`DELETE ${status}`) ?? 0) + 1);
+          });
+          expect((await put('again')).status).toBeLessThan(300);
+          expect((await ask(port, `${pathOf('counter')}?incr=1`, { method: 'PATCH' })).text).toBe(
+            `${round + 2}`,
+          );
+          await expectConsistent(redis, port);
+        }
+        const figures = [...seen].map(([what, times]) => `${times} ${what}`).join(', ');
+        process.stdout.write(`no memory left: ${REFILLS} rounds, ${figures}\n`);
+        expect([...seen.keys()].toSorted((a, b) => a.localeCompare(b))).toEqual([
+          'DELETE 204',
+          'PUT 201',
+          'PUT 507',
+        ]);
+        expect(server.output().stderr).toBe('');
+        await server.end('SIGTERM');
+        await redis.stop();
+      },
+      TIMEOUT_MS + REFILLS * 20_000,
+    );
+  },
+  longDescribe,
+);
 
 function codeOf(text: string): string {
   return (JSON.parse(text) as { code: string }).code;

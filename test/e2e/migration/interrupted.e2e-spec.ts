@@ -18,6 +18,7 @@ import {
   textEntries,
   VERIFIED,
 } from './migrate.cases.js';
+import { longTest } from '../../support/long-run.js';
 
 /** Enough for an interruption in the middle of the copy. */
 const MANY = 60_000;
@@ -126,7 +127,7 @@ describeOnRedis('pigeonhole migrate', (binary) => {
     expect(linesOf(found)).toEqual(linesOf(load.entries().filter(isKnown)));
   });
 
-  test('does not end while a server comes back to the source', async () => {
+  longTest('does not end while a server comes back to the source', async () => {
     await fill(from, textEntries(10));
     const server = await startServer({ DATABASE_URL: from });
     const migrate = new Cli(['migrate', from, redis.url]);
@@ -147,30 +148,33 @@ describeOnRedis('pigeonhole migrate', (binary) => {
     await expectSame();
   });
 
-  test('compares everything again when the change log has dropped changes that it had not read', async () => {
-    await fill(from, textEntries(100));
-    const server = await startServer({ DATABASE_URL: from, WATCH_LOG_BYTES: `${64 * 1024}` });
-    const migrate = new Cli(['migrate', from, redis.url]);
-    await migrate.waitFor(FOLLOWING);
-    migrate.signal('SIGSTOP');
-    const lines = textEntries(MORE_THAN_THE_LOG_HAS, 200).map(({ key, value }) =>
-      JSON.stringify({ key: `late/${key}`, type: 'text/plain', value: value.toString() }),
-    );
-    const body = [...lines, ''].join('\n');
-    await ask(server.port, '/kv', {
-      method: 'POST',
-      body,
-      headers: { 'Content-Type': 'application/x-ndjson' },
-    });
-    await ask(server.port, pathOf('key/0000003'), { method: 'DELETE' });
-    migrate.signal('SIGCONT');
-    await migrate.waitFor('The change log has moved past the copy, so the two are compared again.');
-    await server.end('SIGTERM');
-    expectDone(await migrate.ended);
-    await expectSame();
-  });
+  longTest(
+    'compares everything again when the change log has dropped changes that it had not read',
+    async () => {
+      await fill(from, textEntries(100));
+      const server = await startServer({ DATABASE_URL: from, WATCH_LOG_BYTES: `${64 * 1024}` });
+      const migrate = new Cli(['migrate', from, redis.url]);
+      await migrate.waitFor(FOLLOWING);
+      migrate.signal('SIGSTOP');
+      const lines = textEntries(MORE_THAN_THE_LOG_HAS, 200).map(({ key, value }) =>
+        JSON.stringify({ key: `late/${key}`, type: 'text/plain', value: value.toString() }),
+      );
+      const body = [...lines, ''].join('\n');
+      await ask(server.port, '/kv', {
+        method: 'POST',
+        body,
+        headers: { 'Content-Type': 'application/x-ndjson' },
+      });
+      await ask(server.port, pathOf('key/0000003'), { method: 'DELETE' });
+      migrate.signal('SIGCONT');
+      await migrate.waitFor('The change log has moved past the copy, so the two are compared again.');
+      await server.end('SIGTERM');
+      expectDone(await migrate.ended);
+      await expectSame();
+    },
+  );
 
-  test('waits for a target that is unavailable for a moment', async () => {
+  longTest('waits for a target that is unavailable for a moment', async () => {
     await fill(from, textEntries(MANY));
     const server = await startServer({ DATABASE_URL: from });
     const load = new Load(server.port);

@@ -1,27 +1,38 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { StartError } from '../../../src/errors.js';
 import { ask } from '../../support/http.js';
 import { startCluster, type RedisCluster } from '../../support/redis-cluster.js';
 import type { RedisServer } from '../../support/redis-server.js';
 import { describeOnRedis, startRedis } from '../../support/redis.js';
 import { builtServer, runToEnd, startServer, type ServerProcess } from '../../support/server.js';
+import { within } from '../migration/migrate.cases.js';
 
 const PASSWORD = 'ge/heim%@';
 const ESCAPED = encodeURIComponent(PASSWORD);
 
 beforeAll(() => void builtServer());
 
-/** Starts a server that must refuse with one line, show no password and write nothing to `servers`; returns the line. */
-async function refusal(
-  settings: Record<string, string>,
-  ...servers: readonly RedisServer[]
-): Promise<string> {
-  const before = await contentsOf(servers);
-  const { code, stdout, stderr } = await runToEnd({ PORT: '0', ...settings });
+/** Starts a server that must refuse with one line and show no password; returns the line. */
+async function refusalOfServer(DATABASE_URL: string): Promise<string> {
+  const { code, stdout, stderr } = await runToEnd({ PORT: '0', DATABASE_URL });
   expect({ code, lines: stderr.split('\n').length - 1, stderr }).toEqual({ code: 1, lines: 1, stderr });
   for (const secret of [PASSWORD, ESCAPED]) expect(stdout + stderr).not.toContain(secret);
   expect(stdout).not.toContain('Listening');
-  expect(await contentsOf(servers)).toEqual(before);
   return stderr;
+}
+
+/** Opens a database, which must be refused as above, with nothing written to `servers`; returns the line. */
+async function refusal(
+  { DATABASE_URL }: { readonly DATABASE_URL: string },
+  ...servers: readonly RedisServer[]
+): Promise<string> {
+  const before = await contentsOf(servers);
+  const error = await within(DATABASE_URL, async () => undefined).catch((reason: Error) => reason);
+  expect(error).toBeInstanceOf(StartError);
+  const line = error!.message;
+  for (const secret of [PASSWORD, ESCAPED, '\n']) expect(line).not.toContain(secret);
+  expect(await contentsOf(servers)).toEqual(before);
+  return line;
 }
 
 function contentsOf(servers: readonly RedisServer[]): Promise<string[]> {
@@ -47,7 +58,7 @@ describe('a malformed URL of Redis', () => {
     `redis://:${ESCAPED}@a:1,b:2`,
     `redis+cluster://:${ESCAPED}@host:1/2`,
   ])('is refused with the accepted forms: %s', async (DATABASE_URL) => {
-    const line = await refusal({ DATABASE_URL });
+    const line = await refusalOfServer(DATABASE_URL);
     expect(line).toContain('DATABASE_URL must be one of');
     for (const form of ['redis[s]://', 'redis[s]+cluster://', 'host:port']) expect(line).toContain(form);
   });
@@ -69,7 +80,7 @@ describe('a Redis that cannot be reached', () => {
       'Redis at no.such.host.invalid:6379 cannot be used: getaddrinfo',
     ],
   ])('is refused with its address and the reason: %s', async (DATABASE_URL, words) => {
-    expect(await refusal({ DATABASE_URL })).toContain(words);
+    expect(await refusalOfServer(DATABASE_URL)).toContain(words);
   });
 });
 

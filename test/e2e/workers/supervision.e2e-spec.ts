@@ -6,6 +6,7 @@ import { ask, getPath, setPath } from '../../support/http.js';
 import { type ServerProcess } from '../../support/server.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 import { isAlive, manyConnections, startWorkers, workersOf, saidBy, howMany } from '../../support/workers.js';
+import { longTest } from '../../support/long-run.js';
 
 const WORKERS = 2;
 const FINE = { code: 0, signal: null };
@@ -48,7 +49,7 @@ describe('a worker that ends is replaced', () => {
     expect(left.at(-1)).toMatch(/ECONNRESET|socket hang up/);
   });
 
-  test('on the same port when all of them end, even one that was chosen by the system', async () => {
+  longTest('on the same port when all of them end, even one that was chosen by the system', async () => {
     server = await startWorkers(WORKERS);
     await ask(server.port, setPath('a', '1'));
     for (let round = 0; round < 2; round++) {
@@ -61,7 +62,7 @@ describe('a worker that ends is replaced', () => {
     expect(howMany(saidBy(server), 'Listening on')).toBe(1);
   });
 
-  test('again and again when it is killed before it serves', async () => {
+  longTest('again and again when it is killed before it serves', async () => {
     server = await startWorkers(2);
     const [first, second] = workersOf(server);
     process.kill(second!, 'SIGKILL');
