@@ -81,7 +81,6 @@ async function open(argument: string, url: string, access: OpenSettings): Promis
         console.error(`pigeonhole: ${argument} cannot be written any more: ${error.message}`);
         process.exit(1);
       },
-      onFault: (text) => console.error(`pigeonhole: ${argument}: ${text}`),
       // What limits the durability of the old servers matters no more.
       report: access.readOnly ? () => undefined : (line) => console.error(line),
     });

@@ -19,6 +19,7 @@ import { growthTables, table } from './report.mjs';
 import { batch, engines, get, put, set, workers } from './requests.mjs';
 import { start } from './start.mjs';
 import { exporting, importing } from './streams.mjs';
+import { turns } from './turns.mjs';
 import { watching } from './watching.mjs';
 
 const CONTESTS = {
@@ -31,6 +32,7 @@ const CONTESTS = {
   growth,
   workers,
   watch: watching,
+  turns,
   start,
   engines,
 };
