@@ -119,7 +119,14 @@ async function contest(context, works, entries) {
 function rowsOf(name, ours) {
   return [
     single({ work: `longest turn, ${name}`, ours, unit: 'ms', of: ({ turn }) => turn, reach: 50, aim: 20 }),
-    single({ work: `\`GET /get\` beside it, p99`, ours, unit: 'ms', of: ({ p99 }) => p99, reach: 20, aim: 10 }),
+    single({
+      work: `\`GET /get\` beside it, p99`,
+      ours,
+      unit: 'ms',
+      of: ({ p99 }) => p99,
+      reach: 20,
+      aim: 10,
+    }),
   ];
 }
 
@@ -153,8 +160,23 @@ async function expiring(context) {
   const work = 'a million entries that end in one second';
   return [
     ...rowsOf(work, ours),
-    single({ work: `their \`expire\` events`, ours, unit: 's', of: ({ result }) => result.seconds, reach: 10, aim: 5 }),
-    single({ work: `how many of them`, ours, unit: '', of: ({ result }) => result.events, atLeast: true, reach: MANY, aim: MANY }),
+    single({
+      work: `their \`expire\` events`,
+      ours,
+      unit: 's',
+      of: ({ result }) => result.seconds,
+      reach: 10,
+      aim: 5,
+    }),
+    single({
+      work: `how many of them`,
+      ours,
+      unit: '',
+      of: ({ result }) => result.events,
+      atLeast: true,
+      reach: MANY,
+      aim: MANY,
+    }),
   ];
 }
 
@@ -213,7 +235,7 @@ class Probed {
   }
 
   /** Sends a request and reads its answer, up to `until` if given. Resolves to the status, or 0 if it was cut off. */
-  send(method, path, headers = {}, body = undefined, until = undefined, agent = undefined) {
+  send(method, path, headers = {}, body, until, agent) {
     return new Promise((resolve) => {
       const options = { port: this.side.port, host: '127.0.0.1', method, path, headers, agent };
       const request = http.request(options, (response) => {

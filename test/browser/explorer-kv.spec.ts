@@ -1,10 +1,11 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, expect } from '@jest/globals';
 import { join } from 'node:path';
 import { chromium, type Browser, type Locator, type Page } from 'playwright-core';
 import { HANG_MS } from '../support/eventually.js';
 import { ask } from '../support/http.js';
 import { requireProgram } from '../support/requires.js';
 import { startServer, type ServerProcess } from '../support/server.js';
+import { longTest } from '../support/long-run.js';
 
 const program = requireProgram('chromium');
 
@@ -67,7 +68,7 @@ program.describe('the explorer, on /kv and /batch', () => {
     };
   }
 
-  test('stores under a key with slashes, reads it back, and deletes it', async () => {
+  longTest('stores under a key with slashes, reads it back, and deletes it', async () => {
     const key = 'example/a b/č';
     const url = `/kv/${encodeURIComponent(key)}`;
     expect((await execute('put', '/kv/{key}', key)).status).toBe('201');
@@ -80,7 +81,7 @@ program.describe('the explorer, on /kv and /batch', () => {
     expect((await ask(server.port, url)).status).toBe(404);
   });
 
-  test('shows first what does something, in words without marks', async () => {
+  longTest('shows first what does something, in words without marks', async () => {
     await page.locator('.opblock').first().waitFor();
     const summaries = await page.locator('.opblock-summary').allInnerTexts();
     const methods = summaries.map((text) => text.split('\n')[0]!);
@@ -98,7 +99,7 @@ program.describe('the explorer, on /kv and /batch', () => {
     ]);
   });
 
-  test('sends lines of JSON as they are, whichever of its types is chosen', async () => {
+  longTest('sends lines of JSON as they are, whichever of its types is chosen', async () => {
     const sent: (string | null)[] = [];
     page.on('request', (request) => {
       if (request.method() === 'POST') sent.push(request.postData());
@@ -119,7 +120,7 @@ program.describe('the explorer, on /kv and /batch', () => {
     await ask(server.port, '/kv?prefix=example/', { method: 'DELETE' });
   });
 
-  test('imports, lists, and runs a batch', async () => {
+  longTest('imports, lists, and runs a batch', async () => {
     const imported = await execute('post', '/kv');
     expect(imported.text).toContain('"created": 2');
     expect((await execute('get', '/kv')).text).toContain('"key": "example/grace"');

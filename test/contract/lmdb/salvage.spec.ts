@@ -13,8 +13,8 @@ import { Random } from '../../support/random.js';
 import { removeFolder, temporaryFolder } from '../../support/temporary-folder.js';
 import { putOf, scanned } from '../shorthand.js';
 
-const ENTRIES = 20_000;
-const CHANGES = 12_000;
+const ENTRIES = shortOrLong(8_000, 20_000);
+const CHANGES = shortOrLong(5_000, 12_000);
 const AT_ONCE = 100;
 const MADE_WITHIN_MS = 300_000;
 const META_BYTES = shortOrLong([88], [24, 48, 88, 136, 144, 155]);

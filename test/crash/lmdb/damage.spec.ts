@@ -7,8 +7,9 @@ import { NDJSON, pathOf } from '../../support/kv.js';
 import { Random } from '../../support/random.js';
 import { startServer, type ServerProcess } from '../../support/server.js';
 import { removeFolder, temporaryFolder } from '../../support/temporary-folder.js';
+import { rounds } from '../../support/long-run.js';
 
-const ROUNDS = Number(process.env['CRASH_ROUNDS'] ?? 2);
+const ROUNDS = rounds(1);
 const SEED = 11;
 /** Enough for a tree with inner pages below its root. */
 const COUNT = 6000;

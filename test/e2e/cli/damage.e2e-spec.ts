@@ -16,6 +16,7 @@ import { batch, NDJSON, put } from '../../support/kv.js';
 import { PAGE, SoundFile } from '../../support/damaged-file.js';
 import { startServer } from '../../support/server.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
+import { longTest } from '../../support/long-run.js';
 
 const ENTRIES = 2_000;
 const AT_ONCE = 500;
@@ -99,7 +100,7 @@ describe('a sound folder', () => {
     await server.end();
   });
 
-  test('may be checked and salvaged while its server writes', async () => {
+  longTest('may be checked and salvaged while its server writes', async () => {
     const { folder, server } = await filled();
     let writing = true;
     const writer = (async () => {

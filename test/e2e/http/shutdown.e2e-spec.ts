@@ -7,6 +7,7 @@ import { ask, eachAtOnce, setPath, wholeDatabase } from '../../support/http.js';
 import { lines } from '../../support/raw-http.js';
 import { startServer, type ServerProcess } from '../../support/server.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
+import { shortOrLong } from '../../support/long-run.js';
 
 /** More than the buffers of a connection hold, so that the answer is still under way when the signal comes. */
 const ENTRIES = 400;
@@ -50,7 +51,7 @@ async function idleConnection(): Promise<{ ended: Promise<void> }> {
   return { ended };
 }
 
-describe.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)('%s', (signal) => {
+describe.each(shortOrLong(['SIGTERM'] as const, ['SIGTERM', 'SIGINT', 'SIGHUP'] as const))('%s', (signal) => {
   test('lets an answer under way finish, ends idle connections, takes no new request and exits 0', async () => {
     const stored = await startFull();
     const idle = await Promise.all([idleConnection(), idleConnection()]);

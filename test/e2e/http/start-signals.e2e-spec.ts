@@ -5,11 +5,13 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { Cli } from '../../support/cli.js';
 import { spawnServer, type Exit } from '../../support/server.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
+import { shortOrLong } from '../../support/long-run.js';
 
 const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
 /** From before the first line of the program runs until after it listens. */
-const ROUNDS = 24;
-const STEP_MS = 30;
+const ROUNDS = shortOrLong(12, 48);
+/** They cover the first 700 ms. */
+const STEP_MS = 720 / ROUNDS;
 /** Far above what it takes; the product promises 10 s. */
 const HANG_MS = 20_000;
 /** Of all rounds on a machine that is busy. */

@@ -21,6 +21,7 @@ import {
   textEntries,
   within,
 } from './migrate.cases.js';
+import { shortOrLong } from '../../support/long-run.js';
 
 describeOnRedis('pigeonhole migrate', (binary) => {
   let redis: RedisServer;
@@ -37,14 +38,15 @@ describeOnRedis('pigeonhole migrate', (binary) => {
   beforeEach(() => Promise.all([redis, other, ...cluster.nodes].map((node) => node.flush())));
 
   describe('copies everything, under load,', () => {
-    test.each([
-      ['LMDB', 'Redis', newLmdb, () => redis.url],
+    const all: readonly (readonly [string, string, () => string, () => string])[] = [
       ['LMDB', 'a cluster', newLmdb, () => cluster.url],
       ['Redis', 'LMDB', () => redis.url, newLmdb],
+      ['LMDB', 'Redis', newLmdb, () => redis.url],
       ['a cluster', 'LMDB', () => cluster.url, newLmdb],
       ['a cluster', 'Redis', () => cluster.url, () => redis.url],
       ['Redis', 'another database of the same Redis', () => `${redis.url}/1`, () => `${redis.url}/2`],
-    ])('from %s to %s', async (_from, _to, fromUrl, toUrl) => {
+    ];
+    test.each(shortOrLong(all.slice(0, 2), all))('from %s to %s', async (_from, _to, fromUrl, toUrl) => {
       const [from, to] = [fromUrl(), toUrl()];
       const kinds = oneOfEachKind();
       await fill(from, [...kinds, ...textEntries(3000)]);

@@ -8,6 +8,7 @@ import { ask, getPath, setPath } from '../../support/http.js';
 import { runToEnd, startServer, type ServerProcess } from '../../support/server.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 import { startWorkers, workersOf } from '../../support/workers.js';
+import { longTest } from '../../support/long-run.js';
 
 const WORKERS = 3;
 const FINE = { code: 0, signal: null };
@@ -73,24 +74,27 @@ describe('WORKERS', () => {
     expect(await cli.ended).toMatchObject(FINE);
   });
 
-  test('of a database that is being migrated: the migration goes on until all of them have stopped', async () => {
-    const from = `lmdb:${join(temporaryFolder(), 'from')}`;
-    const to = `lmdb:${join(temporaryFolder(), 'to')}`;
-    server = await startWorkers(WORKERS, { DATABASE_URL: from });
-    await ask(server.port, setPath('early', '1'));
-    const migrate = new Cli(['migrate', from, to]);
-    await migrate.waitFor('Following what changes.');
-    process.kill(workersOf(server)[0]!, 'SIGKILL');
-    for (let i = 0; i < 100; i++) await ask(server.port, setPath(`late${i}`, '1')).catch(() => undefined);
-    expect(migrate.stdout).not.toContain('has stopped');
-    expect(await server.end('SIGTERM')).toEqual(FINE);
-    const { code, stdout } = await migrate.ended;
-    expect({ code, stdout }).toEqual({
-      code: 0,
-      stdout: expect.stringMatching(/The old server has stopped[^]*0 differences/),
-    });
-    const moved = await startServer({ DATABASE_URL: to });
-    expect(JSON.parse((await ask(moved.port, '/')).text)).toMatchObject({ early: '1', late99: '1' });
-    await moved.end();
-  });
+  longTest(
+    'of a database that is being migrated: the migration goes on until all of them have stopped',
+    async () => {
+      const from = `lmdb:${join(temporaryFolder(), 'from')}`;
+      const to = `lmdb:${join(temporaryFolder(), 'to')}`;
+      server = await startWorkers(WORKERS, { DATABASE_URL: from });
+      await ask(server.port, setPath('early', '1'));
+      const migrate = new Cli(['migrate', from, to]);
+      await migrate.waitFor('Following what changes.');
+      process.kill(workersOf(server)[0]!, 'SIGKILL');
+      for (let i = 0; i < 100; i++) await ask(server.port, setPath(`late${i}`, '1')).catch(() => undefined);
+      expect(migrate.stdout).not.toContain('has stopped');
+      expect(await server.end('SIGTERM')).toEqual(FINE);
+      const { code, stdout } = await migrate.ended;
+      expect({ code, stdout }).toEqual({
+        code: 0,
+        stdout: expect.stringMatching(/The old server has stopped[^]*0 differences/),
+      });
+      const moved = await startServer({ DATABASE_URL: to });
+      expect(JSON.parse((await ask(moved.port, '/')).text)).toMatchObject({ early: '1', late99: '1' });
+      await moved.end();
+    },
+  );
 });

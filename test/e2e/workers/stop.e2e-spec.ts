@@ -4,6 +4,7 @@ import { ask, getPath, setPath } from '../../support/http.js';
 import { startServer, type ServerProcess } from '../../support/server.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 import { isAlive, manyConnections, startWorkers, workersOf, saidBy, howMany } from '../../support/workers.js';
+import { longTest, shortOrLong } from '../../support/long-run.js';
 
 const WORKERS = 2;
 const FINE = { code: 0, signal: null };
@@ -12,7 +13,7 @@ let server: ServerProcess;
 afterEach(() => server?.end());
 
 describe('a server with workers ends', () => {
-  test.each([
+  const all: readonly (readonly [string, 'SIGTERM' | 'SIGINT' | 'SIGHUP', () => number[]])[] = [
     ['SIGTERM to the process that looks after them', 'SIGTERM', () => [server.pid]],
     ['SIGINT from a terminal, which all of them get', 'SIGINT', () => [server.pid, ...workersOf(server)]],
     ['SIGHUP of a terminal that is closed', 'SIGHUP', () => [...workersOf(server), server.pid]],
@@ -21,7 +22,8 @@ describe('a server with workers ends', () => {
       'SIGTERM',
       () => [...workersOf(server), server.pid, ...workersOf(server)],
     ],
-  ] as const)(
+  ];
+  test.each(shortOrLong(all.slice(0, 2), all))(
     'on %s: requests under way are answered, it exits with 0 and says so once',
     async (_what, signal, pids) => {
       server = await startWorkers(WORKERS);
@@ -52,22 +54,25 @@ describe('a server with workers ends', () => {
     expect(workersOf(server)).toEqual([]);
   });
 
-  test('with the process that looks after it, in the middle of writes, and its port and store are free at once', async () => {
-    const DATABASE_URL = `lmdb:${temporaryFolder()}`;
-    server = await startWorkers(WORKERS, { DATABASE_URL });
-    const workers = workersOf(server);
-    await ask(server.port, setPath('a', '1'));
-    const { port } = server;
-    const write = async (i: number): Promise<void> => {
-      for (;;) if (!(await ask(port, setPath(`w${i}`, '1')).catch(() => undefined))) return;
-    };
-    const writing = Array.from({ length: 32 }, (_, i) => write(i));
-    await eventually(async () => (await ask(port, getPath('w31'))).status === 200);
-    await server.end('SIGKILL');
-    await Promise.all(writing);
-    await eventually(() => workers.filter(isAlive).length === 0);
-    server = await startWorkers(WORKERS, { DATABASE_URL, PORT: String(port) });
-    expect((await ask(port, getPath('a'))).text).toBe('{"a":"1"}');
-    expect((await ask(port, setPath('a', '2'))).status).toBe(200);
-  });
+  longTest(
+    'with the process that looks after it, in the middle of writes, and its port and store are free at once',
+    async () => {
+      const DATABASE_URL = `lmdb:${temporaryFolder()}`;
+      server = await startWorkers(WORKERS, { DATABASE_URL });
+      const workers = workersOf(server);
+      await ask(server.port, setPath('a', '1'));
+      const { port } = server;
+      const write = async (i: number): Promise<void> => {
+        for (;;) if (!(await ask(port, setPath(`w${i}`, '1')).catch(() => undefined))) return;
+      };
+      const writing = Array.from({ length: 32 }, (_, i) => write(i));
+      await eventually(async () => (await ask(port, getPath('w31'))).status === 200);
+      await server.end('SIGKILL');
+      await Promise.all(writing);
+      await eventually(() => workers.filter(isAlive).length === 0);
+      server = await startWorkers(WORKERS, { DATABASE_URL, PORT: String(port) });
+      expect((await ask(port, getPath('a'))).text).toBe('{"a":"1"}');
+      expect((await ask(port, setPath('a', '2'))).status).toBe(200);
+    },
+  );
 });

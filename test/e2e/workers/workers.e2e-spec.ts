@@ -7,6 +7,7 @@ import { batch, expectProblem, pathOf, put, type Page } from '../../support/kv.j
 import { describeOnRedis, startRedis } from '../../support/redis.js';
 import { startServer, type ServerProcess } from '../../support/server.js';
 import { manyConnections, startWorkers, workersOf } from '../../support/workers.js';
+import { longTest } from '../../support/long-run.js';
 
 const WORKERS = 3;
 
@@ -182,7 +183,7 @@ async function refusalOf(port: number, headers: Record<string, string>): Promise
 describeOnRedis('several workers are one server', (binary) => {
   behavesAsOne(async () => ({ DATABASE_URL: (await startRedis({ binary })).url }));
 
-  test('what limits the promises of Redis is said once', async () => {
+  longTest('what limits the promises of Redis is said once', async () => {
     const redis = await startRedis({ binary, args: ['--appendonly', 'no'] });
     const server = await startServer({ DATABASE_URL: redis.url, WORKERS: '3' });
     await eventually(() => workersOf(server).length === 3);
