@@ -26,6 +26,8 @@ const CREATE_ONLY = { ifNoneMatch: '*' } as const;
 /** The default type of `curl --data-binary`. */
 const FORM = 'application/x-www-form-urlencoded';
 
+const BOM = Buffer.from('\ufeff');
+
 /** The errors that half a line causes. */
 const CUT_OFF: readonly ErrorCode[] = ['invalid-json', 'body-too-large'];
 
@@ -115,8 +117,8 @@ class ImportRun {
   }
 
   /** Takes one line with its line end, or null for one that is too long. */
-  *take(line: Buffer | null, complete = true): Turns<void> {
-    this.line++;
+  *take(taken: Buffer | null, complete = true): Turns<void> {
+    const line = this.line++ === 0 ? withoutBom(taken) : taken;
     try {
       if (line === null)
         throw new DatabaseError(
@@ -216,4 +218,9 @@ class ImportRun {
   private reject(line: number, detail: string): void {
     if (this.report.errorCount++ < MAX_ERRORS) this.report.errors.push({ line, detail });
   }
+}
+
+/** Editors and spreadsheets begin a file with U+FEFF, which is no part of its first line. */
+function withoutBom(line: Buffer | null): Buffer | null {
+  return line?.subarray(0, BOM.length).equals(BOM) ? line.subarray(BOM.length) : line;
 }

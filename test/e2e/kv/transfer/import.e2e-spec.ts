@@ -92,8 +92,14 @@ describe.each([...ENGINES, ...CLUSTERS])('an import, $name', ({ start }) => {
     expect(await imported('')).toMatchObject({ created: 0, errorCount: 0, end: false });
   });
 
+  test('passes over a BOM before the first line, of a whole export too', async () => {
+    expect(await imported(`\ufeff${line('a')}`)).toMatchObject({ created: 1, errorCount: 0 });
+    const whole = (await ask(target.port, '/kv', { headers: { Accept: 'application/x-ndjson' } })).text;
+    expect(await imported(`\ufeff${whole}`)).toMatchObject({ updated: 1, errorCount: 0, end: true });
+  });
+
   test.each<[string, string | Buffer]>([
-    ['a BOM', `\ufeff${line('k')}`],
+    ['a BOM after the first line', `\ufeff${line('k')}`],
     ['a number', '5\n'],
     ['a list', '[]\n'],
     ['null', 'null\n'],
