@@ -40,7 +40,9 @@ const ENGINES: Record<string, Engine> = {
     },
     lock: async (url, report) => {
       const { lockFolder } = await import('./lmdb/folder-lock.js');
-      return lockFolder(resolveFolder(afterScheme(url), 'DATABASE_URL'), report);
+      const { Admissions } = await import('./lmdb/admission.js');
+      const folder = resolveFolder(afterScheme(url), 'DATABASE_URL');
+      return lockFolder(folder, report, new Admissions().welcome);
     },
   },
   memory: {

@@ -98,7 +98,7 @@ export interface EngineState {
  * Private records of the server itself, such as tokens. They are as durable as entries, and no read of entries ever
  * shows them. Names are ASCII of at most 256 bytes.
  */
-interface SystemKeyspace {
+export interface SystemKeyspace {
   get(name: string): Awaitable<Buffer | undefined>;
   put(name: string, value: Buffer): Promise<void>;
   /** Deletes a record; deleting an absent one succeeds. */

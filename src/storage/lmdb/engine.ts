@@ -1,7 +1,6 @@
 import { DatabaseError } from '../../errors.js';
 import { Clock } from '../clock.js';
 import type { Entry } from '../entry.js';
-import { prefixEnd } from '../key-range.js';
 import { FoundBytes, type BatchOperation, type Operation, type Outcome } from '../operation.js';
 import {
   StorageEngine,
@@ -15,6 +14,7 @@ import {
   type ScanRange,
 } from '../storage-engine.js';
 import { formatTag } from '../revision.js';
+import { Admissions, askForAdmission } from './admission.js';
 import { backUp } from './backup.js';
 import { CommitListeners } from './commit-listeners.js';
 import { ChangeLogReader, ChangeLogWriter } from './change-log.js';
@@ -28,6 +28,7 @@ import { Scans } from './scans.js';
 import { startClock } from './store-clock.js';
 import { Store } from './store.js';
 import { Sweeper } from './sweeper.js';
+import { SystemRecords } from './system-records.js';
 import { DamagedPageError } from './tree.js';
 import { Writer } from './writer.js';
 
@@ -67,6 +68,7 @@ export class LmdbEngine extends StorageEngine {
     backup: true,
   };
 
+  system!: SystemRecords;
   private lock: FolderLock | undefined;
   private store!: Store;
   private isShared = false;
@@ -96,10 +98,14 @@ export class LmdbEngine extends StorageEngine {
       report,
       onFault,
     } = this.settings;
+    const hold = (): Promise<() => void> => this.commits.hold();
+    const admissions = new Admissions(() => (this.commits ? hold : undefined));
     // Whoever starts several processes has locked the folder for them.
-    if (!readOnly && processes === 1) this.lock = await lockFolder(this.folder, report);
+    if (!readOnly && processes === 1) this.lock = await lockFolder(this.folder, report, admissions.welcome);
+    const admission = this.lock ? undefined : await askForAdmission(this.folder);
     this.store = await openDataFolder(this.folder, readOnly).catch((error) => {
       this.lock?.release();
+      admission?.opened();
       throw error;
     });
     const { faults } = this.store;
@@ -124,6 +130,8 @@ export class LmdbEngine extends StorageEngine {
       committed: () => listeners.notify(),
       fail: this.settings.onFailure,
     });
+    this.system = new SystemRecords(this.store, this.commits, this.space);
+    admission?.opened(readOnly ? undefined : hold);
     if (!readOnly) this.sweeper = new Sweeper(this.store, this.clock, this.commits, this.writer);
     process.on('exit', this.abandonCommit);
   }
@@ -263,20 +271,6 @@ export class LmdbEngine extends StorageEngine {
   backup(target: string): Promise<void> {
     return backUp(this.store, target);
   }
-
-  readonly system = {
-    get: (name: string) => this.current.system.getBinary(name),
-    put: (name: string, value: Buffer) =>
-      this.commits.submit(value.length, () => {
-        this.space.claim(value.length);
-        void this.store.system.put(name, Buffer.from(value));
-      }),
-    delete: (name: string) => this.commits.submit(0, () => void this.store.system.remove(name)),
-    list: (prefix: string) =>
-      [...this.current.system.getRange({ start: prefix || undefined, end: prefixEnd(prefix) })].map(
-        ({ key, value }) => ({ name: key as string, value }),
-      ),
-  };
 
   /** The store, for a read that sees every acknowledged write of every process. */
   private get current(): Store {

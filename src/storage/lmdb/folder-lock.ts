@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { accessSync, closeSync, constants, openSync, readdirSync, renameSync, rmSync } from 'node:fs';
-import net from 'node:net';
+import { accessSync, closeSync, constants, existsSync, openSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import net, { type Socket } from 'node:net';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -39,13 +39,22 @@ export interface FolderLock {
   release(): void;
 }
 
-/** Creates `folder` if there is none and makes this process its owner, until it ends. @throws StartError */
-export async function lockFolder(folder: string, report?: (line: string) => void): Promise<FolderLock> {
+/**
+ * Creates `folder` if there is none and makes this process its owner, until it ends.
+ *
+ * @param welcome receives those who call on the owner
+ * @throws StartError
+ */
+export async function lockFolder(
+  folder: string,
+  report?: (line: string) => void,
+  welcome: (visitor: Socket) => void = (visitor) => void visitor.destroy(),
+): Promise<FolderLock> {
   try {
     await createFolder(folder);
     accessSync(folder, constants.W_OK);
     refuseForeign(folder, readdirSync(folder));
-    const own = await listenIn(folder, report);
+    const own = await listenIn(folder, report, welcome);
     const rival = await findRival(folder, own?.name);
     if (rival === undefined) return { release: () => own?.close() };
     own?.close();
@@ -64,13 +73,17 @@ interface Listener {
 }
 
 /** Returns undefined, and says so, if the file system takes no socket. */
-async function listenIn(folder: string, report?: (line: string) => void): Promise<Listener | undefined> {
+async function listenIn(
+  folder: string,
+  report: ((line: string) => void) | undefined,
+  welcome: (visitor: Socket) => void,
+): Promise<Listener | undefined> {
   const host = hostname()
     .replace(/[^\w.-]/g, '_')
     .slice(0, 32);
   const name = `${OWNER}${Date.now()}-${process.pid}-${randomBytes(4).toString('hex')}-${host}`;
   const unnamed = name.replace(OWNER, `${OWNER}new-`);
-  const server = net.createServer((visitor) => visitor.destroy()).unref();
+  const server = net.createServer(welcome).unref();
   try {
     await withAddress(folder, unnamed, (path) => once(server.listen({ path, exclusive: true }), 'listening'));
   } catch (error) {
@@ -102,8 +115,7 @@ async function findRival(folder: string, own: string | undefined): Promise<strin
 }
 
 async function findListening(folder: string, own: string | undefined): Promise<string | undefined> {
-  const others = readdirSync(folder).filter((name) => NAME.test(name) && name !== own);
-  for (const name of others.toSorted()) {
+  for (const name of ownersOf(folder).filter((each) => each !== own)) {
     if (await withAddress(folder, name, isListening)) return name;
     rmSync(join(folder, name), { force: true });
   }
@@ -125,8 +137,20 @@ function isListening(path: string): Promise<boolean> {
   });
 }
 
+/** Returns the names of sockets of owners, some of which may have ended. */
+export function ownersOf(folder: string): string[] {
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder)
+    .filter((name) => NAME.test(name))
+    .toSorted();
+}
+
 /** Runs `use` with the address of a socket in the folder, a short one where its path would be too long. */
-async function withAddress<T>(folder: string, name: string, use: (path: string) => Promise<T>): Promise<T> {
+export async function withAddress<T>(
+  folder: string,
+  name: string,
+  use: (path: string) => Promise<T>,
+): Promise<T> {
   const path = join(folder, name);
   if (Buffer.byteLength(path) <= MAX_ADDRESS_BYTES) return use(path);
   const handle = openSync(folder, 'r');

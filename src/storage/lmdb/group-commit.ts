@@ -53,6 +53,10 @@ export class GroupCommit {
   private seconds = 0;
   /** The second in which the commit under way began. */
   private commitBegan = 0;
+  private underWay: Promise<void> | undefined;
+  /** How many have others wait, and what ends the wait. */
+  private holds = 0;
+  private goOn: () => void = () => undefined;
   private stalled = false;
   private failed = false;
   /** Whether the last transaction was spoiled, so that each unit of the next one is checked. */
@@ -85,7 +89,16 @@ export class GroupCommit {
 
   /** Whether a commit is under way. */
   get isRunning(): boolean {
-    return this.running !== undefined;
+    return this.underWay !== undefined;
+  }
+
+  /** Lets no commit begin, waits for the one under way, and resolves to what lets them go on. */
+  async hold(): Promise<() => void> {
+    this.holds++;
+    await this.underWay;
+    return () => {
+      if (--this.holds === 0) this.goOn();
+    };
   }
 
   /** Resolves once no unit waits or runs. */
@@ -95,7 +108,10 @@ export class GroupCommit {
 
   private async drain(): Promise<void> {
     const timer = setInterval(() => this.passSecond(), 1000);
-    while (!this.queue.isEmpty) await this.commit();
+    while (!this.queue.isEmpty) {
+      if (this.holds > 0) await new Promise<void>((resolve) => (this.goOn = resolve));
+      else await (this.underWay = this.commit());
+    }
     clearInterval(timer);
     this.running = undefined;
   }
@@ -131,6 +147,7 @@ export class GroupCommit {
     } finally {
       this.committing = [];
       this.stalled = false;
+      this.underWay = undefined;
     }
   }
 
@@ -163,7 +180,7 @@ export class GroupCommit {
 
   private passSecond(): void {
     this.seconds++;
-    const silence = this.seconds - this.commitBegan;
+    const silence = this.isRunning ? this.seconds - this.commitBegan : 0;
     if (silence >= FAIL_AFTER_S) this.fail(new Error(`the disk has not answered for ${FAIL_AFTER_S} s`));
     else if (silence === DEADLINE_S) this.stall();
     else rejectAll(this.queue.takeOlder(this.seconds - MAX_WAIT_S), waitedTooLong());

@@ -13,7 +13,10 @@ interface Guest {
 export async function visit(folder: string): Promise<Guest> {
   const script = `
     const { Store } = await import(${JSON.stringify(import.meta.resolve('./store.js'))});
+    const { askForAdmission } = await import(${JSON.stringify(import.meta.resolve('./admission.js'))});
+    const admission = await askForAdmission(${JSON.stringify(folder)});
     const store = await Store.open(${JSON.stringify(folder)}, 'it', true);
+    admission.opened();
     store.entries.useReadTransaction();
     console.log(store.peers());
     process.stdin.on('end', () => process.exit()).resume();`;

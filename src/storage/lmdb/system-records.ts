@@ -1,0 +1,36 @@
+import { prefixEnd } from '../key-range.js';
+import type { SystemKeyspace } from '../storage-engine.js';
+import type { DiskSpace } from './disk-space.js';
+import type { GroupCommit } from './group-commit.js';
+import type { Store } from './store.js';
+
+/** The private records of the server. */
+export class SystemRecords implements SystemKeyspace {
+  constructor(
+    private readonly store: Store,
+    private readonly commits: GroupCommit,
+    private readonly space: DiskSpace,
+  ) {}
+
+  get(name: string): Buffer | undefined {
+    this.store.freshen();
+    return this.store.system.getBinary(name);
+  }
+
+  put(name: string, value: Buffer): Promise<void> {
+    return this.commits.submit(value.length, () => {
+      this.space.claim(value.length);
+      void this.store.system.put(name, Buffer.from(value));
+    });
+  }
+
+  delete(name: string): Promise<void> {
+    return this.commits.submit(0, () => void this.store.system.remove(name));
+  }
+
+  list(prefix: string): { name: string; value: Buffer }[] {
+    this.store.freshen();
+    const range = { start: prefix || undefined, end: prefixEnd(prefix) };
+    return [...this.store.system.getRange(range)].map(({ key, value }) => ({ name: key as string, value }));
+  }
+}
