@@ -22,6 +22,7 @@ import { openDataFolder } from './data-folder.js';
 import { DiskSpace } from './disk-space.js';
 import { lockFolder, type FolderLock } from './folder-lock.js';
 import { GroupCommit } from './group-commit.js';
+import { openInChild } from './guest.js';
 import { countLive, readPage } from './ranges.js';
 import type { StoredEntry } from './record.js';
 import { Scans } from './scans.js';
@@ -124,6 +125,7 @@ export class LmdbEngine extends StorageEngine {
       isFull: (error) => this.space.isFull(error),
       begin: () => this.writer.begin(),
       check: () => this.store.assertUsable(),
+      remember: () => openInChild(this.folder),
       end: () => {
         if (this.writer.end()) listeners.noteChange();
       },

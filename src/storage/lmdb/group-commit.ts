@@ -1,4 +1,5 @@
 import { DatabaseError } from '../../errors.js';
+import { ForgottenCommitError } from './commit-numbers.js';
 import { diskFull } from './disk-space.js';
 import { DamagedPageError, isDamage } from './tree.js';
 import { WriteQueue, type Unit } from './write-queue.js';
@@ -6,6 +7,7 @@ import { WriteQueue, type Unit } from './write-queue.js';
 const DEADLINE_S = 5;
 const FAIL_AFTER_S = 30;
 const MAX_WAIT_S = 5;
+const MAX_FORGOTTEN = 5;
 
 /** What group commit needs of the store. */
 export interface CommitTarget {
@@ -17,6 +19,8 @@ export interface CommitTarget {
   begin(): void;
   /** Throws inside a transaction that has failed without an error. */
   check(): void;
+  /** Has LMDB look up its last commit again, after a ForgottenCommitError. */
+  remember(): Promise<void>;
   /** Called inside the transaction, after its units have run. */
   end(): void;
   /** Called after a transaction is on the disk and its callers have their results. */
@@ -61,6 +65,8 @@ export class GroupCommit {
   private failed = false;
   /** Whether the last transaction was spoiled, so that each unit of the next one is checked. */
   private isCareful = false;
+  /** How many transactions in a row did not follow the last commit. */
+  private forgotten = 0;
 
   constructor(private readonly target: CommitTarget) {}
 
@@ -138,17 +144,25 @@ export class GroupCommit {
         }
       });
       this.isCareful = false;
+      this.forgotten = 0;
       for (const unit of this.committing) settleUnit(unit);
       this.target.committed();
     } catch (error) {
       // An error that `work` has thrown rolled the transaction back, so nothing was applied.
       if (thrown && thrown === error) this.retry(current, this.committing, thrown);
+      else if (error instanceof ForgottenCommitError) await this.remember(error);
       else await this.rejectFailed(this.committing, error as CommitError);
     } finally {
       this.committing = [];
       this.stalled = false;
       this.underWay = undefined;
     }
+  }
+
+  /** Has LMDB look up its last commit again. The units still wait. */
+  private async remember(error: ForgottenCommitError): Promise<void> {
+    if (++this.forgotten > MAX_FORGOTTEN) return this.fail(error);
+    await this.target.remember();
   }
 
   /** Runs the units of a spoiled transaction again. The second time, those that `spoiler` is not, or fails all without one. */

@@ -30,6 +30,14 @@ export async function visit(folder: string): Promise<Guest> {
   return { servers: /^\d+\n/.test(said) ? Number(said) : undefined, leave: () => child.stdin.end() };
 }
 
+/** Opens and closes the store in a process of its own, which makes LMDB note for all processes which commit is the last. */
+export async function openInChild(folder: string): Promise<void> {
+  const script = `
+    const { Store } = await import(${JSON.stringify(import.meta.resolve('./store.js'))});
+    await (await Store.open(${JSON.stringify(folder)}, 'it', true)).close();`;
+  await once(spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: 'ignore' }), 'close');
+}
+
 /** @throws StartError if a server has the store in `folder` open */
 export async function assertNoServer(folder: string): Promise<void> {
   const guest = await visit(folder);

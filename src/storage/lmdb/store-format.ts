@@ -43,3 +43,16 @@ export function decodeHead(bytes: Buffer): Head {
     },
   };
 }
+
+/** The bytes that `decodeHead` reads. */
+export function encodeHead({ epoch, sequence, now, log }: Head): Buffer {
+  const bytes = Buffer.allocUnsafe(HEAD_BYTES);
+  bytes.writeUInt32LE(epoch, 0);
+  bytes.writeDoubleLE(sequence, 4);
+  bytes.writeDoubleLE(now, 12);
+  bytes.writeDoubleLE(log.count, 20);
+  bytes.writeDoubleLE(log.bytes, 28);
+  bytes.writeUInt32LE(log.floor.epoch, 36);
+  bytes.writeDoubleLE(log.floor.sequence, 40);
+  return bytes;
+}

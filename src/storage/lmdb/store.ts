@@ -1,19 +1,16 @@
-import {
-  open,
-  type Database,
-  type DatabaseOptions,
-  type Key,
-  type RootDatabase,
-  type RootDatabaseOptionsWithPath,
-} from 'lmdb';
+import type { Database, DatabaseOptions, Key, RootDatabase } from 'lmdb';
 import { join } from 'node:path';
 import { DatabaseError, StartError } from '../../errors.js';
 import { compareKeys } from '../key-range.js';
+import { CommitNumbers } from './commit-numbers.js';
+import { openRoot } from './environment.js';
 import { FaultLog } from './fault-log.js';
+import { DATA } from './folder.js';
 import { utf8Keys } from './keys.js';
 import { decode, decodeHeader, type StoredEntry } from './record.js';
 import {
   decodeHead,
+  encodeHead,
   FORMAT,
   HEAD,
   HEAD_BYTES,
@@ -56,6 +53,7 @@ export class Store {
   readonly faults = new FaultLog();
   private readonly meta: Tree<string>;
   private readonly root: RootDatabase<Buffer, string>;
+  private numbers: CommitNumbers | undefined;
 
   private constructor(
     readonly folder: string,
@@ -87,7 +85,11 @@ export class Store {
     }
     const store = new Store(folder, root);
     const format = store.meta.getBinary(FORMAT)?.readUInt32LE(0);
-    if (format === STORE_FORMAT) return store;
+    if (format === STORE_FORMAT) {
+      const { pageSize } = store.meta.getStats() as TreeStats;
+      store.numbers = new CommitNumbers(join(folder, DATA), pageSize);
+      return store;
+    }
     await store.close();
     throw new StartError(
       `DATABASE_URL: ${described} has storage format ${format ?? 'unknown'}; this version of Pigeonhole reads ` +
@@ -138,9 +140,14 @@ export class Store {
   /**
    * Runs `work` in the one write transaction and resolves when it is durable. If `work` throws, its writes are rolled
    * back, which the library's plain transactions would not do.
+   *
+   * @throws ForgottenCommitError
    */
   transaction<T>(work: () => T): Promise<T> {
-    return this.root.childTransaction(work);
+    return this.root.childTransaction(() => {
+      this.numbers?.check(this.root.getWriteTxnId());
+      return work();
+    });
   }
 
   /**
@@ -199,16 +206,8 @@ export class Store {
     return decodeHead(this.meta.getBinary(HEAD) ?? Buffer.alloc(HEAD_BYTES));
   }
 
-  writeHead({ epoch, sequence, now, log }: Head): void {
-    const bytes = Buffer.allocUnsafe(HEAD_BYTES);
-    bytes.writeUInt32LE(epoch, 0);
-    bytes.writeDoubleLE(sequence, 4);
-    bytes.writeDoubleLE(now, 12);
-    bytes.writeDoubleLE(log.count, 20);
-    bytes.writeDoubleLE(log.bytes, 28);
-    bytes.writeUInt32LE(log.floor.epoch, 36);
-    bytes.writeDoubleLE(log.floor.sequence, 40);
-    void this.meta.put(HEAD, bytes);
+  writeHead(head: Head): void {
+    void this.meta.put(HEAD, encodeHead(head));
   }
 
   /** Returns the size of the data file and of its pages that no tree uses, bytes. Pages that readers pin count as free. */
@@ -251,6 +250,7 @@ export class Store {
   }
 
   close(): Promise<void> {
+    this.numbers?.close();
     return this.root.close();
   }
 
@@ -274,24 +274,4 @@ interface TreeStats {
 /** The cast is for `keyEncoder`, which the library's types do not have. */
 function textKeyed(name: string): DatabaseOptions & { name: string } {
   return { name, encoding: 'binary', keyEncoder: utf8Keys } as DatabaseOptions & { name: string };
-}
-
-function openRoot(folder: string, readOnly = false): RootDatabase<Buffer, string> {
-  return open<Buffer, string>({
-    path: folder,
-    readOnly,
-    noSubdir: false,
-    encoding: 'binary',
-    overlappingSync: false,
-    cache: false,
-    compression: false,
-    maxReaders: 1024,
-    maxDbs: 8,
-    mapSize: 64 * 2 ** 30,
-    // GroupCommit batches already. The library's own batching would delay each commit by a turn of the event loop, and
-    // a failed commit would reject a promise that no caller can catch.
-    eventTurnBatching: false,
-    // Of files that it creates. The cast is for this, which the library's types do not have.
-    permissionsMode: 0o600,
-  } as RootDatabaseOptionsWithPath);
 }

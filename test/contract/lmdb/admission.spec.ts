@@ -11,6 +11,12 @@ import { eventually } from '../../support/eventually.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 import { pause, put } from '../shorthand.js';
 
+const SETTINGS = {
+  onFailure: (error: Error) => expect(error).toBeUndefined(),
+  maxSnapshotAge: 60_000,
+  watchLogBytes: 2 ** 20,
+};
+
 let folder: string;
 let lock: FolderLock;
 /** What happened, in order. */
@@ -71,11 +77,7 @@ describe('a process that opens the store of another', () => {
 describe('an engine', () => {
   it('has its writes wait while another process opens its store, and loses none', async () => {
     const data = temporaryFolder();
-    const engine = new LmdbEngine(data, {
-      onFailure: () => undefined,
-      maxSnapshotAge: 60_000,
-      watchLogBytes: 2 ** 20,
-    });
+    const engine = new LmdbEngine(data, SETTINGS);
     await engine.open();
     await put(engine, 'a', '1');
     const admission = await askForAdmission(data);
@@ -91,11 +93,7 @@ describe('an engine', () => {
 
   it('loses no write while guests come and go', async () => {
     const data = temporaryFolder();
-    const engine = new LmdbEngine(data, {
-      onFailure: () => undefined,
-      maxSnapshotAge: 60_000,
-      watchLogBytes: 2 ** 20,
-    });
+    const engine = new LmdbEngine(data, SETTINGS);
     await engine.open();
     const built = pathToFileURL(join(process.cwd(), 'dist/storage/lmdb/guest.js')).href;
     const guest = spawn(

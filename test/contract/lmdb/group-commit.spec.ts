@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { access } from 'node:fs/promises';
 import { DatabaseError } from '../../../src/errors.js';
+import { ForgottenCommitError } from '../../../src/storage/lmdb/commit-numbers.js';
 import { GroupCommit, type CommitTarget } from '../../../src/storage/lmdb/group-commit.js';
 import { DamagedPageError } from '../../../src/storage/lmdb/tree.js';
 import { codeOf, refusalOf } from '../shorthand.js';
@@ -31,6 +32,10 @@ class ScriptedTarget implements CommitTarget {
   }
 
   check(): void {}
+
+  async remember(): Promise<void> {
+    this.calls.push('remember');
+  }
 
   end(): void {
     this.calls.push('end');
@@ -323,6 +328,16 @@ describe('group commit:', () => {
     target.commits.at(-1)!.settle();
     expect(await next).toBe('next');
     expect(target.failures).toEqual([]);
+  });
+
+  it('writes nothing before all commits are known again, and gives up where they stay forgotten', async () => {
+    target.transaction = () => Promise.reject(new ForgottenCommitError('forgotten'));
+    const code = codeOf(commits.submit(1, () => 1));
+    await turn();
+    expect(target.calls.length).toBeGreaterThan(1);
+    expect(new Set(target.calls)).toEqual(new Set(['remember']));
+    expect(await code).toBe('unavailable');
+    expect(target.failures).toHaveLength(1);
   });
 
   it('settle waits for all writes submitted before', async () => {
