@@ -8,6 +8,8 @@ import { whenOver } from './when-over.js';
 const CHECK_EVERY_MS = 1_000;
 const SILENCE_MS = 30_000;
 const SLOWEST_BYTES_PER_MS = 1024 / 1000;
+/** Bodies up to here are not counted while they wait to be written, which the queue of writes counts, too. */
+const SMALL_BYTES = 16 * 1024;
 
 const BROKEN = 'broken';
 const broken = new WeakMap<IncomingMessage, DatabaseError>();
@@ -67,7 +69,7 @@ export class BodyReader implements OnApplicationShutdown {
   }
 
   /**
-   * Returns the whole body, which counts in the budget until the answer is over.
+   * Returns the whole body. A large one counts in the budget until the answer is over.
    * @throws DatabaseError `body-too-large`, `value-too-large`, `busy`, `request-timeout`
    */
   async read(request: IncomingMessage, response: ServerResponse, limit: BodyLimit): Promise<Buffer> {
@@ -77,16 +79,23 @@ export class BodyReader implements OnApplicationShutdown {
     let received = 0;
     let held = announced;
     this.budget.claim(announced);
-    whenOver(request, response, () => this.budget.release(held));
-    await this.receive(request, response, (chunk) => {
-      received += chunk.length;
-      if (received > limit.bytes) throw tooLarge(limit);
-      if (received > held) {
-        this.budget.claim(received - held);
-        held = received;
-      }
-      chunks.push(chunk);
-    });
+    const release = () => this.budget.release(held);
+    try {
+      await this.receive(request, response, (chunk) => {
+        received += chunk.length;
+        if (received > limit.bytes) throw tooLarge(limit);
+        if (received > held) {
+          this.budget.claim(received - held);
+          held = received;
+        }
+        chunks.push(chunk);
+      });
+    } catch (error) {
+      release();
+      throw error;
+    }
+    if (held > SMALL_BYTES) whenOver(request, response, release);
+    else release();
     return chunks.length === 1 ? chunks[0]! : inTurns(joined(chunks, received));
   }
 
