@@ -37,8 +37,7 @@ export class Admissions {
 
   /** Takes what a visitor says, who may be one that only looks whether somebody listens. */
   readonly welcome = (visitor: Socket): void => {
-    visitor.on('error', () => undefined).unref();
-    const lines = linesOf(visitor);
+    const lines = linesOf(visitor.unref());
     lines.once('line', (line: string) => {
       if (line !== OPEN) return visitor.destroy();
       this.last = this.last.then(() => this.letIn(visitor, lines)).catch(() => void visitor.destroy());
@@ -102,11 +101,17 @@ export async function askForAdmission(folder: string): Promise<Admission> {
 function stay(socket: Socket, lines: Lines, hold: Hold | undefined): void {
   if (!hold) return void socket.destroy();
   let resume: Promise<() => void> | undefined;
+  const goOn = (): void => {
+    void resume?.then((go) => go());
+    resume = undefined;
+  };
   lines.on('line', (line: string) => {
-    if (line === RESUME) return void resume?.then((go) => go());
+    if (line === RESUME) return goOn();
     resume = hold();
     void resume.then(() => socket.write(`${HELD}\n`));
   });
+  // An owner that has ended lets nobody in any more.
+  socket.once('close', goOn);
   socket.unref().write(`${WRITES}\n`);
 }
 
@@ -119,8 +124,10 @@ function connect(path: string): Promise<Socket | undefined> {
 
 type Lines = ReturnType<typeof createInterface>;
 
+/** The error of a connection, which the lines have too, is that its process was killed. It ends with 'close'. */
 function linesOf(socket: Socket): Lines {
-  return createInterface({ input: socket });
+  socket.on('error', () => undefined);
+  return createInterface({ input: socket }).on('error', () => undefined);
 }
 
 /** Resolves to what the other says next, or undefined if its process has ended. @throws Error if it says nothing */

@@ -2,11 +2,12 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import net from 'node:net';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { Admissions, askForAdmission, type Admission } from '../../../src/storage/lmdb/admission.js';
 import { LmdbEngine } from '../../../src/storage/lmdb/engine.js';
-import { lockFolder, type FolderLock } from '../../../src/storage/lmdb/folder-lock.js';
+import { lockFolder, ownersOf, type FolderLock } from '../../../src/storage/lmdb/folder-lock.js';
 import { eventually } from '../../support/eventually.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 import { pause, put } from '../shorthand.js';
@@ -64,6 +65,20 @@ describe('a process that opens the store of another', () => {
     admission.opened();
     await eventually(() => events.length === 4);
     expect(events.slice(2).toSorted()).toEqual(['owner goes on', 'writer goes on']);
+  });
+
+  it('harms nobody when it is killed at any moment', async () => {
+    const [owner] = ownersOf(folder);
+    for (const said of ['', 'op', 'open\n', 'open\nwrites\n', 'nonsense\n']) {
+      const socket = net.connect(join(folder, owner!));
+      await once(socket, 'connect');
+      await new Promise((resolve) => socket.write(said, resolve));
+      await pause(20);
+      // What the owner has said is unread, so its connection is reset.
+      socket.pause().destroy();
+    }
+    (await askForAdmission(folder)).opened();
+    await eventually(() => events.at(-1) === 'owner goes on');
   });
 
   it('needs nobody where there is no owner, and waits for none that has ended', async () => {

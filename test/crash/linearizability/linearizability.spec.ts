@@ -66,8 +66,8 @@ async function record(
   const running = clients.run(() => server.port);
   for (let kill = 1; kill <= kills; kill++) {
     const at = (LENGTH * (kill - 1 + random.below(100) / 100)) / kills;
-    await eventually(() => clients.sent >= Math.min(at, LENGTH - 100), 'enough requests');
     await server.complete();
+    await eventually(() => clients.sent >= Math.min(at, LENGTH - 100), 'enough requests');
     server.kill(random);
   }
   await running;
