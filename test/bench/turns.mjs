@@ -33,62 +33,79 @@ const members = (bytes) => {
 const operation = (value) => `{"ops":[{"op":"put","key":"a","value":${value}}]}`;
 const line = (value) => `{"key":"a","value":${value}}\n`;
 
-/** What clients send, whose length they choose. */
+/** What clients send, whose length they choose: each makes its bodies first, and returns what sends them. */
 const ATTACKS = {
-  'PUT of 16 MiB of `{}`': ({ send }) => send('PUT', '/kv/a', JSON_TYPE, list('{}', 16 * MIB - 9)),
-  'PUT of 16 MiB of `0.0` and a merge patch': async ({ send }) => {
-    await send('PUT', '/kv/a', JSON_TYPE, `{"x":${list('0.0', 16 * MIB - 99)}}`);
-    await send('PATCH', '/kv/a', MERGE_PATCH, '{"a":1}');
+  'PUT of 16 MiB of `{}`': sending('PUT', '/kv/a', JSON_TYPE, () => list('{}', 16 * MIB - 9)),
+  'PUT of 16 MiB of `0.0` and a merge patch': ({ send }) => {
+    const body = `{"x":${list('0.0', 16 * MIB - 99)}}`;
+    return async () => {
+      await send('PUT', '/kv/a', JSON_TYPE, body);
+      await send('PATCH', '/kv/a', MERGE_PATCH, '{"a":1}');
+    };
   },
-  'PUT of 16 MiB of `[`': ({ send }) => send('PUT', '/kv/a', JSON_TYPE, '['.repeat(16 * MIB)),
-  'PUT of 16 MiB of one string': ({ send }) =>
-    send('PUT', '/kv/a', JSON_TYPE, `"${'\\u00e9'.repeat(2.7 * MIB)}"`),
-  'PUT of 16 MiB of members': ({ send }) => send('PUT', '/kv/a', JSON_TYPE, members(16 * MIB)),
+  'PUT of 16 MiB of `[`': sending('PUT', '/kv/a', JSON_TYPE, () => '['.repeat(16 * MIB)),
+  'PUT of 16 MiB of one string': sending('PUT', '/kv/a', JSON_TYPE, () => `"${'\\u00e9'.repeat(2.7 * MIB)}"`),
+  'PUT of 16 MiB of members': sending('PUT', '/kv/a', JSON_TYPE, () => members(16 * MIB)),
   'GET of 16 MiB': async ({ send }) => {
     await send('PUT', '/kv/a', {}, Buffer.alloc(16 * MIB, 0xff));
-    await send('GET', '/kv/a');
-    await send('GET', '/kv?prefix=a&values=true');
+    return () => send('GET', '/kv/a');
   },
-  'merge patches of 1 MiB on 1 MiB': async ({ send }) => {
-    await send('PUT', '/kv/a', JSON_TYPE, members(MIB));
-    for (let i = 0; i < 4; i++) await send('PATCH', '/kv/a', MERGE_PATCH, members(MIB));
-    await send('PUT', '/kv/a', JSON_TYPE, list('{}', MIB - 9));
-    await send('PATCH', '/kv/a', MERGE_PATCH, `{"x":${list('{}', MIB - 99)}}`);
+  'a page with 16 MiB':
+    ({ send }) =>
+    () =>
+      send('GET', '/kv?prefix=a&values=true'),
+  'merge patches of 1 MiB on 1 MiB': ({ send }) => {
+    const [value, patch, objects] = [members(MIB), members(MIB - 9), `{"x":${list('{}', MIB - 99)}}`];
+    return async () => {
+      await send('PUT', '/kv/a', JSON_TYPE, value);
+      for (let i = 0; i < 4; i++) await send('PATCH', '/kv/a', MERGE_PATCH, patch);
+      await send('PATCH', '/kv/a', MERGE_PATCH, objects);
+    };
   },
   'four merge patches of 16 MiB in one segment': async ({ send, pipeline }) => {
     await send('PUT', '/kv/a', JSON_TYPE, `{"x":${list('0.0', 16 * MIB - 99)}}`);
     const patch =
       'PATCH /kv/a HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/merge-patch+json\r\nContent-Length: 7\r\n\r\n{"a":1}';
-    await pipeline(patch.repeat(4), 4);
+    return () => pipeline(patch.repeat(4), 4);
   },
-  'batch of 16 MiB of `{}`': ({ send }) =>
-    send('POST', '/batch', JSON_TYPE, operation(list('{}', 16 * MIB - 99))),
-  'batch of 1,000 puts': ({ send }) => {
-    const puts = Array.from(
-      { length: 1000 },
-      (_, i) => `{"op":"put","key":"b${i}","value":"${'v'.repeat(10_000)}"}`,
-    );
-    return send('POST', '/batch', JSON_TYPE, `{"ops":[${puts.join(',')}]}`);
-  },
-  'import of a line of 31 MiB of `{}`': ({ send }) =>
-    send('POST', '/kv', NDJSON, line(list('{}', 15 * MIB)) + line(list('{}', 31 * MIB))),
-  'import of a line of 95 MiB': ({ send }) => send('POST', '/kv', NDJSON, line(list('{}', 95 * MIB))),
-  'import of 100,000 lines': ({ send }) => {
+  'batch of 16 MiB of `{}`': sending('POST', '/batch', JSON_TYPE, () => operation(list('{}', 16 * MIB - 99))),
+  'batch of 1,000 puts': sending('POST', '/batch', JSON_TYPE, () => {
+    const put = (_, i) => `{"op":"put","key":"b${i}","value":"${'v'.repeat(10_000)}"}`;
+    return `{"ops":[${Array.from({ length: 1000 }, put).join(',')}]}`;
+  }),
+  'import of a line of 31 MiB of `{}`': sending('POST', '/kv', NDJSON, () => line(list('{}', 31 * MIB))),
+  'import of a line of 95 MiB': sending('POST', '/kv', NDJSON, () => line(list('{}', 95 * MIB))),
+  'import of 100,000 lines': sending('POST', '/kv', NDJSON, () => {
     let text = '';
-    for (let i = 0; i < 100_000; i++) text += line('"x"').replace('"a"', `"i${i}"`);
-    return send('POST', '/kv', NDJSON, text);
-  },
+    for (let i = 0; i < 100_000; i++) text += `{"key":"i${i}","value":"x"}\n`;
+    return text;
+  }),
 };
+
+function sending(method, path, headers, makeBody) {
+  return ({ send }) => {
+    const body = Buffer.from(makeBody());
+    return () => send(method, path, headers, body);
+  };
+}
 
 /** What visits a million entries. */
 const LONG_READS = {
-  '`GET /`': ({ send }) => send('GET', '/'),
-  'NDJSON export': ({ send }) => send('GET', '/kv', { Accept: 'application/x-ndjson' }),
-  'a page with the count': ({ send }) => send('GET', '/kv?prefix=k&limit=1000&values=true&count=true'),
-  "a watch's snapshot": ({ send }) =>
-    send('GET', '/kv?prefix=k', { Accept: 'text/event-stream' }, undefined, 'event: ready'),
-  'deletion of 100,000': ({ send }) => send('DELETE', '/kv?prefix=k000009'),
+  '`GET /`': sends('/'),
+  'NDJSON export': sends('/kv', { Accept: 'application/x-ndjson' }),
+  'a page with the count': sends('/kv?prefix=k&limit=1000&values=true&count=true'),
+  "a watch's snapshot": sends('/kv?prefix=k', { Accept: 'text/event-stream' }, 'event: ready'),
+  'deletion of 100,000':
+    ({ send }) =>
+    () =>
+      send('DELETE', '/kv?prefix=k000009'),
 };
+
+function sends(path, headers, until) {
+  return ({ send }) =>
+    () =>
+      send('GET', path, headers, undefined, until);
+}
 
 export async function turns(context) {
   const rows = [
@@ -107,7 +124,7 @@ async function contest(context, works, entries) {
       if (entries > 0) await fill(probed.side, entries);
       for (const [name, work] of Object.entries(works)) {
         context.progress(name, `round ${round + 1}`);
-        measured[name].push(await probed.during(() => work(probed)));
+        measured[name].push(await probed.during(await work(probed)));
       }
     } finally {
       await probed.stop();
@@ -235,8 +252,8 @@ class Probed {
   }
 
   /** Sends a request and reads its answer, up to `until` if given. Resolves to the status, or 0 if it was cut off. */
-  send(method, path, headers = {}, body, until, agent) {
-    return new Promise((resolve) => {
+  send = (method, path, headers = {}, body, until, agent) =>
+    new Promise((resolve) => {
       const options = { port: this.side.port, host: '127.0.0.1', method, path, headers, agent };
       const request = http.request(options, (response) => {
         response.on('error', () => resolve(0)).on('close', () => resolve(response.statusCode));
@@ -248,11 +265,10 @@ class Probed {
       if (body === undefined || typeof body === 'string' || body instanceof Buffer) return request.end(body);
       void sendPieces(request, body);
     });
-  }
 
   /** Sends bytes as they are, and reads until `answers` have come. */
-  pipeline(bytes, answers) {
-    return new Promise((resolve) => {
+  pipeline = (bytes, answers) =>
+    new Promise((resolve) => {
       let text = '';
       const socket = connect(this.side.port, '127.0.0.1', () => socket.write(bytes));
       socket.on('error', resolve).on('close', resolve);
@@ -261,7 +277,6 @@ class Probed {
         if (text.split('HTTP/1.1 ').length > answers) socket.destroy();
       });
     });
-  }
 
   /** Follows the events of a range and counts those of a kind. */
   countEvents(path, kind) {

@@ -3,7 +3,7 @@ import { DatabaseError } from '../../errors.js';
 import { giveWay } from '../../event-loop.js';
 import type { Condition } from '../../storage/condition.js';
 import type { RangePage, RangeQuery } from '../../storage/storage-engine.js';
-import { describe, describeMembers, valueMember } from '../entry-json.js';
+import { describe, describeMembers, PIECE_BYTES, valueMember, valueMemberPieces } from '../entry-json.js';
 import type { Parameters } from '../../http/request/parameters.js';
 
 /** The parameters of a page. */
@@ -34,26 +34,20 @@ export class Page {
     private readonly next: string | undefined,
   ) {}
 
-  static async of({ items, groups, next, damaged }: RangePage, values = false): Promise<Page> {
+  static async of(page: RangePage, values = false): Promise<Page> {
     const hash = createHash('sha256');
     let json = '';
-    let piece = '{"items":[';
-    const endPiece = () => {
+    let piece = '';
+    for (const part of pageParts(page, values)) {
+      piece += part;
+      if (piece.length < PIECE_LENGTH) continue;
       hash.update(piece);
       json += piece;
       piece = '';
-    };
-    for (const [i, item] of items.entries()) {
-      if (i > 0) piece += ',';
-      piece += values ? `{${describeMembers(item)},${valueMember(item.value!)}}` : describe(item);
-      if (piece.length < PIECE_LENGTH) continue;
-      endPiece();
       await giveWay();
     }
-    const missing = damaged ? `,"damaged":${JSON.stringify(damaged)}` : '';
-    piece += `],"prefixes":${JSON.stringify(groups)},"next":${JSON.stringify(next ?? null)}${missing}}`;
-    endPiece();
-    return new Page(json, hash.digest('base64url').slice(0, 22), next);
+    hash.update(piece);
+    return new Page(json + piece, hash.digest('base64url').slice(0, 22), page.next);
   }
 
   /** Whether the client has this very page, which is 304. */
@@ -81,4 +75,22 @@ export class Page {
 
 function matches(tags: '*' | readonly string[] | undefined, etag: string): boolean {
   return tags === '*' || tags?.includes(etag) === true;
+}
+
+/** Yields the JSON of a page, an item or a piece of a large value at a time. */
+function* pageParts({ items, groups, next, damaged }: RangePage, values: boolean): Generator<string> {
+  yield '{"items":[';
+  for (const [i, item] of items.entries()) {
+    if (i > 0) yield ',';
+    if (!values) yield describe(item);
+    else if (item.value!.length <= PIECE_BYTES)
+      yield `{${describeMembers(item)},${valueMember(item.value!)}}`;
+    else {
+      yield `{${describeMembers(item)},`;
+      yield* valueMemberPieces(item.value!);
+      yield '}';
+    }
+  }
+  const missing = damaged ? `,"damaged":${JSON.stringify(damaged)}` : '';
+  yield `],"prefixes":${JSON.stringify(groups)},"next":${JSON.stringify(next ?? null)}${missing}}`;
 }
