@@ -31,6 +31,11 @@ export class DataFile {
     this.pageSize = this.bytes.readUInt32LE(PAGE_SIZE);
   }
 
+  /** The numbers of the last two commits, as the two meta pages have them. */
+  get commits(): readonly [bigint, bigint] {
+    return [this.bytes.readBigUInt64LE(TRANSACTION), this.bytes.readBigUInt64LE(this.pageSize + TRANSACTION)];
+  }
+
   /** Returns all pages of a named database, the root first. */
   pagesOf(name: string): TreePage[] {
     const pages: TreePage[] = [];
@@ -77,10 +82,8 @@ export class DataFile {
 
   /** Returns where the root of a named database begins. */
   private rootOf(name: string): number {
-    const newer =
-      this.bytes.readBigUInt64LE(TRANSACTION) >= this.bytes.readBigUInt64LE(this.pageSize + TRANSACTION)
-        ? 0
-        : this.pageSize;
+    const [first, second] = this.commits;
+    const newer = first >= second ? 0 : this.pageSize;
     const names = this.bytes.readUInt32LE(newer + NAMES_ROOT) * this.pageSize;
     const node = this.nodesOf(names).find((each) => this.keyOf(each).startsWith(name))!;
     return this.bytes.readUInt32LE(node + 8 + this.bytes.readUInt16LE(node + 6) + 40) * this.pageSize;

@@ -34,6 +34,7 @@ export interface RawRecord {
 
 /** A read transaction, which keeps its snapshot until it is done. */
 export type Transaction = ReturnType<RootDatabase['useReadTransaction']>;
+
 /**
  * Holds the LMDB environment and its named databases.
  *

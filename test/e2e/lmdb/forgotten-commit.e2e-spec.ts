@@ -1,24 +1,15 @@
 import { expect, test } from '@jest/globals';
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { DataFile } from '../../support/data-file.js';
 import { ask, getPath, setPath } from '../../support/http.js';
 import { startServer } from '../../support/server.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 
-const PAGE = 4096;
-/** Where a header of the data file has the number of its commit. */
-const NUMBER_AT = 152;
-
-function lastCommit(folder: string): bigint {
-  const file = readFileSync(join(folder, 'data.mdb'));
-  const [one, other] = [0, PAGE].map((page) => file.readBigUInt64LE(page + NUMBER_AT));
-  return one! > other! ? one! : other!;
-}
-
 /** Does what any LMDB program does that opens the folder while a commit ends, such as `mdb_stat`. */
 function forgetLastCommit(folder: string): void {
-  const last = lastCommit(folder);
+  const [first, second] = new DataFile(join(folder, 'data.mdb')).commits;
+  const last = first > second ? first : second;
   const script = `
     const fs = require('node:fs');
     const file = fs.openSync(${JSON.stringify(join(folder, 'lock.mdb'))}, 'r+');
