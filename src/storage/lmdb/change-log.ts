@@ -21,7 +21,8 @@ import type { Head } from './store-format.js';
  *
  * Problem: one log record for each write would double the records that LMDB stores. Design: the changes of a transaction
  * share segments of about 64 KiB, so a group commit of 64 writes usually appends one record. When the log exceeds its
- * bounds, whole segments are dropped, the oldest first. The head of the store keeps the last dropped revision, the floor:
+ * bytes, whole segments are dropped, the oldest first: no count bounds it, so that a million entries that end in one second
+ * are a million events for whoever comes again in the middle of them. The head of the store keeps the last dropped revision, the floor:
  * a reader whose position is before it has to start again. So has a reader from another life of the database.
  *
  * A segment is a list of changes and a trailer: the number of changes, u32; the epoch, u32, and the sequence, f64, of the
@@ -46,7 +47,6 @@ const TRAILER_BYTES = 16 + CRC_BYTES;
 const SEGMENT_BYTES = 64 * 1024;
 /** Size of the largest change: its header, the longest key, and the record of the largest value that is logged. */
 const MAX_CHANGE_BYTES = HEADER_BYTES + MAX_KEY_BYTES + RECORD_BYTES + 512 + LOGGED_VALUE_BYTES;
-const MAX_CHANGES = 100_000;
 const READ_BYTES = 256 * 1024;
 /** The cast is because the library's types accept only a version here. */
 const APPEND = { append: true } as unknown as number;
@@ -90,7 +90,7 @@ export class ChangeLogWriter {
   /** Drops old segments until the log is within its bounds. */
   trim(head: Head): void {
     const { log } = head;
-    while (log.count > MAX_CHANGES || log.bytes > this.maxBytes) if (!this.dropFirst(head)) return;
+    while (log.bytes > this.maxBytes) if (!this.dropFirst(head)) return;
   }
 
   /** Drops the oldest segment. Returns false if there is none that can be found. */
