@@ -6,10 +6,10 @@ export function canMount(): boolean {
   return spawnSync('unshare', ['-m', 'true'], { stdio: 'ignore' }).status === 0;
 }
 
-/** Compiles failing-disk.c into `folder`; undefined where there is no compiler. */
-export function compileFailingDisk(folder: string): string | undefined {
-  const library = join(folder, 'failing-disk.so');
-  const source = join(import.meta.dirname, 'failing-disk.c');
+/** Compiles a library that is preloaded into a server, of this folder, into `folder`; undefined where there is no compiler. */
+export function compilePreload(name: 'failing-disk' | 'recording-disk', folder: string): string | undefined {
+  const library = join(folder, `${name}.so`);
+  const source = join(import.meta.dirname, `${name}.c`);
   const compiled = spawnSync('gcc', ['-shared', '-fPIC', '-O1', '-o', library, source, '-ldl'], {
     stdio: 'ignore',
   });

@@ -2,11 +2,11 @@ import { beforeEach, expect, it } from '@jest/globals';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { runOnBuild, saidBy } from '../../support/built.js';
-import { compileFailingDisk } from '../../support/machine.js';
+import { compilePreload } from '../../support/machine.js';
 import { describeWhere } from '../../support/requires.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 
-const shim = compileFailingDisk(temporaryFolder());
+const shim = compilePreload('failing-disk', temporaryFolder());
 const describeDisk = describeWhere(shim !== undefined, 'there is no gcc to make a disk that fails');
 
 let folder: string;

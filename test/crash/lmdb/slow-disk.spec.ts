@@ -4,7 +4,7 @@ import http from 'node:http';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { ask } from '../../support/http.js';
-import { compileFailingDisk } from '../../support/machine.js';
+import { compilePreload } from '../../support/machine.js';
 import { anonymousMemory } from '../../support/memory.js';
 import { testWhere } from '../../support/requires.js';
 import { startServer } from '../../support/server.js';
@@ -18,7 +18,7 @@ const CUT = 0;
 /** On a machine with other work, headers may come too late. */
 const LATE = 408;
 
-const shim = compileFailingDisk(temporaryFolder());
+const shim = compilePreload('failing-disk', temporaryFolder());
 const test = testWhere(shim !== undefined, 'there is no gcc to make a disk that is slow');
 
 const agent = new http.Agent({ keepAlive: true, maxSockets: LARGE });
