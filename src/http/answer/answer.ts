@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { DatabaseError, ERRORS } from '../../errors.js';
 import { headersOf, STATUS_OF } from './error-status.js';
+import { writePaced } from './paced-writer.js';
 import { countUnsent } from './unsent-answers.js';
 
 /*
@@ -49,6 +50,19 @@ export function answerJson(
   countUnsent(response, bytes);
   response.writeHead(status, [...DATA_HEADERS, ...headers, 'Content-Length', String(bytes)]);
   response.end(json);
+}
+
+/** Answers JSON text that is large and made already, a piece after the other. @throws DatabaseError as `writePaced` does */
+export async function answerJsonPieces(
+  response: ServerResponse,
+  pieces: readonly Buffer[],
+  headers = NO_HEADERS,
+): Promise<void> {
+  const bytes = pieces.reduce((sum, piece) => sum + piece.length, 0);
+  countUnsent(response, bytes);
+  response.writeHead(200, [...DATA_HEADERS, ...headers, 'Content-Length', String(bytes)]);
+  for (const piece of pieces.slice(0, -1)) await writePaced(response, piece);
+  response.end(pieces.at(-1));
 }
 
 /** Answers JSON text that no cache may store. */

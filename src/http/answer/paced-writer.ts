@@ -5,11 +5,11 @@ import { giveWay } from '../../event-loop.js';
 const STALLED_MS = 30_000;
 
 /**
- * Writes `text`. Returns what to wait for before the next, if the reader is slower or it is time to give way to others: a
+ * Writes text. Returns what to wait for before the next, if the reader is slower or it is time to give way to others: a
  * reader who takes everything at once must not hold up everybody else.
  * @throws DatabaseError `unavailable` if the reader goes away or takes nothing for 30 s: it must not hold a snapshot for ever
  */
-export function writePaced(response: ServerResponse, text: string): Promise<void> | undefined {
+export function writePaced(response: ServerResponse, text: string | Buffer): Promise<void> | undefined {
   if (response.destroyed) throw gone();
   return response.write(text) ? giveWay() : drained(response).then(giveWay);
 }

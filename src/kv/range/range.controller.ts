@@ -1,7 +1,7 @@
 import { Controller, Delete, Get, Head, Req, Res } from '@nestjs/common';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { DatabaseError } from '../../errors.js';
-import { answerEmpty, answerJson, startText, vary } from '../../http/answer/answer.js';
+import { answerEmpty, answerJson, answerJsonPieces, startText, vary } from '../../http/answer/answer.js';
 import { Documented } from '../../http/answer/documented.js';
 import { acceptsNdjson, prefersLenient } from '../../http/request/accept.js';
 import { Parameters } from '../../http/request/parameters.js';
@@ -88,7 +88,7 @@ export class RangeController {
     const headers = ['ETag', `"${page.etag}"`, ...vary(response), ...page.link(parameters)];
     if (query.counted || request.method === 'HEAD') headers.push(...(await this.countHeader(query.prefix)));
     if (isKnown(page)) answerEmpty(response, 304, headers);
-    else answerJson(response, 200, page.json, headers);
+    else await answerJsonPieces(response, page.json, headers);
   }
 
   private async countHeader(prefix: string): Promise<string[]> {
