@@ -55,7 +55,7 @@ export class EntryController {
     const key = keyOfPath(request.url!);
     const ttl = parametersOf(request, ['ttl']).get('ttl');
     const expiry = ttl === undefined ? 'never' : parseTtl(ttl);
-    const condition = writeConditionOf(request.headers);
+    const condition = writeConditionOf(request);
     refusePart(request);
     const given = contentTypeOf(request);
     const value = await this.readValue(request, response);
@@ -70,7 +70,7 @@ export class EntryController {
   async patch(@Req() request: IncomingMessage, @Res() response: ServerResponse): Promise<void> {
     const key = keyOfPath(request.url!);
     const parameters = parametersOf(request, ['incr', 'ttl']);
-    const condition = writeConditionOf(request.headers);
+    const condition = writeConditionOf(request);
     const incr = parameters.get('incr');
     const ttl = parameters.get('ttl');
     if (hasBody(request)) {
@@ -95,7 +95,7 @@ export class EntryController {
   @Documented(docs, 'DescribeDelete')
   async delete(@Req() request: IncomingMessage, @Res() response: ServerResponse): Promise<void> {
     parametersOf(request, []);
-    await this.database.delete(keyOfPath(request.url!), writeConditionOf(request.headers));
+    await this.database.delete(keyOfPath(request.url!), writeConditionOf(request));
     answerEmpty(response, 204);
   }
 
@@ -112,7 +112,7 @@ export class EntryController {
     key: string,
     wait: number,
   ): Promise<void> {
-    const condition = conditionOf(request.headers);
+    const condition = conditionOf(request);
     const isKnown = (entry: Entry | undefined) =>
       condition?.ifNoneMatch === undefined
         ? entry === undefined

@@ -117,6 +117,8 @@ describe.each([...ENGINES, ...CLUSTERS])('an import, $name', ({ start }) => {
     ['base64 of another alphabet', '{"key":"k","base64":"_-8="}\n'],
     ['an unknown member', '{"key":"k","value":"v","ttl":60}\n'],
     ['a time that is none', '{"key":"k","value":"v","expires":"soon"}\n'],
+    ['a time without offset', '{"key":"k","value":"v","expires":"2030-01-31T12:00:00"}\n'],
+    ['a time that there is not', '{"key":"k","value":"v","expires":"2030-02-31T12:00:00Z"}\n'],
     ['a time as number', '{"key":"k","value":"v","expires":1893456000000}\n'],
     ['a type that is none', '{"key":"k","value":"v","type":"text"}\n'],
     ['a type that breaks headers', '{"key":"k","value":"v","type":"text/plain;\\r\\n a=b"}\n'],
