@@ -1,5 +1,7 @@
+import { NDJSON_TYPES } from './media-type.js';
+
 const EVENTS = mediaRange('text/event-stream');
-const NDJSON = mediaRange('application/(?:x-)?ndjson');
+const NDJSON = mediaRange(`(?:${NDJSON_TYPES.join('|')})`);
 const REFUSED = /;\s*q\s*=\s*0(?:\.0*)?\s*(?:;|$)/i;
 
 /** Whether Accept asks for Server-Sent Events. */

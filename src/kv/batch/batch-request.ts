@@ -1,6 +1,7 @@
 import { DatabaseError } from '../../errors.js';
 import type { JsonNode, OutlineLevel } from '../../http/request/json-outline.js';
 import { compactJson } from '../../http/request/json-text.js';
+import { JSON_TYPE } from '../../http/request/media-type.js';
 import { oneOf, parseInt64, parseTtl } from '../../http/request/parameters.js';
 import { matchTags, noneMatchTags } from '../../http/request/preconditions.js';
 import { readJson } from '../../http/request/strict-json.js';
@@ -113,7 +114,7 @@ function* putOf(key: string, members: Members, condition: Condition | undefined)
   if (members.has('type') || members.has('base64')) {
     throw invalid('A `value` that is not a string is stored as JSON: leave out `type` and `base64`.');
   }
-  return { op: 'put', key, value: yield* compactJson(given), type: 'application/json', expiry, condition };
+  return { op: 'put', key, value: yield* compactJson(given), type: JSON_TYPE, expiry, condition };
 }
 
 function* conditionOf(members: Members): Turns<Condition | undefined> {

@@ -5,7 +5,7 @@ import { DatabaseError, MissingKeyError } from '../../errors.js';
 import { answerEmpty, hasBody } from '../../http/answer/answer.js';
 import { Documented } from '../../http/answer/documented.js';
 import { BodyReader } from '../../http/request/body-reader.js';
-import { contentTypeOf, essenceOf, MERGE_PATCH, storedType } from '../../http/request/media-type.js';
+import { contentTypeOf, essenceOf, isJson, MERGE_PATCH, storedType } from '../../http/request/media-type.js';
 import { parseInt64, Parameters, parseTtl } from '../../http/request/parameters.js';
 import { conditionOf, writeConditionOf } from '../../http/request/preconditions.js';
 import { readJson } from '../../http/request/strict-json.js';
@@ -60,7 +60,7 @@ export class EntryController {
     const given = contentTypeOf(request);
     const value = await this.readValue(request, response);
     const type = storedType(given, value);
-    if (essenceOf(type) === 'application/json') await inTurns(readJson(value, 'The value'));
+    if (isJson(type)) await inTurns(readJson(value, 'The value'));
     answerDescription(response, await this.database.put(key, value, type, expiry, condition));
   }
 
