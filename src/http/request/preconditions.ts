@@ -67,6 +67,20 @@ function parseTags(text: string, weakly: boolean): '*' | string[] | undefined {
   return tags;
 }
 
+/**
+ * Returns a sentence for a client whose If-Match has the present tag as proxies change it that compress answers: made weak
+ * (nginx), or with a suffix (`-gzip` of Apache, `--gzip` of Jetty). Undefined if it has not.
+ */
+export function changedTag({ headers }: IncomingMessage, etag: string): string | undefined {
+  const ifMatch = headers['if-match'] ?? '';
+  if (!new RegExp(`W/"${etag}"|"${etag}(?:--?|;)(?:gzip|br|zstd|deflate)"`).test(ifMatch)) return undefined;
+  if (matchTags(ifMatch)?.includes(etag)) return undefined;
+  return (
+    `What was sent is this tag as a proxy changes it that compresses answers. Send "${etag}", ` +
+    'or keep the proxy from compressing.'
+  );
+}
+
 /** @throws DatabaseError `invalid-condition` */
 function tagsIn(name: string, text: string, parse: typeof matchTags): '*' | string[] {
   const tags = parse(text);

@@ -225,6 +225,8 @@ describe('the headers of every answer', () => {
     ['the document', '/openapi.json', {}, 200],
     ['the explorer', '/docs', {}, 200],
     ['its script', '/docs/swagger-ui-bundle.js', {}, 200],
+    ['the icon', '/favicon.ico', {}, 200],
+    ['a redirect', '/docs/', {}, 308],
     ['its style', '/docs/swagger-ui.css', { method: 'HEAD' }, 200],
   ];
 
