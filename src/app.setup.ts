@@ -1,5 +1,5 @@
 import type { INestApplication } from '@nestjs/common';
-import type { AppConfig } from './config/app-config.js';
+import { isLoopback, type AppConfig } from './config/app-config.js';
 import { logAccess } from './http/server/access-log.js';
 import { Cors } from './http/gate/cors.js';
 import { FastExpressAdapter } from './http/server/fast-express.adapter.js';
@@ -14,7 +14,7 @@ import { ApiDocument } from './openapi/api-document.js';
 /** Makes the gate and the adapter that `config` asks for. */
 export function createHttp(config: AppConfig): { gate: RequestGate; adapter: FastExpressAdapter } {
   const gate = new RequestGate(
-    new AllowedHosts([config.host, ...config.allowedHosts]),
+    new AllowedHosts([config.host, ...config.allowedHosts], isLoopback(config.host)),
     new Cors(config.corsOrigins),
     withKeyInPath,
   );

@@ -118,8 +118,12 @@ export class DatabaseError extends Error {
 
 /** The key is not in the database, or its entry has expired. */
 export class MissingKeyError extends DatabaseError {
-  constructor(readonly key: string) {
-    super('missing-key', `The key \`${key}\` is not in the database`);
+  /** @param advice what there is instead, to end the sentence */
+  constructor(
+    readonly key: string,
+    advice = '',
+  ) {
+    super('missing-key', `The key \`${key}\` is not in the database${advice}`);
   }
 }
 

@@ -36,7 +36,7 @@ export const SETTINGS = {
     name: 'HOST',
     default: '127.0.0.1',
     form: 'an IP address or host name',
-    parse: (text) => (isHost(text) ? text : undefined),
+    parse: hostOf,
     meaning: 'Address to listen on. One that others can reach needs ALLOW_ANONYMOUS=true.',
   },
   port: {
@@ -79,18 +79,13 @@ export const SETTINGS = {
   allowedHosts: {
     name: 'ALLOWED_HOSTS',
     default: '',
-    ...list('host names', (name) => {
-      const host = name.toLowerCase().replace(/\.$/, '');
-      return isHost(host) ? host : undefined;
-    }),
+    ...list('host names', (name) => hostOf(name.replace(/\.$/, ''))),
     meaning: 'Names by which clients may reach the server, beside IP addresses, localhost and HOST.',
   },
   corsOrigins: {
     name: 'CORS_ORIGINS',
     default: '',
-    ...list('origins like https://app.example', (text) =>
-      URL.canParse(text) && new URL(text).origin === text ? text : undefined,
-    ),
+    ...list('origins like https://app.example', originOf),
     meaning: 'Origins whose pages may read and write from a browser.',
   },
   maxValueBytes: {
@@ -163,11 +158,28 @@ function list(items: string, parseItem: (text: string) => string | undefined): K
   };
 }
 
-const LABEL = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/i;
+/** Names of containers may have underscores, which those of RFC 1123 have not. */
+const LABEL = /^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$/i;
 
-/** Whether `text` is an IP address or a host name (RFC 1123, section 2.1, which keeps the last label from being a number). */
-function isHost(text: string): boolean {
-  if (isIP(text) !== 0) return true;
+/** Returns the IP address, or the host name in lower case. An IPv6 address may stand in brackets, as in URLs. */
+function hostOf(text: string): string | undefined {
+  const [, inBrackets] = /^\[(.*)\]$/.exec(text) ?? [];
+  if (inBrackets !== undefined) return isIP(inBrackets) === 6 ? inBrackets : undefined;
+  if (isIP(text) !== 0) return text;
+  return isHostName(text) ? text.toLowerCase() : undefined;
+}
+
+/** An origin, or a URL that has nothing more than one. */
+const ORIGIN = /^[a-z][a-z0-9+.-]*:\/\/[^/?#@*\s\\]+$/i;
+
+/** Returns an origin as browsers send it. They do so for schemes of their own, too, whose origin URL does not know. */
+function originOf(text: string): string | undefined {
+  if (!ORIGIN.test(text) || !URL.canParse(text)) return undefined;
+  const { origin } = new URL(text);
+  return origin === 'null' ? text.toLowerCase() : origin;
+}
+/** Whether `text` is a host name (RFC 1123, section 2.1, which keeps the last label from being a number). */
+function isHostName(text: string): boolean {
   const labels = text.split('.');
   return text.length <= 253 && labels.every((label) => LABEL.test(label)) && !/^[0-9]+$/.test(labels.at(-1)!);
 }

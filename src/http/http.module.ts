@@ -1,10 +1,11 @@
 import { Module } from '@nestjs/common';
 import { AppConfig } from '../config/app-config.js';
+import { FaviconController } from './answer/favicon.controller.js';
 import { ProblemsController } from './answer/problems.controller.js';
 import { BodyReader } from './request/body-reader.js';
 import { MemoryBudget } from './request/memory-budget.js';
 
-/** What the features share of HTTP: bodies and their memory, and the table of errors. */
+/** What the features share of HTTP: bodies and their memory, the table of errors, and an icon. */
 @Module({
   providers: [
     BodyReader,
@@ -14,7 +15,7 @@ import { MemoryBudget } from './request/memory-budget.js';
       useFactory: (config: AppConfig) => new MemoryBudget(config),
     },
   ],
-  controllers: [ProblemsController],
+  controllers: [ProblemsController, FaviconController],
   exports: [BodyReader, MemoryBudget],
 })
 export class HttpModule {}

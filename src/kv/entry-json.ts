@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { DatabaseError } from '../errors.js';
-import { checkMediaType, essenceOf, storedType } from '../http/request/media-type.js';
+import { checkMediaType, isJson, storedType } from '../http/request/media-type.js';
 import type { JsonNode } from '../http/request/json-outline.js';
 import { decodeString } from '../http/request/json-text.js';
 import { readJson } from '../http/request/strict-json.js';
@@ -142,7 +142,7 @@ export function* readType(members: Members, value: Buffer): Turns<string> {
   const type = (yield* readString(members, 'type')).toString();
   if (type === TEXT) return TEXT;
   checkMediaType(type);
-  if (essenceOf(type) === 'application/json') yield* readJson(value, 'The value');
+  if (isJson(type)) yield* readJson(value, 'The value');
   return type;
 }
 

@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer';
-import { TEXT, type Entry } from '../storage/entry.js';
+import { isJson, isText } from '../http/request/media-type.js';
+import type { Entry } from '../storage/entry.js';
 import { base64Pieces, jsonPieces, PIECE_BYTES, textPieces } from './entry-json.js';
 
 /*
@@ -10,7 +11,7 @@ import { base64Pieces, jsonPieces, PIECE_BYTES, textPieces } from './entry-json.
 function valueAsJson({ type, value }: Entry): string {
   if (isText(type)) {
     if (isUtf8(value)) return JSON.stringify(value.toString());
-  } else if (type === 'application/json') {
+  } else if (isJson(type)) {
     return value.toString();
   }
   return `"${dataUrlStart(type)}${value.toString('base64')}"`;
@@ -18,20 +19,25 @@ function valueAsJson({ type, value }: Entry): string {
 
 /** Yields `valueAsJson` in pieces. */
 function* valuePieces({ type, value }: Entry): Generator<string> {
-  if (type === 'application/json') return yield* textPieces(value);
+  if (isJson(type)) return yield* textPieces(value);
   const isString = isText(type) && isUtf8(value);
   yield isString ? '"' : `"${dataUrlStart(type)}`;
   yield* isString ? jsonPieces(value) : base64Pieces(value);
   yield '"';
 }
 
-function isText(type: string): boolean {
-  return type === TEXT || type.startsWith('text/');
-}
+/** The spaces of a type that mean nothing; its strings are matched to be kept. */
+const SPACES = /("[^"]*")|[ \t]+/g;
+/**
+ * What would end the type in a URL. Browsers do not decode a type, so these three, which no known type has, come out of
+ * `fetch` as escapes; everything else of a type comes out as it is.
+ */
+const ENDS = /[,#?]/g;
 
-/** Returns the beginning of a `data:` URL as a part of a JSON string. */
+/** Returns the beginning of a `data:` URL (RFC 2397) as a part of a JSON string. */
 function dataUrlStart(type: string): string {
-  return JSON.stringify(`data:${type.replaceAll(' ', '')};base64,`).slice(1, -1);
+  const escaped = type.replace(SPACES, '$1').replace(ENDS, (end) => encodeURIComponent(end));
+  return JSON.stringify(`data:${escaped};base64,`).slice(1, -1);
 }
 
 /** Returns `"key":value`, to stand between braces. It is built as text, so `__proto__` is a key like any other. */

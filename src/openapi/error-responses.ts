@@ -13,6 +13,7 @@ const BEFORE_THE_PATH = [400, 408, 431];
 const TEXT = { schema: { type: 'string' } };
 const HEADERS: Record<number, object> = {
   405: { Allow: { description: 'The methods of the path.', required: true, ...TEXT } },
+  412: { ETag: { description: 'The present tag, if there is an entry.', ...TEXT } },
   415: {
     'Accept-Encoding': { description: '`identity`, if it was the Content-Encoding.', ...TEXT },
     'Accept-Patch': { description: 'What PATCH takes, if it was the type of a PATCH.', ...TEXT },

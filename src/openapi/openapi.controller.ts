@@ -3,7 +3,7 @@ import { createReadStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
 import { Controller, Get, NotFoundException, Req, Res } from '@nestjs/common';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { answerJson, GUARD_HEADERS } from '../http/answer/answer.js';
+import { answerJson, ASSET_HEADERS, GUARD_HEADERS, redirect } from '../http/answer/answer.js';
 import { Undocumented } from '../http/answer/documented.js';
 import { ApiDocument } from './api-document.js';
 import { explorerPage } from './explorer-page.js';
@@ -14,13 +14,6 @@ const ASSETS: Record<string, string> = {
   '/docs/swagger-ui-bundle.js': 'text/javascript; charset=utf-8',
   '/docs/swagger-ui.css': 'text/css; charset=utf-8',
 };
-const ASSET_HEADERS = [
-  ...GUARD_HEADERS,
-  'Content-Security-Policy',
-  "default-src 'none'; frame-ancestors 'none'",
-  'Cache-Control',
-  'max-age=86400',
-];
 
 /** The OpenAPI document and its explorer, whose scripts and styles come from this server. */
 @Controller()
@@ -53,10 +46,11 @@ export class OpenApiController {
     response.end(explorerPage(nonce));
   }
 
-  @Get(['docs/swagger-ui-bundle.js', 'docs/swagger-ui.css'])
+  @Get('docs/{*file}')
   @Undocumented()
   async asset(@Req() request: IncomingMessage, @Res() response: ServerResponse): Promise<void> {
     const path = request.url!.split('?', 1)[0]!;
+    if (path === '/docs/') return redirect(response, '../docs');
     const type = ASSETS[path];
     if (type === undefined) throw new NotFoundException();
     response.writeHead(200, [...ASSET_HEADERS, 'Content-Type', type]);

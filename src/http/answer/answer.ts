@@ -32,6 +32,8 @@ const JSON_TYPE = ['Content-Type', 'application/json'];
 const DATA_HEADERS = [...BASE, ...REVALIDATE, ...JSON_TYPE];
 const UNCACHED_HEADERS = [...BASE, ...NO_STORE, ...JSON_TYPE];
 const VALUE_HEADERS = [...GUARD_HEADERS, ...SANDBOX, ...REVALIDATE];
+/** Headers of files that are part of the server. */
+export const ASSET_HEADERS: readonly string[] = [...BASE, 'Cache-Control', 'max-age=86400'];
 const NO_HEADERS: readonly string[] = [];
 
 /** Returns the Vary header of answers that depend on Accept, and on Origin where some origins are allowed. */
@@ -104,6 +106,19 @@ export function answerValue(
   countUnsent(response, value.length);
   response.writeHead(status, [...VALUE_HEADERS, ...headers, 'Content-Length', String(value.length)]);
   response.end(value);
+}
+
+/** Answers a file that is part of the server. */
+export function answerAsset(response: ServerResponse, type: string, text: string): void {
+  const length = String(Buffer.byteLength(text));
+  response.writeHead(200, [...ASSET_HEADERS, 'Content-Type', type, 'Content-Length', length]);
+  response.end(text);
+}
+
+/** Answers where to look instead, a path that is relative to that of the request. */
+export function redirect(response: ServerResponse, location: string): void {
+  response.writeHead(308, [...BASE, ...NO_STORE, 'Location', location, 'Content-Length', '0']);
+  response.end();
 }
 
 /** Answers with nothing but headers. */

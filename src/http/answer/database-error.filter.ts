@@ -1,6 +1,8 @@
 import { ArgumentsHost, Catch, ExceptionFilter, Logger } from '@nestjs/common';
 import type { Response } from 'express';
+import type { IncomingMessage } from 'node:http';
 import { DatabaseError } from '../../errors.js';
+import { changedTag } from '../request/preconditions.js';
 import { answerError } from './answer.js';
 
 /** Answers every error of the table, and logs what caused it. */
@@ -11,6 +13,15 @@ export class DatabaseErrorFilter implements ExceptionFilter<DatabaseError> {
   catch(error: DatabaseError, host: ArgumentsHost): void {
     const { cause } = error;
     if (cause !== undefined) this.logger.error(cause instanceof Error ? cause.stack : JSON.stringify(cause));
-    answerError(host.switchToHttp().getResponse<Response>(), error);
+    const response = host.switchToHttp().getResponse<Response>();
+    answerError(response, withAdvice(error, response.req));
   }
+}
+
+/** Returns the error with what only the request tells: that a proxy has changed the tag it names. */
+function withAdvice(error: DatabaseError, request: IncomingMessage): DatabaseError {
+  const { code, context, detail } = error;
+  if (code !== 'precondition-failed' || context.etag === undefined) return error;
+  const advice = changedTag(request, context.etag);
+  return advice === undefined ? error : new DatabaseError(code, `${detail} ${advice}`, context);
 }

@@ -1,6 +1,6 @@
 import { Controller, Get, NotFoundException, Req, Res } from '@nestjs/common';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { ERRORS, type ErrorCode } from '../../errors.js';
+import { ERROR_CODES, ERRORS, type ErrorCode } from '../../errors.js';
 import { answerJson } from './answer.js';
 import { STATUS_OF } from './error-status.js';
 import { Documented } from './documented.js';
@@ -11,16 +11,26 @@ const docs = () => import('./problems.openapi.js');
 const PREFIX = '/problems/';
 
 /** What the `type` of a problem points to: its row of the table of errors. */
-@Controller('problems/{*code}')
+@Controller('problems')
 export class ProblemsController {
-  /** Explains an error. */
+  /** Lists the table. */
   @Get()
+  @Documented(docs, 'DescribeProblems')
+  list(@Res() response: ServerResponse): void {
+    answerJson(response, 200, JSON.stringify({ items: ERROR_CODES.map(rowOf) }));
+  }
+
+  /** Explains an error. */
+  @Get('{*code}')
   @Documented(docs, 'DescribeProblem')
   show(@Req() request: IncomingMessage, @Res() response: ServerResponse): void {
-    const code = codeOf(request);
-    const [title, meaning] = ERRORS[code];
-    answerJson(response, 200, JSON.stringify({ code, title, status: STATUS_OF[code], meaning }));
+    answerJson(response, 200, JSON.stringify(rowOf(codeOf(request))));
   }
+}
+
+function rowOf(code: ErrorCode): object {
+  const [title, meaning] = ERRORS[code];
+  return { code, title, status: STATUS_OF[code], meaning };
 }
 
 function codeOf(request: IncomingMessage): ErrorCode {

@@ -19,10 +19,32 @@ const MEANING = {
   },
 };
 
+const TABLE = {
+  title: 'ProblemMeanings',
+  type: 'object',
+  required: ['items'],
+  additionalProperties: false,
+  properties: { items: { type: 'array', items: MEANING } },
+};
+
+const code = 'missing-key';
+const [title, meaning] = ERRORS[code];
+const example = { code, title, status: STATUS_OF[code], meaning };
+
+export function DescribeProblems(): MethodDecorator {
+  return applyDecorators(
+    ApiTags('Problems'),
+    jsonAnswer(200, 'The table.', TABLE, { items: [example] }),
+    describeOperation({
+      id: 'listProblems',
+      summary: 'Lists all errors',
+      description: 'The whole table of errors, one row for each code.',
+      errors: [],
+    }),
+  );
+}
+
 export function DescribeProblem(): MethodDecorator {
-  const code = 'missing-key';
-  const [title, meaning] = ERRORS[code];
-  const example = { code, title, status: STATUS_OF[code], meaning };
   return applyDecorators(
     ApiTags('Problems'),
     ApiParam({ name: 'code', description: 'The `code` of a problem.', schema: { ...CODE, example: code } }),

@@ -2,11 +2,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 
 /** Every method that some path has, in the order in which they are listed. */
 export const METHODS = ['GET', 'HEAD', 'PUT', 'PATCH', 'POST', 'DELETE', 'OPTIONS'];
-const REQUEST_HEADERS =
-  'Accept, Authorization, Content-Type, If-Match, If-Modified-Since, If-None-Match, If-Range, If-Unmodified-Since, ' +
-  'Last-Event-ID, Prefer, Range';
 const EXPOSED =
-  'ETag, Last-Modified, Location, Link, Retry-After, Allow, Content-Range, KV-Expires, KV-Count, Preference-Applied';
+  'ETag, Last-Modified, Location, Link, Retry-After, Allow, Content-Range, KV-Expires, KV-Count, KV-Revision, ' +
+  'Preference-Applied';
 const MAX_AGE_SECONDS = '600';
 
 /** Allows pages of the origins in CORS_ORIGINS to read answers and to write; for all others CORS is off. */
@@ -28,9 +26,19 @@ export class Cors {
     response.setHeader('Access-Control-Expose-Headers', EXPOSED);
     if (method === 'OPTIONS' && headers['access-control-request-method'] !== undefined) {
       response.setHeader('Access-Control-Allow-Methods', METHODS.join(', '));
-      response.setHeader('Access-Control-Allow-Headers', REQUEST_HEADERS);
+      const asked = namesIn(headers['access-control-request-headers']);
+      if (asked !== '') response.setHeader('Access-Control-Allow-Headers', asked);
       response.setHeader('Access-Control-Max-Age', MAX_AGE_SECONDS);
     }
     return true;
   }
+}
+
+const TOKEN = /^[!#$%&'*+.^_`|~\w-]+$/;
+const MOST_NAMES = 100;
+
+/** Returns the header names that a preflight asks for: whatever an allowed origin sends, it may send. */
+function namesIn(list = ''): string {
+  const names = list.split(',', MOST_NAMES).map((name) => name.trim());
+  return names.filter((name) => TOKEN.test(name)).join(', ');
 }

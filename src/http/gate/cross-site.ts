@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { printable } from '../request/printable.js';
 
 /**
  * Returns why a request that may change something does not come from the user, or undefined if it may.
@@ -12,7 +13,8 @@ export function foreignOrigin(request: IncomingMessage): string | undefined {
   const headers = request.headers;
   const site = headers['sec-fetch-site'];
   if (site !== undefined && site !== 'none' && site !== 'same-origin') {
-    return `the browser says that it comes from another site (Sec-Fetch-Site: ${printable(site)})`;
+    const origin = headers.origin === undefined ? '' : `, Origin: ${printable(headers.origin)}`;
+    return `the browser says that it comes from another site (Sec-Fetch-Site: ${printable(String(site))}${origin})`;
   }
   if (/prefetch|prerender|preview/i.test([headers['sec-purpose'], headers['purpose']].join(' '))) {
     return 'the browser only fetches it in advance';
@@ -27,8 +29,4 @@ export function foreignOrigin(request: IncomingMessage): string | undefined {
 /** Returns host[:port] of a URL. The scheme is not compared, because TLS may end at a proxy. */
 function authorityOf(url: string): string | undefined {
   return /^https?:\/\/([^/?#]*)/i.exec(url)?.[1]!.toLowerCase();
-}
-
-function printable(text: string | string[]): string {
-  return JSON.stringify(String(text).slice(0, 128));
 }

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { DatabaseError } from '../../errors.js';
 import { answerError, answerOptions, closeAfter } from '../answer/answer.js';
 import type { AllowedHosts } from './allowed-hosts.js';
+import { printable } from '../request/printable.js';
 import { hasSafeMethod, isSafe } from '../request/safe.js';
 import { foreignOrigin } from './cross-site.js';
 import { METHODS, type Cors } from './cors.js';
@@ -93,13 +94,19 @@ export class RequestGate {
       return new DatabaseError('malformed-request', detail);
     }
     if (this.hosts.allows(target ?? host ?? '')) return undefined;
-    return new DatabaseError(
-      'misdirected-host',
-      'This server does not answer to the host name of the request. Use an IP address or localhost, or add the name to ' +
-        'ALLOWED_HOSTS.',
-      { setting: 'ALLOWED_HOSTS' },
-    );
+    return unknownHost(target ?? host);
   }
+}
+
+function unknownHost(authority: string | undefined): DatabaseError {
+  const named = authority
+    ? `to ${printable(authority)}, the host that the request names`
+    : 'without a Host header';
+  return new DatabaseError(
+    'misdirected-host',
+    `This server does not answer ${named}. Use an IP address or localhost, or add the name to ALLOWED_HOSTS.`,
+    { setting: 'ALLOWED_HOSTS' },
+  );
 }
 
 const SLASH = 47;
@@ -189,6 +196,8 @@ function originRefusal(request: IncomingMessage): DatabaseError | undefined {
   return new DatabaseError(
     'cross-site',
     `The request would write, but ${why}. Nothing was written. To do it on purpose, type the URL into the address bar ` +
-      'or use a program such as curl.',
+      'or use a program such as curl. To let pages of another origin write, add it to CORS_ORIGINS. A proxy has to pass ' +
+      'Host on as it comes.',
+    { setting: 'CORS_ORIGINS' },
   );
 }

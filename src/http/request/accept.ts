@@ -1,8 +1,7 @@
-import type { IncomingMessage } from 'node:http';
+import { NDJSON_TYPES } from './media-type.js';
 
 const EVENTS = mediaRange('text/event-stream');
-const NDJSON = mediaRange('application/(?:x-)?ndjson');
-const LENIENT = /(?:^|[,;\s])handling\s*=\s*"?lenient"?\s*(?:[,;]|$)/i;
+const NDJSON = mediaRange(`(?:${NDJSON_TYPES.join('|')})`);
 const REFUSED = /;\s*q\s*=\s*0(?:\.0*)?\s*(?:;|$)/i;
 
 /** Whether Accept asks for Server-Sent Events. */
@@ -13,11 +12,6 @@ export function acceptsEvents(accept: string | undefined): boolean {
 /** Whether Accept asks for lines of JSON rather than one document. */
 export function acceptsNdjson(accept: string | undefined): boolean {
   return accept !== undefined && names(accept, NDJSON);
-}
-
-/** Whether the client would rather have a part than an error, with `Prefer: handling=lenient` (RFC 7240, 4.4). */
-export function prefersLenient({ headers }: IncomingMessage): boolean {
-  return LENIENT.test(String(headers.prefer ?? ''));
 }
 
 /** Whether Accept names a type, and not with `q=0`, which refuses it (RFC 9110, 12.4.2). Wildcards name nothing. */

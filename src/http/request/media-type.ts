@@ -5,6 +5,15 @@ import { TEXT } from '../../storage/entry.js';
 
 /** The one type of patch that is taken (RFC 7396). */
 export const MERGE_PATCH = 'application/merge-patch+json';
+/** The type of JSON that the server writes. */
+export const JSON_TYPE = 'application/json';
+/** All names of lines of JSON: one type. The server writes the first. */
+export const NDJSON_TYPES = [
+  'application/x-ndjson',
+  'application/ndjson',
+  'application/jsonl',
+  'application/x-jsonlines',
+] as const;
 const CONTENT_TYPE = 'content-type';
 const BINARY = 'application/octet-stream';
 const FORM = 'application/x-www-form-urlencoded';
@@ -36,6 +45,16 @@ export function contentTypeOf({ rawHeaders }: IncomingMessage): string | undefin
 export function essenceOf(type: string): string {
   const semicolon = type.indexOf(';');
   return (semicolon < 0 ? type : type.slice(0, semicolon)).trim().toLowerCase();
+}
+
+/** Whether values of this type are JSON, whatever its parameters and its case. */
+export function isJson(type: string): boolean {
+  return type === JSON_TYPE || essenceOf(type) === JSON_TYPE;
+}
+
+/** Whether values of this type are text. */
+export function isText(type: string): boolean {
+  return type === TEXT || essenceOf(type).startsWith('text/');
 }
 
 /**

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Logger } from '@nestjs/common';
+import { printable } from '../request/printable.js';
 
 const MAX_LENGTH = 256;
 const logger = new Logger('Access');
@@ -11,13 +12,18 @@ export function logAccess(request: IncomingMessage, response: ServerResponse): v
   response.once('close', () => {
     const took = Math.round(performance.now() - start);
     const outcome = response.writableFinished ? String(response.statusCode) : 'cut off';
-    logger.debug(
-      `${method} ${JSON.stringify(withoutValue(url!).slice(0, MAX_LENGTH))} ${outcome} ${took} ms`,
-    );
+    logger.debug(`${method} ${printable(withoutValue(url!), MAX_LENGTH)} ${outcome} ${took} ms`);
   });
 }
 
+/** The beginning of a target in its absolute form, which may hold a password. */
+const AUTHORITY = /^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i;
+/** Routes whose targets never hold a value. */
+const WITHOUT_VALUES = /^\/(?:get|kv)(?:[/?]|$)/;
+
+/** Everywhere else an `=` may stand before a value: `/set` has spellings, and others are typed by mistake. */
 function withoutValue(url: string): string {
-  const equals = url.startsWith('/set?') ? url.indexOf('=') : -1;
-  return equals < 0 ? url : `${url.slice(0, equals)}=…`;
+  const target = url.replace(AUTHORITY, '');
+  const equals = WITHOUT_VALUES.test(target) ? -1 : target.indexOf('=');
+  return equals < 0 ? target : `${target.slice(0, equals)}=…`;
 }

@@ -1,7 +1,9 @@
 import { DatabaseError } from '../../errors.js';
 import type { JsonNode, OutlineLevel } from '../../http/request/json-outline.js';
 import { compactJson } from '../../http/request/json-text.js';
+import { JSON_TYPE } from '../../http/request/media-type.js';
 import { oneOf, parseInt64, parseTtl } from '../../http/request/parameters.js';
+import { matchTags, noneMatchTags } from '../../http/request/preconditions.js';
 import { readJson } from '../../http/request/strict-json.js';
 import type { Turns } from '../../http/request/turns.js';
 import type { Condition } from '../../storage/condition.js';
@@ -11,6 +13,10 @@ import { readString, readType, readValue, unknownMember, type Members } from '..
 const MAX_OPERATIONS = 1000;
 const BATCH_MEMBERS = new Set(['ops', 'atomic']);
 const CONDITIONS = ['ifMatch', 'ifNoneMatch'];
+/** A tag without its quotes. */
+const BARE_TAG = /^[\w-]+$/;
+/** Length of a list of tags, as headers bound it: more would take its time at once. */
+const MAX_TAGS = 64 * 1024;
 /** The members of each operation. */
 const MEMBERS = new Map([
   ['check', namesOf(CONDITIONS)],
@@ -108,22 +114,29 @@ function* putOf(key: string, members: Members, condition: Condition | undefined)
   if (members.has('type') || members.has('base64')) {
     throw invalid('A `value` that is not a string is stored as JSON: leave out `type` and `base64`.');
   }
-  return { op: 'put', key, value: yield* compactJson(given), type: 'application/json', expiry, condition };
+  return { op: 'put', key, value: yield* compactJson(given), type: JSON_TYPE, expiry, condition };
 }
 
 function* conditionOf(members: Members): Turns<Condition | undefined> {
-  const ifMatch = yield* tagOf(members, 'ifMatch');
-  const ifNoneMatch = yield* tagOf(members, 'ifNoneMatch');
+  const ifMatch = yield* tagsOf(members, 'ifMatch', matchTags);
+  const ifNoneMatch = yield* tagsOf(members, 'ifNoneMatch', noneMatchTags);
   if (ifMatch === undefined && ifNoneMatch === undefined) return undefined;
   return { ...(ifMatch !== undefined && { ifMatch }), ...(ifNoneMatch !== undefined && { ifNoneMatch }) };
 }
 
-/** Reads a tag as listings give it, or as the header has it, with its quotes. */
-function* tagOf(members: Members, name: string): Turns<'*' | string[] | undefined> {
+/** Reads a tag as listings give it, or what the header of that name takes. */
+function* tagsOf(
+  members: Members,
+  name: string,
+  parse: typeof matchTags,
+): Turns<'*' | readonly string[] | undefined> {
   if (!members.has(name)) return undefined;
-  const tag = members.get(name)!.isString ? yield* readText(members, name) : '';
-  if (tag === '') throw invalid(`\`${name}\` must be one tag, as \`etag\` gives it, or \`*\`.`);
-  return tag === '*' ? tag : [tag.replace(/^"(.*)"$/, '$1')];
+  const text = members.get(name)!.isString ? yield* readText(members, name) : '';
+  const tags = text.length > MAX_TAGS ? undefined : BARE_TAG.test(text) ? [text] : parse(text);
+  if (tags !== undefined) return tags;
+  throw invalid(
+    `\`${name}\` must be a tag, as \`etag\` gives it or as the header has it, in quotes, or \`*\`.`,
+  );
 }
 
 function* expiryOf(members: Members): Turns<Expiry> {

@@ -10,7 +10,7 @@ import type { BatchOperation, Outcome } from '../../storage/operation.js';
 import { parseBatch } from './batch-request.js';
 import { DatabaseService } from '../database.service.js';
 import { expiresJson, typeJson, valueMember } from '../entry-json.js';
-import { contentTypeOf, essenceOf } from '../../http/request/media-type.js';
+import { contentTypeOf, essenceOf, JSON_TYPE } from '../../http/request/media-type.js';
 import { Parameters } from '../../http/request/parameters.js';
 import { refuseConditions } from '../../http/request/preconditions.js';
 import { inTurns } from '../../http/request/turns.js';
@@ -19,7 +19,7 @@ import { inTurns } from '../../http/request/turns.js';
 const docs = () => import('./batch.openapi.js');
 
 const LIMIT = { bytes: 16 * 2 ** 20, what: 'A batch' };
-const TYPES = ['application/json', 'application/x-www-form-urlencoded', 'text/plain'];
+const TYPES = [JSON_TYPE, 'application/x-www-form-urlencoded', 'text/plain'];
 
 /** `/batch`: many operations in one request, all or nothing or each by itself. */
 @Controller('batch')
@@ -35,7 +35,7 @@ export class BatchController {
   async run(@Req() request: IncomingMessage, @Res() response: ServerResponse): Promise<void> {
     new Parameters(request.url!, []);
     refuseConditions(request, 'Conditions stand in the operations: `ifMatch`, `ifNoneMatch`.');
-    if (!TYPES.includes(essenceOf(contentTypeOf(request) ?? 'application/json'))) {
+    if (!TYPES.includes(essenceOf(contentTypeOf(request) ?? JSON_TYPE))) {
       throw new DatabaseError('unsupported-type', 'A batch must be sent as application/json.');
     }
     const body = await this.bodies.read(request, response, LIMIT);

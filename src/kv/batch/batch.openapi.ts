@@ -6,7 +6,11 @@ import { describeOperation, jsonAnswer, WRITE_ERRORS } from '../../http/answer/o
 /* What the doc comment of BatchController cannot say: the operations of a batch and their results. */
 
 const CONDITIONS = {
-  ifMatch: { type: 'string', minLength: 1, description: 'Only if the entry has this tag; `*`: any.' },
+  ifMatch: {
+    type: 'string',
+    minLength: 1,
+    description: 'Only if the entry has this tag, or one of several in quotes; `*`: any.',
+  },
   ifNoneMatch: {
     type: 'string',
     minLength: 1,

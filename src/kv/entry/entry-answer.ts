@@ -12,7 +12,7 @@ import { rangeOf } from './byte-range.js';
 /** Answers a read of a stored entry: its conditions, then its range, in the order of RFC 9110, 13.2.2. */
 export function answerEntry(request: IncomingMessage, response: ServerResponse, entry: Entry): void {
   const { headers, method } = request;
-  const condition = conditionOf(headers);
+  const condition = conditionOf(request);
   const verdict = condition ? evaluate(condition, entry) : 'holds';
   if (verdict === 'failed') {
     const detail = `The condition does not hold for the key \`${entry.key}\`: its tag is "${entry.etag}".`;

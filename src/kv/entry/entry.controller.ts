@@ -5,7 +5,7 @@ import { DatabaseError, MissingKeyError } from '../../errors.js';
 import { answerEmpty, hasBody } from '../../http/answer/answer.js';
 import { Documented } from '../../http/answer/documented.js';
 import { BodyReader } from '../../http/request/body-reader.js';
-import { contentTypeOf, essenceOf, MERGE_PATCH, storedType } from '../../http/request/media-type.js';
+import { contentTypeOf, essenceOf, isJson, MERGE_PATCH, storedType } from '../../http/request/media-type.js';
 import { parseInt64, Parameters, parseTtl } from '../../http/request/parameters.js';
 import { conditionOf, writeConditionOf } from '../../http/request/preconditions.js';
 import { readJson } from '../../http/request/strict-json.js';
@@ -43,7 +43,7 @@ export class EntryController {
     parametersOf(request, []);
     const wait = waitOf(request);
     if (wait !== undefined) return this.getWhenNew(request, response, key, wait);
-    const entry = this.database.get(key);
+    const entry = key.endsWith('/') ? this.getOrAdvise(key) : this.database.get(key);
     if (entry instanceof Promise) return entry.then((found) => answerEntry(request, response, found));
     answerEntry(request, response, entry);
   }
@@ -55,12 +55,12 @@ export class EntryController {
     const key = keyOfPath(request.url!);
     const ttl = parametersOf(request, ['ttl']).get('ttl');
     const expiry = ttl === undefined ? 'never' : parseTtl(ttl);
-    const condition = writeConditionOf(request.headers);
+    const condition = writeConditionOf(request);
     refusePart(request);
     const given = contentTypeOf(request);
     const value = await this.readValue(request, response);
     const type = storedType(given, value);
-    if (essenceOf(type) === 'application/json') await inTurns(readJson(value, 'The value'));
+    if (isJson(type)) await checkJson(value);
     answerDescription(response, await this.database.put(key, value, type, expiry, condition));
   }
 
@@ -70,7 +70,7 @@ export class EntryController {
   async patch(@Req() request: IncomingMessage, @Res() response: ServerResponse): Promise<void> {
     const key = keyOfPath(request.url!);
     const parameters = parametersOf(request, ['incr', 'ttl']);
-    const condition = writeConditionOf(request.headers);
+    const condition = writeConditionOf(request);
     const incr = parameters.get('incr');
     const ttl = parameters.get('ttl');
     if (hasBody(request)) {
@@ -95,7 +95,7 @@ export class EntryController {
   @Documented(docs, 'DescribeDelete')
   async delete(@Req() request: IncomingMessage, @Res() response: ServerResponse): Promise<void> {
     parametersOf(request, []);
-    await this.database.delete(keyOfPath(request.url!), writeConditionOf(request.headers));
+    await this.database.delete(keyOfPath(request.url!), writeConditionOf(request));
     answerEmpty(response, 204);
   }
 
@@ -112,18 +112,33 @@ export class EntryController {
     key: string,
     wait: number,
   ): Promise<void> {
-    const condition = conditionOf(request.headers);
+    const condition = conditionOf(request);
     const isKnown = (entry: Entry | undefined) =>
       condition?.ifNoneMatch === undefined
         ? entry === undefined
         : entry !== undefined && evaluate(condition, entry) === 'known';
     const read = () => this.database.find(key);
     const entry = await this.watch.hold(response, { key }, wait, read, isKnown);
-    if (!entry) throw new MissingKeyError(key);
+    if (!entry) throw await this.missing(key);
     // A date has whole seconds, too coarse to wait by: if only a date says that the client knows the entry, it is answered at once.
     if (condition && !condition.ifNoneMatch && evaluate(condition, entry) === 'known')
       response.removeHeader('Preference-Applied');
     answerEntry(request, response, entry);
+  }
+
+  private async getOrAdvise(key: string): Promise<Entry> {
+    const entry = await this.database.find(key);
+    if (entry) return entry;
+    throw await this.missing(key);
+  }
+
+  /** Returns the error for a key that is absent. One with a slash at its end is often meant as a folder. */
+  private async missing(key: string): Promise<MissingKeyError> {
+    if (!key.endsWith('/')) return new MissingKeyError(key);
+    const { items } = await this.database.range({ prefix: key, limit: 1 });
+    if (items.length === 0) return new MissingKeyError(key);
+    const prefix = encodeURIComponent(key).replaceAll('%2F', '/');
+    return new MissingKeyError(key, `; \`/kv?prefix=${prefix}\` lists the keys that begin with it`);
   }
 
   private readValue(request: IncomingMessage, response: ServerResponse): Promise<Buffer> {
@@ -146,6 +161,18 @@ export class EntryController {
 
 function parametersOf(request: IncomingMessage, known: readonly string[]): Parameters {
   return new Parameters(request.url!, known);
+}
+
+/** Many clients send text as JSON by default. @throws DatabaseError `invalid-json` */
+async function checkJson(value: Buffer): Promise<void> {
+  try {
+    await inTurns(readJson(value, 'The value'));
+  } catch (error) {
+    if (!(error instanceof DatabaseError)) throw error;
+    const advice =
+      'The request says that it is application/json; text is sent with `Content-Type: text/plain`.';
+    throw new DatabaseError(error.code, `${error.detail} ${advice}`, error.context);
+  }
 }
 
 /** A value is replaced as a whole (RFC 9110, 14.5). */

@@ -2,7 +2,7 @@ import { DatabaseError } from '../../errors.js';
 import type { JsonNode, OutlineLevel } from '../../http/request/json-outline.js';
 import { MAX_DEPTH } from '../../http/request/json-scanner.js';
 import { writeCompact } from '../../http/request/json-text.js';
-import { essenceOf } from '../../http/request/media-type.js';
+import { isJson } from '../../http/request/media-type.js';
 import { readJson } from '../../http/request/strict-json.js';
 import type { Turns } from '../../http/request/turns.js';
 import type { Entry } from '../../storage/entry.js';
@@ -35,7 +35,7 @@ export function* applyPatch(entry: Entry, patch: Buffer, maxBytes: number): Turn
 }
 
 function checkEditable({ key, type, size }: Entry, maxBytes: number): void {
-  if (essenceOf(type) !== 'application/json') {
+  if (!isJson(type)) {
     const detail = `The value of the key \`${key}\` is ${type}, not application/json.`;
     throw new DatabaseError('not-json', detail);
   }

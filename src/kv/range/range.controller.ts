@@ -3,9 +3,10 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { DatabaseError } from '../../errors.js';
 import { answerEmpty, answerJson, answerJsonPieces, startText, vary } from '../../http/answer/answer.js';
 import { Documented } from '../../http/answer/documented.js';
-import { acceptsNdjson, prefersLenient } from '../../http/request/accept.js';
+import { acceptsNdjson } from '../../http/request/accept.js';
 import { Parameters } from '../../http/request/parameters.js';
 import { conditionOf, refuseConditions } from '../../http/request/preconditions.js';
+import { prefersLenient } from '../../http/request/prefer.js';
 import { DatabaseService } from '../database.service.js';
 import { exportRange, NDJSON } from '../transfer/exporter.js';
 import { waitOf, wantsEvents, WatchEndpoint } from '../watch/watch.endpoint.js';
@@ -78,7 +79,7 @@ export class RangeController {
   private async answerPage(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const parameters = parametersOf(request, PAGE_PARAMETERS);
     const query = pageQuery(parameters);
-    const condition = conditionOf(request.headers);
+    const condition = conditionOf(request);
     const read = async () => Page.of(await this.database.range(query), query.values);
     const isKnown = (page: Page) => page.isKnown(condition);
     const wait = waitOf(request);

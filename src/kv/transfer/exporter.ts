@@ -3,6 +3,7 @@ import type { ServerResponse } from 'node:http';
 import { startText } from '../../http/answer/answer.js';
 import { writePaced } from '../../http/answer/paced-writer.js';
 import type { Entry } from '../../storage/entry.js';
+import { NDJSON_TYPES } from '../../http/request/media-type.js';
 import { longestLine } from '../../http/request/memory-budget.js';
 import {
   base64Member,
@@ -13,7 +14,7 @@ import {
   valueMemberPieces,
 } from '../entry-json.js';
 
-export const NDJSON = 'application/x-ndjson';
+export const [NDJSON] = NDJSON_TYPES;
 
 /** Leaves room for key, type and expiry. */
 const LONGEST_MEMBER = longestLine(0) - 16_384;

@@ -1,6 +1,7 @@
 import { DatabaseError } from '../../errors.js';
 import type { OutlineLevel } from '../../http/request/json-outline.js';
 import { readJsonOrBlank } from '../../http/request/strict-json.js';
+import { parseTimestamp } from '../../http/request/timestamp.js';
 import type { Turns } from '../../http/request/turns.js';
 import type { BatchOperation, Expiry } from '../../storage/operation.js';
 import { checkValueSize } from '../database.service.js';
@@ -22,7 +23,6 @@ export type Put = Extract<BatchOperation, { op: 'put' }>;
 const MEMBERS = new Set(['key', 'type', 'expires', 'value', 'base64', 'etag', 'size', 'created', 'modified']);
 /** Of more names than there are, one is unknown. */
 const OUTLINE: readonly OutlineLevel[] = [{ bracket: '{', most: MEMBERS.size + 1 }];
-const TIME = /^\d{4}-\d{2}-\d{2}T.{1,40}$/;
 
 /**
  * Reads a line of NDJSON: a put, the closing line, or nothing (an empty line). The members of a description that an
@@ -49,8 +49,11 @@ function* expiryOf(members: Members): Turns<Expiry> {
   const expires = members.get('expires');
   if (!expires || expires.isNull) return 'never';
   const text = expires.isString ? (yield* readString(members, 'expires')).toString() : '';
-  const at = TIME.test(text) ? Date.parse(text) : NaN;
-  if (Number.isNaN(at)) throw invalid('`expires` must be null or a time such as 2030-01-31T12:00:00.000Z.');
+  const at = parseTimestamp(text);
+  if (at === undefined)
+    throw invalid(
+      '`expires` must be null, or a time with its offset such as 2030-01-31T12:00:00Z (RFC 3339).',
+    );
   return { at };
 }
 

@@ -12,7 +12,7 @@ import type { Awaitable } from '../../storage/storage-engine.js';
 import { DatabaseService } from '../database.service.js';
 import { parseLine, type Closing, type ImportMode, type Put } from './import-line.js';
 import { LineSplitter } from './line-splitter.js';
-import { contentTypeOf, essenceOf } from '../../http/request/media-type.js';
+import { contentTypeOf, essenceOf, NDJSON_TYPES } from '../../http/request/media-type.js';
 import { SortedPuts, type NumberedPut } from './sorted-puts.js';
 
 /** Operations of one commit: more objects that survive it grow the heap. */
@@ -20,7 +20,7 @@ const CHUNK_OPERATIONS = 1024;
 const MAX_ERRORS = 100;
 /** Bytes of a line that are digested at once. */
 const DIGEST_BYTES = 64 * 1024;
-const TYPES = ['application/x-ndjson', 'application/ndjson', 'application/octet-stream', 'text/plain'];
+const TYPES: readonly string[] = [...NDJSON_TYPES, 'application/octet-stream', 'text/plain'];
 /** Holds if there is no entry yet. */
 const CREATE_ONLY = { ifNoneMatch: '*' } as const;
 /** The default type of `curl --data-binary`. */
@@ -52,7 +52,7 @@ export class Importer {
     private readonly config: AppConfig,
   ) {}
 
-  /** @throws DatabaseError what ended the import, with the counts so far */
+  /** @throws DatabaseError what ended the import, with the report so far */
   async run(
     request: IncomingMessage,
     response: ServerResponse,
@@ -79,8 +79,7 @@ export class Importer {
       // What came before a failure is read and written, whatever comes of it, so that the counts end where the failure is.
       await Promise.resolve(reading).catch(() => undefined);
       await run.flush().catch(() => undefined);
-      const { errors: _, ...counts } = run.report;
-      throw error instanceof DatabaseError ? error.with({ ...counts, line: run.line }) : error;
+      throw error instanceof DatabaseError ? error.with({ ...run.report, line: run.line }) : error;
     } finally {
       lines.close();
     }

@@ -4,6 +4,7 @@ import { DatabaseError } from '../../errors.js';
 import { startEvents } from '../../http/answer/answer.js';
 import { StorageEngine, type Awaitable, type Change } from '../../storage/storage-engine.js';
 import { acceptsEvents } from '../../http/request/accept.js';
+import { preferenceOf } from '../../http/request/prefer.js';
 import { whenOver } from '../../http/request/when-over.js';
 import { RETRY } from './watch-events.js';
 import type { Watcher, WatchTarget } from './audiences.js';
@@ -117,9 +118,8 @@ export function wantsEvents({ headers, method }: IncomingMessage): boolean {
 }
 
 /** The seconds of `Prefer: wait=n` (RFC 7240), at most 60; undefined if there is none, or one that is malformed. */
-export function waitOf({ headers, method }: IncomingMessage): number | undefined {
-  const { prefer } = headers;
-  if (prefer === undefined || method !== 'GET') return undefined;
-  const match = /(?:^|[,;\s])wait\s*=\s*"?([0-9]+)"?\s*(?:[,;]|$)/i.exec(String(prefer));
-  return match ? Math.min(Number(match[1]), MAX_WAIT_SECONDS) : undefined;
+export function waitOf(request: IncomingMessage): number | undefined {
+  const seconds = request.method === 'GET' ? preferenceOf(request, 'wait') : undefined;
+  if (seconds === undefined || !/^[0-9]+$/.test(seconds)) return undefined;
+  return Math.min(Number(seconds), MAX_WAIT_SECONDS);
 }

@@ -22,8 +22,21 @@ const CASES: Case[] = [
   {
     name: 'HOST',
     form: 'an IP address or host name',
-    bad: ['not a host', 'http://localhost', '127.0.0.1:80', '*', 'a/b', '-x', '[::1]', '1.2.3', 'a.1'],
-    good: ['127.0.0.1', 'localhost', '::1', '127.3.2.1'],
+    bad: [
+      'not a host',
+      'http://localhost',
+      '127.0.0.1:80',
+      '*',
+      'a/b',
+      '-x',
+      '[::1',
+      '[a]',
+      '[127.0.0.1]',
+      '[::1]:80',
+      '1.2.3',
+      'a.1',
+    ],
+    good: ['127.0.0.1', 'localhost', '::1', '[::1]', 'LocalHost', '127.3.2.1'],
   },
   {
     name: 'PORT',
@@ -40,14 +53,36 @@ const CASES: Case[] = [
   {
     name: 'ALLOWED_HOSTS',
     form: 'host names separated by commas',
-    bad: ['a b', 'http://x', 'a,,b', '*', ',', 'a:80', 'a_b', 'x-', 'a..b', `${'x'.repeat(64)}.example`],
-    good: ['a', 'a.example,b.example', 'a.example , B.example.', '10.0.0.1', 'x--1.xn--p1ai', '4.example'],
+    bad: ['a b', 'http://x', 'a,,b', '*', ',', 'a:80', 'x-', '[a]', 'a..b', `${'x'.repeat(64)}.example`],
+    good: [
+      'a',
+      'a.example,b.example',
+      'a.example , B.example.',
+      '10.0.0.1',
+      'x--1.xn--p1ai',
+      '4.example',
+      'pigeon_hole',
+      '[::1]',
+    ],
   },
   {
     name: 'CORS_ORIGINS',
     form: 'origins like https://app.example separated by commas',
-    bad: ['app.example', 'https://app.example/', 'https://a.example,', '*', 'null', 'HTTPS://a.example'],
-    good: ['https://app.example', 'http://localhost:8080 , https://a.example'],
+    bad: [
+      'app.example',
+      'https://app.example/',
+      'https://a.example,',
+      '*',
+      'null',
+      'https://*.example',
+      'https://u@a.example',
+    ],
+    good: [
+      'https://app.example',
+      'http://localhost:8080 , https://a.example',
+      'HTTPS://A.Example',
+      'capacitor://localhost',
+    ],
   },
   {
     name: 'MAX_VALUE_BYTES',
@@ -120,6 +155,23 @@ describe('the declaration of a setting', () => {
       expect(setting.meaning).toMatch(/^[A-Z][^\n]*\.$/);
     },
   );
+});
+
+test('hosts and origins are kept as clients send them', () => {
+  const { host, allowedHosts, corsOrigins } = loadConfig({
+    HOST: '[::1]',
+    ALLOWED_HOSTS: 'Pigeon_Hole,B.Example.',
+    CORS_ORIGINS:
+      'HTTPS://App.Example:443, http://LOCALHOST:5173, https://bücher.example, Capacitor://Localhost',
+  });
+  expect(host).toBe('::1');
+  expect(allowedHosts).toEqual(['pigeon_hole', 'b.example']);
+  expect(corsOrigins).toEqual([
+    'https://app.example',
+    'http://localhost:5173',
+    'https://xn--bcher-kva.example',
+    'capacitor://localhost',
+  ]);
 });
 
 describe('the defaults', () => {

@@ -8,7 +8,7 @@ const API_POLICY = "default-src 'none'; frame-ancestors 'none'";
 
 let target: Target;
 beforeAll(async () => {
-  target = await startInProcess({ ALLOWED_HOSTS: 'db.example, Other.Example.' });
+  target = await startInProcess({ ALLOWED_HOSTS: 'db.example, Other.Example., pigeon_hole' });
   await ask(target.port, setPath('before', 'it'));
 });
 afterAll(() => target.close());
@@ -27,6 +27,7 @@ describe('the Host of a request', () => {
   const OURS = ['127.0.0.1', '127.0.0.1:4000', '127.8.9.1', '10.0.0.7:80', '0.0.0.0', '[::1]', '[::1]:4000'];
   OURS.push('[2001:DB8::1]:80', '[::ffff:127.0.0.1]', 'localhost', 'localhost:1', 'LocalHost:65535');
   OURS.push('localhost.', 'LOCALHOST.:80', 'db.example', 'DB.EXAMPLE.:8080', 'other.example');
+  OURS.push('pigeon_hole:4000', 'x.localhost', 'My-App.x.LocalHost:4000', 'x.localhost.');
 
   test.each(OURS)('%s is answered', async (host) => {
     const answer = await ask(target.port, '/get?key=before', { headers: { Host: host } });
@@ -39,7 +40,8 @@ describe('the Host of a request', () => {
     'localhost@evil',
     'evil@localhost',
     'localhost:80@evil',
-    'foo.localhost',
+    'a..localhost',
+    'evil.example#.localhost',
   );
   FOREIGN.push('localhost..', '.localhost', 'xlocalhost', 'localhost/evil', 'localhost#', 'localhost?', '*');
   FOREIGN.push('localhost\\evil', 'localhost, evil', 'localhost evil', 'localhost:80:80', 'localhost:x', '.');
@@ -51,6 +53,7 @@ describe('the Host of a request', () => {
     const answer = await ask(target.port, '/set?evil=1', { headers: { Host: host } });
     expect(answer.status).toBe(421);
     expect(answer.text).toContain('ALLOWED_HOSTS');
+    expect((JSON.parse(answer.text) as { detail: string }).detail).toContain(JSON.stringify(host));
     expect((await ask(target.port, '/')).text).toBe(before);
   });
 
@@ -67,6 +70,25 @@ describe('the Host of a request', () => {
     const answer = await ask(target.port, path, { method, headers: { Host: 'evil.example' } });
     expect(answer.status).toBe(421);
     expect(answer.text).not.toContain('before');
+  });
+
+  test('that is refused is named, escaped and no longer than a line', async () => {
+    const detailOf = async (Host: string) => {
+      const answer = await ask(target.port, '/kv/a', { headers: { Host }, agent: false });
+      expect(answer.status).toBe(421);
+      return (JSON.parse(answer.text) as { detail: string }).detail;
+    };
+    expect(await detailOf('evil"</script>\\')).toContain('"evil\\"</script>\\\\"');
+    expect((await detailOf('x'.repeat(5000))).length).toBeLessThan(400);
+    const { answers } = await exchange(target.port, lines('GET /kv/a HTTP/1.1', 'Connection: close'));
+    expect(answers[0]).toMatchObject({ status: 421, body: expect.stringContaining('without a Host header') });
+  });
+
+  test('below localhost is refused where others reach the server', async () => {
+    const open = await startInProcess({ HOST: '0.0.0.0', ALLOW_ANONYMOUS: 'true' });
+    const statusOf = async (Host: string) => (await ask(open.port, '/', { headers: { Host } })).status;
+    expect([await statusOf('x.localhost'), await statusOf('localhost')]).toEqual([421, 200]);
+    await open.close();
   });
 
   test('may be the HOST setting', async () => {
@@ -134,6 +156,15 @@ describe('a write that another site may have set off', () => {
   test('is told how to do it on purpose, and is not stored anywhere', async () => {
     const answer = await ask(target.port, '/set?a=1', { headers: navigation('cross-site') });
     expect(answer.text).toContain('address bar');
+    expect(answer.text).toContain('CORS_ORIGINS');
+    const page = { 'Sec-Fetch-Site': 'cross-site', Origin: 'https://app.example' };
+    expect((await ask(target.port, '/set?a=1', { headers: page })).text).toContain('https://app.example');
+    const proxied = { Origin: 'https://db.example/"', Host: `127.0.0.1:${target.port}` };
+    const { detail } = JSON.parse((await ask(target.port, '/set?a=1', { headers: proxied })).text) as {
+      detail: string;
+    };
+    expect(detail).toContain('"https://db.example/\\""');
+    expect(detail).toContain('A proxy has to pass Host on');
     expect(answer.headers['cache-control']).toBe('no-store');
   });
 
@@ -194,6 +225,8 @@ describe('the headers of every answer', () => {
     ['the document', '/openapi.json', {}, 200],
     ['the explorer', '/docs', {}, 200],
     ['its script', '/docs/swagger-ui-bundle.js', {}, 200],
+    ['the icon', '/favicon.ico', {}, 200],
+    ['a redirect', '/docs/', {}, 308],
     ['its style', '/docs/swagger-ui.css', { method: 'HEAD' }, 200],
   ];
 

@@ -72,7 +72,12 @@ const DETAILS: [string, Question, string][] = [
     put('x', { 'Content-Type': '*/*' }),
     'A Content-Type must be one media type, such as `image/png`, of at most 255 ASCII characters.',
   ],
-  ['/kv/a', put('ab', JSON_TYPE), 'The value is not valid JSON: there is no value at position 0.'],
+  [
+    '/kv/a',
+    put('ab', JSON_TYPE),
+    'The value is not valid JSON: there is no value at position 0. The request says that it is application/json; ' +
+      'text is sent with `Content-Type: text/plain`.',
+  ],
   ['/kv/a', { method: 'PATCH' }, 'A PATCH needs `incr`, `ttl`, or a merge patch as its body.'],
   [
     '/kv/a',
@@ -108,7 +113,7 @@ describe('problems', () => {
       'referrer-policy': 'no-referrer',
       'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
     });
-    for (const name of ['etag', 'access-control-allow-origin', 'x-powered-by'])
+    for (const name of ['access-control-allow-origin', 'x-powered-by'])
       expect(answer.headers).not.toHaveProperty(name);
     const { status, text, headers } = await ask(target.port, String(problem['type']));
     expect({ status, type: headers['content-type'] }).toEqual({ status: 200, type: 'application/json' });
@@ -132,12 +137,16 @@ describe('problems', () => {
     expect(JSON.parse(answer.text)).toMatchObject({ errors: [{ line: 1, detail }] });
   });
 
-  test('every code is explained under /problems', async () => {
+  test('every code is explained under /problems, and all of them are listed there', async () => {
+    const { text: table } = await ask(target.port, '/problems');
+    const { items } = JSON.parse(table) as { items: { code: string }[] };
+    expect(items.map(({ code }) => code)).toEqual(ERROR_CODES);
     for (const code of ERROR_CODES) {
       const { status, text } = await ask(target.port, `/problems/${code}`);
       expect(status).toBe(200);
       const [title, meaning] = ERRORS[code];
       expect(JSON.parse(text)).toEqual({ code, title, status: STATUS_OF[code], meaning });
+      expect(items).toContainEqual(JSON.parse(text));
     }
   });
 

@@ -42,5 +42,11 @@ export const MALFORMED: [string, unknown][] = [
   ['a tag that is no string', { op: 'put', key, value: 'x', ifMatch: 5 }],
   ['a list of tags', { op: 'put', key, value: 'x', ifMatch: ['a'] }],
   ['an empty tag', { op: 'put', key, value: 'x', ifNoneMatch: '' }],
+  ['no tag', { op: 'put', key, value: 'x', ifNoneMatch: 'not a tag' }],
+  ['a tag whose quotes do not close', { op: 'check', key, ifNoneMatch: '"x' }],
+  ['a weak tag without quotes', { op: 'delete', key, ifNoneMatch: 'W/x' }],
+  ['a star among tags', { op: 'incr', key, ifMatch: '*, "x"' }],
+  ['a list of tags without quotes', { op: 'check', key, ifMatch: 'a, b' }],
+  ['a list of tags that no header could hold', { op: 'check', key, ifNoneMatch: '"x",'.repeat(20_000) }],
   ['a check of nothing', { op: 'check', key }],
 ];

@@ -138,6 +138,15 @@ describe.each([...ENGINES, ...CLUSTERS])('a batch, $name', ({ start, lacks }) =>
   test('takes tags as listings give them and as headers do', async () => {
     for (const ifMatch of [tag, `"${tag}"`, '*'])
       expect(results(await batch(target.port, [{ op: 'check', key: THERE, ifMatch }]))).toHaveLength(1);
+    const list = `"other", W/"x" ,"${tag}"`;
+    for (const condition of [{ ifMatch: list }, { ifNoneMatch: '"other", W/"x"' }])
+      expect(results(await batch(target.port, [{ op: 'check', key: THERE, ...condition }]))).toHaveLength(1);
+    for (const condition of [{ ifMatch: `W/"${tag}"` }, { ifNoneMatch: `W/"${tag}"` }, { ifNoneMatch: list }])
+      expectProblem(
+        await batch(target.port, [{ op: 'check', key: THERE, ...condition }]),
+        412,
+        'precondition-failed',
+      );
   });
 
   test.each<[unknown, string]>([

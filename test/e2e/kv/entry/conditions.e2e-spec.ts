@@ -51,6 +51,22 @@ const ROWS: Row[] = [
   { headers: { 'If-Modified-Since': AFTER }, reads: 'known', writes: 'holds', absent: 'holds' },
   { headers: { 'If-Modified-Since': BEFORE }, reads: 'holds', absent: 'holds' },
   { headers: { 'If-Modified-Since': 'garbage' }, reads: 'holds', absent: 'holds' },
+  // A date that there is not, or several, is none (RFC 9110, 13.1.3 and 13.1.4).
+  { headers: { 'If-Unmodified-Since': 'Foo, 06 Nov 1994 08:49:37 GMT' }, reads: 'holds', absent: 'holds' },
+  { headers: { 'If-Unmodified-Since': 'Thu, 31 Feb 1994 08:49:37 GMT' }, reads: 'holds', absent: 'holds' },
+  {
+    headers: { 'If-Unmodified-Since': 'Sun, 06 Nov 1994 08:49:37 -0800 GMT' },
+    reads: 'holds',
+    absent: 'holds',
+  },
+  { headers: { 'If-Unmodified-Since': [BEFORE, BEFORE] }, reads: 'holds', absent: 'holds' },
+  { headers: { 'If-Modified-Since': [AFTER, AFTER] }, reads: 'holds', absent: 'holds' },
+  {
+    headers: { 'If-Modified-Since': 'Thursday, 01-Jan-60 00:00:00 GMT' },
+    reads: 'known',
+    writes: 'holds',
+    absent: 'holds',
+  },
   // If-Match before If-Unmodified-Since, which it replaces.
   { headers: { 'If-Match': TAG, 'If-Unmodified-Since': BEFORE }, reads: 'holds', absent: 'failed' },
   { headers: { 'If-Match': OTHER, 'If-Unmodified-Since': AFTER }, reads: 'failed', absent: 'failed' },

@@ -171,12 +171,48 @@ describe.each(ENGINES)('the URL of an entry, $name', ({ start }) => {
     expect(await text('b')).toBe('{"b":"data:image/png;base64,/w=="}');
   });
 
-  test('shows on the original routes as JSON only what is exactly application/json', async () => {
-    const type = 'application/json; charset=utf-8';
-    await stored(target.port, 'c', '{}', { 'Content-Type': type });
+  test.each([
+    ['application/json', '{ "a": 1 }', '{ "a": 1 }'],
+    ['application/json; charset=utf-8', '[1.0]', '[1.0]'],
+    ['Application/JSON;a="b, c"', '12345678901234567890', '12345678901234567890'],
+    ['TEXT/Plain; charset=utf-8', 'é', '"é"'],
+    ['text/csv', 'a,"b"', '"a,\\"b\\""'],
+    ['application/problem+json', '{}', '"data:application/problem+json;base64,e30="'],
+    ['application/jsonl', '{}', '"data:application/jsonl;base64,e30="'],
+  ])('shows a value of type %s on the original routes as what it is', async (type, value, shown) => {
+    await stored(target.port, 'c', value, { 'Content-Type': type });
     expect((await ask(target.port, '/kv/c')).headers['content-type']).toBe(type);
-    const url = 'data:application/json;charset=utf-8;base64,e30=';
-    expect((await ask(target.port, '/get?key=c')).text).toBe(JSON.stringify({ c: url }));
-    expect((JSON.parse((await ask(target.port, '/')).text) as { c: string }).c).toBe(url);
+    expect((await ask(target.port, '/get?key=c')).text).toBe(`{"c":${shown}}`);
+    expect((await ask(target.port, '/')).text).toContain(`"c":${shown}`);
+    // And as it is shown when it is written in pieces.
+    const large = `${value}${' '.repeat(300_000)}`;
+    await stored(target.port, 'c', large, { 'Content-Type': type });
+    const { c } = JSON.parse((await ask(target.port, '/')).text) as { c: unknown };
+    expect({ c }).toEqual(JSON.parse((await ask(target.port, '/get?key=c')).text));
+  });
+
+  test('shows other bytes as a data: URL, of which fetch makes the same bytes of the same type', async () => {
+    const bytes = Buffer.from([0, 0xff, 0x80, 10]);
+    const shown = async (type: string) => {
+      await stored(target.port, 'd', bytes, { 'Content-Type': type });
+      const { d } = JSON.parse((await ask(target.port, '/get?key=d')).text) as { d: string };
+      const answer = await fetch(d);
+      expect(Buffer.from(await answer.arrayBuffer())).toEqual(bytes);
+      return answer.headers.get('content-type');
+    };
+    for (const type of [
+      'image/png',
+      'application/x;a="b c"',
+      'application/x;a="b;base64"',
+      'application/x;a="<>{}|^:/@=[]()"',
+      'application/x;a=b%41',
+      "application/x-!$&'+.^_|~",
+      'text/plain;charset=utf-8',
+    ])
+      expect(await shown(type)).toBe(type);
+    expect(await shown('application/x ; a=b;; c="d ; e"')).toBe('application/x;a=b;c="d ; e"');
+    // A comma, a hash and a question mark would end the type, and nothing decodes it.
+    for (const type of ['application/x-a#b', 'application/x;a="b, c"', 'application/x;a="b c#d? e"'])
+      expect(await shown(type)).toBe(type.replace(/[,#?]/g, encodeURIComponent));
   });
 });

@@ -96,6 +96,13 @@ describe.each([...ENGINES, ...CLUSTERS])('an import, $name', ({ start }) => {
     expect(await imported(`\ufeff${line('a')}`)).toMatchObject({ created: 1, errorCount: 0 });
     const whole = (await ask(target.port, '/kv', { headers: { Accept: 'application/x-ndjson' } })).text;
     expect(await imported(`\ufeff${whole}`)).toMatchObject({ updated: 1, errorCount: 0, end: true });
+    // It hides nothing: what the closing line was made of still counts.
+    for (const other of [whole.replace('"v"', '"w"'), `${whole.slice(0, whole.indexOf('\n') + 1)}${whole}`])
+      expectProblem(await post(`\ufeff${other}`), 400, 'truncated');
+    const empty = (await ask(target.port, '/kv?prefix=none', { headers: { Accept: 'application/jsonl' } }))
+      .text;
+    expect(await imported(`\ufeff${empty}`)).toMatchObject({ created: 0, errorCount: 0, end: true });
+    expect(await imported('\ufeff')).toMatchObject({ created: 0, errorCount: 0, end: false });
   });
 
   test.each<[string, string | Buffer]>([
@@ -117,6 +124,8 @@ describe.each([...ENGINES, ...CLUSTERS])('an import, $name', ({ start }) => {
     ['base64 of another alphabet', '{"key":"k","base64":"_-8="}\n'],
     ['an unknown member', '{"key":"k","value":"v","ttl":60}\n'],
     ['a time that is none', '{"key":"k","value":"v","expires":"soon"}\n'],
+    ['a time without offset', '{"key":"k","value":"v","expires":"2030-01-31T12:00:00"}\n'],
+    ['a time that there is not', '{"key":"k","value":"v","expires":"2030-02-31T12:00:00Z"}\n'],
     ['a time as number', '{"key":"k","value":"v","expires":1893456000000}\n'],
     ['a type that is none', '{"key":"k","value":"v","type":"text"}\n'],
     ['a type that breaks headers', '{"key":"k","value":"v","type":"text/plain;\\r\\n a=b"}\n'],
@@ -149,6 +158,7 @@ describe.each([...ENGINES, ...CLUSTERS])('an import, $name', ({ start }) => {
     const answer = await post(`${line('a')}bad\n${line('b')}{"key":"c","val`);
     const problem = expectProblem(answer, 400, 'truncated');
     expect(problem).toMatchObject({ created: 2, updated: 0, skipped: 0, errorCount: 1, end: false, line: 4 });
+    expect(problem['errors']).toEqual([{ line: 2, detail: expect.stringContaining('not valid JSON') }]);
     expect(await count()).toBe(2);
   });
 
@@ -179,6 +189,18 @@ describe.each([...ENGINES, ...CLUSTERS])('an import, $name', ({ start }) => {
     expect(behind).toMatchObject({ updated: 1, errorCount: 2, end: true });
     expect(behind.errors[1]).toMatchObject({ line: 4 });
   });
+
+  test.each(['x-ndjson', 'ndjson', 'jsonl', 'x-jsonlines', 'JSONL; charset=utf-8'])(
+    'is of type application/%s, and so is an export',
+    async (name) => {
+      expect((await post(line('a'), '', { 'Content-Type': `application/${name}` })).status).toBe(200);
+      for (const method of ['GET', 'HEAD']) {
+        const headers = { Accept: `application/${name}` };
+        const exported = await ask(target.port, '/kv', { method, headers });
+        expect(exported.headers['content-type']).toBe('application/x-ndjson');
+      }
+    },
+  );
 
   test.each(['application/json', 'multipart/form-data', 'text/csv', 'x'])(
     'of type %s is 415',

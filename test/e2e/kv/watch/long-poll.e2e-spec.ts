@@ -133,6 +133,10 @@ describe.each(TARGETS)('long-poll, $name', ({ start }) => {
     'await=5',
     'respond-async',
     'wait=0x5',
+    'wait="5',
+    'foo="a, wait=5"',
+    'respond-async; wait=5',
+    'wait=5 6',
   ])('Prefer: %s is ignored', async (prefer) => {
     const key = freshKey();
     const etag = await stored(target.port, key, 'x');
