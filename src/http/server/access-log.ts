@@ -18,8 +18,8 @@ export function logAccess(request: IncomingMessage, response: ServerResponse): v
 
 /** The beginning of a target in its absolute form, which may hold a password. */
 const AUTHORITY = /^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i;
-/** Routes whose targets never hold a value. */
-const WITHOUT_VALUES = /^\/(?:get|kv)(?:[/?]|$)/;
+/** The beginning of targets that never hold a value. */
+const WITHOUT_VALUES = /^\/(?:get\?key=|kv[/?])/;
 
 /** Everywhere else an `=` may stand before a value: `/set` has spellings, and others are typed by mistake. */
 function withoutValue(url: string): string {
