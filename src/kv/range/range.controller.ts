@@ -3,13 +3,20 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { DatabaseError } from '../../errors.js';
 import { answerEmpty, answerJson, startText, vary } from '../../http/answer/answer.js';
 import { Documented } from '../../http/answer/documented.js';
-import { acceptsNdjson, prefersLenient } from '../../http/request/accept.js';
+import { JSON_DOCUMENT, NDJSON_NAMES, prefers } from '../../http/request/accept.js';
+import { prefersLenient } from '../../http/request/prefer.js';
 import { Parameters } from '../../http/request/parameters.js';
 import { conditionOf, refuseConditions } from '../../http/request/preconditions.js';
 import type { KeyRange } from '../../storage/key-range.js';
 import { DatabaseService } from '../database.service.js';
 import { exportRange, NDJSON } from '../transfer/exporter.js';
-import { waitOf, wantsEvents, WatchEndpoint } from '../watch/watch.endpoint.js';
+import {
+  WATCH_PARAMETER,
+  waitOf,
+  wantsEvents,
+  WatchEndpoint,
+  watchParameters,
+} from '../watch/watch.endpoint.js';
 import { Page, PAGE_PARAMETERS, pageQuery, RANGE_PARAMETERS, rangeIn } from './range-page.js';
 
 /** Loaded when somebody asks for the document. */
@@ -27,8 +34,8 @@ export class RangeController {
   @Head()
   @Documented(docs, 'DescribeCount')
   async head(@Req() request: IncomingMessage, @Res() response: ServerResponse): Promise<void> {
-    if (!acceptsNdjson(request.headers.accept)) return this.answerPage(request, response);
-    const range = rangeIn(parametersOf(request, RANGE_PARAMETERS));
+    if (!wantsLines(request)) return this.answerPage(request, response);
+    const range = rangeIn(readParameters(request, RANGE_PARAMETERS));
     startText(response, NDJSON, [...vary(response), ...(await this.countHeader(range))]);
     response.end();
   }
@@ -37,19 +44,19 @@ export class RangeController {
   @Get()
   @Documented(docs, 'DescribePage')
   async get(@Req() request: IncomingMessage, @Res() response: ServerResponse): Promise<void> {
-    if (wantsEvents(request)) {
-      const parameters = parametersOf(request, ['prefix', 'since']);
+    if (wantsEvents(request, JSON_DOCUMENT)) {
+      const parameters = watchParameters(request, ['prefix']);
       const target = { prefix: parameters.keyText('prefix') ?? '' };
       return this.watch.stream(request, response, target, parameters.get('since'));
     }
-    if (acceptsNdjson(request.headers.accept)) {
+    if (wantsLines(request)) {
       return this.export(request, response);
     }
     await this.answerPage(request, response);
   }
 
   private export(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const range = rangeIn(parametersOf(request, RANGE_PARAMETERS));
+    const range = rangeIn(readParameters(request, RANGE_PARAMETERS));
     if (!prefersLenient(request)) return exportRange(response, this.database.scan(range), vary(response));
     const damaged: string[] = [];
     const scan = this.database.scan(range, (key) => damaged.push(key));
@@ -61,7 +68,7 @@ export class RangeController {
   @Delete()
   @Documented(docs, 'DescribeRangeDelete')
   async delete(@Req() request: IncomingMessage, @Res() response: ServerResponse): Promise<void> {
-    const parameters = parametersOf(request, [...RANGE_PARAMETERS, 'dry-run', 'confirm']);
+    const parameters = new Parameters(request.url!, [...RANGE_PARAMETERS, 'dry-run', 'confirm']);
     refuseConditions(request, 'Only one entry can be deleted on a condition, with `DELETE /kv/{key}`.');
     const range = rangeIn(parameters);
     const dryRun = parameters.flag('dry-run');
@@ -77,7 +84,7 @@ export class RangeController {
   }
 
   private async answerPage(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const parameters = parametersOf(request, PAGE_PARAMETERS);
+    const parameters = readParameters(request, PAGE_PARAMETERS);
     const query = pageQuery(parameters);
     const condition = conditionOf(request.headers);
     const read = async () => Page.of(await this.database.range(query), query.values);
@@ -97,6 +104,13 @@ export class RangeController {
   }
 }
 
-function parametersOf(request: IncomingMessage, known: readonly string[]): Parameters {
-  return new Parameters(request.url!, known);
+function readParameters(request: IncomingMessage, known: readonly string[]): Parameters {
+  const parameters = new Parameters(request.url!, [...known, WATCH_PARAMETER]);
+  parameters.flag(WATCH_PARAMETER);
+  return parameters;
+}
+
+/** Whether the client asks for lines of JSON rather than one document. */
+function wantsLines({ headers }: IncomingMessage): boolean {
+  return prefers(headers.accept, NDJSON_NAMES, JSON_DOCUMENT);
 }

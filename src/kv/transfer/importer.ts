@@ -4,6 +4,7 @@ import { Injectable } from '@nestjs/common';
 import { AppConfig } from '../../config/app-config.js';
 import { DatabaseError, type ErrorCode } from '../../errors.js';
 import { giveWay } from '../../event-loop.js';
+import { NDJSON_NAMES } from '../../http/request/accept.js';
 import { BodyReader } from '../../http/request/body-reader.js';
 import { longestLine, MemoryBudget } from '../../http/request/memory-budget.js';
 import { inTurns, type Turns } from '../../http/request/turns.js';
@@ -20,7 +21,8 @@ const CHUNK_OPERATIONS = 1024;
 const MAX_ERRORS = 100;
 /** Bytes of a line that are digested at once. */
 const DIGEST_BYTES = 64 * 1024;
-const TYPES = ['application/x-ndjson', 'application/ndjson', 'application/octet-stream', 'text/plain'];
+/** What else lines come as. */
+const TYPES = ['application/octet-stream', 'text/plain'];
 /** Holds if there is no entry yet. */
 const CREATE_ONLY = { ifNoneMatch: '*' } as const;
 /** The default type of `curl --data-binary`. */
@@ -60,7 +62,7 @@ export class Importer {
     dryRun: boolean,
   ): Promise<ImportReport> {
     const essence = essenceOf(contentTypeOf(request) ?? FORM);
-    if (essence !== FORM && !TYPES.includes(essence)) {
+    if (essence !== FORM && !NDJSON_NAMES.test(essence) && !TYPES.includes(essence)) {
       throw new DatabaseError('unsupported-type', 'An import must be sent as application/x-ndjson.');
     }
     const run = new ImportRun(this.database, this.budget, this.config.maxValueBytes, mode, dryRun);

@@ -259,7 +259,7 @@ describe.each([...ENGINES, ...CLUSTERS])('a range, $name', ({ start }) => {
   ])('%s is 400', async (query) => {
     const { detail } = expectProblem(await ask(target.port, `/kv?${query}`), 400, 'invalid-parameter');
     expect(detail).toContain(
-      '`prefix`, `from`, `to`, `after`, `limit`, `delimiter`, `values`, `reverse` and `count`',
+      '`prefix`, `from`, `to`, `after`, `limit`, `delimiter`, `values`, `reverse`, `count` and `watch`',
     );
     if (!query.startsWith('prefix=x')) return;
     expect((await ask(target.port, `/kv?${query}`, { method: 'HEAD' })).status).toBe(400);
