@@ -23,7 +23,14 @@ const FLOORS: readonly (readonly (readonly string[])[])[] = [
   [['http']],
   [['auth']],
   [
-    ['kv/conditions.openapi.ts', 'kv/database.service.ts', 'kv/entry-json.ts', 'kv/key.ts', 'kv/schemas.ts'],
+    [
+      'kv/conditions.openapi.ts',
+      'kv/database.service.ts',
+      'kv/entry-json.ts',
+      'kv/expiry.ts',
+      'kv/key.ts',
+      'kv/schemas.ts',
+    ],
     ['health'],
     ['metrics'],
     ['backup'],

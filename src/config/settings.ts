@@ -24,6 +24,7 @@ const LOG_LEVELS = ['error', 'warn', 'info', 'debug'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
 const MAX_WORKERS = 64;
+const SECOND = 1_000;
 const KIB = 2 ** 10;
 const MIB = 2 ** 20;
 
@@ -104,7 +105,10 @@ export const SETTINGS = {
     name: 'MAX_SNAPSHOT_AGE',
     default: '10m',
     form: 'a duration like 90s, 10m or 2h',
-    parse: parseDuration,
+    parse: (text) => {
+      const duration = parseDuration(text);
+      return duration !== undefined && duration >= SECOND ? duration : undefined;
+    },
     meaning:
       'How long a read may take before it is ended, so that it does not keep overwritten data for ever.',
   },

@@ -4,6 +4,7 @@ import { AppConfig } from '../config/app-config.js';
 import { DatabaseError, MissingKeyError } from '../errors.js';
 import type { Condition } from '../storage/condition.js';
 import { TEXT, type Entry } from '../storage/entry.js';
+import { ALL_KEYS, isInRange, type KeyRange } from '../storage/key-range.js';
 import {
   assertHolds,
   type BatchOperation,
@@ -112,16 +113,16 @@ export class DatabaseService {
     return this.engine.range({ ...query, maxBytes: PAGE_BYTES });
   }
 
-  count(prefix: string): Awaitable<number> {
-    return this.engine.count(prefix);
+  count(range: KeyRange): Awaitable<number> {
+    return this.engine.count(range);
   }
 
   /**
    * Visits every entry of a range, in key order, from one snapshot where the engine has them.
    * @param onDamaged receives the keys of damaged entries, which are left out; without it the first one is an error
    */
-  scan(prefix = '', onDamaged?: (key: string) => void): AsyncIterable<readonly Entry[]> {
-    return this.engine.scan({ prefix, values: true, onDamaged });
+  scan(range = ALL_KEYS, onDamaged?: (key: string) => void): AsyncIterable<readonly Entry[]> {
+    return this.engine.scan({ ...range, values: true, onDamaged });
   }
 
   /**
@@ -135,14 +136,14 @@ export class DatabaseService {
   }
 
   /** Deletes the keys of a range that exist when it begins, damaged ones too, in chunks. Returns how many there were. */
-  async deleteRange(prefix: string): Promise<number> {
+  async deleteRange(range: KeyRange): Promise<number> {
     const damaged: string[] = [];
     const onDamaged = (key: string) => void damaged.push(key);
     let deleted = 0;
-    for await (const entries of this.engine.scan({ prefix, values: false, onDamaged }))
+    for await (const entries of this.engine.scan({ ...range, values: false, onDamaged }))
       deleted += await this.deleteAll(entries.map(({ key }) => key));
     // The key itself may be what is damaged. It must not lead to another entry.
-    return deleted + (await this.deleteAll(damaged.filter((key) => isKey(key) && key.startsWith(prefix))));
+    return deleted + (await this.deleteAll(damaged.filter((key) => isKey(key) && isInRange(key, range))));
   }
 
   private async deleteAll(keys: readonly string[]): Promise<number> {

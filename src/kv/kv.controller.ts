@@ -6,10 +6,10 @@ import { writePaced } from '../http/answer/paced-writer.js';
 import type { Entry } from '../storage/entry.js';
 import { DatabaseService } from './database.service.js';
 import { MissingKeyFilter } from './missing-key.filter.js';
-import { Parameters } from '../http/request/parameters.js';
+import { JSON_DOCUMENT } from '../http/request/accept.js';
 import { memberAsJson, membersAsJson } from './original-json.js';
 import { parseGetQuery, parseSetQuery } from './original-query.js';
-import { wantsEvents, WatchEndpoint } from './watch/watch.endpoint.js';
+import { wantsEvents, WatchEndpoint, watchParameters } from './watch/watch.endpoint.js';
 
 /** Loaded when somebody asks for the document. */
 const docs = () => import('./kv.openapi.js');
@@ -55,8 +55,8 @@ export class KvController {
   @Get()
   @Documented(docs, 'DescribeAll')
   async showAll(@Req() request: IncomingMessage, @Res() response: ServerResponse): Promise<void> {
-    if (wantsEvents(request)) {
-      const since = new Parameters(request.url!, ['since']).get('since');
+    if (wantsEvents(request, JSON_DOCUMENT)) {
+      const since = watchParameters(request, []).get('since');
       return this.watch.stream(request, response, { prefix: '' }, since);
     }
     let before = '{';

@@ -8,14 +8,14 @@ export const KEY = { type: 'string', minLength: 1, maxLength: 1024 };
 /** A tag as JSON has it, without quotes. */
 export const TAG = { type: 'string', minLength: 1, example: '6b0362d6-0000000000001' };
 
-const TIME = { type: 'string', format: 'date-time' };
+export const TIME = { type: 'string', format: 'date-time' };
 
 export const TTL = {
   title: 'Ttl',
   description:
-    'Seconds, or a whole number with `s`, `m`, `h` or `d`, up to 100 years; `none`: for ever; `keep`: as it is.',
+    'Seconds, or a whole number with `ms`, `s`, `m`, `h` or `d`, up to 100 years; `none`: for ever; `keep`: as it is.',
   type: 'string',
-  pattern: '^([0-9]{1,10}[smhd]?|none|keep)$',
+  pattern: '^([0-9]{1,13}(ms|[smhd])?|none|keep)$',
 };
 
 /** A value inside JSON is one of these two, so that every byte survives. */
@@ -84,6 +84,11 @@ const HEADERS = {
     false,
   ),
   'Preference-Applied': header('How long the answer was held at most.', { type: 'string' }, false),
+  'KV-Revision': header(
+    'What the answer shows, for `since`; absent on a cluster, where changes have no one order.',
+    { type: 'string', pattern: '^[0-9A-Za-z_-]+$' },
+    false,
+  ),
   'KV-Count': header('How many entries the whole range has.', { type: 'string', pattern: '^[0-9]+$' }),
 };
 

@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { StartError } from '../errors.js';
+import { ALL_KEYS } from '../storage/key-range.js';
 import { MIGRATION, type StorageEngine } from '../storage/storage-engine.js';
 import { ChangedKeys } from './changed-keys.js';
 import { compare, type Comparison } from './comparison.js';
@@ -84,7 +85,7 @@ export class Migration {
       throw new StartError(
         `The target belongs to an unfinished migration from ${mark}. Finish that one, or name another target.`,
       );
-    const entries = mark === undefined ? await target.count('') : 0;
+    const entries = mark === undefined ? await target.count(ALL_KEYS) : 0;
     if (entries > 0)
       throw new StartError(`The target holds ${entries} entries. Name an empty one; nothing was changed.`);
     await target.system.put(MIGRATION, Buffer.from(sourceName));
@@ -106,7 +107,7 @@ export class Migration {
   /** Makes the target equal to the source as it is now; `changed` collects what changes from now on. */
   private async copy(changed: ChangedKeys): Promise<void> {
     await this.retry.run(() => changed.start());
-    this.output.line(`Copying ${await this.retry.run(async () => this.source.count(''))} entries.`);
+    this.output.line(`Copying ${await this.retry.run(async () => this.source.count(ALL_KEYS))} entries.`);
     const start = performance.now();
     const { entries, differences } = await this.synchronize('Copying', false);
     this.output.line(`Copied ${differences} of ${entries} entries in ${secondsSince(start)}.`);
@@ -169,7 +170,7 @@ export class Migration {
   /** Compares the two, and writes to the target what differs. */
   private synchronize(title: string, frozen: boolean): Promise<Comparison> {
     return this.retry.run(async () => {
-      const onProgress = this.output.startProgress(title, await this.source.count(''));
+      const onProgress = this.output.startProgress(title, await this.source.count(ALL_KEYS));
       const copier = new Copier(this.target, this.retry);
       try {
         const comparison = await compare(this.source, this.target, {

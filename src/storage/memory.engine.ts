@@ -2,7 +2,7 @@ import { DatabaseError } from '../errors.js';
 import { giveWay } from '../event-loop.js';
 import { Clock } from './clock.js';
 import type { Entry } from './entry.js';
-import { compareKeys, groupOf } from './key-range.js';
+import { ALL_KEYS, compareKeys, groupOf, isInRange, type KeyRange } from './key-range.js';
 import {
   decide,
   FoundBytes,
@@ -115,7 +115,7 @@ export class MemoryEngine extends StorageEngine {
     const groups: string[] = [];
     let last: string | undefined;
     let bytes = 0;
-    for (const entry of this.sorted(prefix, direction)) {
+    for (const entry of this.sorted(query, direction)) {
       const group = delimiter ? groupOf(entry.key, prefix, delimiter) : undefined;
       const name = group ?? entry.key;
       if (name === last) continue;
@@ -134,15 +134,15 @@ export class MemoryEngine extends StorageEngine {
   }
 
   async *scan(range: ScanRange): AsyncIterable<readonly Entry[]> {
-    const snapshot = this.sorted(range.prefix, 1);
+    const snapshot = this.sorted(range, 1);
     for (let i = 0; i < snapshot.length; i += CHUNK_ENTRIES) {
       yield snapshot.slice(i, i + CHUNK_ENTRIES).map((entry) => copyOf(entry, range.values));
       await giveWay();
     }
   }
 
-  count(prefix: string): number {
-    return this.sorted(prefix, 1).length;
+  count(range: KeyRange): number {
+    return this.sorted(range, 1).length;
   }
 
   position(): string {
@@ -179,7 +179,7 @@ export class MemoryEngine extends StorageEngine {
   stats(): EngineStats {
     let storedBytes = 0;
     for (const entry of this.entries.values()) storedBytes += entry.size;
-    return { entries: this.count(''), storedBytes, availableBytes: undefined };
+    return { entries: this.count(ALL_KEYS), storedBytes, availableBytes: undefined };
   }
 
   state(): EngineState {
@@ -212,9 +212,9 @@ export class MemoryEngine extends StorageEngine {
     return entry && entry.expires !== 0 && entry.expires <= this.now() ? undefined : entry;
   }
 
-  private sorted(prefix: string, direction: 1 | -1): Entry[] {
+  private sorted(range: KeyRange, direction: 1 | -1): Entry[] {
     return [...this.entries.values()]
-      .filter((entry) => entry.key.startsWith(prefix) && this.live(entry))
+      .filter((entry) => isInRange(entry.key, range) && this.live(entry))
       .sort((a, b) => compareKeys(a.key, b.key) * direction);
   }
 

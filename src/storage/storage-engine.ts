@@ -1,5 +1,6 @@
 import type { DatabaseError } from '../errors.js';
 import type { Entry, EntryHeader } from './entry.js';
+import type { KeyRange } from './key-range.js';
 import type { BatchOperation, Operation, Outcome } from './operation.js';
 
 /** A result that is there at once or later: an embedded engine reads without a promise, a remote one cannot. */
@@ -25,9 +26,7 @@ export interface Capabilities {
 }
 
 /** Which keys a page shows, in which order. */
-export interface RangeQuery {
-  /** Only keys that begin with this text. Every key begins with the empty text. */
-  readonly prefix: string;
+export interface RangeQuery extends KeyRange {
   /** Only keys after this one, or before it in a reverse range. The name of a group excludes the whole group. */
   readonly after?: string;
   /** Most items and groups on the page together, at least 1. */
@@ -56,8 +55,7 @@ export interface RangePage {
 }
 
 /** What a scan visits. */
-export interface ScanRange {
-  readonly prefix: string;
+export interface ScanRange extends KeyRange {
   /** Whether entries carry their values. Without, `value` is empty and `size` still the true size. */
   readonly values: boolean;
   /** Receives the keys of damaged records, which are left out. Without it the scan fails at the first. */
@@ -214,8 +212,8 @@ export abstract class StorageEngine {
    */
   abstract scan(range: ScanRange): AsyncIterable<readonly Entry[]>;
 
-  /** Returns how many live keys begin with `prefix`. */
-  abstract count(prefix: string): Awaitable<number>;
+  /** Returns how many live keys are in `range`. */
+  abstract count(range: KeyRange): Awaitable<number>;
 
   /** Returns the position of a reader that has seen every change so far. */
   abstract position(): Awaitable<string>;

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { DatabaseError } from '../../src/errors.js';
 import type { Condition } from '../../src/storage/condition.js';
-import { compareKeys } from '../../src/storage/key-range.js';
+import { compareKeys, type KeyRange } from '../../src/storage/key-range.js';
 import type { Expiry, Operation } from '../../src/storage/operation.js';
 import type { StorageEngine } from '../../src/storage/storage-engine.js';
 import { FakeTime } from '../support/fake-time.js';
@@ -189,10 +189,16 @@ class StepGenerator {
     };
   }
 
+  private keys(): KeyRange {
+    const { random } = this;
+    const bound = () => (random.chance(0.7) ? undefined : random.text(UNITS, 2) || 'b');
+    return { prefix: random.chance(0.5) ? '' : random.text(UNITS, 2), from: bound(), to: bound() };
+  }
+
   private range(): Step {
     const { random } = this;
     const query = {
-      prefix: random.chance(0.5) ? '' : random.text(UNITS, 2),
+      ...this.keys(),
       after: random.chance(0.5) ? undefined : random.text(UNITS, 3) || 'b',
       limit: 1 + random.below(12),
       delimiter: random.chance(0.5) ? undefined : random.pick(['/', 'a', '\0', '😀']),
@@ -211,7 +217,7 @@ class StepGenerator {
   }
 
   private scan(): Step {
-    const range = { prefix: this.random.text(UNITS, 1), values: this.random.chance(0.5) };
+    const range = { ...this.keys(), values: this.random.chance(0.5) };
     return {
       name: `scan ${JSON.stringify(range)}`,
       run: async (side) => {
@@ -224,12 +230,14 @@ class StepGenerator {
 
   private reads(): Step {
     const key = this.key();
+    const range = this.keys();
     return {
-      name: `get and count ${JSON.stringify(key)}`,
+      name: `get ${JSON.stringify(key)} and count ${JSON.stringify(range)}`,
       run: async ({ engine }) => [
         await engine.get(key),
-        await engine.count(key),
-        await engine.count(''),
+        await engine.count(range),
+        await engine.count({ prefix: key }),
+        await engine.count({ prefix: '' }),
         (await engine.stats()).entries,
         engine.now(),
       ],

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { DatabaseError, type ErrorContext } from '../../src/errors.js';
 import type { Condition } from '../../src/storage/condition.js';
 import { TEXT, type Entry, type EntryHeader } from '../../src/storage/entry.js';
+import type { KeyRange } from '../../src/storage/key-range.js';
 import type { Expiry, BatchOperation, Outcome } from '../../src/storage/operation.js';
 import type { Change, RangePage, RangeQuery, StorageEngine } from '../../src/storage/storage-engine.js';
 import type { Random } from '../support/random.js';
@@ -70,14 +71,19 @@ export async function codeOf(work: Promise<unknown>): Promise<string> {
   return (await refusalOf(work)).code;
 }
 
-export async function scanned(engine: StorageEngine, prefix = '', values = true): Promise<Entry[]> {
+export async function scanned(
+  engine: StorageEngine,
+  range: string | KeyRange = '',
+  values = true,
+): Promise<Entry[]> {
   const entries: Entry[] = [];
-  for await (const chunk of engine.scan({ prefix, values })) entries.push(...chunk);
+  const keys = typeof range === 'string' ? { prefix: range } : range;
+  for await (const chunk of engine.scan({ ...keys, values })) entries.push(...chunk);
   return entries;
 }
 
-export async function keysScanned(engine: StorageEngine, prefix = ''): Promise<string[]> {
-  return (await scanned(engine, prefix)).map(({ key }) => key);
+export async function keysScanned(engine: StorageEngine, range: string | KeyRange = ''): Promise<string[]> {
+  return (await scanned(engine, range)).map(({ key }) => key);
 }
 
 /** Returns the keys of a page, then its groups. */

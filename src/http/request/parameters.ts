@@ -88,7 +88,7 @@ export function oneOf(names: readonly string[], conjunction: 'and' | 'or'): stri
   return quoted.length === 0 ? last : `${quoted.join(', ')} ${conjunction} ${last}`;
 }
 
-/** Reads a TTL: `60`, `90s`, `15m`, `2h`, `7d`, `none` or `keep`. @throws DatabaseError `invalid-parameter` */
+/** Reads a TTL: `500ms`, `60`, `90s`, `15m`, `2h`, `7d`, `none` or `keep`. @throws DatabaseError `invalid-parameter` */
 export function parseTtl(text: string): Expiry {
   if (text === 'none') return 'never';
   if (text === 'keep') return 'keep';
@@ -97,7 +97,7 @@ export function parseTtl(text: string): Expiry {
   const years = Math.floor(MAX_DURATION / 31_557_600_000);
   throw new DatabaseError(
     'invalid-parameter',
-    `\`ttl\` must be seconds, or a whole number with s, m, h or d, from 1s to ${years} years; or none, or keep.`,
+    `\`ttl\` must be seconds, or a whole number with ms, s, m, h or d, from 1ms to ${years} years; or none, or keep.`,
   );
 }
 

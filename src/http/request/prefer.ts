@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { splitField } from './field-list.js';
 
 const TOKEN = "[!#$%&'*+.^_`|~\\w-]+";
 const VALUE = `[ \\t]*=[ \\t]*(?:(${TOKEN})|"((?:[^"\\\\]|\\\\.)*)")`;
@@ -6,8 +7,6 @@ const VALUE = `[ \\t]*=[ \\t]*(?:(${TOKEN})|"((?:[^"\\\\]|\\\\.)*)")`;
 const PREFERENCE = new RegExp(
   `^[ \\t]*(${TOKEN})(?:${VALUE})?(?:[ \\t]*;(?:[ \\t]*${TOKEN}(?:${VALUE})?)?)*[ \\t]*$`,
 );
-/** What stands between commas that are not inside quotes; quotes that are not closed go to the end. */
-const ELEMENTS = /(?:"(?:[^"\\]|\\.?)*"?|[^",])+/g;
 
 /**
  * Returns the value of a preference of `Prefer` (RFC 7240, section 2), empty if it has none; undefined if it is not there.
@@ -16,7 +15,7 @@ const ELEMENTS = /(?:"(?:[^"\\]|\\.?)*"?|[^",])+/g;
 export function preferenceOf({ headers }: IncomingMessage, name: string): string | undefined {
   const { prefer } = headers;
   if (prefer === undefined) return undefined;
-  for (const element of String(prefer).match(ELEMENTS) ?? []) {
+  for (const element of splitField(String(prefer), ',')) {
     const [, found, token, quoted = ''] = PREFERENCE.exec(element) ?? [];
     if (found?.toLowerCase() === name) return token ?? quoted.replace(/\\(.)/g, '$1');
   }

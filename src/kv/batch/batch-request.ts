@@ -2,12 +2,13 @@ import { DatabaseError } from '../../errors.js';
 import type { JsonNode, OutlineLevel } from '../../http/request/json-outline.js';
 import { compactJson } from '../../http/request/json-text.js';
 import { JSON_TYPE } from '../../http/request/media-type.js';
-import { oneOf, parseInt64, parseTtl } from '../../http/request/parameters.js';
+import { oneOf, parseInt64 } from '../../http/request/parameters.js';
 import { matchTags, noneMatchTags } from '../../http/request/preconditions.js';
 import { readJson } from '../../http/request/strict-json.js';
 import type { Turns } from '../../http/request/turns.js';
 import type { Condition } from '../../storage/condition.js';
 import type { BatchOperation, Expiry } from '../../storage/operation.js';
+import { EXPIRY_PARAMETERS, parseExpiry } from '../expiry.js';
 import { readString, readType, readValue, unknownMember, type Members } from '../entry-json.js';
 
 const MAX_OPERATIONS = 1000;
@@ -21,8 +22,9 @@ const MAX_TAGS = 64 * 1024;
 const MEMBERS = new Map([
   ['check', namesOf(CONDITIONS)],
   ['get', namesOf([])],
-  ['put', namesOf(['value', 'base64', 'type', 'ttl', ...CONDITIONS])],
-  ['incr', namesOf(['by', 'ttl', ...CONDITIONS])],
+  ['put', namesOf(['value', 'base64', 'type', ...EXPIRY_PARAMETERS, ...CONDITIONS])],
+  ['incr', namesOf(['by', ...EXPIRY_PARAMETERS, ...CONDITIONS])],
+  ['touch', namesOf([...EXPIRY_PARAMETERS, ...CONDITIONS])],
   ['delete', namesOf(CONDITIONS)],
 ]);
 
@@ -43,8 +45,8 @@ interface BatchRequest {
   readonly atomic: boolean;
 }
 
-/** Reads the body of `POST /batch`. @throws DatabaseError `invalid-batch`, … with the `index` of the operation */
-export function* parseBatch(body: Buffer): Turns<BatchRequest> {
+/** Reads the body of `POST /batch`, which came at `now`. @throws DatabaseError `invalid-batch`, … with the `index` of the operation */
+export function* parseBatch(body: Buffer, now: number): Turns<BatchRequest> {
   const batch = membersOf(yield* readJson(body, 'The batch', OUTLINE), 'The batch');
   const unknown = unknownMember(batch, BATCH_MEMBERS);
   if (unknown !== undefined)
@@ -61,15 +63,15 @@ export function* parseBatch(body: Buffer): Turns<BatchRequest> {
   }
   const operations: BatchOperation[] = [];
   for (const item of items) {
-    operations.push(yield* parseAt(item, operations.length));
+    operations.push(yield* parseAt(item, operations.length, now));
     yield;
   }
   return { atomic: atomic === 'true', operations };
 }
 
-function* parseAt(op: JsonNode, index: number): Turns<BatchOperation> {
+function* parseAt(op: JsonNode, index: number, now: number): Turns<BatchOperation> {
   try {
-    return yield* parseOperation(membersOf(op, 'An operation'));
+    return yield* parseOperation(membersOf(op, 'An operation'), now);
   } catch (error) {
     if (!(error instanceof DatabaseError)) throw error;
     // A parameter of a single call is a member of the batch here.
@@ -77,7 +79,7 @@ function* parseAt(op: JsonNode, index: number): Turns<BatchOperation> {
   }
 }
 
-function* parseOperation(members: Members): Turns<BatchOperation> {
+function* parseOperation(members: Members, now: number): Turns<BatchOperation> {
   const op = members.get('op')?.isString ? yield* readText(members, 'op') : '';
   const allowed = MEMBERS.get(op);
   if (!allowed) throw invalid(`\`op\` must be ${oneOf([...MEMBERS.keys()], 'or')}.`);
@@ -88,14 +90,18 @@ function* parseOperation(members: Members): Turns<BatchOperation> {
   }
   const key = yield* readText(members, 'key');
   const condition = yield* conditionOf(members);
+  const expiry = yield* expiryOf(members, now);
   switch (op) {
     case 'check':
       if (!condition) throw invalid('`check` needs `ifMatch` or `ifNoneMatch`.');
       return { op, key, condition };
     case 'put':
-      return yield* putOf(key, members, condition);
+      return yield* putOf(key, members, expiry ?? 'never', condition);
     case 'incr':
-      return { op, key, by: yield* amountOf(members), expiry: yield* expiryOf(members), condition };
+      return { op, key, by: yield* amountOf(members), expiry: expiry ?? 'never', condition };
+    case 'touch':
+      if (expiry === undefined) throw invalid('`touch` needs `ttl` or `expires`.');
+      return { op, key, expiry, condition };
     case 'delete':
       return { op, key, condition };
     default:
@@ -104,9 +110,13 @@ function* parseOperation(members: Members): Turns<BatchOperation> {
 }
 
 /** A string is text; any other JSON is stored as its compact text; `base64` is bytes. */
-function* putOf(key: string, members: Members, condition: Condition | undefined): Turns<BatchOperation> {
+function* putOf(
+  key: string,
+  members: Members,
+  expiry: Expiry,
+  condition: Condition | undefined,
+): Turns<BatchOperation> {
   const given = members.get('value');
-  const expiry = yield* expiryOf(members);
   if (!given || given.isString) {
     const value = yield* readValue(members);
     return { op: 'put', key, value, type: yield* readType(members, value), expiry, condition };
@@ -139,8 +149,13 @@ function* tagsOf(
   );
 }
 
-function* expiryOf(members: Members): Turns<Expiry> {
-  return members.has('ttl') ? parseTtl(yield* numberOrString(members, 'ttl')) : 'never';
+/** `expires` may be null, as a description has it. */
+function* expiryOf(members: Members, now: number): Turns<Expiry | undefined> {
+  const ttl = members.has('ttl') ? yield* numberOrString(members, 'ttl') : undefined;
+  const isNever = ttl === undefined && members.get('expires')?.isNull === true;
+  if (isNever) return 'never';
+  const expires = members.has('expires') ? yield* numberOrString(members, 'expires') : undefined;
+  return parseExpiry(ttl, expires, now);
 }
 
 function* amountOf(members: Members): Turns<bigint> {

@@ -39,7 +39,7 @@ export class BatchController {
       throw new DatabaseError('unsupported-type', 'A batch must be sent as application/json.');
     }
     const body = await this.bodies.read(request, response, LIMIT);
-    const { operations, atomic } = await inTurns(parseBatch(body));
+    const { operations, atomic } = await inTurns(parseBatch(body, this.database.now()));
     if (operations.some(({ op }) => op === 'get')) refuseIfFull(response);
     const outcomes = await this.database.batch(operations, atomic);
     const results = outcomes.map((outcome, index) => resultJson(operations[index]!, outcome));
@@ -60,7 +60,7 @@ function resultJson({ op, key }: BatchOperation, outcome: Outcome | DatabaseErro
       const { entry, kind } = outcome;
       const status = kind === 'created' ? 201 : 200;
       const about = `{"status":${status},"etag":"${entry.etag}","type":${typeJson(entry.type)},"expires":${expiresJson(entry.expires)}`;
-      return op === 'put' ? `${about}}` : `${about},${valueMember(entry.value)}}`;
+      return op === 'put' || op === 'touch' ? `${about}}` : `${about},${valueMember(entry.value)}}`;
     }
   }
 }

@@ -18,7 +18,13 @@ const CONDITIONS = {
   },
 };
 
-const SECONDS = { anyOf: [TTL, { type: 'integer' }] };
+const EXPIRY = {
+  ttl: { anyOf: [TTL, { type: 'integer' }] },
+  expires: {
+    ...ENTRY.properties.expires,
+    description: 'Instead of `ttl`: when the entry ends; null for never.',
+  },
+};
 
 const TYPE = { type: 'string', description: 'The Content-Type to store with it.' };
 
@@ -60,16 +66,21 @@ const BATCH = {
               },
               base64: { type: 'string', format: 'byte' },
               type: TYPE,
-              ttl: SECONDS,
+              ...EXPIRY,
               ...CONDITIONS,
             },
             { oneOf: [{ required: ['value'] }, { required: ['base64'] }] },
           ),
           operation('incr', {
             by: { type: ['integer', 'string'], default: 1, description: 'A 64-bit integer.' },
-            ttl: SECONDS,
+            ...EXPIRY,
             ...CONDITIONS,
           }),
+          operation(
+            'touch',
+            { ...EXPIRY, ...CONDITIONS },
+            { oneOf: [{ required: ['ttl'] }, { required: ['expires'] }] },
+          ),
           operation('delete', CONDITIONS),
         ],
       },
@@ -111,6 +122,7 @@ export function DescribeBatch(): MethodDecorator {
     { op: 'put', key: 'example/note', value: 'Any text' },
     { op: 'get', key: 'example/note' },
     { op: 'incr', key: 'example/visits', by: 1 },
+    { op: 'touch', key: 'example/visits', ttl: '1h' },
     { op: 'delete', key: 'example/old' },
   ];
   const results = [
@@ -118,6 +130,7 @@ export function DescribeBatch(): MethodDecorator {
     { status: 201, ...ABOUT },
     { status: 200, ...ABOUT, value: 'Any text' },
     { status: 201, ...ABOUT, value: '1' },
+    { status: 200, ...ABOUT, expires: '2030-01-31T13:00:00.000Z' },
     { status: 204 },
   ];
   return applyDecorators(
@@ -140,6 +153,7 @@ export function DescribeBatch(): MethodDecorator {
         'invalid-json',
         'invalid-condition',
         'invalid-batch',
+        'missing-key',
         'precondition-failed',
         'value-too-large',
         'body-too-large',

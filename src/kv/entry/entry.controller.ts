@@ -4,17 +4,26 @@ import { AppConfig } from '../../config/app-config.js';
 import { DatabaseError, MissingKeyError } from '../../errors.js';
 import { answerEmpty, hasBody } from '../../http/answer/answer.js';
 import { Documented } from '../../http/answer/documented.js';
+import { ANY_TYPE } from '../../http/request/accept.js';
 import { BodyReader } from '../../http/request/body-reader.js';
 import { contentTypeOf, essenceOf, isJson, MERGE_PATCH, storedType } from '../../http/request/media-type.js';
-import { parseInt64, Parameters, parseTtl } from '../../http/request/parameters.js';
+import { parseInt64, Parameters } from '../../http/request/parameters.js';
 import { conditionOf, writeConditionOf } from '../../http/request/preconditions.js';
 import { readJson } from '../../http/request/strict-json.js';
 import { inTurns } from '../../http/request/turns.js';
 import { evaluate } from '../../storage/condition.js';
 import type { Entry } from '../../storage/entry.js';
+import type { Expiry } from '../../storage/operation.js';
 import { DatabaseService } from '../database.service.js';
+import { EXPIRY_PARAMETERS, parseExpiry } from '../expiry.js';
 import { checkKey, keyOfPath } from '../key.js';
-import { waitOf, wantsEvents, WatchEndpoint } from '../watch/watch.endpoint.js';
+import {
+  WATCH_PARAMETER,
+  waitOf,
+  wantsEvents,
+  WatchEndpoint,
+  watchParameters,
+} from '../watch/watch.endpoint.js';
 import { answerDescription, answerEntry, answerNewValue } from './entry-answer.js';
 import { applyPatch } from './merge-patch.js';
 
@@ -39,8 +48,8 @@ export class EntryController {
   @Documented(docs, 'DescribeGet')
   get(@Req() request: IncomingMessage, @Res() response: ServerResponse): void | Promise<void> {
     const key = keyOfPath(request.url!);
-    if (wantsEvents(request)) return this.follow(request, response, key);
-    parametersOf(request, []);
+    if (wantsEvents(request, ANY_TYPE)) return this.follow(request, response, key);
+    parametersOf(request, [WATCH_PARAMETER]).flag(WATCH_PARAMETER);
     const wait = waitOf(request);
     if (wait !== undefined) return this.getWhenNew(request, response, key, wait);
     const entry = key.endsWith('/') ? this.getOrAdvise(key) : this.database.get(key);
@@ -53,8 +62,7 @@ export class EntryController {
   @Documented(docs, 'DescribePut')
   async put(@Req() request: IncomingMessage, @Res() response: ServerResponse): Promise<void> {
     const key = keyOfPath(request.url!);
-    const ttl = parametersOf(request, ['ttl']).get('ttl');
-    const expiry = ttl === undefined ? 'never' : parseTtl(ttl);
+    const expiry = this.expiryIn(parametersOf(request, EXPIRY_PARAMETERS)) ?? 'never';
     const condition = writeConditionOf(request);
     refusePart(request);
     const given = contentTypeOf(request);
@@ -69,24 +77,25 @@ export class EntryController {
   @Documented(docs, 'DescribePatch')
   async patch(@Req() request: IncomingMessage, @Res() response: ServerResponse): Promise<void> {
     const key = keyOfPath(request.url!);
-    const parameters = parametersOf(request, ['incr', 'ttl']);
+    const parameters = parametersOf(request, ['incr', ...EXPIRY_PARAMETERS]);
     const condition = writeConditionOf(request);
     const incr = parameters.get('incr');
-    const ttl = parameters.get('ttl');
+    const expiry = this.expiryIn(parameters);
     if (hasBody(request)) {
-      if (incr !== undefined || ttl !== undefined)
-        throw invalid('A PATCH takes either `incr` or `ttl`, or a merge patch as its body, not both.');
+      if (incr !== undefined || expiry !== undefined)
+        throw invalid(
+          'A PATCH takes either `incr`, `ttl` or `expires`, or a merge patch as its body, not both.',
+        );
       const patch = await this.readPatch(request, response);
       const change = (entry: Entry) => inTurns(applyPatch(entry, patch, this.config.maxPatchBytes));
       answerNewValue(response, await this.database.edit(key, change, condition));
     } else if (incr !== undefined) {
-      const expiry = ttl === undefined ? 'never' : parseTtl(ttl);
       const by = parseInt64('incr', incr);
-      answerNewValue(response, await this.database.increment(key, by, expiry, condition));
-    } else if (ttl !== undefined) {
-      answerDescription(response, await this.database.touch(key, parseTtl(ttl), condition));
+      answerNewValue(response, await this.database.increment(key, by, expiry ?? 'never', condition));
+    } else if (expiry !== undefined) {
+      answerDescription(response, await this.database.touch(key, expiry, condition));
     } else {
-      throw invalid('A PATCH needs `incr`, `ttl`, or a merge patch as its body.');
+      throw invalid('A PATCH needs `incr`, `ttl`, `expires`, or a merge patch as its body.');
     }
   }
 
@@ -101,7 +110,7 @@ export class EntryController {
 
   private follow(request: IncomingMessage, response: ServerResponse, key: string): Promise<void> {
     checkKey(key);
-    const since = parametersOf(request, ['since']).get('since');
+    const since = watchParameters(request, []).get('since');
     return this.watch.stream(request, response, { key }, since);
   }
 
@@ -139,6 +148,10 @@ export class EntryController {
     if (items.length === 0) return new MissingKeyError(key);
     const prefix = encodeURIComponent(key).replaceAll('%2F', '/');
     return new MissingKeyError(key, `; \`/kv?prefix=${prefix}\` lists the keys that begin with it`);
+  }
+
+  private expiryIn(parameters: Parameters): Expiry | undefined {
+    return parseExpiry(parameters.get('ttl'), parameters.get('expires'), this.database.now());
   }
 
   private readValue(request: IncomingMessage, response: ServerResponse): Promise<Buffer> {

@@ -1,7 +1,7 @@
 import { applyDecorators } from '@nestjs/common';
 import { ApiOperation, ApiParam, ApiQuery, ApiResponse, ApiTags } from '@nestjs/swagger';
 import { RANGE, READ_CONDITIONS, WRITE_CONDITIONS } from '../conditions.openapi.js';
-import { ENTRY, ENTRY_EXAMPLE, headers, KEY, optionalHeaders, TTL } from '../schemas.js';
+import { ENTRY, ENTRY_EXAMPLE, headers, KEY, optionalHeaders, TIME, TTL } from '../schemas.js';
 import { EVENTS, WAIT, WATCH } from '../watch/watch.openapi.js';
 import {
   describeOperation,
@@ -39,12 +39,20 @@ function describe(text: OperationText): MethodDecorator {
   return describeOperation({ ...text, errors: [...KEY_ERRORS, ...text.errors], twin: '/kv' });
 }
 
-const QUERY_TTL = ApiQuery({
-  name: 'ttl',
-  required: false,
-  description: 'How long the entry lives from now on.',
-  schema: TTL,
-});
+const QUERY_EXPIRY = applyDecorators(
+  ApiQuery({
+    name: 'ttl',
+    required: false,
+    description: 'How long the entry lives from now on.',
+    schema: TTL,
+  }),
+  ApiQuery({
+    name: 'expires',
+    required: false,
+    description: 'When the entry ends, instead of `ttl`: a time to come, with its offset (RFC 3339).',
+    schema: TIME,
+  }),
+);
 
 const NOT_MODIFIED = ApiResponse({
   status: 304,
@@ -91,7 +99,7 @@ export function DescribePut(): MethodDecorator {
   return applyDecorators(
     TAG,
     PATH_KEY,
-    QUERY_TTL,
+    QUERY_EXPIRY,
     WRITE_CONDITIONS,
     ApiOperation({
       requestBody: { description: 'The value. Its Content-Type is stored with it.', required: true, content },
@@ -111,7 +119,7 @@ export function DescribePut(): MethodDecorator {
       id: 'putEntry',
       summary: 'Stores one entry',
       description:
-        'Without `ttl` it stays for ever, whatever it was before. JSON is checked and kept as its own bytes.',
+        'Without `ttl` or `expires` it stays for ever, whatever it was before. JSON is checked and kept as its own bytes.',
       errors: [...WRITE_ERRORS, 'invalid-type', 'invalid-json', 'unsupported-type', 'value-too-large'],
     }),
   );
@@ -128,7 +136,7 @@ export function DescribePatch(): MethodDecorator {
       description: 'What to add to the counter, a 64-bit integer. Without a body.',
       schema: { type: 'string', pattern: '^[+-]?[0-9]{1,19}$' },
     }),
-    QUERY_TTL,
+    QUERY_EXPIRY,
     WRITE_CONDITIONS,
     ApiOperation({
       requestBody: {
@@ -144,13 +152,13 @@ export function DescribePatch(): MethodDecorator {
     }),
     ApiResponse({
       status: 200,
-      description: 'The new value; after `ttl` alone the description of the entry.',
+      description: 'The new value; after `ttl` or `expires` alone the description of the entry.',
       content: {
         'application/json': {
           schema: { anyOf: [ENTRY, { description: 'The patched value.' }] },
           examples: {
             patched: { summary: 'After a merge patch', value: { name: 'Ada', city: 'London' } },
-            touched: { summary: 'After `ttl`', value: ENTRY_EXAMPLE },
+            touched: { summary: 'After `ttl` or `expires`', value: ENTRY_EXAMPLE },
           },
         },
         '*/*': counter,
@@ -161,8 +169,8 @@ export function DescribePatch(): MethodDecorator {
       id: 'patchEntry',
       summary: 'Counts, edits JSON, or changes when an entry ends',
       description:
-        'Either `incr` (then `ttl` is for a counter that is new), or `ttl` alone, or a merge patch as the body. Each is ' +
-        'one atomic step. A patched value is compact JSON with every digit of its numbers.',
+        'Either `incr` (then `ttl` or `expires` is for a counter that is new), or one of those alone, or a merge patch as ' +
+        'the body. Each is one atomic step. A patched value is compact JSON with every digit of its numbers.',
       errors: [
         ...WRITE_ERRORS,
         'missing-key',

@@ -2,21 +2,41 @@ import { createHash } from 'node:crypto';
 import { DatabaseError } from '../../errors.js';
 import { giveWay } from '../../event-loop.js';
 import type { Condition } from '../../storage/condition.js';
+import type { KeyRange } from '../../storage/key-range.js';
 import type { RangePage, RangeQuery } from '../../storage/storage-engine.js';
 import { describe, describeMembers, PIECE_BYTES, valueMember, valueMemberPieces } from '../entry-json.js';
 import type { Parameters } from '../../http/request/parameters.js';
 
+/** The parameters that say which keys are meant. */
+export const RANGE_PARAMETERS = ['prefix', 'from', 'to'];
 /** The parameters of a page. */
-export const PAGE_PARAMETERS = ['prefix', 'after', 'limit', 'delimiter', 'values', 'reverse', 'count'];
+export const PAGE_PARAMETERS = [
+  ...RANGE_PARAMETERS,
+  'after',
+  'limit',
+  'delimiter',
+  'values',
+  'reverse',
+  'count',
+];
 const MAX_ITEMS = 1000;
 const DEFAULT_ITEMS = 100;
 /** Length of the JSON that is made before others have their turn. */
 const PIECE_LENGTH = 256 * 1024;
 
+/** Returns the range that the parameters name. @throws DatabaseError `invalid-parameter` */
+export function rangeIn(parameters: Parameters): KeyRange {
+  return {
+    prefix: parameters.keyText('prefix') ?? '',
+    from: parameters.keyText('from'),
+    to: parameters.keyText('to'),
+  };
+}
+
 /** Returns the query of a page. @throws DatabaseError `invalid-parameter` */
 export function pageQuery(parameters: Parameters): RangeQuery & { counted: boolean } {
   return {
-    prefix: parameters.keyText('prefix') ?? '',
+    ...rangeIn(parameters),
     after: parameters.keyText('after'),
     limit: parameters.number('limit', 1, MAX_ITEMS, DEFAULT_ITEMS),
     delimiter: parameters.keyText('delimiter'),

@@ -3,14 +3,21 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { DatabaseError } from '../../errors.js';
 import { answerEmpty, answerJson, answerJsonPieces, startText, vary } from '../../http/answer/answer.js';
 import { Documented } from '../../http/answer/documented.js';
-import { acceptsNdjson } from '../../http/request/accept.js';
+import { JSON_DOCUMENT, NDJSON_NAMES, prefers } from '../../http/request/accept.js';
+import { prefersLenient } from '../../http/request/prefer.js';
 import { Parameters } from '../../http/request/parameters.js';
 import { conditionOf, refuseConditions } from '../../http/request/preconditions.js';
-import { prefersLenient } from '../../http/request/prefer.js';
+import type { KeyRange } from '../../storage/key-range.js';
 import { DatabaseService } from '../database.service.js';
 import { exportRange, NDJSON } from '../transfer/exporter.js';
-import { waitOf, wantsEvents, WatchEndpoint } from '../watch/watch.endpoint.js';
-import { Page, PAGE_PARAMETERS, pageQuery } from './range-page.js';
+import {
+  WATCH_PARAMETER,
+  waitOf,
+  wantsEvents,
+  WatchEndpoint,
+  watchParameters,
+} from '../watch/watch.endpoint.js';
+import { Page, PAGE_PARAMETERS, pageQuery, RANGE_PARAMETERS, rangeIn } from './range-page.js';
 
 /** Loaded when somebody asks for the document. */
 const docs = () => import('./range.openapi.js');
@@ -27,9 +34,9 @@ export class RangeController {
   @Head()
   @Documented(docs, 'DescribeCount')
   async head(@Req() request: IncomingMessage, @Res() response: ServerResponse): Promise<void> {
-    if (!acceptsNdjson(request.headers.accept)) return this.answerPage(request, response);
-    const prefix = prefixIn(parametersOf(request, ['prefix']));
-    startText(response, NDJSON, [...vary(response), ...(await this.countHeader(prefix))]);
+    if (!wantsLines(request)) return this.answerPage(request, response);
+    const range = rangeIn(readParameters(request, RANGE_PARAMETERS));
+    startText(response, NDJSON, [...vary(response), ...(await this.countHeader(range))]);
     response.end();
   }
 
@@ -37,47 +44,47 @@ export class RangeController {
   @Get()
   @Documented(docs, 'DescribePage')
   async get(@Req() request: IncomingMessage, @Res() response: ServerResponse): Promise<void> {
-    if (wantsEvents(request)) {
-      const parameters = parametersOf(request, ['prefix', 'since']);
-      const target = { prefix: prefixIn(parameters) };
+    if (wantsEvents(request, JSON_DOCUMENT)) {
+      const parameters = watchParameters(request, ['prefix']);
+      const target = { prefix: parameters.keyText('prefix') ?? '' };
       return this.watch.stream(request, response, target, parameters.get('since'));
     }
-    if (acceptsNdjson(request.headers.accept)) {
+    if (wantsLines(request)) {
       return this.export(request, response);
     }
     await this.answerPage(request, response);
   }
 
   private export(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const prefix = prefixIn(parametersOf(request, ['prefix']));
-    if (!prefersLenient(request)) return exportRange(response, this.database.scan(prefix), vary(response));
+    const range = rangeIn(readParameters(request, RANGE_PARAMETERS));
+    if (!prefersLenient(request)) return exportRange(response, this.database.scan(range), vary(response));
     const damaged: string[] = [];
-    const range = this.database.scan(prefix, (key) => damaged.push(key));
+    const scan = this.database.scan(range, (key) => damaged.push(key));
     const headers = [...vary(response), 'Preference-Applied', 'handling=lenient'];
-    return exportRange(response, range, headers, damaged);
+    return exportRange(response, scan, headers, damaged);
   }
 
   /** Deletes a range. */
   @Delete()
   @Documented(docs, 'DescribeRangeDelete')
   async delete(@Req() request: IncomingMessage, @Res() response: ServerResponse): Promise<void> {
-    const parameters = parametersOf(request, ['prefix', 'dry-run', 'confirm']);
+    const parameters = new Parameters(request.url!, [...RANGE_PARAMETERS, 'dry-run', 'confirm']);
     refuseConditions(request, 'Only one entry can be deleted on a condition, with `DELETE /kv/{key}`.');
-    const prefix = prefixIn(parameters);
+    const range = rangeIn(parameters);
     const dryRun = parameters.flag('dry-run');
     const confirm = parameters.get('confirm');
     if (confirm !== undefined && confirm !== 'all')
       throw new DatabaseError('invalid-parameter', '`confirm` can only be `all`.');
-    if (prefix === '' && !dryRun && confirm !== 'all') {
-      const detail = 'Without a prefix this deletes every key: add `confirm=all`.';
+    if (range.prefix === '' && !dryRun && confirm !== 'all') {
+      const detail = 'Without a prefix this can delete every key, `from` and `to` apart: add `confirm=all`.';
       throw new DatabaseError('confirmation-needed', detail);
     }
-    const deleted = dryRun ? await this.database.count(prefix) : await this.database.deleteRange(prefix);
+    const deleted = dryRun ? await this.database.count(range) : await this.database.deleteRange(range);
     answerJson(response, 200, JSON.stringify({ deleted }));
   }
 
   private async answerPage(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const parameters = parametersOf(request, PAGE_PARAMETERS);
+    const parameters = readParameters(request, PAGE_PARAMETERS);
     const query = pageQuery(parameters);
     const condition = conditionOf(request);
     const read = async () => Page.of(await this.database.range(query), query.values);
@@ -87,20 +94,23 @@ export class RangeController {
       wait === undefined ? await read() : await this.watch.hold(response, query, wait, read, isKnown);
     page.require(condition);
     const headers = ['ETag', `"${page.etag}"`, ...vary(response), ...page.link(parameters)];
-    if (query.counted || request.method === 'HEAD') headers.push(...(await this.countHeader(query.prefix)));
+    if (query.counted || request.method === 'HEAD') headers.push(...(await this.countHeader(query)));
     if (isKnown(page)) answerEmpty(response, 304, headers);
     else await answerJsonPieces(response, page.json, headers);
   }
 
-  private async countHeader(prefix: string): Promise<string[]> {
-    return ['KV-Count', String(await this.database.count(prefix))];
+  private async countHeader(range: KeyRange): Promise<string[]> {
+    return ['KV-Count', String(await this.database.count(range))];
   }
 }
 
-function parametersOf(request: IncomingMessage, known: readonly string[]): Parameters {
-  return new Parameters(request.url!, known);
+function readParameters(request: IncomingMessage, known: readonly string[]): Parameters {
+  const parameters = new Parameters(request.url!, [...known, WATCH_PARAMETER]);
+  parameters.flag(WATCH_PARAMETER);
+  return parameters;
 }
 
-function prefixIn(parameters: Parameters): string {
-  return parameters.keyText('prefix') ?? '';
+/** Whether the client asks for lines of JSON rather than one document. */
+function wantsLines({ headers }: IncomingMessage): boolean {
+  return prefers(headers.accept, NDJSON_NAMES, JSON_DOCUMENT);
 }

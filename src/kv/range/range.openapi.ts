@@ -22,10 +22,15 @@ function query(name: string, schema: object, description: string): MethodDecorat
 }
 
 const PREFIX = query('prefix', { type: 'string', example: 'example/' }, 'Text that the keys begin with.');
+const RANGE = applyDecorators(
+  PREFIX,
+  query('from', { type: 'string', minLength: 1 }, 'The first key that may be meant.'),
+  query('to', { type: 'string', minLength: 1 }, 'The first key after those that may be meant.'),
+);
 const DRY_RUN = query('dry-run', FLAG, 'Says what would be done, and does not do it.');
 
 const PAGE_PARAMETERS = applyDecorators(
-  PREFIX,
+  RANGE,
   query('after', { type: 'string', minLength: 1 }, 'Where to go on: the `next` of the page before.'),
   query(
     'limit',
@@ -136,7 +141,7 @@ export function DescribePage(): MethodDecorator {
 export function DescribeRangeDelete(): MethodDecorator {
   return applyDecorators(
     TAG,
-    PREFIX,
+    RANGE,
     DRY_RUN,
     query(
       'confirm',

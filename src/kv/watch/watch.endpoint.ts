@@ -3,7 +3,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { DatabaseError } from '../../errors.js';
 import { startEvents } from '../../http/answer/answer.js';
 import { StorageEngine, type Awaitable, type Change } from '../../storage/storage-engine.js';
-import { acceptsEvents } from '../../http/request/accept.js';
+import { EVENT_STREAM, prefers, type TypeName } from '../../http/request/accept.js';
+import { Parameters } from '../../http/request/parameters.js';
 import { preferenceOf } from '../../http/request/prefer.js';
 import { whenOver } from '../../http/request/when-over.js';
 import { RETRY } from './watch-events.js';
@@ -35,7 +36,8 @@ export class WatchEndpoint {
     onGone(leaveLimit);
     startEvents(response);
     response.write(RETRY);
-    const lastId = request.headers['last-event-id'];
+    // An empty id is none, as for browsers.
+    const lastId = request.headers['last-event-id'] || undefined;
     const from = lastId === undefined ? (since === 'now' ? NOW : since) : String(lastId);
     try {
       await new WatchSession(this.engine, this.hub, response, target, onGone).run(from);
@@ -112,9 +114,23 @@ class Waiter implements Watcher {
   }
 }
 
-/** Whether the client asks for events, as browsers' EventSource does by itself. */
-export function wantsEvents({ headers, method }: IncomingMessage): boolean {
-  return method === 'GET' && acceptsEvents(headers.accept);
+/** The parameter that asks for events. Every readable URL takes it; HEAD, which never streams, does nothing with it. */
+export const WATCH_PARAMETER = 'watch';
+const ASKS_TO_WATCH = /[?&]watch=true(?:&|$)/;
+
+/**
+ * Whether the client asks for events: with `?watch=true`, or because it likes them more than the plain answer, as
+ * browsers' EventSource says by itself.
+ */
+export function wantsEvents({ headers, method, url }: IncomingMessage, plain: TypeName): boolean {
+  return method === 'GET' && (ASKS_TO_WATCH.test(url!) || prefers(headers.accept, EVENT_STREAM, plain));
+}
+
+/** The parameters of a watch: those that say what is watched, and where the client goes on. */
+export function watchParameters(request: IncomingMessage, known: readonly string[]): Parameters {
+  const parameters = new Parameters(request.url!, [...known, 'since', WATCH_PARAMETER]);
+  parameters.flag(WATCH_PARAMETER);
+  return parameters;
 }
 
 /** The seconds of `Prefer: wait=n` (RFC 7240), at most 60; undefined if there is none, or one that is malformed. */

@@ -6,9 +6,15 @@ import { ApiHeader, ApiQuery } from '@nestjs/swagger';
 /** Request headers and parameter of a watch. */
 export const WATCH = applyDecorators(
   ApiQuery({
+    name: 'watch',
+    required: false,
+    description: 'Asks for events, whatever Accept says.',
+    schema: { type: 'boolean' },
+  }),
+  ApiQuery({
     name: 'since',
     required: false,
-    description: 'For `Accept: text/event-stream`: `now`, or the id to go on after, instead of a snapshot.',
+    description: 'Of a watch: `now`, or the id or KV-Revision to go on after, instead of a snapshot.',
     schema: { type: 'string', minLength: 1 },
   }),
   ApiHeader({

@@ -1,6 +1,7 @@
 import { DatabaseError } from '../../errors.js';
 import { Clock } from '../clock.js';
 import type { Entry } from '../entry.js';
+import { ALL_KEYS, type KeyRange } from '../key-range.js';
 import { FoundBytes, type BatchOperation, type Operation, type Outcome } from '../operation.js';
 import {
   StorageEngine,
@@ -223,10 +224,10 @@ export class LmdbEngine extends StorageEngine {
     return this.scans.scan(range);
   }
 
-  count(prefix: string): Promise<number> {
+  count(range: KeyRange): Promise<number> {
     const { store } = this;
     const now = this.now();
-    return this.scans.run((transaction) => countLive(store, prefix, now, transaction));
+    return this.scans.run((transaction) => countLive(store, range, now, transaction));
   }
 
   position(): string {
@@ -253,7 +254,7 @@ export class LmdbEngine extends StorageEngine {
 
   async stats(): Promise<EngineStats> {
     return {
-      entries: await this.count(''),
+      entries: await this.count(ALL_KEYS),
       storedBytes: this.store.size().file,
       availableBytes: this.space.available(),
     };

@@ -1,6 +1,6 @@
 import type { RangeOptions } from 'lmdb';
 import type { Entry } from '../entry.js';
-import { groupOf, prefixEnd } from '../key-range.js';
+import { boundsOf, groupOf, isInRange, prefixEnd, type Bounds, type KeyRange } from '../key-range.js';
 import type { RangePage, RangeQuery } from '../storage-engine.js';
 import { endOfExpired, splitExpiryKey } from './keys.js';
 import type { Store, Transaction } from './store.js';
@@ -34,12 +34,13 @@ export function* readPage(
   let previous = after;
   let bytes = 0;
   let left = STEP_BYTES;
-  let from = after === undefined ? undefined : startAfter(after, query);
+  const bounds = boundsOf(query);
+  let start = after === undefined ? undefined : startAfter(after, query);
   // At a group the iteration ends and a new one begins after it, so that the keys of the group are never visited.
   for (let isDone = false; !isDone;) {
     isDone = true;
     for (const { key, value } of store.entries.getRange({
-      ...rangeOptions(prefix, from, reverse),
+      ...rangeOptions(bounds, start, reverse),
       transaction,
     })) {
       left -= value.length + ENTRY_BYTES;
@@ -48,7 +49,7 @@ export function* readPage(
       if (!entry) continue;
       store.checkOrder(previous, entry.key, reverse);
       previous = entry.key;
-      from = reverse ? entry.key : `${entry.key}\0`;
+      start = reverse ? entry.key : `${entry.key}\0`;
       if (entry.expires === 0 || entry.expires > now) {
         const full = items.length + groups.length === limit || bytes >= maxBytes;
         if (full && last !== undefined) return { items, groups, next: last, ...namedIn(damaged) };
@@ -56,7 +57,7 @@ export function* readPage(
         last = group ?? entry.key;
         if (group !== undefined) {
           groups.push(group);
-          from = startAfter(group, query);
+          start = startAfter(group, query);
           isDone = false;
           break;
         }
@@ -101,45 +102,48 @@ function startAfter(name: string, { prefix, delimiter, reverse = false }: RangeQ
   return isGroup ? prefixEnd(name)! : `${name}\0`;
 }
 
-function rangeOptions(prefix: string, from: string | Buffer | undefined, reverse: boolean): RangeOptions {
-  const end = prefixEnd(prefix);
-  // A start outside the prefix must not lead out of it.
+/** Returns the options of an iteration over a range that begins at `from`, or at the range's own bound. */
+function rangeOptions(
+  { start, end }: Bounds,
+  from: string | Buffer | undefined,
+  reverse: boolean,
+): RangeOptions {
+  // A place outside the range must not lead out of it.
   if (!reverse) {
-    const inside = from !== undefined && Buffer.compare(bytesOf(from), bytesOf(prefix)) > 0;
-    return { start: inside ? from : prefix || undefined, end };
+    const isInside = from !== undefined && (!start || Buffer.compare(bytesOf(from), start) > 0);
+    return { start: isInside ? from : start, end };
   }
-  const inside = from !== undefined && (!end || Buffer.compare(bytesOf(from), end) < 0);
-  const start = inside ? from : end;
-  return { start, end: prefix || undefined, reverse, exclusiveStart: true, inclusiveEnd: true };
+  const isInside = from !== undefined && (!end || Buffer.compare(bytesOf(from), end) < 0);
+  return { start: isInside ? from : end, end: start, reverse, exclusiveStart: true, inclusiveEnd: true };
 }
 
 function bytesOf(key: string | Buffer): Buffer {
   return typeof key === 'string' ? Buffer.from(key) : key;
 }
 
-/** Counts the keys with `prefix` that are live at `now`. */
+/** Counts the keys of a range that are live at `now`. */
 export function* countLive(
   store: Store,
-  prefix: string,
+  range: KeyRange,
   now: number,
   transaction: Transaction,
 ): Generator<void, number> {
-  const stored =
-    prefix === ''
-      ? store.entryCount()
-      : yield* countKeys(store.entries, prefix, prefixEnd(prefix), transaction);
-  return stored - (yield* countExpired(store, prefix, now, transaction));
+  const { start, end } = boundsOf(range);
+  if (start && end && Buffer.compare(start, end) >= 0) return 0;
+  const stored = start || end ? yield* countKeys(store.entries, start, end, transaction) : store.entryCount();
+  return stored - (yield* countExpired(store, range, now, transaction));
 }
 
-/** Counts the keys with `prefix` that have expired at `now` and are still stored. */
+/** Counts the keys of a range that have expired at `now` and are still stored. */
 function* countExpired(
   store: Store,
-  prefix: string,
+  range: KeyRange,
   now: number,
   transaction: Transaction,
 ): Generator<void, number> {
   const end = endOfExpired(now);
-  if (prefix === '') return yield* countKeys(store.expiry, undefined, end, transaction);
+  const { start: first, end: past } = boundsOf(range);
+  if (!first && !past) return yield* countKeys(store.expiry, undefined, end, transaction);
   let count = 0;
   for (let start: Buffer | undefined, step = DECODED_AT_ONCE; step === DECODED_AT_ONCE;) {
     step = 0;
@@ -151,7 +155,7 @@ function* countExpired(
       limit: DECODED_AT_ONCE,
       transaction,
     })) {
-      if (splitExpiryKey(bytes).key.startsWith(prefix)) count++;
+      if (isInRange(splitExpiryKey(bytes).key, range)) count++;
       start = bytes;
       step++;
     }

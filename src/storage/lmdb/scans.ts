@@ -2,7 +2,7 @@ import { DatabaseError } from '../../errors.js';
 import { giveWay } from '../../event-loop.js';
 import type { Clock } from '../clock.js';
 import type { Entry } from '../entry.js';
-import { prefixEnd } from '../key-range.js';
+import { boundsOf, type Bounds } from '../key-range.js';
 import type { ScanRange } from '../storage-engine.js';
 import type { DiskSpace } from './disk-space.js';
 import type { Store, Transaction } from './store.js';
@@ -76,11 +76,12 @@ export class Scans {
     try {
       snapshot = this.openSnapshot(true);
       const now = this.clock.now();
+      const bounds = boundsOf(range);
       let after: string | undefined;
       let visited = 0;
       do {
         if (snapshot.error) throw snapshot.error;
-        const chunk = this.readChunk(snapshot.transaction, range, after, now);
+        const chunk = this.readChunk(snapshot.transaction, range, bounds, after, now);
         after = chunk.next;
         visited += chunk.visited;
         if (chunk.entries.length > 0) yield chunk.entries;
@@ -89,7 +90,8 @@ export class Scans {
         snapshot.lastReadAt = performance.now();
       } while (after !== undefined);
       // A damaged inner page can lose entries unnoticed, but not their count.
-      if (range.prefix === '' && visited !== snapshot.entries) throw lostEntries(visited, snapshot.entries);
+      const isWhole = !bounds.start && !bounds.end;
+      if (isWhole && visited !== snapshot.entries) throw lostEntries(visited, snapshot.entries);
     } finally {
       if (snapshot) this.release(snapshot);
       this.releaseSlot();
@@ -124,11 +126,12 @@ export class Scans {
   private readChunk(
     transaction: Transaction,
     range: ScanRange,
+    bounds: Bounds,
     after: string | undefined,
     now: number,
   ): Chunk {
-    const start = after === undefined ? range.prefix || undefined : `${after}\0`;
-    const end = prefixEnd(range.prefix);
+    const start = after === undefined ? bounds.start : `${after}\0`;
+    const { end } = bounds;
     let previous = after;
     const entries: Entry[] = [];
     let bytes = 0;

@@ -1,7 +1,7 @@
 import { DatabaseError, StartError } from '../../errors.js';
 import { Clock } from '../clock.js';
 import type { Entry } from '../entry.js';
-import { compareKeys } from '../key-range.js';
+import { ALL_KEYS, compareKeys, type KeyRange } from '../key-range.js';
 import type { BatchOperation, Operation, Outcome } from '../operation.js';
 import {
   StorageEngine,
@@ -144,8 +144,8 @@ export class RedisEngine extends StorageEngine {
     return this.ranges.scan(range);
   }
 
-  count(prefix: string): Promise<number> {
-    return this.ranges.count(prefix);
+  count(range: KeyRange): Promise<number> {
+    return this.ranges.count(range);
   }
 
   position(): Promise<string> {
@@ -176,7 +176,7 @@ export class RedisEngine extends StorageEngine {
     // The fullest server is the first to refuse writes, to the keys of its slots.
     const room = Math.min(...free) * free.length;
     return {
-      entries: await this.count(''),
+      entries: await this.count(ALL_KEYS),
       storedBytes: used.reduce((sum, bytes) => sum + bytes, 0),
       availableBytes: Number.isFinite(room) ? room : undefined,
     };

@@ -1,5 +1,5 @@
 import type { Entry, EntryHeader } from '../entry.js';
-import { compareKeys, prefixEnd } from '../key-range.js';
+import { boundsOf, compareKeys, type KeyRange } from '../key-range.js';
 import type { RangePage, RangeQuery, ScanRange } from '../storage-engine.js';
 import type { Partition } from './partitions.js';
 import { encodePosition, LOG_START, offsetAfter, type Offset } from './position.js';
@@ -16,8 +16,7 @@ import type { RedisStore } from './store.js';
  */
 
 /** What a page or a scan reads from each partition. */
-interface PartQuery {
-  readonly prefix: string;
+interface PartQuery extends KeyRange {
   readonly after: string | undefined;
   readonly reverse: boolean;
   readonly delimiter: string;
@@ -70,9 +69,10 @@ export class RedisRanges {
   }
 
   async readPage(query: RangeQuery): Promise<RangePage> {
-    const { prefix, after, limit, delimiter = '', reverse = false, values = false } = query;
+    const { prefix, from, to, after, limit, delimiter = '', reverse = false, values = false } = query;
     const partitions = this.store.partitions.ofPrefix(prefix);
-    const partQuery = { prefix, after, reverse, delimiter, ...valueLimits(values, partitions.length) };
+    const range = { prefix, from, to };
+    const partQuery = { ...range, after, reverse, delimiter, ...valueLimits(values, partitions.length) };
     const share = shareOf(limit + 1, partitions.length);
     let parts = await Promise.all(partitions.map((each) => this.read(each, partQuery, share)));
     for (;;) {
@@ -86,21 +86,21 @@ export class RedisRanges {
     }
   }
 
-  async count(prefix: string): Promise<number> {
-    const bounds = indexBounds({ prefix, after: undefined, reverse: false });
-    const partitions = this.store.partitions.ofPrefix(prefix);
+  async count(range: KeyRange): Promise<number> {
+    const bounds = indexBounds({ ...range, after: undefined, reverse: false });
+    const partitions = this.store.partitions.ofPrefix(range.prefix);
     const counts = await Promise.all(
-      partitions.map((partition) => this.store.query(partition, COUNT, [...bounds, prefix])),
+      partitions.map((partition) => this.store.query(partition, COUNT, bounds)),
     );
     return (counts as number[]).reduce((sum, count) => sum + count, 0);
   }
 
   /** Visits every entry of a range, in order, each as it was when it was read. */
-  async *scan({ prefix, values }: ScanRange): AsyncIterable<readonly Entry[]> {
+  async *scan({ prefix, from, to, values }: ScanRange): AsyncIterable<readonly Entry[]> {
     const partitions = this.store.partitions.ofPrefix(prefix);
     const limit = Math.max(MIN_SCAN_ITEMS, Math.ceil(SCAN_ITEMS / partitions.length));
     const limits = valueLimits(values, partitions.length);
-    const query = { prefix, after: undefined, reverse: false, delimiter: '', ...limits };
+    const query = { prefix, from, to, after: undefined, reverse: false, delimiter: '', ...limits };
     const parts: Part[] = await Promise.all(partitions.map((each) => this.read(each, query, limit)));
     for (;;) {
       // Up to the lowest end everything is known.
@@ -218,17 +218,18 @@ function shareOf(items: number, partitions: number): number {
 }
 
 /** The keys of a query as bounds of ZRANGEBYLEX. */
-function indexBounds({
-  prefix,
-  after,
-  reverse,
-}: Pick<PartQuery, 'prefix' | 'after' | 'reverse'>): [low: string | Buffer, high: string | Buffer] {
-  const end = prefixEnd(prefix);
-  const low = prefix === '' ? '-' : `[${prefix}`;
+function indexBounds(
+  query: KeyRange & Pick<PartQuery, 'after' | 'reverse'>,
+): [low: string | Buffer, high: string | Buffer] {
+  const { start, end } = boundsOf(query);
+  const low = start ? Buffer.concat([Buffer.from('['), start]) : '-';
   const high = end ? Buffer.concat([Buffer.from('('), end]) : '+';
-  if (after === undefined) return [low, high];
-  if (reverse) return [low, !end || Buffer.compare(Buffer.from(after), end) < 0 ? `(${after}` : high];
-  return [compareKeys(after, prefix) < 0 ? low : `(${after}`, high];
+  if (query.after === undefined) return [low, high];
+  // A place outside the range must not lead out of it.
+  const after = Buffer.from(query.after);
+  const excluded = `(${query.after}`;
+  if (query.reverse) return [low, !end || after.compare(end) < 0 ? excluded : high];
+  return [!start || after.compare(start) >= 0 ? excluded : low, high];
 }
 
 function decodeItem(name: string, header?: Buffer, size?: number, value?: Buffer | null): Item {

@@ -25,7 +25,7 @@ function inBatch(name: Name, text: string): string | readonly string[] {
     { op: 'check', key: 'k', [name]: text },
   ];
   try {
-    const { operations } = wholeOf(parseBatch(Buffer.from(JSON.stringify({ ops }))));
+    const { operations } = wholeOf(parseBatch(Buffer.from(JSON.stringify({ ops })), 0));
     return operations[1]!.condition![name]!;
   } catch (error) {
     const { code, context } = error as { code: string; context: object };

@@ -1,4 +1,5 @@
 import { DatabaseError } from '../../../src/errors.js';
+import type { KeyRange } from '../../../src/storage/key-range.js';
 import type { Entry } from '../../../src/storage/entry.js';
 import { MemoryEngine } from '../../../src/storage/memory.engine.js';
 import type { BatchOperation, Outcome } from '../../../src/storage/operation.js';
@@ -41,10 +42,10 @@ export const engineLiars: readonly Liar[] = [
           if (time !== 0 && time <= engine.now()) entriesOf(engine).delete(key);
         return outcome;
       };
-      Reflect.set(engine, 'count', (prefix: string) => {
+      Reflect.set(engine, 'count', (range: KeyRange) => {
         for (const [key, time] of times)
           if (time !== 0 && time <= engine.now()) entriesOf(engine).delete(key);
-        return MemoryEngine.prototype.count.call(engine, prefix);
+        return MemoryEngine.prototype.count.call(engine, range);
       });
     }),
   },
@@ -140,9 +141,9 @@ export const engineLiars: readonly Liar[] = [
     make: replacing(
       'scan',
       (engine) =>
-        async function* ({ prefix }: ScanRange) {
+        async function* (range: ScanRange) {
           for (let shown = 0; ; shown += 256) {
-            const chunk = engine['sorted'](prefix, 1).slice(shown, shown + 256);
+            const chunk = engine['sorted'](range, 1).slice(shown, shown + 256);
             if (chunk.length === 0) return;
             yield chunk;
           }

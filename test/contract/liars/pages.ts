@@ -37,6 +37,20 @@ export const pageLiars: readonly Liar[] = [
     }),
   },
   {
+    lie: 'shows the key at which a range ends',
+    caughtBy: 'from is the first key of pages',
+    make: paging((query, honest) =>
+      honest(query.to === undefined ? query : { ...query, to: `${query.to}\0` }),
+    ),
+  },
+  {
+    lie: 'lets after lead out of the range',
+    caughtBy: 'after leads no page out of from and to',
+    make: paging((query, honest) =>
+      honest(query.after === undefined ? query : { ...query, from: undefined }),
+    ),
+  },
+  {
     lie: 'lets after lead out of the prefix',
     caughtBy: 'after never leads out of the prefix',
     make: paging((query, honest) => honest(query.after === undefined ? query : { ...query, prefix: '' })),

@@ -123,7 +123,7 @@ export const batchRules: readonly Rule[] = [
       expect(headerOf(after)).toEqual(headerOf(before));
       expect(after.value.toString()).toBe(NOT_A_NUMBER);
       expect(await namesOf(engine)).toEqual([A]);
-      expect(await engine.count('')).toBe(1);
+      expect(await engine.count({ prefix: '' })).toBe(1);
       expect(kindOf(await engine.write(putOf(B, 'x')))).toBe('created');
     },
   })),
@@ -169,7 +169,7 @@ export const batchRules: readonly Rule[] = [
         Array.from({ length: 1000 }, (_, i) => putOf(tied(`k${i}`), `${i}`)),
         true,
       );
-      expect(await engine.count(tied('k'))).toBe(1000);
+      expect(await engine.count({ prefix: tied('k') })).toBe(1000);
       await engine.batch(
         Array.from({ length: 1000 }, () => incrOf(tied('n'), 1n)),
         true,
@@ -256,7 +256,7 @@ export const batchRules: readonly Rule[] = [
       const refusal = await refusalOf(engine.batch([...puts, puts[0]!], true));
       const able = engine.capabilities.atomicAcrossKeys;
       expect(refusal).toEqual(able ? { code: 'not refused' } : { code: 'cross-slot', keys });
-      expect(await engine.count('')).toBe(able ? keys.length : 0);
+      expect(await engine.count({ prefix: '' })).toBe(able ? keys.length : 0);
       expect(await engine.changes(start)).toHaveLength(able ? keys.length + 1 : 0);
     },
   })),

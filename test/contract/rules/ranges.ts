@@ -1,6 +1,6 @@
 import { expect } from '@jest/globals';
 import { Random } from '../../support/random.js';
-import { inByteOrder, namesOf, pagesOf, put, putOf } from '../shorthand.js';
+import { inByteOrder, keysScanned, namesOf, pagesOf, put, putOf } from '../shorthand.js';
 import type { Rule } from '../rule.js';
 
 const ALPHABET = ['a', 'b', '/', '\0', 'é', '\uffff', '😀', '\u{10ffff}'];
@@ -18,6 +18,11 @@ function expectedNames(keys: readonly string[], prefix: string, delimiter?: stri
       return at < 0 ? key : key.slice(0, at + delimiter!.length);
     });
   return inByteOrder([...new Set(names)]);
+}
+
+function isBetween(key: string, from: string | undefined, to: string | undefined): boolean {
+  const compare = (bound: string) => Buffer.compare(Buffer.from(key), Buffer.from(bound));
+  return (from === undefined || compare(from) >= 0) && (to === undefined || compare(to) < 0);
 }
 
 /** Ranges: order, limits, groups, and every key exactly once. */
@@ -119,6 +124,54 @@ export const rangeRules: readonly Rule[] = [
       }
     },
   },
+  ...[4, 5, 6].map((seed): Rule => ({
+    rule: `from is the first key of pages, scans and counts, and to the first that is left out (seed ${seed})`,
+    async run({ engine, time }) {
+      const random = new Random(seed);
+      const alive = randomKeys(random, 120);
+      const expired = alive.splice(0, 20);
+      const ended = { expiry: { in: 1000 } };
+      await engine.batch(
+        [...alive.map((key) => putOf(key, 'x')), ...expired.map((key) => putOf(key, 'x', ended))],
+        false,
+      );
+      time.advance(1000);
+      for (let i = 0; i < 100; i++) {
+        const bound = () => (random.chance(0.3) ? undefined : random.text(ALPHABET, 4) || 'a');
+        const range = {
+          prefix: random.pick(['', '', 'a', 'a/', '😀', '\uffff']),
+          from: bound(),
+          to: bound(),
+        };
+        const keys = alive.filter((key) => isBetween(key, range.from, range.to));
+        const inRange = expectedNames(keys, range.prefix);
+        expect(await engine.count(range)).toBe(inRange.length);
+        expect(await keysScanned(engine, range)).toEqual(inRange);
+        const delimiter = random.pick([undefined, '/', 'b']);
+        const reverse = random.chance(0.5);
+        const limit = random.pick([1, 3, 1000]);
+        const pages = await pagesOf(engine, { ...range, delimiter, reverse, limit });
+        const shown = pages.flatMap(({ items, groups }) => [...items.map(({ key }) => key), ...groups]);
+        expect(inByteOrder(shown)).toEqual(expectedNames(keys, range.prefix, delimiter));
+      }
+    },
+  })),
+  {
+    rule: 'after leads no page out of from and to, and a group is shown if one of its keys is between them',
+    async run({ engine }) {
+      for (const key of ['a', 'b/1', 'b/2', 'c', 'd/1']) await put(engine, key, '');
+      expect(await namesOf(engine, { from: 'b/2', after: 'a' })).toEqual(['b/2', 'c', 'd/1']);
+      expect(await namesOf(engine, { from: 'b/2', to: 'd', after: 'z', reverse: true })).toEqual([
+        'c',
+        'b/2',
+      ]);
+      expect(await namesOf(engine, { from: 'b/2', after: 'c' })).toEqual(['d/1']);
+      expect(await namesOf(engine, { from: 'b/2', to: 'd', delimiter: '/' })).toEqual(['c', 'b/']);
+      expect(await namesOf(engine, { from: 'b/3', to: 'd/1', delimiter: '/' })).toEqual(['c']);
+      expect(await namesOf(engine, { from: 'c', to: 'c' })).toEqual([]);
+      expect(await namesOf(engine, { from: 'd', to: 'a', reverse: true })).toEqual([]);
+    },
+  },
   {
     rule: 'a page with values ends once it holds maxBytes of them, with at least one item in any case',
     async run({ engine }) {
@@ -145,7 +198,7 @@ export const rangeRules: readonly Rule[] = [
         false,
       );
       for (const prefix of ['', 'a', 'ab', '😀', '\uffff', '\0', 'absent'])
-        expect(await engine.count(prefix)).toBe(keys.filter((key) => key.startsWith(prefix)).length);
+        expect(await engine.count({ prefix })).toBe(keys.filter((key) => key.startsWith(prefix)).length);
       const stats = await engine.stats();
       expect(stats.entries).toBe(keys.length);
       expect(stats.storedBytes).toBeGreaterThanOrEqual(keys.length);
@@ -160,8 +213,8 @@ export const rangeRules: readonly Rule[] = [
         await engine.batch(puts, false);
       }
       await put(engine, 'o', '');
-      expect(await engine.count('n/')).toBe(25_000);
-      expect(await engine.count('')).toBe(25_001);
+      expect(await engine.count({ prefix: 'n/' })).toBe(25_000);
+      expect(await engine.count({ prefix: '' })).toBe(25_001);
       const pages = await pagesOf(engine, { prefix: 'n/', limit: 1000 });
       expect(new Set(pages.flatMap(({ items }) => items.map(({ key }) => key))).size).toBe(25_000);
     },

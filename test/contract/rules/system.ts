@@ -40,7 +40,7 @@ export const systemRules: readonly Rule[] = [
       expect(await namesOf(engine, { reverse: true })).toEqual(['a']);
       expect(await namesOf(engine, { delimiter: 'a' })).toEqual(['a']);
       expect(await keysScanned(engine)).toEqual(['a']);
-      expect(await engine.count('')).toBe(1);
+      expect(await engine.count({ prefix: '' })).toBe(1);
       expect((await engine.stats()).entries).toBe(1);
       expect((await engine.write({ op: 'get', key: 'b' })).kind).toBe('absent');
       expect((await engine.system.list('')).map(({ name }) => name)).toEqual(['a', 'b', 'format', 'head']);

@@ -55,6 +55,48 @@ describe.each([...ENGINES, ...CLUSTERS])('a batch, $name', ({ start, lacks }) =>
     return ask(target.port, '/batch', { method: 'POST', headers, body });
   }
 
+  test('touch changes an expiry on the conditions it names, and nothing else', async () => {
+    const [touched, tested, never, wrong, gone] = results(
+      await batch(
+        target.port,
+        [
+          { op: 'touch', key: THERE, ttl: '1h', ifMatch: tag },
+          { op: 'touch', key: THERE, ttl: 500, ifMatch: '*' },
+          { op: 'touch', key: THERE, expires: null },
+          { op: 'touch', key: THERE, ttl: '1h', ifNoneMatch: '*' },
+          { op: 'touch', key: ABSENT, ttl: '1h', ifMatch: tag },
+        ],
+        false,
+      ),
+    );
+    expect(touched).toEqual({
+      status: 200,
+      etag: expect.any(String),
+      type: TEXT,
+      expires: expect.any(String),
+    });
+    expect(touched!.etag).not.toBe(tag);
+    expect(Date.parse(String(touched!.expires))).toBeGreaterThan(Date.now());
+    expect(tested!.status).toBe(200);
+    expect(never).toMatchObject({ status: 200, expires: null });
+    expect(wrong).toMatchObject({ status: 412, problem: { etag: never!.etag } });
+    expect(gone).toMatchObject({ status: 404, problem: { code: 'missing-key' } });
+    expect(await valueOf(target.port, THERE)).toBe('7');
+  });
+
+  test('a touch of an absent key undoes an atomic batch: 404 with its index', async () => {
+    const ops = [
+      { op: 'put', key: FIRST, value: 'x' },
+      { op: 'touch', key: FIRST, ttl: '1h' },
+      { op: 'touch', key: ABSENT, ttl: '1h' },
+    ];
+    expect(expectProblem(await batch(target.port, ops), 404, 'missing-key')).toMatchObject({ index: 2 });
+    expect(await valueOf(target.port, FIRST)).toBeUndefined();
+    expect(results(await batch(target.port, ops.slice(0, 2))).map(({ status }) => status)).toEqual([
+      201, 200,
+    ]);
+  });
+
   test('answers each operation as the single call would', async () => {
     const all = results(
       await batch(target.port, [

@@ -18,6 +18,8 @@ describe.each([...ENGINES, ...CLUSTERS])('expiry, $name', ({ start }) => {
   }
 
   test.each<[string, number]>([
+    ['1ms', 0.001],
+    ['1500ms', 1.5],
     ['1', 1],
     ['60', 60],
     ['060', 60],
@@ -44,6 +46,10 @@ describe.each([...ENGINES, ...CLUSTERS])('expiry, $name', ({ start }) => {
     '9007199254740992',
     '1.5',
     '1w',
+    '0ms',
+    '1.5ms',
+    '5MS',
+    '5m%20s',
     '60S',
     '+60',
     '%2060',
@@ -58,6 +64,93 @@ describe.each([...ENGINES, ...CLUSTERS])('expiry, $name', ({ start }) => {
       expect(expectProblem(answer, 400, 'invalid-parameter').detail).toContain('ttl');
     }
     expect(await valueOf(target.port, key)).toBeUndefined();
+  });
+
+  test.each<[string, string]>([
+    ['2090-01-31T12:00:00Z', '2090-01-31T12:00:00.000Z'],
+    ['2090-01-31t12:00:00.5z', '2090-01-31T12:00:00.500Z'],
+    ['2090-01-31T12:00:00.123999Z', '2090-01-31T12:00:00.123Z'],
+    ['2090-01-31T12:00:00%2B02:00', '2090-01-31T10:00:00.000Z'],
+    ['2090-01-31T20:00:00-05:30', '2090-02-01T01:30:00.000Z'],
+    ['2092-02-29T00:00:00-00:00', '2092-02-29T00:00:00.000Z'],
+    ['9999-12-31T23:59:59.999Z', '9999-12-31T23:59:59.999Z'],
+  ])('expires=%s ends the entry at %s', async (expires, at) => {
+    const key = freshKey();
+    const answer = await put(key, `?expires=${expires}`);
+    expect({ status: answer.status, expires: JSON.parse(answer.text).expires }).toEqual({
+      status: 201,
+      expires: at,
+    });
+    expect(answer.headers['kv-expires']).toBe(at);
+    const touched = await ask(target.port, `${pathOf(key)}?expires=2091-01-01T00:00:00Z`, {
+      method: 'PATCH',
+    });
+    expect(touched).toMatchObject({ status: 200, headers: { 'kv-expires': '2091-01-01T00:00:00.000Z' } });
+    const counter = `${pathOf(freshKey())}?incr=1&expires=${expires}`;
+    expect((await ask(target.port, counter, { method: 'PATCH' })).headers['kv-expires']).toBe(at);
+    const [created, changed] = JSON.parse(
+      (
+        await batch(
+          target.port,
+          [
+            { op: 'put', key: freshKey(), value: '', expires: decodeURIComponent(expires) },
+            { op: 'touch', key, expires: decodeURIComponent(expires) },
+          ],
+          false,
+        )
+      ).text,
+    ).results;
+    expect([created.expires, changed.expires]).toEqual([at, at]);
+  });
+
+  test.each([
+    '2090-02-29T00:00:00Z',
+    '2090-13-01T00:00:00Z',
+    '2090-00-10T00:00:00Z',
+    '2090-04-31T00:00:00Z',
+    '2090-01-00T00:00:00Z',
+    '2090-01-31T24:00:00Z',
+    '2090-01-31T12:60:00Z',
+    '2090-01-31T12:00:60Z',
+    '2090-01-31T12:00:00',
+    '2090-01-31T12:00Z',
+    '2090-01-31T12:00:00.Z',
+    '2090-01-31T12:00:00%2B24:00',
+    '2090-01-31T12:00:00%2B02',
+    '2090-01-31',
+    '2090-1-31T12:00:00Z',
+    '%2B012090-01-31T12:00:00Z',
+    '9999-12-31T23:59:59-01:00',
+    'Thu,%2031%20Jan%202090%2012:00:00%20GMT',
+    '3789547200',
+    'none',
+    '2001-01-31T12:00:00Z',
+    '1960-01-31T12:00:00Z',
+    '0001-01-01T00:00:00Z',
+  ])('expires=%s is 400, and nothing is written', async (expires) => {
+    const key = freshKey();
+    for (const [method, query] of [
+      ['PUT', `?expires=${expires}`],
+      ['PATCH', `?expires=${expires}&incr=1`],
+    ] as const) {
+      const answer = await ask(target.port, pathOf(key) + query, { method });
+      expect(expectProblem(answer, 400, 'invalid-parameter').detail).toContain('`expires`');
+    }
+    const ops = [{ op: 'put', key, value: '', expires: decodeURIComponent(expires) }];
+    expectProblem(await batch(target.port, ops), 400, 'invalid-batch');
+    expect(await valueOf(target.port, key)).toBeUndefined();
+  });
+
+  test('the sentence says what is wrong with expires: over, or a plus that became a space', async () => {
+    const detail = async (query: string) =>
+      expectProblem(await put(freshKey(), query), 400, 'invalid-parameter').detail;
+    expect(await detail('?expires=2001-01-31T12:00:00Z')).toContain(
+      'is over: 2001-01-31T12:00:00.000Z; now it is 2',
+    );
+    expect(await detail('?expires=2090-01-31T12:00:00+02:00')).toContain('`%2B`');
+    expect(await detail('?expires=2090-01-31T12:00:00Z&ttl=60')).toContain('either `ttl` or `expires`');
+    const ops = [{ op: 'put', key: freshKey(), value: '', ttl: 60, expires: '2090-01-31T12:00:00Z' }];
+    expect(expectProblem(await batch(target.port, ops), 400, 'invalid-batch').detail).toContain('either');
   });
 
   test('a PUT clears it, keeps it, or removes it, as ttl says', async () => {

@@ -86,6 +86,41 @@ describe.each([...ENGINES, ...CLUSTERS])('a range, $name', ({ start }) => {
     }
   });
 
+  test('from and to bound pages, links, counts, exports and what is deleted', async () => {
+    const random = new Random(SEED + 1);
+    const headers = { Accept: 'application/x-ndjson' };
+    for (let i = 0; i < 40; i++) {
+      const [from, to] = [random.pick([...keys]), random.text(LETTERS, 3)];
+      const prefix = random.pick(['', '', 'a', '/']);
+      const bytes = (text: string) => Buffer.from(text);
+      const within = [...keys].filter(
+        (key) =>
+          key.startsWith(prefix) &&
+          bytes(key).compare(bytes(from)) >= 0 &&
+          (to === '' || bytes(key).compare(bytes(to)) < 0),
+      );
+      const about = new URLSearchParams({ prefix, from, ...(to && { to }) }).toString();
+      const reverse = random.chance(0.5);
+      const expected = reverse ? inOrder(within).reverse() : inOrder(within);
+      for (const by of ['next', 'link'] as const)
+        expect(await walk(`?${about}&limit=${random.pick([3, 50])}&reverse=${reverse}`, by)).toEqual(
+          expected,
+        );
+      const counts = [
+        (await ask(target.port, `/kv?${about}`, { method: 'HEAD' })).headers['kv-count'],
+        (await ask(target.port, `/kv?${about}`, { method: 'HEAD', headers })).headers['kv-count'],
+        (await ask(target.port, `/kv?${about}&limit=1&count=true`)).headers['kv-count'],
+        JSON.parse((await ask(target.port, `/kv?${about}&dry-run=true`, { method: 'DELETE' })).text).deleted,
+      ];
+      expect(counts.map(Number)).toEqual(counts.map(() => within.length));
+      const lines = (await ask(target.port, `/kv?${about}`, { headers })).text
+        .trim()
+        .split('\n')
+        .slice(0, -1);
+      expect(lines.map((line) => JSON.parse(line).key)).toEqual(inOrder(within));
+    }
+  });
+
   test('has 100 items a page unless it is told otherwise, and 1000 at most', async () => {
     expect((await pageOf(target.port, '')).items).toHaveLength(100);
     expect((await pageOf(target.port, '?limit=1')).items).toHaveLength(1);
@@ -202,6 +237,9 @@ describe.each([...ENGINES, ...CLUSTERS])('a range, $name', ({ start }) => {
     'limt=5',
     'limit=5&limit=5',
     'after=',
+    'from=',
+    'to=',
+    `to=${'x'.repeat(1025)}`,
     'delimiter=',
     'values=yes',
     'values=1',
@@ -220,7 +258,9 @@ describe.each([...ENGINES, ...CLUSTERS])('a range, $name', ({ start }) => {
     `delimiter=${'x'.repeat(3000)}`,
   ])('%s is 400', async (query) => {
     const { detail } = expectProblem(await ask(target.port, `/kv?${query}`), 400, 'invalid-parameter');
-    expect(detail).toContain('`prefix`, `after`, `limit`, `delimiter`, `values`, `reverse` and `count`');
+    expect(detail).toContain(
+      '`prefix`, `from`, `to`, `after`, `limit`, `delimiter`, `values`, `reverse`, `count` and `watch`',
+    );
     if (!query.startsWith('prefix=x')) return;
     expect((await ask(target.port, `/kv?${query}`, { method: 'HEAD' })).status).toBe(400);
     expect((await ask(target.port, `/kv?${query}`, { method: 'DELETE' })).status).toBe(400);
@@ -262,7 +302,19 @@ describe.each([...ENGINES, ...CLUSTERS])('deleting a range, $name', ({ start }) 
     expect(await count()).toBe(3);
   });
 
-  test.each(['', '?prefix=', '?', '?dry-run=false', '?prefix=&dry-run=false'])(
+  test('takes those from one key up to another', async () => {
+    for (const name of ['log/1', 'log/2', 'log/3', 'log/4', 'loh']) await stored(target.port, name, '');
+    expect(await deleting('?prefix=log/&from=log/2&to=log/4')).toEqual({ deleted: 2 });
+    expect((await pageOf(target.port, '?from=log/')).items.map(({ key }) => key).slice(0, 3)).toEqual([
+      'log/1',
+      'log/4',
+      'loh',
+    ]);
+    expect(await deleting('?from=log/&to=loi&confirm=all')).toEqual({ deleted: 3 });
+    expect(await count()).toBe(3);
+  });
+
+  test.each(['', '?prefix=', '?', '?dry-run=false', '?prefix=&dry-run=false', '?from=a&to=b'])(
     'of everything has to be confirmed: %j',
     async (query) => {
       await fill('some', 2);

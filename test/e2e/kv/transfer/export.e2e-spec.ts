@@ -111,6 +111,10 @@ describe.each([...ENGINES, ...CLUSTERS])('an export, $name', ({ start }) => {
   test.each([
     'application/x-ndjson',
     'application/ndjson',
+    'application/jsonl',
+    'application/x-jsonlines',
+    'application/x-ndjson, application/json;q=0.9, */*;q=0.1',
+    'application/json;q=0.2, application/x-ndjson;q=0.3, */*',
     'text/html, Application/X-NDJSON;q=0.9',
     'application/json;q=0, application/x-ndjson ; q=0.001',
   ])('is what Accept: %s asks for', async (accept) => {
@@ -121,6 +125,10 @@ describe.each([...ENGINES, ...CLUSTERS])('an export, $name', ({ start }) => {
   test.each([
     'application/json',
     '*/*',
+    'application/*',
+    'application/x-ndjson, application/json',
+    'application/x-ndjson;q=0.9, application/json',
+    'application/x-ndjson;q=0.9, */*',
     'text/html',
     'application/x-ndjson-seq',
     'application/x-ndjson;q=0',
@@ -129,6 +137,20 @@ describe.each([...ENGINES, ...CLUSTERS])('an export, $name', ({ start }) => {
   ])('is not what Accept: %s asks for', async (accept) => {
     const answer = await ask(target.port, '/kv?prefix=none', { headers: { Accept: accept } });
     expect(answer.headers['content-type']).toBe('application/json');
+  });
+
+  test.each([
+    ['handling=lenient', true],
+    ['respond-async, Handling = "lenient"', true],
+    ['handling=lenient;x=1', true],
+    ['handling=strict', false],
+    ['handling=strict, handling=lenient', false],
+    ['x="handling=lenient"', false],
+    ['x="a, handling=lenient"', false],
+    ['x; handling=lenient', false],
+  ])('with Prefer: %s leaves damage out, and says so: %s', async (prefer, lenient) => {
+    const answer = await ask(target.port, '/kv?prefix=none', { headers: { ...ACCEPT, Prefer: prefer } });
+    expect(answer.headers['preference-applied']).toBe(lenient ? 'handling=lenient' : undefined);
   });
 
   test.each(['limit=5', 'after=a', 'reverse=true', 'values=true', 'x=1'])('takes no %s', async (query) => {

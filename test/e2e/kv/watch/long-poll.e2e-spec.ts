@@ -116,6 +116,7 @@ describe.each(TARGETS)('long-poll, $name', ({ start }) => {
     ['wait=999999999999', 'wait=60'],
     ['respond-async, wait=5', 'wait=5'],
     ['Wait="7"; foo', 'wait=7'],
+    ['wait=3;x="a, b", wait=9', 'wait=3'],
   ])('Prefer: %s is applied as %s', async (prefer, applied) => {
     const key = freshKey();
     const old = await stored(target.port, key, '1');

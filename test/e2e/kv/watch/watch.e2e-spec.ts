@@ -236,9 +236,21 @@ describe.each([...TARGETS, ...CLUSTERS])('watching, $name', ({ start, lacks }) =
 
   test.each([
     ['text/event-stream', true],
-    ['application/json, text/event-stream;q=0.9', true],
+    ['application/json, text/event-stream;q=0.9', false],
+    ['application/json, text/event-stream', false],
+    ['application/json;q=0.8, text/event-stream;q=0.9', true],
+    ['text/event-stream;q=0.1', true],
+    ['text/event-stream, */*;q=0.1', true],
+    ['text/event-stream;q=0.5, */*;q=0.8', false],
+    ['text/event-stream;q=0.5, */*;q=0.8, application/json;q=0.2', true],
+    ['text/event-stream;q=0.5, application/*;q=0.7, */*;q=0.1', false],
+    ['text/event-stream;q=0.5, application/json;q=0', true],
+    ['text/event-stream;q=2', false],
+    ['text/html;x="a, text/event-stream"', false],
+    ['text/html;x="a\\", b", text/event-stream', true],
     ['TEXT/EVENT-STREAM', true],
-    ['text/event-stream ;charset=utf-8; q=0.001,*/*', true],
+    ['text/event-stream ;charset=utf-8; q=0.001,*/*;q=0', true],
+    ['text/event-stream ;charset=utf-8; q=0.001,*/*', false],
     ['text/event-stream;q=0', false],
     ['*/*, text/event-stream; Q=0.000', false],
     ['*/*', false],
@@ -247,6 +259,50 @@ describe.each([...TARGETS, ...CLUSTERS])('watching, $name', ({ start, lacks }) =
   ])('Accept: %s streams: %s', async (accept, streams) => {
     const opened = EventStream.open(target.port, '/kv?prefix=none/', { Accept: accept });
     const { response, ...stream } = await opened;
+    expect(response.headers['content-type'] === 'text/event-stream').toBe(streams);
+    response.destroy();
+    await stream.ended;
+  });
+
+  test('?watch=true asks for events whatever Accept says, of everything that can be read', async () => {
+    const key = freshKey();
+    const paths = [pathOf(key), `/kv?key=${key}`, `/kv?prefix=${key}`, '/kv', '/'];
+    for (const path of paths) {
+      const question = `${path}${path.includes('?') ? '&' : '?'}watch=true`;
+      for (const accept of ['*/*', 'application/json', 'text/event-stream;q=0', 'application/x-ndjson']) {
+        const { response } = await live(`${question}&since=now`, { Accept: accept });
+        expect(response.headers['content-type']).toBe('text/event-stream');
+        response.destroy();
+      }
+    }
+  });
+
+  test('?watch=false is as good as nothing, and HEAD never streams', async () => {
+    const key = freshKey();
+    await stored(target.port, key, 'x');
+    for (const path of [`${pathOf(key)}?`, `/kv?prefix=${key}&`]) {
+      expect((await ask(target.port, `${path}watch=false`)).status).toBe(200);
+      expect((await ask(target.port, `${path}watch=true`, { method: 'HEAD' })).status).toBe(200);
+      expectProblem(await ask(target.port, `${path}watch=yes`), 400, 'invalid-parameter');
+      expectProblem(await ask(target.port, `${path}watch=true&watch=true`), 400, 'invalid-parameter');
+    }
+    expectProblem(
+      await ask(target.port, `${pathOf(key)}?watch=true`, { method: 'PUT' }),
+      400,
+      'invalid-parameter',
+    );
+  });
+
+  test.each([
+    ['text/event-stream', true],
+    ['text/event-stream, image/*;q=0.5', true],
+    ['text/event-stream;q=0.5, image/png', false],
+    ['text/event-stream, text/plain', false],
+    ['*/*', false],
+  ])('Accept: %s streams one entry, whatever its type: %s', async (accept, streams) => {
+    const key = freshKey();
+    await stored(target.port, key, 'x');
+    const { response, ...stream } = await EventStream.open(target.port, pathOf(key), { Accept: accept });
     expect(response.headers['content-type'] === 'text/event-stream').toBe(streams);
     response.destroy();
     await stream.ended;
