@@ -264,7 +264,7 @@ export const OTHER_PATHS: Case[] = [
     '/*',
     '/:key',
     '/index.html',
-    '/favicon.ico',
+    '/favicon.png',
     '/.env',
   ].map((path) => ({ rule: `GET ${path}`, path, status: 404, error: NOT_FOUND })),
   ...['POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS', 'PROPFIND'].map((method) => ({
