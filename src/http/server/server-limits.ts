@@ -41,6 +41,8 @@ export function limitServer(server: Server): void {
   server.on('checkContinue', passOn);
   // The gate refuses it, after what counts more.
   server.on('checkExpectation', passOn);
+  // A client that ends its side of the connection still gets its answers.
+  (server as Server & { httpAllowHalfOpen: boolean }).httpAllowHalfOpen = true;
 }
 
 /** Connections that have failed: Node reports the error again with everything that still arrives. */
@@ -58,6 +60,8 @@ const UNKNOWN_VERSION = 'Invalid HTTP version';
 
 function answerClientError(failure: ClientError, socket: Socket): void {
   const { code } = failure;
+  // Headers are not late while the server reads no more of the connection, because too much of it is under way.
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT' && socket.isPaused()) return;
   if (code === 'ECONNRESET' || !socket.writable) {
     if (!socket.writableEnded) socket.destroy();
   } else if (!failed.has(socket)) {
