@@ -39,6 +39,10 @@ export const ERRORS = {
     'URL and headers take more than 64 KiB, or there are more than 200.',
   ],
   'request-timeout': ['Request Timeout', 'The request did not arrive in time.'],
+  'unsupported-version': [
+    'HTTP Version Not Supported',
+    'The request is of another version than HTTP/1.1 or HTTP/1.0.',
+  ],
   'expectation-failed': ['Expectation Failed', 'The only expectation the server meets is 100-continue.'],
   'value-too-large': ['Value Too Large', 'The value is larger than the server takes.'],
   'body-too-large': ['Body Too Large', 'The body, or what it asks for, is larger than the limit.'],

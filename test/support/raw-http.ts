@@ -25,6 +25,8 @@ export interface ExchangeOptions {
   readonly methods?: readonly string[];
   /** Goes on sending this again and again until the connection ends. */
   readonly endless?: string | Buffer;
+  /** Ends the client's side of the connection after the bytes, and reads on. */
+  readonly halfClose?: boolean;
 }
 
 /** Sends bytes to the server on `port` and collects what comes back. Never resolves by silence: that is an error. */
@@ -33,7 +35,7 @@ export function exchange(
   bytes: string | Buffer,
   options: ExchangeOptions = {},
 ): Promise<Exchange> {
-  const { enough, methods = [], endless } = options;
+  const { enough, methods = [], endless, halfClose } = options;
   return new Promise((resolve, reject) => {
     const socket = net.connect(port, '127.0.0.1');
     const chunks: Buffer[] = [];
@@ -52,6 +54,7 @@ export function exchange(
     }, HANG_MS);
     socket.on('connect', () => {
       socket.write(toBytes(bytes));
+      if (halfClose) socket.end();
       if (endless !== undefined) pump = setInterval(() => socket.write(toBytes(endless)), 20);
     });
     socket.on('data', (chunk) => {

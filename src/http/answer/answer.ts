@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { DatabaseError, ERRORS } from '../../errors.js';
 import { headersOf, STATUS_OF } from './error-status.js';
+import { closeAfter } from './lingering-close.js';
 import { writePaced } from './paced-writer.js';
 import { countUnsent } from './unsent-answers.js';
 
@@ -199,10 +200,4 @@ export function rawError(error: DatabaseError, reason: string, url: string): str
 /** Whether the request announces a body, read or not. */
 export function hasBody({ headers }: IncomingMessage): boolean {
   return headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0';
-}
-
-/** Ends the connection with this answer: for requests whose body nobody will read. */
-export function closeAfter(request: IncomingMessage, response: ServerResponse): void {
-  response.shouldKeepAlive = false;
-  request.resume();
 }

@@ -19,6 +19,7 @@ export const STATUS_OF: Record<ErrorCode, number> = {
   'malformed-request': 400,
   'headers-too-large': 431,
   'request-timeout': 408,
+  'unsupported-version': 505,
   'expectation-failed': 417,
   'value-too-large': 413,
   'body-too-large': 413,

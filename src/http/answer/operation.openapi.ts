@@ -15,6 +15,7 @@ export const COMMON_ERRORS: readonly ErrorCode[] = [
   'expectation-failed',
   'unsupported-encoding',
   'misdirected-host',
+  'unsupported-version',
   'stopping',
   'internal',
 ];

@@ -1,13 +1,16 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { DatabaseError } from '../../errors.js';
-import { answerError, answerOptions, closeAfter } from '../answer/answer.js';
+import { answerError, answerOptions } from '../answer/answer.js';
+import { closeAfter } from '../answer/lingering-close.js';
 import type { AllowedHosts } from './allowed-hosts.js';
 import { printable } from '../request/printable.js';
-import { hasSafeMethod, isSafe } from '../request/safe.js';
+import { isSafe } from '../request/safe.js';
 import { foreignOrigin } from './cross-site.js';
 import { METHODS, type Cors } from './cors.js';
 
 const MAX_HEADERS = 200;
+/** The methods with a route that reads a body; the body of any other is for nobody. */
+const READ_BODIES: ReadonlySet<string> = new Set(['PUT', 'PATCH', 'POST']);
 
 /** What the guards need of the raw headers. `request.headers` is not touched: building it costs more than this. */
 interface HeaderSummary {
@@ -21,7 +24,8 @@ interface HeaderSummary {
 
 /**
  * The guards that every request passes before it is routed and before anything of it is parsed: the server is not
- * stopping, headers are whole, the host is ours, the body is not encoded, and no other site set off a write.
+ * stopping, the version is ours, headers are whole, the host is ours, the body is not encoded, no other site set off a write,
+ * and no expectation is made that is not met.
  *
  * What is admitted has its URL in one spelling: a path, and an entry's key in it.
  */
@@ -43,10 +47,11 @@ export class RequestGate {
   /** Returns whether the request may go on; if not, it has been answered. */
   admits(request: IncomingMessage, response: ServerResponse): boolean {
     const summary = summarize(request.rawHeaders);
+    if (request.httpVersionMinor === 0) limitToOldVersion(request, response, summary);
     const isAllowedOrigin = this.cors.allows(request, response);
     const error = this.refusal(request, summary, isAllowedOrigin) ?? this.respell(request);
-    // Nobody reads a body here, and one that is refused is not read either: it ends with the connection.
-    if (summary.hasBody && (error || hasSafeMethod(request))) closeAfter(request, response);
+    // Nobody reads a body here, so that it ends with the connection.
+    if (summary.hasBody && !READ_BODIES.has(request.method!)) closeAfter(request, response);
     if (!error && request.url !== SERVER) return true;
     if (this.draining) response.shouldKeepAlive = false;
     if (error) answerError(response, error);
@@ -63,6 +68,7 @@ export class RequestGate {
       const detail = 'The server is shutting down. Nothing was applied; repeat the request.';
       return new DatabaseError('stopping', detail);
     }
+    if (request.httpVersionMajor !== 1) return unsupportedVersion();
     if (request.rawHeaders.length > MAX_HEADERS * 2) {
       const detail = `A request may have at most ${MAX_HEADERS} headers.`;
       return new DatabaseError('headers-too-large', detail, { limit: MAX_HEADERS });
@@ -72,7 +78,8 @@ export class RequestGate {
       transferRefusal(summary.transfer) ??
       encodingRefusal(summary.encoding) ??
       workerRefusal(request, summary) ??
-      (isAllowedOrigin ? undefined : originRefusal(request))
+      (isAllowedOrigin ? undefined : originRefusal(request)) ??
+      expectationRefusal(request)
     );
   }
 
@@ -93,20 +100,40 @@ export class RequestGate {
       const detail = 'The request target must be a path such as `/get?key=a`, or an http URL.';
       return new DatabaseError('malformed-request', detail);
     }
-    if (this.hosts.allows(target ?? host ?? '')) return undefined;
-    return unknownHost(target ?? host);
+    const authority = target ?? host;
+    // A client that knows no Host header, such as the health check of a load balancer, does not name another server.
+    if (authority === undefined && request.httpVersionMinor === 0) return undefined;
+    if (authority === undefined)
+      return new DatabaseError('malformed-request', 'A request must have a Host header.');
+    return this.hosts.allows(authority) ? undefined : unknownHost(authority);
   }
 }
 
-function unknownHost(authority: string | undefined): DatabaseError {
-  const named = authority
-    ? `to ${printable(authority)}, the host that the request names`
-    : 'without a Host header';
+function unknownHost(authority: string): DatabaseError {
   return new DatabaseError(
     'misdirected-host',
-    `This server does not answer ${named}. Use an IP address or localhost, or add the name to ALLOWED_HOSTS.`,
+    `This server does not answer to ${printable(authority)}, the host that the request names. Use an IP address or ` +
+      'localhost, or add the name to ALLOWED_HOSTS.',
     { setting: 'ALLOWED_HOSTS' },
   );
+}
+
+/**
+ * HTTP/1.0 has no chunks: none are sent, whatever the client says it takes, and where a request that came in chunks ends is
+ * not certain, so the connection ends with it (RFC 9112, 6.1). It also ends with a version that is not ours.
+ */
+function limitToOldVersion(
+  { httpVersionMajor }: IncomingMessage,
+  response: ServerResponse,
+  { transfer }: HeaderSummary,
+): void {
+  response.useChunkedEncodingByDefault = false;
+  if (transfer !== undefined || httpVersionMajor !== 1) response.shouldKeepAlive = false;
+}
+
+/** Returns the refusal of a request whose version is not HTTP/1.0 or HTTP/1.1. */
+export function unsupportedVersion(): DatabaseError {
+  return new DatabaseError('unsupported-version', 'This server speaks HTTP/1.1 and HTTP/1.0.');
 }
 
 const SLASH = 47;
@@ -177,6 +204,17 @@ function encodingRefusal(encoding: string | undefined): DatabaseError | undefine
   return new DatabaseError(
     'unsupported-encoding',
     'Bodies are taken as they are: send them without Content-Encoding.',
+  );
+}
+
+/** HTTP/1.0 has no expectations, and its header is ignored (RFC 9110, 10.1.1). */
+function expectationRefusal({ headers, httpVersionMinor }: IncomingMessage): DatabaseError | undefined {
+  const { expect } = headers;
+  if (expect === undefined || httpVersionMinor === 0 || expect.toLowerCase() === '100-continue')
+    return undefined;
+  return new DatabaseError(
+    'expectation-failed',
+    'The only expectation that is met is `Expect: 100-continue`.',
   );
 }
 

@@ -30,22 +30,40 @@ interface BodyLimit {
   readonly setting?: string;
 }
 
+/** Takes a piece of a body. Returns what the sender has to wait for before the next, if anything. */
+type Take = (chunk: Buffer) => Promise<void> | undefined;
+
 /** A body that is on its way in. */
 class Upload {
-  readonly startedAt = performance.now();
-  lastByteAt = this.startedAt;
-  received = 0;
-  held = 0;
+  private readonly startedAt = performance.now();
+  private lastByteAt = this.startedAt;
+  private received = 0;
 
-  constructor(readonly cut: (error: DatabaseError) => void) {}
+  /** @param slowest bytes a millisecond, 0 for a body that may come as slowly as it likes */
+  constructor(
+    private readonly slowest: number,
+    readonly cut: (error: DatabaseError) => void,
+  ) {}
 
-  /** Whether the sender is too slow to be waited for. */
-  isLate(now: number): boolean {
-    const age = now - this.startedAt;
-    return (
-      now - this.lastByteAt > SILENCE_MS ||
-      (age > SILENCE_MS && this.received < (age - SILENCE_MS) * SLOWEST_BYTES_PER_MS)
-    );
+  receive(bytes: number): void {
+    this.received += bytes;
+    this.lastByteAt = performance.now();
+  }
+
+  /** The sender waits for the server and is not late meanwhile. */
+  pause(): void {
+    this.lastByteAt = Infinity;
+  }
+
+  resume(): void {
+    this.lastByteAt = performance.now();
+  }
+
+  /** Returns why the sender is too slow to be waited for, if it is. */
+  lateness(now: number): string | undefined {
+    if (now - this.lastByteAt > SILENCE_MS) return 'nothing came for 30 s';
+    const late = now - this.startedAt - SILENCE_MS;
+    return late > 0 && this.received < late * this.slowest ? 'it came with less than 1 KiB/s' : undefined;
   }
 }
 
@@ -54,8 +72,8 @@ class Upload {
  *
  * Problem: a body parser takes what it is given. Design: a body is refused before it is read where the client says its
  * size, and at the limit where it does not; all bodies share a memory budget, each until its answer is over, because a
- * write needs its body while it waits for the disk; a sender that is silent for 30 s, or slower than 1 KiB/s after the
- * first 30 s, is cut off. Nothing is parsed, decoded or inflated here.
+ * write needs its body while it waits for the disk; a sender that is silent for 30 s is cut off, and so is one that is slower
+ * than 1 KiB/s after the first 30 s where the whole body is held. Nothing is parsed, decoded or inflated here.
  */
 @Injectable()
 export class BodyReader implements OnApplicationShutdown {
@@ -81,7 +99,7 @@ export class BodyReader implements OnApplicationShutdown {
     this.budget.claim(announced);
     const release = () => this.budget.release(held);
     try {
-      await this.receive(request, response, (chunk) => {
+      await this.receive(request, response, SLOWEST_BYTES_PER_MS, (chunk) => {
         received += chunk.length;
         if (received > limit.bytes) throw tooLarge(limit);
         if (received > held) {
@@ -89,6 +107,7 @@ export class BodyReader implements OnApplicationShutdown {
           held = received;
         }
         chunks.push(chunk);
+        return undefined;
       });
     } catch (error) {
       release();
@@ -100,39 +119,37 @@ export class BodyReader implements OnApplicationShutdown {
   }
 
   /**
-   * Hands the body over piece by piece, pausing while `consume` works. What it throws ends the body.
-   * @throws DatabaseError `request-timeout`
+   * Hands the body over piece by piece, however slowly it comes, pausing while `consume` works. What it throws ends the body.
+   * @throws DatabaseError `request-timeout` after 30 s without a byte
    */
-  async stream(
-    request: IncomingMessage,
-    response: ServerResponse,
-    consume: (chunk: Buffer) => Promise<void> | undefined,
-  ): Promise<void> {
+  async stream(request: IncomingMessage, response: ServerResponse, consume: Take): Promise<void> {
     let work: Promise<void> | undefined;
-    await this.receive(request, response, (chunk, upload) => {
-      work = consume(chunk);
-      if (!work) return;
-      request.pause();
-      work.then(
-        () => {
-          upload.lastByteAt = performance.now();
-          request.resume();
-        },
-        (error: DatabaseError) => upload.cut(error),
-      );
-    });
+    await this.receive(request, response, 0, (chunk) => (work = consume(chunk)));
     // A pause does not hold up the end of the stream.
     await work;
+  }
+
+  /**
+   * Reads a body that has to be empty, of which the client may not have said so before.
+   * @throws DatabaseError `refusal` if it is not
+   */
+  async readNone(request: IncomingMessage, response: ServerResponse, refusal: DatabaseError): Promise<void> {
+    if (Number(request.headers['content-length'] ?? 0) > 0) throw refusal;
+    await this.stream(request, response, () => {
+      throw refusal;
+    });
   }
 
   private receive(
     request: IncomingMessage,
     response: ServerResponse,
-    take: (chunk: Buffer, upload: Upload) => void,
+    slowest: number,
+    take: Take,
   ): Promise<void> {
     const earlier = broken.get(request);
     if (earlier) return Promise.reject(earlier);
-    if (request.headers.expect !== undefined) response.writeContinue();
+    // HTTP/1.0 knows no interim answers (RFC 9110, 15.2).
+    if (request.headers.expect !== undefined && request.httpVersionMinor > 0) response.writeContinue();
     return new Promise((resolve, reject) => {
       const settle = (error?: DatabaseError) => {
         this.uploads.delete(upload);
@@ -140,12 +157,12 @@ export class BodyReader implements OnApplicationShutdown {
         if (error) reject(error);
         else resolve();
       };
-      const upload = new Upload(settle);
+      const upload = new Upload(slowest, settle);
       const onData = (chunk: Buffer) => {
-        upload.received += chunk.length;
-        upload.lastByteAt = performance.now();
+        upload.receive(chunk.length);
         try {
-          take(chunk, upload);
+          const work = take(chunk);
+          if (work) holdWhile(work, request, upload);
         } catch (error) {
           settle(error as DatabaseError);
         }
@@ -161,15 +178,24 @@ export class BodyReader implements OnApplicationShutdown {
   private cutLate(): void {
     const now = performance.now();
     for (const upload of this.uploads) {
-      if (!upload.isLate(now)) continue;
-      upload.cut(
-        new DatabaseError(
-          'request-timeout',
-          'The body came too slowly: nothing for 30 s, or less than 1 KiB/s. Send it again.',
-        ),
-      );
+      const why = upload.lateness(now);
+      if (why === undefined) continue;
+      upload.cut(new DatabaseError('request-timeout', `The body came too slowly: ${why}. Send it again.`));
     }
   }
+}
+
+/** Holds the sender up while the server works on what it has sent. */
+function holdWhile(work: Promise<void>, request: IncomingMessage, upload: Upload): void {
+  request.pause();
+  upload.pause();
+  work.then(
+    () => {
+      upload.resume();
+      request.resume();
+    },
+    (error: DatabaseError) => upload.cut(error),
+  );
 }
 
 function tooLarge({ bytes, what, setting }: BodyLimit): DatabaseError {

@@ -4,6 +4,7 @@ import type { NestApplicationOptions } from '@nestjs/common';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import express from 'express';
 import { limitUnsent } from '../answer/unsent-answers.js';
+import { inOrder } from './pipeline.js';
 import { RouteTable } from './route-table.js';
 import { HTTP_LIMITS, limitServer } from './server-limits.js';
 import type { RequestGate } from '../gate/request-gate.js';
@@ -38,14 +39,17 @@ export class FastExpressAdapter extends ExpressAdapter {
     const app = this.getInstance<ExpressApp>();
     const classes = prepareMessages(app);
     let routes: RouteTable | undefined;
-    const listener = (request: IncomingMessage, response: ServerResponse) => {
-      this.onRequest?.(request, response);
+    const serve = (request: IncomingMessage, response: ServerResponse) => {
       if (!this.gate.admits(request, response)) return;
       routes ??= new RouteTable(app); // the first request comes after the last route
       const handler = routes.find(request.method!, request.url!);
       const viaExpress = () => app(request as never, response as never);
       if (handler) void handler(request, response, viaExpress);
       else viaExpress();
+    };
+    const listener = (request: IncomingMessage, response: ServerResponse) => {
+      this.onRequest?.(request, response);
+      inOrder(request, response, serve);
     };
     const serverOptions: ServerOptions = { ...HTTP_LIMITS, ...classes } as ServerOptions;
     const server = options.httpsOptions

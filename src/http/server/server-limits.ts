@@ -7,9 +7,11 @@ import {
 } from 'node:http';
 import type { Socket } from 'node:net';
 import { DatabaseError } from '../../errors.js';
-import { answerError, closeAfter, rawError } from '../answer/answer.js';
+import { rawError } from '../answer/answer.js';
+import { unsupportedVersion } from '../gate/request-gate.js';
 import { breakBody } from '../request/body-reader.js';
 import { STATUS_OF } from '../answer/error-status.js';
+import type { ServingSocket } from './serving-socket.js';
 
 const HEADERS_TIMEOUT_MS = 10_000;
 const MAX_HEADER_BYTES = 64 * 1024;
@@ -34,20 +36,14 @@ export function limitServer(server: Server): void {
   server.maxConnections = 10_000;
   server.on('clientError', (error: ClientError, socket: Socket) => answerClientError(error, socket));
   // Node would ask for the body by itself. The body reader asks, so that a refusal comes before the body.
-  server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
+  const passOn = (request: IncomingMessage, response: ServerResponse) =>
     server.emit('request', request, response);
-  });
-  server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
-    closeAfter(request, response);
-    answerError(
-      response,
-      new DatabaseError('expectation-failed', 'The only expectation that is met is `Expect: 100-continue`.'),
-    );
-  });
+  server.on('checkContinue', passOn);
+  // The gate refuses it, after what counts more.
+  server.on('checkExpectation', passOn);
+  // A client that ends its side of the connection still gets its answers.
+  (server as Server & { httpAllowHalfOpen: boolean }).httpAllowHalfOpen = true;
 }
-
-/** `_httpMessage` is the answer that the connection is sending; Node's own handler of client errors uses it too. */
-type ServingSocket = Socket & { _httpMessage?: ServerResponse | null };
 
 /** Connections that have failed: Node reports the error again with everything that still arrives. */
 const failed = new WeakSet<Socket>();
@@ -56,15 +52,21 @@ const failed = new WeakSet<Socket>();
 interface ClientError extends NodeJS.ErrnoException {
   readonly rawPacket?: Buffer;
   readonly bytesParsed?: number;
+  readonly reason?: string;
 }
+
+/** The code is the same where only the end of the line is wrong. */
+const UNKNOWN_VERSION = 'Invalid HTTP version';
 
 function answerClientError(failure: ClientError, socket: Socket): void {
   const { code } = failure;
+  // Headers are not late while the server reads no more of the connection, because too much of it is under way.
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT' && socket.isPaused()) return;
   if (code === 'ECONNRESET' || !socket.writable) {
     if (!socket.writableEnded) socket.destroy();
   } else if (!failed.has(socket)) {
     failed.add(socket);
-    sendLast(clientError(code), urlOf(failure), socket);
+    sendLast(clientError(failure), urlOf(failure), socket);
   }
 }
 
@@ -89,7 +91,8 @@ function urlOf({ rawPacket, bytesParsed = 0 }: ClientError): string {
   return (isFirst && /^[A-Z]+ (\/[^\s]*)/.exec(start)?.[1]) || '';
 }
 
-function clientError(code: string | undefined): DatabaseError {
+function clientError({ code, reason }: ClientError): DatabaseError {
+  if (reason === UNKNOWN_VERSION) return unsupportedVersion();
   switch (code) {
     case 'HPE_HEADER_OVERFLOW':
       return new DatabaseError(

@@ -1,11 +1,12 @@
 import cluster from 'node:cluster';
-import type { Server, ServerResponse } from 'node:http';
+import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
 import { Server as TlsServer } from 'node:tls';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Logger, type INestApplication } from '@nestjs/common';
 import { onStop } from '../../process.js';
 import type { RequestGate } from '../gate/request-gate.js';
+import type { ServingSocket } from './serving-socket.js';
 
 const DEADLINE_MS = 9_000;
 const SWEEP_MS = 50;
@@ -27,7 +28,7 @@ export function shutDownOnSignals(app: INestApplication, gate: RequestGate, star
 
 /** Returns a function that ends connections without a request. Node takes silent ones, which browsers open, for busy. */
 function unusedConnections(server: Server): () => void {
-  const open = new Set<Socket & { _httpMessage?: ServerResponse | null }>();
+  const open = new Set<ServingSocket>();
   server.on(server instanceof TlsServer ? 'secureConnection' : 'connection', (socket: Socket) => {
     open.add(socket);
     socket.once('close', () => open.delete(socket));

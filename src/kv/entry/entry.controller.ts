@@ -81,11 +81,9 @@ export class EntryController {
     const condition = writeConditionOf(request);
     const incr = parameters.get('incr');
     const expiry = this.expiryIn(parameters);
-    if (hasBody(request)) {
-      if (incr !== undefined || expiry !== undefined)
-        throw invalid(
-          'A PATCH takes either `incr`, `ttl` or `expires`, or a merge patch as its body, not both.',
-        );
+    const takesBody = incr === undefined && expiry === undefined;
+    if (hasBody(request) && !takesBody) await this.bodies.readNone(request, response, bothGiven());
+    if (hasBody(request) && takesBody) {
       const patch = await this.readPatch(request, response);
       const change = (entry: Entry) => inTurns(applyPatch(entry, patch, this.config.maxPatchBytes));
       answerNewValue(response, await this.database.edit(key, change, condition));
@@ -193,6 +191,10 @@ function refusePart({ headers }: IncomingMessage): void {
   if (headers['content-range'] === undefined) return;
   const detail = 'A PUT replaces the whole value: send all of it, without Content-Range.';
   throw new DatabaseError('malformed-request', detail);
+}
+
+function bothGiven(): DatabaseError {
+  return invalid('A PATCH takes either `incr`, `ttl` or `expires`, or a merge patch as its body, not both.');
 }
 
 function invalid(detail: string): DatabaseError {

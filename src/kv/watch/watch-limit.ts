@@ -18,13 +18,17 @@ export class WatchLimit {
     return this.refusal(address) === undefined;
   }
 
-  /** Counts a client of `address` in. Returns a function that counts it out, to be called once. @throws DatabaseError `busy` */
+  /** Counts a client of `address` in. Returns a function that counts it out, once. @throws DatabaseError `busy` */
   enter(address: string): () => void {
     const refusal = this.refusal(address);
     if (refusal) throw refusal;
     this.count++;
     this.byAddress.set(address, this.countOf(address) + 1);
-    return () => this.leave(address);
+    let isIn = true;
+    return () => {
+      if (isIn) this.leave(address);
+      isIn = false;
+    };
   }
 
   private leave(address: string): void {

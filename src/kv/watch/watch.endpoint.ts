@@ -1,12 +1,13 @@
 import { Injectable } from '@nestjs/common';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { setTimeout as pause } from 'node:timers/promises';
 import { DatabaseError } from '../../errors.js';
 import { startEvents } from '../../http/answer/answer.js';
 import { StorageEngine, type Awaitable, type Change } from '../../storage/storage-engine.js';
 import { EVENT_STREAM, prefers, type TypeName } from '../../http/request/accept.js';
 import { Parameters } from '../../http/request/parameters.js';
 import { preferenceOf } from '../../http/request/prefer.js';
-import { whenOver } from '../../http/request/when-over.js';
+import { whenHalfClosed, whenOver } from '../../http/request/when-over.js';
 import { RETRY } from './watch-events.js';
 import type { Watcher, WatchTarget } from './audiences.js';
 import { WatchHub } from './watch-hub.js';
@@ -14,6 +15,7 @@ import { WatchLimit } from './watch-limit.js';
 import { NOW, WatchSession } from './watch-session.js';
 
 const MAX_WAIT_SECONDS = 60;
+const PROBE_MS = 200;
 
 /** Follows a readable URL: live as Server-Sent Events, or by a long-poll. */
 @Injectable()
@@ -31,9 +33,8 @@ export class WatchEndpoint {
     target: WatchTarget,
     since: string | undefined,
   ): Promise<void> {
-    const leaveLimit = this.limit.enter(request.socket.remoteAddress ?? '');
     const onGone = (listener: () => void) => whenOver(request, response, listener);
-    onGone(leaveLimit);
+    this.count(request, response, onGone);
     startEvents(response);
     response.write(RETRY);
     // An empty id is none, as for browsers.
@@ -46,6 +47,25 @@ export class WatchEndpoint {
       response.destroy();
       if (!(error instanceof DatabaseError)) throw error;
     }
+  }
+
+  /** Counts a watcher until it goes. One that may be gone is in nobody's way until it is known to have stayed. */
+  private count(
+    request: IncomingMessage,
+    response: ServerResponse,
+    onGone: (listener: () => void) => void,
+  ): void {
+    const address = request.socket.remoteAddress ?? '';
+    let leave = this.limit.enter(address);
+    onGone(() => leave());
+    whenHalfClosed(request, response, () => {
+      leave();
+      void stillReads(response).then((stays) => {
+        if (!stays) return;
+        if (this.limit.allows(address)) leave = this.limit.enter(address);
+        else response.destroy();
+      });
+    });
   }
 
   /**
@@ -68,6 +88,8 @@ export class WatchEndpoint {
     const waiter = new Waiter(wait * 1000);
     const leave = this.hub.join(target, waiter);
     whenOver(response.req, response, () => waiter.end());
+    // The client is answered, but if it is gone, which nothing tells before, it is in nobody's way.
+    whenHalfClosed(response.req, response, leaveLimit);
     try {
       await this.hub.follow();
       for (;;) {
@@ -81,6 +103,22 @@ export class WatchEndpoint {
       waiter.end();
     }
   }
+}
+
+/**
+ * Returns whether a client that has ended its side of the connection still reads. The system of one that is gone says so
+ * after the first write, which fails the second.
+ */
+async function stillReads(response: ServerResponse): Promise<boolean> {
+  for (let writes = 0; writes < 2 && !isOver(response); writes++) {
+    response.write(RETRY);
+    await pause(PROBE_MS, undefined, { ref: false });
+  }
+  return !isOver(response);
+}
+
+function isOver({ destroyed, writableEnded }: ServerResponse): boolean {
+  return destroyed || writableEnded;
 }
 
 /** A long-poll that waits for something to happen. */

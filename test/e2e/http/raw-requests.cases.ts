@@ -11,10 +11,10 @@ export interface RawCase {
   readonly status: readonly number[];
 }
 
-/** What is not a request at all: 400, and the connection is closed. */
+/** What is no request that can be answered: mostly 400, and the connection is closed. */
 export const MALFORMED: RawCase[] = [
   { input: 'an empty Host', bytes: lines(SET, 'Host:'), status: [400, 421] },
-  { input: 'no Host', bytes: lines(SET), status: [400, 421] },
+  { input: 'no Host', bytes: lines(SET), status: [400] },
   { input: 'two Hosts', bytes: lines(SET, HOST, HOST), status: [400] },
   {
     input: 'two Hosts, the second foreign',
@@ -59,8 +59,9 @@ export const MALFORMED: RawCase[] = [
   { input: 'an unknown method', bytes: lines('FOO /set?k=v HTTP/1.1', HOST), status: [400] },
   { input: 'a lower-case method', bytes: lines('get /set?k=v HTTP/1.1', HOST), status: [400] },
   { input: 'HTTP/2 with prior knowledge', bytes: 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', status: [400] },
-  { input: 'an unknown version', bytes: lines('GET /set?k=v HTTP/3.0', HOST), status: [400] },
-  { input: 'HTTP/0.9', bytes: 'GET /set?k=v\r\n\r\n', status: [400, 421] },
+  { input: 'an unknown version', bytes: lines('GET /set?k=v HTTP/3.0', HOST), status: [505] },
+  { input: 'HTTP/2.0 in the request line', bytes: lines('GET /set?k=v HTTP/2.0', HOST), status: [505] },
+  { input: 'HTTP/0.9', bytes: 'GET /set?k=v\r\n\r\n', status: [505] },
   { input: 'a TLS hello', bytes: '\x16\x03\x01\x00\xa5\x01\x00\x00\xa1\x03\x03', status: [400] },
   { input: 'another protocol', bytes: 'EHLO localhost\r\n', status: [400] },
   { input: 'a Redis command', bytes: '*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n', status: [400] },
@@ -163,7 +164,28 @@ export const TARGETS: RawCase[] = [
     status: [200],
   },
   { input: 'HTTP/1.0 with a Host', bytes: lines('GET /get?key=before HTTP/1.0', HOST), status: [200] },
-  { input: 'HTTP/1.0 without a Host', bytes: lines('GET /set?k=v HTTP/1.0'), status: [400, 421] },
+  { input: 'HTTP/1.0 without a Host', bytes: lines('GET /get?key=before HTTP/1.0'), status: [200] },
+  {
+    input: 'HTTP/1.0 with a foreign Host',
+    bytes: lines('GET /set?k=v HTTP/1.0', 'Host: evil.example'),
+    status: [421],
+  },
+  { input: 'HTTP/1.0 with an empty Host', bytes: lines('GET /set?k=v HTTP/1.0', 'Host:'), status: [421] },
+  {
+    input: 'an unknown expectation of a foreign Host',
+    bytes: lines('GET /set?k=v HTTP/1.1', 'Host: evil.example', 'Expect: foo'),
+    status: [421],
+  },
+  {
+    input: 'an unknown expectation of another site',
+    bytes: lines(SET, HOST, 'Expect: foo', 'Sec-Fetch-Site: cross-site'),
+    status: [403],
+  },
+  {
+    input: 'an unknown expectation beside the one that is met',
+    bytes: lines(SET, HOST, 'Expect: 100-continue, foo'),
+    status: [417],
+  },
   {
     input: 'a null Origin without a Host',
     bytes: lines('GET http://localhost/set?k=v HTTP/1.0', 'Origin: null'),
