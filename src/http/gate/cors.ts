@@ -6,7 +6,8 @@ const REQUEST_HEADERS =
   'Accept, Authorization, Content-Type, If-Match, If-Modified-Since, If-None-Match, If-Range, If-Unmodified-Since, ' +
   'Last-Event-ID, Prefer, Range';
 const EXPOSED =
-  'ETag, Last-Modified, Location, Link, Retry-After, Allow, Content-Range, KV-Expires, KV-Count, Preference-Applied';
+  'ETag, Last-Modified, Location, Link, Retry-After, Allow, Content-Range, KV-Expires, KV-Count, KV-Revision, ' +
+  'Preference-Applied';
 const MAX_AGE_SECONDS = '600';
 
 /** Allows pages of the origins in CORS_ORIGINS to read answers and to write; for all others CORS is off. */

@@ -51,6 +51,7 @@ export class Page {
   private constructor(
     readonly json: string,
     readonly etag: string,
+    readonly position: string,
     private readonly next: string | undefined,
   ) {}
 
@@ -67,7 +68,7 @@ export class Page {
       await giveWay();
     }
     hash.update(piece);
-    return new Page(json + piece, hash.digest('base64url').slice(0, 22), page.next);
+    return new Page(json + piece, hash.digest('base64url').slice(0, 22), page.position, page.next);
   }
 
   /** Whether the client has this very page, which is 304. */
@@ -85,7 +86,7 @@ export class Page {
   /** Returns the Link header to the next page (RFC 8288). */
   link(parameters: Parameters): string[] {
     if (this.next === undefined) return [];
-    const pairs = [...parameters].filter(([name]) => name !== 'after');
+    const pairs = [...parameters].filter(([name]) => name !== 'after' && name !== 'watch');
     const query = [...pairs, ['after', this.next] as const]
       .map(([name, value]) => `${name}=${encodeURIComponent(value)}`)
       .join('&');
