@@ -12,7 +12,14 @@ import {
   type Operation,
   type Outcome,
 } from '../storage/operation.js';
-import { StorageEngine, type Awaitable, type RangePage, type RangeQuery } from '../storage/storage-engine.js';
+import {
+  StorageEngine,
+  type Awaitable,
+  type RangeCount,
+  type RangePage,
+  type RangeQuery,
+  type ScanRange,
+} from '../storage/storage-engine.js';
 import { checkKey, isKey } from './key.js';
 
 /** Bytes of values on one page, and in the answer to one batch. */
@@ -42,6 +49,11 @@ export class DatabaseService {
   /** Returns the time of the clock that TTLs count from, milliseconds since 1970. */
   now(): number {
     return this.engine.now();
+  }
+
+  /** Whether a position says everything about what a reader has seen, so that clients can be told it. */
+  get hasOneOrder(): boolean {
+    return this.engine.capabilities.totalOrder;
   }
 
   /** Returns the entry under `key`, without a promise where the engine can. @throws MissingKeyError */
@@ -113,16 +125,16 @@ export class DatabaseService {
     return this.engine.range({ ...query, maxBytes: PAGE_BYTES });
   }
 
-  count(range: KeyRange): Awaitable<number> {
+  count(range: KeyRange): Awaitable<RangeCount> {
     return this.engine.count(range);
   }
 
   /**
    * Visits every entry of a range, in key order, from one snapshot where the engine has them.
-   * @param onDamaged receives the keys of damaged entries, which are left out; without it the first one is an error
+   * Without `onDamaged` the first damaged entry is an error.
    */
-  scan(range = ALL_KEYS, onDamaged?: (key: string) => void): AsyncIterable<readonly Entry[]> {
-    return this.engine.scan({ ...range, values: true, onDamaged });
+  scan(range: Omit<ScanRange, 'values'> = ALL_KEYS): AsyncIterable<readonly Entry[]> {
+    return this.engine.scan({ ...range, values: true });
   }
 
   /**

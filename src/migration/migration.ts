@@ -85,7 +85,7 @@ export class Migration {
       throw new StartError(
         `The target belongs to an unfinished migration from ${mark}. Finish that one, or name another target.`,
       );
-    const entries = mark === undefined ? await target.count(ALL_KEYS) : 0;
+    const entries = mark === undefined ? (await target.count(ALL_KEYS)).keys : 0;
     if (entries > 0)
       throw new StartError(`The target holds ${entries} entries. Name an empty one; nothing was changed.`);
     await target.system.put(MIGRATION, Buffer.from(sourceName));
@@ -107,7 +107,9 @@ export class Migration {
   /** Makes the target equal to the source as it is now; `changed` collects what changes from now on. */
   private async copy(changed: ChangedKeys): Promise<void> {
     await this.retry.run(() => changed.start());
-    this.output.line(`Copying ${await this.retry.run(async () => this.source.count(ALL_KEYS))} entries.`);
+    this.output.line(
+      `Copying ${(await this.retry.run(async () => this.source.count(ALL_KEYS))).keys} entries.`,
+    );
     const start = performance.now();
     const { entries, differences } = await this.synchronize('Copying', false);
     this.output.line(`Copied ${differences} of ${entries} entries in ${secondsSince(start)}.`);
@@ -170,7 +172,7 @@ export class Migration {
   /** Compares the two, and writes to the target what differs. */
   private synchronize(title: string, frozen: boolean): Promise<Comparison> {
     return this.retry.run(async () => {
-      const onProgress = this.output.startProgress(title, await this.source.count(ALL_KEYS));
+      const onProgress = this.output.startProgress(title, (await this.source.count(ALL_KEYS)).keys);
       const copier = new Copier(this.target, this.retry);
       try {
         const comparison = await compare(this.source, this.target, {

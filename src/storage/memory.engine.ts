@@ -18,6 +18,7 @@ import {
   type Change,
   type EngineState,
   type EngineStats,
+  type RangeCount,
   type RangePage,
   type RangeQuery,
   type ScanRange,
@@ -135,14 +136,15 @@ export class MemoryEngine extends StorageEngine {
 
   async *scan(range: ScanRange): AsyncIterable<readonly Entry[]> {
     const snapshot = this.sorted(range, 1);
+    range.onPosition?.(this.position());
     for (let i = 0; i < snapshot.length; i += CHUNK_ENTRIES) {
       yield snapshot.slice(i, i + CHUNK_ENTRIES).map((entry) => copyOf(entry, range.values));
       await giveWay();
     }
   }
 
-  count(range: KeyRange): number {
-    return this.sorted(range, 1).length;
+  count(range: KeyRange): RangeCount {
+    return { keys: this.sorted(range, 1).length, position: this.position() };
   }
 
   position(): string {
@@ -179,7 +181,7 @@ export class MemoryEngine extends StorageEngine {
   stats(): EngineStats {
     let storedBytes = 0;
     for (const entry of this.entries.values()) storedBytes += entry.size;
-    return { entries: this.count(ALL_KEYS), storedBytes, availableBytes: undefined };
+    return { entries: this.count(ALL_KEYS).keys, storedBytes, availableBytes: undefined };
   }
 
   state(): EngineState {

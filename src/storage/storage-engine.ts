@@ -54,12 +54,24 @@ export interface RangePage {
   readonly position: string;
 }
 
+/** How many live keys a range has. */
+export interface RangeCount {
+  readonly keys: number;
+  /** The position in the change log whose state was counted. */
+  readonly position: string;
+}
+
 /** What a scan visits. */
 export interface ScanRange extends KeyRange {
   /** Whether entries carry their values. Without, `value` is empty and `size` still the true size. */
   readonly values: boolean;
   /** Receives the keys of damaged records, which are left out. Without it the scan fails at the first. */
   readonly onDamaged?: (key: string) => void;
+  /**
+   * Receives the position in the change log whose state the scan shows, before its first chunk. Without
+   * `capabilities.snapshots` the scan may show later changes too.
+   */
+  readonly onPosition?: (position: string) => void;
 }
 
 /** How a store is opened. */
@@ -212,8 +224,8 @@ export abstract class StorageEngine {
    */
   abstract scan(range: ScanRange): AsyncIterable<readonly Entry[]>;
 
-  /** Returns how many live keys are in `range`. */
-  abstract count(range: KeyRange): Awaitable<number>;
+  /** Counts the live keys of `range`. */
+  abstract count(range: KeyRange): Awaitable<RangeCount>;
 
   /** Returns the position of a reader that has seen every change so far. */
   abstract position(): Awaitable<string>;

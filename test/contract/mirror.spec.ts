@@ -12,7 +12,7 @@ import { describeOnRedis, startRedis } from '../support/redis.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 import { lmdb, memory, redisAt } from './engines.js';
 import type { EngineFactory } from './rule.js';
-import { tied } from './shorthand.js';
+import { countOf, tied } from './shorthand.js';
 
 /*
  * Runs the same random operations on the memory engine and on another one; their results must be equal. Tags differ
@@ -235,9 +235,9 @@ class StepGenerator {
       name: `get ${JSON.stringify(key)} and count ${JSON.stringify(range)}`,
       run: async ({ engine }) => [
         await engine.get(key),
-        await engine.count(range),
-        await engine.count({ prefix: key }),
-        await engine.count({ prefix: '' }),
+        await countOf(engine, range),
+        await countOf(engine, { prefix: key }),
+        await countOf(engine, { prefix: '' }),
         (await engine.stats()).entries,
         engine.now(),
       ],

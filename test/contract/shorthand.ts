@@ -92,6 +92,11 @@ export async function namesOf(engine: StorageEngine, query: Partial<RangeQuery> 
   return [...page.items.map(({ key }) => key), ...page.groups];
 }
 
+/** Returns how many keys a range has. */
+export async function countOf(engine: StorageEngine, range: KeyRange): Promise<number> {
+  return (await engine.count(range)).keys;
+}
+
 /** Reads all pages of a range. Throws if they do not end. */
 export async function pagesOf(engine: StorageEngine, query: RangeQuery): Promise<RangePage[]> {
   const pages: RangePage[] = [];

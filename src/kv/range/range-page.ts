@@ -54,6 +54,7 @@ export class Page {
   private constructor(
     readonly json: readonly Buffer[],
     readonly etag: string,
+    readonly position: string,
     private readonly next: string | undefined,
   ) {}
 
@@ -74,7 +75,7 @@ export class Page {
       await giveWay();
     }
     endPiece();
-    return new Page(json, hash.digest('base64url').slice(0, 22), page.next);
+    return new Page(json, hash.digest('base64url').slice(0, 22), page.position, page.next);
   }
 
   /** Whether the client has this very page, which is 304. */
@@ -92,7 +93,7 @@ export class Page {
   /** Returns the Link header to the next page (RFC 8288). */
   link(parameters: Parameters): string[] {
     if (this.next === undefined) return [];
-    const pairs = [...parameters].filter(([name]) => name !== 'after');
+    const pairs = [...parameters].filter(([name]) => name !== 'after' && name !== 'watch');
     const query = [...pairs, ['after', this.next] as const]
       .map(([name, value]) => `${name}=${encodeURIComponent(value)}`)
       .join('&');

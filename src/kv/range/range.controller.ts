@@ -7,7 +7,7 @@ import { JSON_DOCUMENT, NDJSON_NAMES, prefers } from '../../http/request/accept.
 import { prefersLenient } from '../../http/request/prefer.js';
 import { Parameters } from '../../http/request/parameters.js';
 import { conditionOf, refuseConditions } from '../../http/request/preconditions.js';
-import type { KeyRange } from '../../storage/key-range.js';
+import type { RangeCount } from '../../storage/storage-engine.js';
 import { DatabaseService } from '../database.service.js';
 import { exportRange, NDJSON } from '../transfer/exporter.js';
 import {
@@ -36,7 +36,7 @@ export class RangeController {
   async head(@Req() request: IncomingMessage, @Res() response: ServerResponse): Promise<void> {
     if (!wantsLines(request)) return this.answerPage(request, response);
     const range = rangeIn(readParameters(request, RANGE_PARAMETERS));
-    startText(response, NDJSON, [...vary(response), ...(await this.countHeader(range))]);
+    startText(response, NDJSON, [...vary(response), ...this.countHeaders(await this.database.count(range))]);
     response.end();
   }
 
@@ -56,12 +56,15 @@ export class RangeController {
   }
 
   private export(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const headers = [...vary(response)];
     const range = rangeIn(readParameters(request, RANGE_PARAMETERS));
-    if (!prefersLenient(request)) return exportRange(response, this.database.scan(range), vary(response));
+    const onPosition = (position: string) => void headers.push(...this.revision(position));
+    if (!prefersLenient(request))
+      return exportRange(response, this.database.scan({ ...range, onPosition }), headers);
     const damaged: string[] = [];
-    const scan = this.database.scan(range, (key) => damaged.push(key));
-    const headers = [...vary(response), 'Preference-Applied', 'handling=lenient'];
-    return exportRange(response, scan, headers, damaged);
+    const onDamaged = (key: string) => void damaged.push(key);
+    headers.push('Preference-Applied', 'handling=lenient');
+    return exportRange(response, this.database.scan({ ...range, onPosition, onDamaged }), headers, damaged);
   }
 
   /** Deletes a range. */
@@ -79,7 +82,7 @@ export class RangeController {
       const detail = 'Without a prefix this can delete every key, `from` and `to` apart: add `confirm=all`.';
       throw new DatabaseError('confirmation-needed', detail);
     }
-    const deleted = dryRun ? await this.database.count(range) : await this.database.deleteRange(range);
+    const deleted = dryRun ? (await this.database.count(range)).keys : await this.database.deleteRange(range);
     answerJson(response, 200, JSON.stringify({ deleted }));
   }
 
@@ -94,13 +97,23 @@ export class RangeController {
       wait === undefined ? await read() : await this.watch.hold(response, query, wait, read, isKnown);
     page.require(condition);
     const headers = ['ETag', `"${page.etag}"`, ...vary(response), ...page.link(parameters)];
-    if (query.counted || request.method === 'HEAD') headers.push(...(await this.countHeader(query)));
+    if (request.method === 'HEAD') {
+      headers.push(...this.countHeaders(await this.database.count(query)));
+    } else {
+      headers.push(...this.revision(page.position));
+      if (query.counted) headers.push('KV-Count', String((await this.database.count(query)).keys));
+    }
     if (isKnown(page)) answerEmpty(response, 304, headers);
     else await answerJsonPieces(response, page.json, headers);
   }
 
-  private async countHeader(range: KeyRange): Promise<string[]> {
-    return ['KV-Count', String(await this.database.count(range))];
+  private countHeaders({ keys, position }: RangeCount): string[] {
+    return ['KV-Count', String(keys), ...this.revision(position)];
+  }
+
+  /** Returns the header that says which state an answer shows, after which a watch can go on. */
+  private revision(position: string): string[] {
+    return this.database.hasOneOrder ? ['KV-Revision', position] : [];
   }
 }
 

@@ -88,7 +88,7 @@ const PAGE_ERRORS = [
 const NOT_MODIFIED = ApiResponse({
   status: 304,
   description: 'The client has it.',
-  headers: headers('ETag'),
+  headers: headers('ETag', 'KV-Revision'),
 });
 
 export function DescribeCount(): MethodDecorator {
@@ -99,7 +99,7 @@ export function DescribeCount(): MethodDecorator {
     ApiResponse({
       status: 200,
       description: 'The headers of the page or the export, and the count.',
-      headers: optionalHeaders('KV-Count', 'ETag', 'Link'),
+      headers: optionalHeaders('KV-Count', 'KV-Revision', 'ETag', 'Link'),
     }),
     NOT_MODIFIED,
     describeOperation({
@@ -123,7 +123,7 @@ export function DescribePage(): MethodDecorator {
       status: 200,
       description: 'A page; an export or events, if that is what Accept names.',
       content: { 'application/json': { schema: PAGE, example: page }, ...EXPORT, ...EVENTS },
-      headers: optionalHeaders('ETag', 'Link', 'KV-Count', 'Preference-Applied'),
+      headers: optionalHeaders('ETag', 'Link', 'KV-Count', 'KV-Revision', 'Preference-Applied'),
     }),
     NOT_MODIFIED,
     describeOperation({

@@ -65,6 +65,7 @@ function closingLine(count: number, sha256: string, damaged: readonly string[] =
 
 /**
  * Streams a range, one entry a line, at the pace of the reader.
+ * @param headers grow by what is known when the range has been opened
  * @param damaged grows by the keys of entries that the range leaves out
  */
 export async function exportRange(

@@ -10,11 +10,11 @@ import {
   type EngineState,
   type EngineStats,
   type OpenSettings,
+  type RangeCount,
   type RangePage,
   type RangeQuery,
   type ScanRange,
 } from '../storage-engine.js';
-import { formatTag } from '../revision.js';
 import { Admissions, askForAdmission } from './admission.js';
 import { backUp } from './backup.js';
 import { CommitListeners } from './commit-listeners.js';
@@ -213,9 +213,9 @@ export class LmdbEngine extends StorageEngine {
     const now = this.now();
     // Page and position are of one snapshot: a change between them would count as one that the page shows.
     const { done, value } = readPage(current, query, now).next();
-    if (done) return { ...value, position: positionOf(current) };
+    if (done) return { ...value, position: current.position() };
     return this.scans.run(function* (transaction) {
-      const position = positionOf(current);
+      const position = current.position();
       return { ...(yield* readPage(current, query, now, transaction)), position };
     });
   }
@@ -224,14 +224,17 @@ export class LmdbEngine extends StorageEngine {
     return this.scans.scan(range);
   }
 
-  count(range: KeyRange): Promise<number> {
+  count(range: KeyRange): Promise<RangeCount> {
     const { store } = this;
     const now = this.now();
-    return this.scans.run((transaction) => countLive(store, range, now, transaction));
+    return this.scans.run(function* (transaction) {
+      const position = store.position();
+      return { keys: yield* countLive(store, range, now, transaction), position };
+    });
   }
 
   position(): string {
-    return positionOf(this.current);
+    return this.current.position();
   }
 
   changes(position: string): Change[] | undefined {
@@ -254,7 +257,7 @@ export class LmdbEngine extends StorageEngine {
 
   async stats(): Promise<EngineStats> {
     return {
-      entries: await this.count(ALL_KEYS),
+      entries: (await this.count(ALL_KEYS)).keys,
       storedBytes: this.store.size().file,
       availableBytes: this.space.available(),
     };
@@ -284,11 +287,6 @@ export class LmdbEngine extends StorageEngine {
   private live(entry: StoredEntry): StoredEntry | undefined {
     return entry.expires !== 0 && entry.expires <= this.clock.now() ? undefined : entry;
   }
-}
-
-function positionOf(store: Store): string {
-  const { epoch, sequence } = store.readHead();
-  return formatTag(epoch, sequence);
 }
 
 function sizeOf(operation: Operation): number {

@@ -75,6 +75,7 @@ export class Scans {
     let snapshot: Snapshot | undefined;
     try {
       snapshot = this.openSnapshot(true);
+      range.onPosition?.(this.store.position());
       const now = this.clock.now();
       const bounds = boundsOf(range);
       let after: string | undefined;

@@ -2,6 +2,7 @@ import type { Database, DatabaseOptions, Key, RootDatabase } from 'lmdb';
 import { join } from 'node:path';
 import { DatabaseError, StartError } from '../../errors.js';
 import { compareKeys } from '../key-range.js';
+import { formatTag } from '../revision.js';
 import { CommitNumbers } from './commit-numbers.js';
 import { openRoot } from './environment.js';
 import { FaultLog } from './fault-log.js';
@@ -205,6 +206,12 @@ export class Store {
 
   readHead(): Head {
     return decodeHead(this.meta.getBinary(HEAD) ?? Buffer.alloc(HEAD_BYTES));
+  }
+
+  /** Returns the position of a reader that has seen every change so far. */
+  position(): string {
+    const { epoch, sequence } = this.readHead();
+    return formatTag(epoch, sequence);
   }
 
   writeHead(head: Head): void {

@@ -10,6 +10,7 @@ import {
   type EngineState,
   type EngineStats,
   type OpenSettings,
+  type RangeCount,
   type RangePage,
   type RangeQuery,
   type ScanRange,
@@ -144,7 +145,7 @@ export class RedisEngine extends StorageEngine {
     return this.ranges.scan(range);
   }
 
-  count(range: KeyRange): Promise<number> {
+  count(range: KeyRange): Promise<RangeCount> {
     return this.ranges.count(range);
   }
 
@@ -176,7 +177,7 @@ export class RedisEngine extends StorageEngine {
     // The fullest server is the first to refuse writes, to the keys of its slots.
     const room = Math.min(...free) * free.length;
     return {
-      entries: await this.count(ALL_KEYS),
+      entries: (await this.count(ALL_KEYS)).keys,
       storedBytes: used.reduce((sum, bytes) => sum + bytes, 0),
       availableBytes: Number.isFinite(room) ? room : undefined,
     };

@@ -1,6 +1,6 @@
 import type { Entry, EntryHeader } from '../entry.js';
 import { boundsOf, compareKeys, type KeyRange } from '../key-range.js';
-import type { RangePage, RangeQuery, ScanRange } from '../storage-engine.js';
+import type { RangeCount, RangePage, RangeQuery, ScanRange } from '../storage-engine.js';
 import type { Partition } from './partitions.js';
 import { encodePosition, LOG_START, offsetAfter, type Offset } from './position.js';
 import { decode, decodeHeader } from './record.js';
@@ -86,22 +86,27 @@ export class RedisRanges {
     }
   }
 
-  async count(range: KeyRange): Promise<number> {
+  async count(range: KeyRange): Promise<RangeCount> {
     const bounds = indexBounds({ ...range, after: undefined, reverse: false });
     const partitions = this.store.partitions.ofPrefix(range.prefix);
     const counts = await Promise.all(
-      partitions.map((partition) => this.store.query(partition, COUNT, bounds)),
+      partitions.map(async (partition) => {
+        const [tag, live] = (await this.store.query(partition, COUNT, bounds)) as [Buffer, number];
+        return { partition, live, offset: offsetAfter(tag.toString('latin1')) };
+      }),
     );
-    return (counts as number[]).reduce((sum, count) => sum + count, 0);
+    const keys = counts.reduce((sum, { live }) => sum + live, 0);
+    return { keys, position: this.positionOf(counts) };
   }
 
   /** Visits every entry of a range, in order, each as it was when it was read. */
-  async *scan({ prefix, from, to, values }: ScanRange): AsyncIterable<readonly Entry[]> {
+  async *scan({ prefix, from, to, values, onPosition }: ScanRange): AsyncIterable<readonly Entry[]> {
     const partitions = this.store.partitions.ofPrefix(prefix);
     const limit = Math.max(MIN_SCAN_ITEMS, Math.ceil(SCAN_ITEMS / partitions.length));
     const limits = valueLimits(values, partitions.length);
     const query = { prefix, from, to, after: undefined, reverse: false, delimiter: '', ...limits };
     const parts: Part[] = await Promise.all(partitions.map((each) => this.read(each, query, limit)));
+    onPosition?.(this.positionOf(parts));
     for (;;) {
       // Up to the lowest end everything is known.
       const bound = lowest(parts.map(({ end }) => end));
@@ -199,7 +204,7 @@ export class RedisRanges {
     if (chunk.length > 0) yield chunk;
   }
 
-  private positionOf(parts: readonly Part[]): string {
+  private positionOf(parts: readonly Pick<Part, 'partition' | 'offset'>[]): string {
     const offsets: Offset[] = this.store.partitions.all.map(() => LOG_START);
     for (const { partition, offset } of parts) offsets[partition.id] = offset;
     return encodePosition(this.store.epoch, offsets);

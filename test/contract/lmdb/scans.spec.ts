@@ -4,7 +4,7 @@ import type { Entry } from '../../../src/storage/entry.js';
 import { FakeTime } from '../../support/fake-time.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 import { lmdb, MAX_SNAPSHOT_AGE } from '../engines.js';
-import { codeOf, keysScanned, put, putOf, refusalOf } from '../shorthand.js';
+import { countOf, codeOf, keysScanned, put, putOf, refusalOf } from '../shorthand.js';
 
 const SLOTS = 16;
 const MIB = 2 ** 20;
@@ -67,7 +67,7 @@ describe('scans:', () => {
     await put(engine, 'new', 'x');
     expect(engine.get('new')?.size).toBe(1);
     expect((await engine.range({ prefix: 'new', limit: 1 })).items).toHaveLength(1);
-    expect(await engine.count({ prefix: '' })).toBe(2001);
+    expect(await countOf(engine, { prefix: '' })).toBe(2001);
   });
 
   it('a scan without progress for 30 s ends with an error, and its slot is free', async () => {

@@ -2,6 +2,7 @@ import { expect } from '@jest/globals';
 import { DatabaseError } from '../../../src/errors.js';
 import type { BatchOperation } from '../../../src/storage/operation.js';
 import {
+  countOf,
   entryOf,
   headerOf,
   incrOf,
@@ -123,7 +124,7 @@ export const batchRules: readonly Rule[] = [
       expect(headerOf(after)).toEqual(headerOf(before));
       expect(after.value.toString()).toBe(NOT_A_NUMBER);
       expect(await namesOf(engine)).toEqual([A]);
-      expect(await engine.count({ prefix: '' })).toBe(1);
+      expect(await countOf(engine, { prefix: '' })).toBe(1);
       expect(kindOf(await engine.write(putOf(B, 'x')))).toBe('created');
     },
   })),
@@ -169,7 +170,7 @@ export const batchRules: readonly Rule[] = [
         Array.from({ length: 1000 }, (_, i) => putOf(tied(`k${i}`), `${i}`)),
         true,
       );
-      expect(await engine.count({ prefix: tied('k') })).toBe(1000);
+      expect(await countOf(engine, { prefix: tied('k') })).toBe(1000);
       await engine.batch(
         Array.from({ length: 1000 }, () => incrOf(tied('n'), 1n)),
         true,
@@ -256,7 +257,7 @@ export const batchRules: readonly Rule[] = [
       const refusal = await refusalOf(engine.batch([...puts, puts[0]!], true));
       const able = engine.capabilities.atomicAcrossKeys;
       expect(refusal).toEqual(able ? { code: 'not refused' } : { code: 'cross-slot', keys });
-      expect(await engine.count({ prefix: '' })).toBe(able ? keys.length : 0);
+      expect(await countOf(engine, { prefix: '' })).toBe(able ? keys.length : 0);
       expect(await engine.changes(start)).toHaveLength(able ? keys.length + 1 : 0);
     },
   })),

@@ -1,7 +1,18 @@
 import { expect } from '@jest/globals';
 import { readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { codeOf, incrOf, namesOf, digestsOf, put, putOf, scanned, textOf, tied } from '../shorthand.js';
+import {
+  countOf,
+  codeOf,
+  incrOf,
+  namesOf,
+  digestsOf,
+  put,
+  putOf,
+  scanned,
+  textOf,
+  tied,
+} from '../shorthand.js';
 import type { Rule } from '../rule.js';
 import { HARD_KEYS } from './keys.js';
 
@@ -22,9 +33,11 @@ export const durabilityRules: readonly Rule[] = [
       await fixture.reopen();
       const after = digestsOf(await scanned(fixture.engine));
       expect(after).toEqual(before);
-      expect(await fixture.engine.count({ prefix: '' })).toBe(HARD_KEYS.length + 1);
+      expect(await countOf(fixture.engine, { prefix: '' })).toBe(HARD_KEYS.length + 1);
       fixture.time.advance(100_000);
-      expect(await fixture.engine.count({ prefix: '' })).toBe(1 + HARD_KEYS.filter((_, i) => i % 3).length);
+      expect(await countOf(fixture.engine, { prefix: '' })).toBe(
+        1 + HARD_KEYS.filter((_, i) => i % 3).length,
+      );
     },
   },
   {
@@ -62,7 +75,7 @@ export const durabilityRules: readonly Rule[] = [
       expect(settled.every(({ status }) => status === 'fulfilled')).toBe(true);
       if (!fixture.engine.capabilities.durable) return;
       await fixture.reopen();
-      const counts = ['k', 'm', tied('')].map(async (prefix) => fixture.engine.count({ prefix }));
+      const counts = ['k', 'm', tied('')].map(async (prefix) => countOf(fixture.engine, { prefix }));
       expect(await Promise.all(counts)).toEqual([200, 1000, 2]);
       expect((await fixture.engine.get('e'))?.expires).toBeGreaterThan(0);
       expect((await fixture.engine.system.get('s'))?.toString()).toBe('secret');
@@ -140,7 +153,7 @@ export const durabilityRules: readonly Rule[] = [
       await writer;
       const copy = await fixture.openBackup(join(fixture.folder, 'copy'));
       expect(await textOf(copy, 'a')).toBe(await textOf(copy, 'z'));
-      expect(await copy.count({ prefix: '' })).toBe(1002);
+      expect(await countOf(copy, { prefix: '' })).toBe(1002);
     },
   },
   {

@@ -1,5 +1,5 @@
 import { expect } from '@jest/globals';
-import { codeOf, entryOf, headerOf, kindOf, put, putOf, scanned, textOf } from '../shorthand.js';
+import { countOf, codeOf, entryOf, headerOf, kindOf, put, putOf, scanned, textOf } from '../shorthand.js';
 import type { Rule } from '../rule.js';
 
 /** Operations on one entry: put, get, delete, touch. */
@@ -13,7 +13,7 @@ export const entryRules: readonly Rule[] = [
         groups: [],
         next: undefined,
       });
-      expect(await engine.count({ prefix: '' })).toBe(0);
+      expect(await countOf(engine, { prefix: '' })).toBe(0);
       expect((await engine.stats()).entries).toBe(0);
       expect(await engine.system.get('a')).toBeUndefined();
       expect(await engine.system.list('')).toEqual([]);
@@ -109,7 +109,7 @@ export const entryRules: readonly Rule[] = [
       expect(await engine.get('a')).toBeUndefined();
       expect((await engine.range({ prefix: '', limit: 10 })).items.map(({ key }) => key)).toEqual(['b']);
       expect((await scanned(engine)).map(({ key }) => key)).toEqual(['b']);
-      expect(await engine.count({ prefix: '' })).toBe(1);
+      expect(await countOf(engine, { prefix: '' })).toBe(1);
       expect((await engine.stats()).entries).toBe(1);
     },
   },
@@ -120,7 +120,7 @@ export const entryRules: readonly Rule[] = [
       for (let i = 0; i < 3; i++)
         expect(await engine.write({ op: 'delete', key: 'a' })).toEqual({ kind: 'absent' });
       expect(headerOf((await engine.get('b'))!)).toEqual(headerOf(before));
-      expect(await engine.count({ prefix: '' })).toBe(1);
+      expect(await countOf(engine, { prefix: '' })).toBe(1);
     },
   },
   {
@@ -168,7 +168,7 @@ export const entryRules: readonly Rule[] = [
       const keys = Array.from({ length: 500 }, (_, i) => `k${i}`);
       await Promise.all(keys.map((key) => put(engine, key, `value of ${key}`)));
       for (const key of keys) expect(await textOf(engine, key)).toBe(`value of ${key}`);
-      expect(await engine.count({ prefix: 'k' })).toBe(500);
+      expect(await countOf(engine, { prefix: 'k' })).toBe(500);
     },
   },
 ];

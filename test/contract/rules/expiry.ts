@@ -2,6 +2,7 @@ import { expect } from '@jest/globals';
 import type { DatabaseError } from '../../../src/errors.js';
 import type { Operation } from '../../../src/storage/operation.js';
 import {
+  countOf,
   codeOf,
   entryOf,
   incrOf,
@@ -24,8 +25,8 @@ async function expectGone({ engine }: Fixture, key: string): Promise<void> {
   expect(await namesOf(engine, { reverse: true, values: true })).toEqual([]);
   expect(await namesOf(engine, { delimiter: '/' })).toEqual([]);
   expect(await keysScanned(engine)).toEqual([]);
-  expect(await engine.count({ prefix: '' })).toBe(0);
-  expect(await engine.count({ prefix: key })).toBe(0);
+  expect(await countOf(engine, { prefix: '' })).toBe(0);
+  expect(await countOf(engine, { prefix: key })).toBe(0);
   expect((await engine.stats()).entries).toBe(0);
 }
 
@@ -52,7 +53,7 @@ export const expiryRules: readonly Rule[] = [
       await put(fixture.engine, 'a/b', 'x', { expiry: { in: 1000 } });
       fixture.time.advance(999);
       expect(await textOf(fixture.engine, 'a/b')).toBe('x');
-      expect(await fixture.engine.count({ prefix: 'a' })).toBe(1);
+      expect(await countOf(fixture.engine, { prefix: 'a' })).toBe(1);
       expect(await namesOf(fixture.engine, { delimiter: '/' })).toEqual(['a/']);
       fixture.time.advance(1);
       await expectGone(fixture, 'a/b');
@@ -84,7 +85,7 @@ export const expiryRules: readonly Rule[] = [
       for (let i = 0; i < 20; i++)
         await put(engine, `k${String.fromCharCode(97 + i)}`, '', i % 2 ? {} : { expiry: { in: 10 } });
       time.advance(10);
-      expect(await engine.count({ prefix: 'k' })).toBe(10);
+      expect(await countOf(engine, { prefix: 'k' })).toBe(10);
       const page = await engine.range({ prefix: 'k', limit: 5 });
       expect(page.items.map(({ key }) => key)).toEqual(['kb', 'kd', 'kf', 'kh', 'kj']);
       expect((await engine.range({ prefix: 'k', limit: 10 })).next).toBeUndefined();
@@ -104,7 +105,7 @@ export const expiryRules: readonly Rule[] = [
       time.advance(10);
       await fixture.eventually(async () => (await fixture.storedEntries()) === 1);
       expect(await namesOf(engine)).toEqual(['stays']);
-      expect(await engine.count({ prefix: '' })).toBe(1);
+      expect(await countOf(engine, { prefix: '' })).toBe(1);
       expect((await engine.stats()).entries).toBe(1);
     },
   },
@@ -122,7 +123,7 @@ export const expiryRules: readonly Rule[] = [
       time.advance(1000);
       await pause(SWEPT_MS);
       expect(await namesOf(engine)).toEqual(['anew', 'batch', 'later', 'put', 'touch']);
-      expect(await engine.count({ prefix: '' })).toBe(5);
+      expect(await countOf(engine, { prefix: '' })).toBe(5);
       expect((await engine.stats()).entries).toBe(5);
       time.advance(100_000);
       expect(await namesOf(engine)).toEqual(['anew', 'batch', 'put', 'touch']);

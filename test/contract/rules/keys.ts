@@ -1,5 +1,5 @@
 import { expect } from '@jest/globals';
-import { inByteOrder, keysScanned, namesOf, put, textOf } from '../shorthand.js';
+import { countOf, inByteOrder, keysScanned, namesOf, put, textOf } from '../shorthand.js';
 import type { Rule } from '../rule.js';
 
 /** Keys that reveal a store which escapes, normalises, compares or cuts them wrongly. */
@@ -44,7 +44,7 @@ export const keyRules: readonly Rule[] = [
         const entry = await engine.get(key);
         expect([entry?.key, entry?.value.toString()]).toEqual([key, `value ${i}`]);
       }
-      expect(await engine.count({ prefix: '' })).toBe(HARD_KEYS.length);
+      expect(await countOf(engine, { prefix: '' })).toBe(HARD_KEYS.length);
     },
   },
   {
@@ -73,7 +73,7 @@ export const keyRules: readonly Rule[] = [
         expect(await namesOf(engine, { prefix })).toEqual(expected);
         expect(await namesOf(engine, { prefix, reverse: true })).toEqual(expected.toReversed());
         expect(await keysScanned(engine, prefix)).toEqual(expected);
-        expect(await engine.count({ prefix })).toBe(expected.length);
+        expect(await countOf(engine, { prefix })).toBe(expected.length);
       }
     },
   },
@@ -106,10 +106,10 @@ export const keyRules: readonly Rule[] = [
     async run({ engine, time }) {
       for (const key of HARD_KEYS) await put(engine, key, 'x', { expiry: { in: 1000 } });
       time.advance(999);
-      expect(await engine.count({ prefix: '' })).toBe(HARD_KEYS.length);
+      expect(await countOf(engine, { prefix: '' })).toBe(HARD_KEYS.length);
       time.advance(1);
       expect(await namesOf(engine)).toEqual([]);
-      for (const prefix of HARD_KEYS) expect(await engine.count({ prefix })).toBe(0);
+      for (const prefix of HARD_KEYS) expect(await countOf(engine, { prefix })).toBe(0);
     },
   },
 ];

@@ -1,11 +1,40 @@
 import { expect } from '@jest/globals';
 import type { Change } from '../../../src/storage/storage-engine.js';
 import { Random } from '../../support/random.js';
-import { apply, byKey, changesAfter, pause, put, putOf, tagsOf, writeAtRandom } from '../shorthand.js';
+import {
+  apply,
+  byKey,
+  changesAfter,
+  loggedAfter,
+  pause,
+  put,
+  putOf,
+  tagsOf,
+  writeAtRandom,
+} from '../shorthand.js';
 import type { Rule } from '../rule.js';
 
 /** A reader of pages and of the log from their positions misses nothing and sees nothing twice. */
 export const positionRules: readonly Rule[] = [
+  {
+    rule: 'pages, counts and scans name the position whose state they show, those of nothing too',
+    needs: 'totalOrder',
+    async run({ engine }) {
+      for (const prefix of ['', 'k', 'none']) {
+        await put(engine, 'k', '1');
+        const positions: string[] = [];
+        positions.push(
+          (await engine.range({ prefix, limit: 1 })).position,
+          (await engine.count({ prefix })).position,
+        );
+        const onPosition = (position: string) => void positions.push(position);
+        for await (const _ of engine.scan({ prefix, values: false, onPosition }));
+        expect(positions).toHaveLength(3);
+        await put(engine, 'k2', '1');
+        for (const position of positions) expect(await loggedAfter(engine, position)).toEqual(['put k2']);
+      }
+    },
+  },
   {
     rule: 'from every position the log continues with exactly the next change',
     async run({ engine }) {

@@ -1,6 +1,6 @@
 import { expect } from '@jest/globals';
 import { Random } from '../../support/random.js';
-import { inByteOrder, keysScanned, namesOf, pagesOf, put, putOf } from '../shorthand.js';
+import { countOf, inByteOrder, keysScanned, namesOf, pagesOf, put, putOf } from '../shorthand.js';
 import type { Rule } from '../rule.js';
 
 const ALPHABET = ['a', 'b', '/', '\0', 'é', '\uffff', '😀', '\u{10ffff}'];
@@ -145,7 +145,7 @@ export const rangeRules: readonly Rule[] = [
         };
         const keys = alive.filter((key) => isBetween(key, range.from, range.to));
         const inRange = expectedNames(keys, range.prefix);
-        expect(await engine.count(range)).toBe(inRange.length);
+        expect(await countOf(engine, range)).toBe(inRange.length);
         expect(await keysScanned(engine, range)).toEqual(inRange);
         const delimiter = random.pick([undefined, '/', 'b']);
         const reverse = random.chance(0.5);
@@ -198,7 +198,7 @@ export const rangeRules: readonly Rule[] = [
         false,
       );
       for (const prefix of ['', 'a', 'ab', '😀', '\uffff', '\0', 'absent'])
-        expect(await engine.count({ prefix })).toBe(keys.filter((key) => key.startsWith(prefix)).length);
+        expect(await countOf(engine, { prefix })).toBe(keys.filter((key) => key.startsWith(prefix)).length);
       const stats = await engine.stats();
       expect(stats.entries).toBe(keys.length);
       expect(stats.storedBytes).toBeGreaterThanOrEqual(keys.length);
@@ -213,8 +213,8 @@ export const rangeRules: readonly Rule[] = [
         await engine.batch(puts, false);
       }
       await put(engine, 'o', '');
-      expect(await engine.count({ prefix: 'n/' })).toBe(25_000);
-      expect(await engine.count({ prefix: '' })).toBe(25_001);
+      expect(await countOf(engine, { prefix: 'n/' })).toBe(25_000);
+      expect(await countOf(engine, { prefix: '' })).toBe(25_001);
       const pages = await pagesOf(engine, { prefix: 'n/', limit: 1000 });
       expect(new Set(pages.flatMap(({ items }) => items.map(({ key }) => key))).size).toBe(25_000);
     },

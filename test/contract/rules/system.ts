@@ -1,5 +1,5 @@
 import { expect } from '@jest/globals';
-import { keysScanned, namesOf, put, textOf } from '../shorthand.js';
+import { countOf, keysScanned, namesOf, put, textOf } from '../shorthand.js';
 import type { Rule } from '../rule.js';
 
 /** Private records of the server. */
@@ -40,7 +40,7 @@ export const systemRules: readonly Rule[] = [
       expect(await namesOf(engine, { reverse: true })).toEqual(['a']);
       expect(await namesOf(engine, { delimiter: 'a' })).toEqual(['a']);
       expect(await keysScanned(engine)).toEqual(['a']);
-      expect(await engine.count({ prefix: '' })).toBe(1);
+      expect(await countOf(engine, { prefix: '' })).toBe(1);
       expect((await engine.stats()).entries).toBe(1);
       expect((await engine.write({ op: 'get', key: 'b' })).kind).toBe('absent');
       expect((await engine.system.list('')).map(({ name }) => name)).toEqual(['a', 'b', 'format', 'head']);

@@ -1,3 +1,4 @@
+import { countOf } from '../../contract/shorthand.js';
 import { describe, expect, test } from '@jest/globals';
 import { ChangedKeys } from '../../../src/migration/changed-keys.js';
 import { compare, type Comparison } from '../../../src/migration/comparison.js';
@@ -95,7 +96,7 @@ describe.each([true, false])('two databases that are compared, frozen: %s,', (fr
     }
     const { differing, entries } = await compared(original, copy, frozen);
     expect([...differing.keys()]).toEqual([...differing.keys()].toSorted(compareKeys));
-    expect(entries).toBe(original.count({ prefix: '' }));
+    expect(entries).toBe(countOf(original, { prefix: '' }));
     for (const [key, value] of differing)
       await (value === undefined ? copy.write({ op: 'delete', key }) : put(copy, key, value));
     const after = await compared(original, copy, frozen);
