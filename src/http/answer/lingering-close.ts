@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
-const LINGER_MS = 500;
+const LINGER_MS = 2_000;
 const LINGER_BYTES = 32 * 2 ** 20;
 
 /**
@@ -8,7 +8,7 @@ const LINGER_BYTES = 32 * 2 ** 20;
  *
  * Problem: a system that closes a connection of which it has not read everything resets it, and a client that is still
  * sending loses the answer. Design: what comes of the body is thrown away, up to 32 MiB; after the answer our side of the
- * connection ends, and all of it when the body does, or after half a second (RFC 9112, 9.6).
+ * connection ends, and all of it when the body does, or after two seconds (RFC 9112, 9.6).
  */
 export function closeAfter(request: IncomingMessage, response: ServerResponse): void {
   response.shouldKeepAlive = false;
