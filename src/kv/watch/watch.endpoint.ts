@@ -8,7 +8,7 @@ import { Parameters } from '../../http/request/parameters.js';
 import { preferenceOf } from '../../http/request/prefer.js';
 import { whenOver } from '../../http/request/when-over.js';
 import { RETRY } from './watch-events.js';
-import type { Watcher, WatchTarget } from './audiences.js';
+import { withoutOverlaps, type Watcher, type WatchTarget } from './audiences.js';
 import { WatchHub } from './watch-hub.js';
 import { WatchLimit } from './watch-limit.js';
 import { NOW, WatchSession } from './watch-session.js';
@@ -28,7 +28,7 @@ export class WatchEndpoint {
   async stream(
     request: IncomingMessage,
     response: ServerResponse,
-    target: WatchTarget,
+    targets: readonly WatchTarget[],
     since: string | undefined,
   ): Promise<void> {
     const leaveLimit = this.limit.enter(request.socket.remoteAddress ?? '');
@@ -40,7 +40,7 @@ export class WatchEndpoint {
     const lastId = request.headers['last-event-id'] || undefined;
     const from = lastId === undefined ? (since === 'now' ? NOW : since) : String(lastId);
     try {
-      await new WatchSession(this.engine, this.hub, response, target, onGone).run(from);
+      await new WatchSession(this.engine, this.hub, response, withoutOverlaps(targets), onGone).run(from);
     } catch (error) {
       // The client is gone or does not read: it comes again by itself.
       response.destroy();
@@ -66,7 +66,7 @@ export class WatchEndpoint {
     const leaveLimit = this.limit.enter(address);
     response.setHeader('Preference-Applied', `wait=${wait}`);
     const waiter = new Waiter(wait * 1000);
-    const leave = this.hub.join(target, waiter);
+    const leave = this.hub.join([target], waiter);
     whenOver(response.req, response, () => waiter.end());
     try {
       await this.hub.follow();
@@ -126,9 +126,9 @@ export function wantsEvents({ headers, method, url }: IncomingMessage, plain: Ty
   return method === 'GET' && (ASKS_TO_WATCH.test(url!) || prefers(headers.accept, EVENT_STREAM, plain));
 }
 
-/** The parameters of a watch: those that say what is watched, and where the client goes on. */
-export function watchParameters(request: IncomingMessage, known: readonly string[]): Parameters {
-  const parameters = new Parameters(request.url!, [...known, 'since', WATCH_PARAMETER]);
+/** The parameters of a watch: `targets`, which say what is watched, and where the client goes on. */
+export function watchParameters(request: IncomingMessage, targets: readonly string[]): Parameters {
+  const parameters = new Parameters(request.url!, [...targets, 'since', WATCH_PARAMETER], targets);
   parameters.flag(WATCH_PARAMETER);
   return parameters;
 }
