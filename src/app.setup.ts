@@ -8,7 +8,9 @@ import { DatabaseErrorFilter } from './http/answer/database-error.filter.js';
 import { NotFoundFilter } from './http/answer/not-found.filter.js';
 import { RequestGate } from './http/gate/request-gate.js';
 import { memoryLimit } from './http/request/memory-budget.js';
+import { JSON_DOCUMENT } from './http/request/accept.js';
 import { withKeyInPath } from './kv/key.js';
+import { wantsEvents } from './kv/watch/watch.endpoint.js';
 import { ApiDocument } from './openapi/api-document.js';
 
 /** Makes the gate and the adapter that `config` asks for. */
@@ -16,7 +18,7 @@ export function createHttp(config: AppConfig): { gate: RequestGate; adapter: Fas
   const gate = new RequestGate(
     new AllowedHosts([config.host, ...config.allowedHosts], isLoopback(config.host)),
     new Cors(config.corsOrigins),
-    withKeyInPath,
+    (request) => withKeyInPath(request.url!, () => wantsEvents(request, JSON_DOCUMENT)),
   );
   const onRequest = config.logLevel === 'debug' ? logAccess : undefined;
   return { gate, adapter: new FastExpressAdapter(gate, memoryLimit(config), onRequest) };

@@ -51,17 +51,19 @@ export function keyOfPath(url: string): string {
 
 /**
  * Translates `/kv?key=a&ttl=5` into `/kv/a?ttl=5`, and returns every other URL as it is.
+ * @param mayNameSeveral whether the request may name several keys and prefixes, as a watch may
  * @throws DatabaseError `invalid-parameter` if the key is malformed, empty, given twice or beside `prefix`
  */
-export function withKeyInPath(url: string): string {
+export function withKeyInPath(url: string, mayNameSeveral: () => boolean): string {
   if (!url.startsWith(RANGE_QUERY)) return url;
   const pairs = url.slice(RANGE_QUERY.length).split('&');
   const keys = pairs.filter((pair) => nameOf(pair) === 'key');
   if (keys.length === 0) return url;
   const others = pairs.filter((pair) => !keys.includes(pair));
+  const hasPrefix = others.some((pair) => nameOf(pair) === 'prefix');
+  if ((keys.length > 1 || hasPrefix) && mayNameSeveral()) return url;
   if (keys.length > 1) throw invalid('`key` is given twice.');
-  if (others.some((pair) => nameOf(pair) === 'prefix'))
-    throw invalid('`key` names one entry and `prefix` a range.');
+  if (hasPrefix) throw invalid('`key` names one entry and `prefix` a range.');
   const [pair] = keys;
   const key = decodeForm(pair!.slice(pair!.indexOf('=') + 1));
   if (key === undefined) throw invalid(`The query has a malformed escape. ${ESCAPES}`);

@@ -57,7 +57,7 @@ export class KvController {
   async showAll(@Req() request: IncomingMessage, @Res() response: ServerResponse): Promise<void> {
     if (wantsEvents(request, JSON_DOCUMENT)) {
       const since = watchParameters(request, []).get('since');
-      return this.watch.stream(request, response, { prefix: '' }, since);
+      return this.watch.stream(request, response, [{ prefix: '' }], since);
     }
     let before = '{';
     for await (const entries of this.database.scan()) {

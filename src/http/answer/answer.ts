@@ -42,7 +42,10 @@ export function vary(response: ServerResponse): readonly string[] {
   return ['Vary', response.hasHeader('Vary') ? 'Accept, Origin' : 'Accept'];
 }
 
-/** Answers JSON text. */
+/**
+ * Answers JSON text. A document of any but the original routes ends with a new line, so that the prompt of a terminal
+ * does not stand behind it.
+ */
 export function answerJson(
   response: ServerResponse,
   status: number,
@@ -164,7 +167,7 @@ export function answerError(
 /** Returns a problem, or `{title, detail}` for the original routes and everything around them: the path decides. */
 function errorText(error: DatabaseError, url: string): { type: string; body: string } {
   if (speaksProblems(url))
-    return { type: 'application/problem+json', body: JSON.stringify(problemOf(error)) };
+    return { type: 'application/problem+json', body: `${JSON.stringify(problemOf(error))}\n` };
   const title = ERRORS[error.code][0];
   return { type: 'application/json', body: JSON.stringify({ title, detail: error.detail }) };
 }

@@ -35,8 +35,8 @@ export class RequestGate {
   constructor(
     private readonly hosts: AllowedHosts,
     private readonly cors: Cors,
-    /** Returns the one spelling of a URL. @throws DatabaseError */
-    private readonly canonical: (url: string) => string,
+    /** Returns the one spelling of a request's URL. @throws DatabaseError */
+    private readonly canonical: (request: IncomingMessage) => string,
   ) {}
 
   /** Refuses every request from now on; those inside finish. */
@@ -85,7 +85,7 @@ export class RequestGate {
 
   private respell(request: IncomingMessage): DatabaseError | undefined {
     try {
-      request.url = this.canonical(request.url!);
+      request.url = this.canonical(request);
       return undefined;
     } catch (error) {
       return error as DatabaseError;

@@ -8,15 +8,18 @@ import { decodeForm, ESCAPES } from './percent-encoding.js';
 const MAY_BE_EMPTY = 'prefix';
 
 /**
- * The parameters of a query, each at most once and all of them known: a typo in `ttl` must not store for ever.
+ * The parameters of a query, each at most once unless it is `repeatable`, and all of them known: a typo in `ttl` must not store for ever.
  * @throws DatabaseError `invalid-parameter` naming those that are known
  */
 export class Parameters {
   private readonly values = new Map<string, string>();
+  /** Values of the parameters that may be repeated. */
+  private readonly lists = new Map<string, string[]>();
 
   constructor(
     url: string,
     private readonly known: readonly string[],
+    private readonly repeatable: readonly string[] = [],
   ) {
     const mark = url.indexOf('?');
     if (mark < 0 || mark === url.length - 1) return;
@@ -31,12 +34,20 @@ export class Parameters {
     return this.values.get(name);
   }
 
+  /** Returns all values of a repeatable parameter. */
+  all(name: string): readonly string[] {
+    return this.lists.get(name) ?? [];
+  }
+
   /** Returns text that keys are compared with; it is no longer than a key may be. */
   keyText(name: string): string | undefined {
     const text = this.values.get(name);
-    if (text !== undefined && Buffer.byteLength(text) > MAX_KEY_BYTES)
-      throw this.refuse(`\`${name}\` may have at most ${MAX_KEY_BYTES} bytes of UTF-8, as keys do.`);
-    return text;
+    return text === undefined ? undefined : this.checkKeyText(name, text);
+  }
+
+  /** The same, all values of a repeatable parameter. */
+  keyTexts(name: string): string[] {
+    return this.all(name).map((text) => this.checkKeyText(name, text));
   }
 
   /** Returns a flag, `true` or `false`; absent is false. */
@@ -57,6 +68,11 @@ export class Parameters {
     return value;
   }
 
+  private checkKeyText(name: string, text: string): string {
+    if (Buffer.byteLength(text) <= MAX_KEY_BYTES) return text;
+    throw this.refuse(`\`${name}\` may have at most ${MAX_KEY_BYTES} bytes of UTF-8, as keys do.`);
+  }
+
   private add(pair: string): void {
     const equals = pair.indexOf('=');
     const name = decodeForm(equals < 0 ? pair : pair.slice(0, equals));
@@ -65,9 +81,11 @@ export class Parameters {
       throw this.refuse(`The query has a malformed escape. ${ESCAPES}`);
     if (!this.known.includes(name))
       throw this.refuse(`The request has no parameter ${JSON.stringify(name.slice(0, 64))}.`);
-    if (this.values.has(name)) throw this.refuse(`\`${name}\` is given twice.`);
+    const isRepeatable = this.repeatable.includes(name);
+    if (this.values.has(name) && !isRepeatable) throw this.refuse(`\`${name}\` is given twice.`);
     if (value === '' && name !== MAY_BE_EMPTY) throw this.refuse(`\`${name}\` is empty.`);
     this.values.set(name, value);
+    if (isRepeatable) this.lists.set(name, [...this.all(name), value]);
   }
 
   private refuse(why: string): DatabaseError {

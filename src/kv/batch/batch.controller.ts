@@ -43,7 +43,7 @@ export class BatchController {
     if (operations.some(({ op }) => op === 'get')) refuseIfFull(response);
     const outcomes = await this.database.batch(operations, atomic);
     const results = outcomes.map((outcome, index) => resultJson(operations[index]!, outcome));
-    answerUncached(response, 200, `{"results":[${results.join(',')}]}`);
+    answerUncached(response, 200, `{"results":[${results.join(',')}]}\n`);
   }
 }
 

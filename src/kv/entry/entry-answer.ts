@@ -29,7 +29,7 @@ export function answerEntry(request: IncomingMessage, response: ServerResponse, 
 
 /** Answers a write with the description of the entry. */
 export function answerDescription(response: ServerResponse, written: Written): void {
-  answerJson(response, written.created ? 201 : 200, describe(written.entry), headersOfWrite(written));
+  answerJson(response, written.created ? 201 : 200, `${describe(written.entry)}\n`, headersOfWrite(written));
 }
 
 /** Answers a write with the new value. */

@@ -109,7 +109,7 @@ export class EntryController {
   private follow(request: IncomingMessage, response: ServerResponse, key: string): Promise<void> {
     checkKey(key);
     const since = watchParameters(request, []).get('since');
-    return this.watch.stream(request, response, { key }, since);
+    return this.watch.stream(request, response, [{ key }], since);
   }
 
   /** Holds the answer while it would be 304, or, without If-None-Match, while it would be 404. */

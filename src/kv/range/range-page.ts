@@ -120,5 +120,5 @@ function* pageParts({ items, groups, next, damaged }: RangePage, values: boolean
     }
   }
   const missing = damaged ? `,"damaged":${JSON.stringify(damaged)}` : '';
-  yield `],"prefixes":${JSON.stringify(groups)},"next":${JSON.stringify(next ?? null)}${missing}}`;
+  yield `],"prefixes":${JSON.stringify(groups)},"next":${JSON.stringify(next ?? null)}${missing}}\n`;
 }

@@ -9,6 +9,7 @@ import { Parameters } from '../../http/request/parameters.js';
 import { conditionOf, refuseConditions } from '../../http/request/preconditions.js';
 import type { RangeCount } from '../../storage/storage-engine.js';
 import { DatabaseService } from '../database.service.js';
+import { checkKey } from '../key.js';
 import { exportRange, NDJSON } from '../transfer/exporter.js';
 import {
   WATCH_PARAMETER,
@@ -17,10 +18,14 @@ import {
   WatchEndpoint,
   watchParameters,
 } from '../watch/watch.endpoint.js';
+import type { WatchTarget } from '../watch/audiences.js';
 import { Page, PAGE_PARAMETERS, pageQuery, RANGE_PARAMETERS, rangeIn } from './range-page.js';
 
 /** Loaded when somebody asks for the document. */
 const docs = () => import('./range.openapi.js');
+
+/** What one watch may name. */
+const MAX_TARGETS = 100;
 
 /** `/kv`: many entries, as pages, counts, exports and prefix deletes. */
 @Controller('kv')
@@ -45,9 +50,8 @@ export class RangeController {
   @Documented(docs, 'DescribePage')
   async get(@Req() request: IncomingMessage, @Res() response: ServerResponse): Promise<void> {
     if (wantsEvents(request, JSON_DOCUMENT)) {
-      const parameters = watchParameters(request, ['prefix']);
-      const target = { prefix: parameters.keyText('prefix') ?? '' };
-      return this.watch.stream(request, response, target, parameters.get('since'));
+      const parameters = watchParameters(request, ['prefix', 'key']);
+      return this.watch.stream(request, response, targetsIn(parameters), parameters.get('since'));
     }
     if (wantsLines(request)) {
       return this.export(request, response);
@@ -83,7 +87,7 @@ export class RangeController {
       throw new DatabaseError('confirmation-needed', detail);
     }
     const deleted = dryRun ? (await this.database.count(range)).keys : await this.database.deleteRange(range);
-    answerJson(response, 200, JSON.stringify({ deleted }));
+    answerJson(response, 200, `${JSON.stringify({ deleted })}\n`);
   }
 
   private async answerPage(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -115,6 +119,21 @@ export class RangeController {
   private revision(position: string): string[] {
     return this.database.hasOneOrder ? ['KV-Revision', position] : [];
   }
+}
+
+/** Returns what a watch follows: everything if nothing is named. @throws DatabaseError `invalid-parameter`, `invalid-key` */
+function targetsIn(parameters: Parameters): WatchTarget[] {
+  const prefixes = parameters.keyTexts('prefix');
+  const keys = parameters.all('key');
+  const count = prefixes.length + keys.length;
+  if (count > MAX_TARGETS) {
+    const detail = `A watch takes at most ${MAX_TARGETS} \`prefix\` and \`key\` in all; this one has ${count}.`;
+    throw new DatabaseError('invalid-parameter', detail, { limit: MAX_TARGETS });
+  }
+  for (const key of keys) checkKey(key);
+  return count === 0
+    ? [{ prefix: '' }]
+    : [...prefixes.map((prefix) => ({ prefix })), ...keys.map((key) => ({ key }))];
 }
 
 function readParameters(request: IncomingMessage, known: readonly string[]): Parameters {

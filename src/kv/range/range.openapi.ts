@@ -132,7 +132,8 @@ export function DescribePage(): MethodDecorator {
       description:
         "A range is in the order of the keys' bytes. With `Accept: application/x-ndjson` the whole range is streamed " +
         'from one snapshot, one entry a line; its last line has the SHA-256 of those before. An export breaks off at a ' +
-        'damaged entry; with `Prefer: handling=lenient` it leaves such entries out, and its last line names them.',
+        'damaged entry; with `Prefer: handling=lenient` it leaves such entries out, and its last line names them. A watch ' +
+        'may name up to 100 `prefix` and `key` in all.',
       errors: PAGE_ERRORS,
     }),
   );

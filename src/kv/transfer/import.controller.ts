@@ -25,6 +25,6 @@ export class ImportController {
     if (mode !== 'upsert' && mode !== 'create')
       throw new DatabaseError('invalid-parameter', '`mode` must be `upsert` or `create`.');
     const report = await this.importer.run(request, response, mode, parameters.flag('dry-run'));
-    answerJson(response, 200, JSON.stringify(report));
+    answerJson(response, 200, `${JSON.stringify(report)}\n`);
   }
 }

@@ -3,6 +3,24 @@ import type { Change } from '../../storage/storage-engine.js';
 /** What a watcher follows: one key, or every key that begins with a prefix. */
 export type WatchTarget = { readonly key: string } | { readonly prefix: string };
 
+/** Returns whether a target has a key. */
+export function concerns(target: WatchTarget, key: string): boolean {
+  return 'key' in target ? key === target.key : key.startsWith(target.prefix);
+}
+
+/** Leaves out what another target has already, so that no key is in two. */
+export function withoutOverlaps(targets: readonly WatchTarget[]): readonly WatchTarget[] {
+  if (targets.length === 1) return targets;
+  const kept: WatchTarget[] = [];
+  // Short prefixes first, then keys: what comes later never has what came before.
+  const rank = (target: WatchTarget) => ('key' in target ? Infinity : target.prefix.length);
+  for (const target of targets.toSorted((a, b) => (rank(a) < rank(b) ? -1 : rank(a) > rank(b) ? 1 : 0))) {
+    const name = 'key' in target ? target.key : target.prefix;
+    if (!kept.some((other) => concerns(other, name))) kept.push(target);
+  }
+  return kept;
+}
+
 /** Receives changes as they happen. */
 export interface Watcher {
   /** Receives changes, and their events, which are encoded once for all who get the same. */
@@ -13,65 +31,74 @@ export interface Watcher {
   end(): void;
 }
 
-/** Watchers of one target: they get the same events. */
+/** Watchers of the same targets: they get the same events. */
 export type Audience = Set<Watcher>;
 
 /**
  * Finds who watches a key: looks up the key, and each of its prefixes whose length is watched, so the cost does not grow
- * with the number of watchers.
+ * with the number of watchers. Who follows several targets is in one audience, so that its events keep their order.
  */
 export class Audiences {
-  private readonly byKey = new Map<string, Audience>();
-  private readonly byPrefix = new Map<string, Audience>();
+  private readonly byTargets = new Map<string, Audience>();
+  private readonly byKey = new Map<string, Set<Audience>>();
+  private readonly byPrefix = new Map<string, Set<Audience>>();
   /** Length of a prefix, UTF-16 units → how many watched prefixes have it. */
   private readonly prefixLengths = new Map<number, number>();
 
   get isEmpty(): boolean {
-    return this.byKey.size === 0 && this.byPrefix.size === 0;
+    return this.byTargets.size === 0;
   }
 
-  /** Adds `watcher` to those of `target`. Returns a function that removes it. */
-  join(target: WatchTarget, watcher: Watcher): () => void {
-    const audience = this.audienceOf(target);
+  /** Adds `watcher` to those of `targets`, none of which overlap. Returns a function that removes it. */
+  join(targets: readonly WatchTarget[], watcher: Watcher): () => void {
+    const name = JSON.stringify(targets);
+    const audience = this.byTargets.get(name) ?? this.open(name, targets);
     audience.add(watcher);
     return () => {
       audience.delete(watcher);
-      if (audience.size === 0) this.forget(target, audience);
+      if (audience.size > 0 || this.byTargets.get(name) !== audience) return;
+      this.byTargets.delete(name);
+      for (const target of targets) this.unlist(target, audience);
     };
   }
 
   /** Returns the audiences that a change of `key` concerns. */
   *concernedBy(key: string): Iterable<Audience> {
-    const exact = this.byKey.get(key);
-    if (exact) yield exact;
+    yield* this.byKey.get(key) ?? [];
     for (const length of this.prefixLengths.keys()) {
-      const audience = length <= key.length && this.byPrefix.get(key.slice(0, length));
-      if (audience) yield audience;
+      if (length <= key.length) yield* this.byPrefix.get(key.slice(0, length)) ?? [];
     }
   }
 
   all(): Audience[] {
-    return [...this.byKey.values(), ...this.byPrefix.values()];
+    return [...this.byTargets.values()];
   }
 
-  private audienceOf(target: WatchTarget): Audience {
-    const [audiences, name] = this.slotOf(target);
-    let audience = audiences.get(name);
-    if (!audience) {
-      audiences.set(name, (audience = new Set()));
-      if ('prefix' in target) this.countLength(name.length, 1);
-    }
+  private open(name: string, targets: readonly WatchTarget[]): Audience {
+    const audience: Audience = new Set();
+    this.byTargets.set(name, audience);
+    for (const target of targets) this.list(target, audience);
     return audience;
   }
 
-  private forget(target: WatchTarget, audience: Audience): void {
-    const [audiences, name] = this.slotOf(target);
-    if (audiences.get(name) !== audience) return;
-    audiences.delete(name);
+  private list(target: WatchTarget, audience: Audience): void {
+    const [listed, name] = this.slotOf(target);
+    const audiences = listed.get(name);
+    if (audiences) return void audiences.add(audience);
+    listed.set(name, new Set([audience]));
+    if ('prefix' in target) this.countLength(name.length, 1);
+  }
+
+  private unlist(target: WatchTarget, audience: Audience): void {
+    const [listed, name] = this.slotOf(target);
+    const audiences = listed.get(name)!;
+    audiences.delete(audience);
+    if (audiences.size > 0) return;
+    listed.delete(name);
     if ('prefix' in target) this.countLength(name.length, -1);
   }
 
-  private slotOf(target: WatchTarget): [Map<string, Audience>, string] {
+  private slotOf(target: WatchTarget): [Map<string, Set<Audience>>, string] {
     return 'key' in target ? [this.byKey, target.key] : [this.byPrefix, target.prefix];
   }
 

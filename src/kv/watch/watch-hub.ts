@@ -77,11 +77,11 @@ export class WatchHub implements OnModuleInit, OnModuleDestroy {
   }
 
   /**
-   * Delivers changes of `target` to `watcher` from now on. Returns a function that ends it. The hub may be behind the
+   * Delivers changes of `targets`, none of which overlap, to `watcher` from now on. Returns a function that ends it. The hub may be behind the
    * watcher, and then delivers what that has read by itself, but never ahead of it once `follow` has resolved.
    */
-  join(target: WatchTarget, watcher: Watcher): () => void {
-    const leave = this.audiences.join(target, watcher);
+  join(targets: readonly WatchTarget[], watcher: Watcher): () => void {
+    const leave = this.audiences.join(targets, watcher);
     if (this.stopped) watcher.end();
     return leave;
   }

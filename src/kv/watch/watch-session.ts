@@ -6,7 +6,7 @@ import type { Entry } from '../../storage/entry.js';
 import { compareKeys } from '../../storage/key-range.js';
 import type { Change, StorageEngine } from '../../storage/storage-engine.js';
 import { changeEvent, readyEvent, RESET, snapshotEvent } from './watch-events.js';
-import type { Watcher, WatchTarget } from './audiences.js';
+import { concerns, type Watcher, type WatchTarget } from './audiences.js';
 import type { WatchHub } from './watch-hub.js';
 
 const PAGE_ITEMS = 500;
@@ -24,6 +24,9 @@ interface Shown {
   readonly upTo: string | undefined;
   readonly position: string;
 }
+
+/** The pages of each target. */
+type Snapshot = Map<WatchTarget, readonly Shown[]>;
 
 /**
  * One client that watches: a snapshot, then what the log brought meanwhile, then live.
@@ -45,7 +48,8 @@ export class WatchSession implements Watcher {
     private readonly engine: StorageEngine,
     private readonly hub: WatchHub,
     private readonly response: ServerResponse,
-    private readonly target: WatchTarget,
+    /** None of them overlap. */
+    private readonly targets: readonly WatchTarget[],
     private readonly onGone: (listener: () => void) => void,
   ) {}
 
@@ -89,18 +93,22 @@ export class WatchSession implements Watcher {
   /** Reads the log from `id`. Returns false if the log cannot serve it. */
   private async resume(id: string): Promise<boolean> {
     this.position = id;
-    return this.catchUp([]);
+    return this.catchUp();
   }
 
   private async startAnew(reset: boolean): Promise<void> {
     for (let resetting = reset; ; resetting = true) {
       if (resetting) await writePaced(this.response, RESET);
       this.position = await this.engine.position();
-      const shown =
-        'key' in this.target ? await this.showKey(this.target.key) : await this.showRange(this.target.prefix);
+      const shown: Snapshot = new Map();
+      for (const target of this.targets) shown.set(target, await this.show(target));
       // The log may have moved past a snapshot that took long.
       if (await this.catchUp(shown)) return;
     }
+  }
+
+  private show(target: WatchTarget): Promise<Shown[]> {
+    return 'key' in target ? this.showKey(target.key) : this.showRange(target.prefix);
   }
 
   /** A remote engine answers one question at a time: a position between two equal reads is that of the entry. */
@@ -142,12 +150,12 @@ export class WatchSession implements Watcher {
   }
 
   /** Reads the log to its end, leaving out what has been shown. Returns false if the log no longer reaches back so far. */
-  private async catchUp(shown: readonly Shown[]): Promise<boolean> {
+  private async catchUp(shown: Snapshot = new Map()): Promise<boolean> {
     for (;;) {
       const changes = await this.hub.changes(this.position);
       if (!changes) return false;
       if (changes.length === 0) return true;
-      const news = changes.filter((change) => this.concerns(change) && !this.wasShown(change, shown));
+      const news = changes.filter((change) => this.isNews(change, shown));
       await (news.length > 0 ? writePaced(this.response, this.encode(news)) : giveWay());
       this.position = changes.at(-1)!.position;
     }
@@ -155,13 +163,13 @@ export class WatchSession implements Watcher {
 
   /** Joins the hub without a gap. Returns false if the log no longer reaches back so far. */
   private async goLive(): Promise<boolean> {
-    const leave = this.hub.join(this.target, this);
+    const leave = this.hub.join(this.targets, this);
     this.onGone(leave);
     await this.hub.follow();
     do {
       this.missed = false;
       if (this.response.destroyed) return true;
-      if (!(await this.catchUp([]))) {
+      if (!(await this.catchUp())) {
         leave();
         return false;
       }
@@ -177,13 +185,12 @@ export class WatchSession implements Watcher {
     return changes.map((change) => changeEvent(change, totalOrder)).join('');
   }
 
-  private concerns({ key }: Change): boolean {
-    return 'key' in this.target ? key === this.target.key : key.startsWith(this.target.prefix);
-  }
-
-  private wasShown(change: Change, shown: readonly Shown[]): boolean {
-    const page = pageOf(change.key, shown);
-    return page !== undefined && this.engine.covers(page.position, change);
+  /** Returns whether a change concerns this client and its snapshot has not shown it. */
+  private isNews(change: Change, shown: Snapshot): boolean {
+    const target = this.targets.find((each) => concerns(each, change.key));
+    if (!target) return false;
+    const page = pageOf(change.key, shown.get(target) ?? []);
+    return page === undefined || !this.engine.covers(page.position, change);
   }
 
   private write(events: Buffer): void {

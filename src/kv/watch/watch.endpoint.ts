@@ -9,7 +9,7 @@ import { Parameters } from '../../http/request/parameters.js';
 import { preferenceOf } from '../../http/request/prefer.js';
 import { whenHalfClosed, whenOver } from '../../http/request/when-over.js';
 import { RETRY } from './watch-events.js';
-import type { Watcher, WatchTarget } from './audiences.js';
+import { withoutOverlaps, type Watcher, type WatchTarget } from './audiences.js';
 import { WatchHub } from './watch-hub.js';
 import { WatchLimit } from './watch-limit.js';
 import { NOW, WatchSession } from './watch-session.js';
@@ -30,7 +30,7 @@ export class WatchEndpoint {
   async stream(
     request: IncomingMessage,
     response: ServerResponse,
-    target: WatchTarget,
+    targets: readonly WatchTarget[],
     since: string | undefined,
   ): Promise<void> {
     const onGone = (listener: () => void) => whenOver(request, response, listener);
@@ -41,7 +41,7 @@ export class WatchEndpoint {
     const lastId = request.headers['last-event-id'] || undefined;
     const from = lastId === undefined ? (since === 'now' ? NOW : since) : String(lastId);
     try {
-      await new WatchSession(this.engine, this.hub, response, target, onGone).run(from);
+      await new WatchSession(this.engine, this.hub, response, withoutOverlaps(targets), onGone).run(from);
     } catch (error) {
       // The client is gone or does not read: it comes again by itself.
       response.destroy();
@@ -86,7 +86,7 @@ export class WatchEndpoint {
     const leaveLimit = this.limit.enter(address);
     response.setHeader('Preference-Applied', `wait=${wait}`);
     const waiter = new Waiter(wait * 1000);
-    const leave = this.hub.join(target, waiter);
+    const leave = this.hub.join([target], waiter);
     whenOver(response.req, response, () => waiter.end());
     // The client is answered, but if it is gone, which nothing tells before, it is in nobody's way.
     whenHalfClosed(response.req, response, leaveLimit);
@@ -164,9 +164,9 @@ export function wantsEvents({ headers, method, url }: IncomingMessage, plain: Ty
   return method === 'GET' && (ASKS_TO_WATCH.test(url!) || prefers(headers.accept, EVENT_STREAM, plain));
 }
 
-/** The parameters of a watch: those that say what is watched, and where the client goes on. */
-export function watchParameters(request: IncomingMessage, known: readonly string[]): Parameters {
-  const parameters = new Parameters(request.url!, [...known, 'since', WATCH_PARAMETER]);
+/** The parameters of a watch: `targets`, which say what is watched, and where the client goes on. */
+export function watchParameters(request: IncomingMessage, targets: readonly string[]): Parameters {
+  const parameters = new Parameters(request.url!, [...targets, 'since', WATCH_PARAMETER], targets);
   parameters.flag(WATCH_PARAMETER);
   return parameters;
 }
