@@ -59,7 +59,7 @@ export function DescribeSet(): MethodDecorator {
     entries(201, 'The key is new; it is stored.', { somekey: 'somevalue' }),
     entries(200, 'The key existed; its value is replaced.', { somekey: 'somevalue' }),
     describeOperation({
-      id: 'setKey',
+      id: 'setPair',
       summary: 'Stores one pair',
       description: 'Durable when it is answered. It writes on GET, so pages of other sites are refused.',
       errors: [...WRITE_ERRORS, 'missing-query', 'invalid-query', 'invalid-key', 'value-too-large'],
@@ -75,7 +75,7 @@ export function DescribeAll(): MethodDecorator {
     WATCH,
     ApiResponse({ status: 200, description: 'Every entry, or the events of all.', content }),
     describeOperation({
-      id: 'showAll',
+      id: 'getAll',
       summary: 'Shows the whole database',
       description:
         'One JSON object in key order, streamed from one snapshot. It breaks off if it cannot be finished.',

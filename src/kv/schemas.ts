@@ -5,6 +5,9 @@
 
 export const KEY = { type: 'string', minLength: 1, maxLength: 1024 };
 
+/** A body that is taken or given as it is. As `string` alone, generated clients send it as JSON, in quotes. */
+export const BYTES = { type: 'string', format: 'binary' };
+
 /** A tag as JSON has it, without quotes. */
 export const TAG = { type: 'string', minLength: 1, example: '6b0362d6-0000000000001' };
 

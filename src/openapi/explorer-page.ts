@@ -1,18 +1,45 @@
-/** The explorer: Swagger UI over /openapi.json. */
+import { METHODS_TAG } from './methods.js';
+
+/**
+ * What Swagger UI lacks on a phone: the heading of a group leaves its description no room, and tables are wider than the
+ * screen. The list of servers has one, this.
+ */
+const STYLE = `
+      body { margin: 0; }
+      .swagger-ui .topbar, .swagger-ui .scheme-container .schemes .schemes-server-container { display: none; }
+      .swagger-ui .scheme-container { padding: 0; margin: 0; box-shadow: none; background: none; }
+      html.dark-mode .swagger-ui .opblock.opblock .opblock-section-header { background: #ffffff14; }
+      @media (max-width: 640px) {
+        .swagger-ui .wrapper { padding: 0 12px; box-sizing: border-box; }
+        .swagger-ui .opblock-tag { flex-wrap: wrap; position: relative; padding-right: 48px; }
+        .swagger-ui .opblock-tag small { flex: 0 0 100%; padding: 4px 0; }
+        .swagger-ui .opblock-tag .expand-operation { position: absolute; right: 8px; top: 12px; }
+      }`;
+
+/** The explorer: Swagger UI over openapi.json. Its addresses are relative, so that a proxy may put it under a prefix. */
 export function explorerPage(nonce: string): string {
   return `<!doctype html>
 <html lang="en">
   <head>
     <meta charset="utf-8">
     <meta name="viewport" content="width=device-width, initial-scale=1">
+    <meta name="color-scheme" content="light dark">
     <title>Pigeonhole API</title>
     <link rel="icon" href="data:,">
-    <link rel="stylesheet" nonce="${nonce}" href="/docs/swagger-ui.css">
-    <style nonce="${nonce}">body { margin: 0; } .swagger-ui .topbar { display: none; }</style>
+    <link rel="stylesheet" nonce="${nonce}" href="docs/swagger-ui.css">
+    <style nonce="${nonce}">${STYLE}
+    </style>
+    <script nonce="${nonce}">
+      // Swagger UI is dark by a class of the page, whatever the reader prefers.
+      const dark = matchMedia('(prefers-color-scheme: dark)');
+      const follow = () => document.documentElement.classList.toggle('dark-mode', dark.matches);
+      dark.addEventListener('change', follow);
+      follow();
+    </script>
   </head>
   <body>
     <div id="explorer"></div>
-    <script nonce="${nonce}" src="/docs/swagger-ui-bundle.js"></script>
+    <script nonce="${nonce}" src="docs/swagger-ui-bundle.js"></script>
     <script nonce="${nonce}">
       // Swagger UI makes one JSON string of text whose type has "json" in its name; lines of JSON are to stay as they are.
       const plainLines = {
@@ -23,12 +50,18 @@ export function explorerPage(nonce: string): string {
             /ndjson/.test(type) && typeof example === 'string' ? example : sampleOf(schema, type, options, example);
         },
       };
-      SwaggerUIBundle({
-        url: '/openapi.json',
+      const ui = SwaggerUIBundle({
+        url: 'openapi.json',
         dom_id: '#explorer',
         deepLinking: true,
         tryItOutEnabled: true,
+        defaultModelsExpandDepth: 0,
         plugins: [plainLines],
+        onComplete: () => {
+          // A link to one of its operations opens the group.
+          const isLinked = /^#\\/HEAD/.test(location.hash);
+          ui.layoutActions.show(['operations-tag', '${METHODS_TAG}'], isLinked);
+        },
       });
     </script>
   </body>

@@ -6,7 +6,8 @@ import { documentHandlers } from '../http/answer/documented.js';
 import { ERRORS_EXTENSION } from '../http/answer/operation.openapi.js';
 import { writesOnGet } from '../http/request/safe.js';
 import { hoistSchemas } from './components.js';
-import { addErrors, errorsOf, type Listed } from './error-responses.js';
+import { addErrors, errorsOf } from './error-responses.js';
+import { METHODS_TAG, optionsOf, refusedHead, withoutBody } from './methods.js';
 import { addTwins } from './twins.js';
 
 type PathItem = OpenAPIObject['paths'][string];
@@ -21,11 +22,6 @@ path does not have is 405 with \`Allow\`, and a URL that is not here is 404. Err
 problem details (RFC 9457), all others have exactly \`title\` and \`detail\`.`;
 
 const METHODS = ['get', 'put', 'post', 'patch', 'delete', 'head', 'options'] as const;
-/** Parameters that mean nothing to HEAD. */
-const OF_BODIES = ['Range', 'If-Range', 'Prefer', 'since', 'Last-Event-ID'];
-
-/** OPTIONS has a group of its own, apart from the operations that do something. */
-const METHODS_TAG = 'Methods';
 
 /** The groups of routes, in the order of the document. */
 const TAGS: Record<string, string> = {
@@ -34,7 +30,7 @@ const TAGS: Record<string, string> = {
   'Many entries': 'Pages, counts, exports, imports and deletions of all keys that begin alike.',
   Batches: 'Many operations in one request, all or nothing.',
   Problems: 'The closed table of everything that can go wrong.',
-  [METHODS_TAG]: 'What each path answers. OPTIONS changes nothing.',
+  [METHODS_TAG]: 'What GET answers, without its body; and the methods that each path has.',
 };
 
 /** Makes the OpenAPI document of an application, as JSON text. */
@@ -59,10 +55,10 @@ export async function makeDocument(app: INestApplication): Promise<string> {
   return JSON.stringify({ ...document, security: [], paths, components: { schemas } });
 }
 
-/** Adds HEAD beside GET, which it answers like. */
+/** Adds HEAD beside GET, which it answers like; where GET writes it is refused. */
 function completeMethods(path: string, item: PathItem): void {
   for (const method of METHODS) if (item[method]) dropUndescribed(item[method].responses);
-  if (item.get && !writesOnGet(path)) item.head ??= withoutBodies(item.get);
+  if (item.get) item.head ??= writesOnGet(path) ? refusedHead(item.get) : withoutBody(item.get);
 }
 
 /** Returns the path with OPTIONS, with the errors of its operations, and with its methods in order. */
@@ -87,47 +83,6 @@ function dropUndescribed(responses: Operation['responses']): void {
   for (const [status, response] of Object.entries(responses)) {
     if (response && 'description' in response && response.description === '') delete responses[status];
   }
-}
-
-/** HEAD answers what GET does, without its body; ranges are of bodies. */
-function withoutBodies(get: Operation): Operation & Listed {
-  const responses = Object.entries(get.responses)
-    .filter(([status]) => status !== '206')
-    .map(([status, response]) => {
-      const { content: _, ...rest } = response as { content?: unknown };
-      return [status, rest];
-    });
-  return {
-    ...get,
-    operationId: `${get.operationId}Headers`,
-    summary: `${get.summary} (headers only)`,
-    parameters: get.parameters?.filter(
-      (parameter) => !('name' in parameter && OF_BODIES.includes(parameter.name)),
-    ),
-    responses: Object.fromEntries(responses) as Operation['responses'],
-    [ERRORS_EXTENSION]: errorsOf(get).filter((code) => code !== 'range-not-satisfiable'),
-  };
-}
-
-function optionsOf(operation: Operation, patch: boolean): Operation {
-  const text = { required: true, schema: { type: 'string' } };
-  return {
-    operationId: `${operation.operationId}Methods`,
-    summary: 'Lists the methods of the path',
-    tags: [METHODS_TAG],
-    parameters: operation.parameters?.filter((parameter) => 'in' in parameter && parameter.in === 'path'),
-    responses: {
-      204: {
-        description: 'The header Allow has them.',
-        headers: {
-          Allow: { description: 'The methods.', ...text },
-          ...(patch && {
-            'Accept-Patch': { description: 'What PATCH takes, for one entry.', ...text, required: false },
-          }),
-        },
-      },
-    },
-  };
 }
 
 function version(): string {

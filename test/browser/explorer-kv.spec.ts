@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { join } from 'node:path';
 import { chromium, type Browser, type Locator, type Page } from 'playwright-core';
 import { HANG_MS } from '../support/eventually.js';
@@ -81,11 +81,11 @@ program.describe('the explorer, on /kv and /batch', () => {
     expect((await ask(server.port, url)).status).toBe(404);
   });
 
-  longTest('shows first what does something, in words without marks', async () => {
+  longTest('shows what does something, in words without marks', async () => {
     await page.locator('.opblock').first().waitFor();
     const summaries = await page.locator('.opblock-summary').allInnerTexts();
     const methods = summaries.map((text) => text.split('\n')[0]!);
-    expect(methods.slice(methods.indexOf('OPTIONS')).filter((method) => method !== 'OPTIONS')).toEqual([]);
+    expect(methods).not.toContain('OPTIONS');
     expect(summaries.join('')).not.toContain('`');
     const paths = summaries.map((text) => text.split('\n')[1]!);
     expect([...new Set(paths)]).toEqual([
@@ -128,5 +128,37 @@ program.describe('the explorer, on /kv and /batch', () => {
     expect(batch).toMatchObject({ status: '200' });
     expect(batch.text).toContain('"value": "Any text"');
     expect((await execute('delete', '/kv')).text).toContain('"deleted": 4');
+  });
+
+  test('HEAD and OPTIONS are folded away, and unfold', async () => {
+    await page.locator('.opblock').first().waitFor();
+    expect(await page.locator('.opblock-options').count()).toBe(0);
+    await page.locator('#operations-tag-HEAD_and_OPTIONS').click();
+    await page.locator('.opblock-options').first().waitFor();
+  });
+
+  test('a link to a folded operation opens it', async () => {
+    await page.goto('about:blank');
+    await page.goto(`http://127.0.0.1:${server.port}/docs#/HEAD%20and%20OPTIONS/headEntry`);
+    await page.locator('.opblock-head.is-open').waitFor();
+  });
+
+  test.each(['light', 'dark'] as const)('the page is %s where the reader prefers it', async (colorScheme) => {
+    await page.emulateMedia({ colorScheme });
+    await page.locator('.opblock').first().waitFor();
+    const color = await page.evaluate('getComputedStyle(document.documentElement).backgroundColor');
+    const isDark = Math.max(...String(color).match(/\d+/g)!.slice(0, 3).map(Number)) < 64;
+    expect({ color, isDark: isDark && !String(color).endsWith(', 0)') }).toMatchObject({
+      isDark: colorScheme === 'dark',
+    });
+  });
+
+  test('on a phone nothing is wider than the screen, and descriptions run in whole lines', async () => {
+    await page.setViewportSize({ width: 390, height: 844 });
+    await page.locator('.opblock').first().waitFor();
+    expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(390);
+    for (const text of await page.locator('.opblock-tag small').all()) {
+      expect((await text.boundingBox())!.width).toBeGreaterThan(200);
+    }
   });
 });

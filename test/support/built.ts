@@ -39,10 +39,14 @@ export function runOnBuild(script: string, options: ChildOptions = {}): Promise<
 }
 
 /** Runs a command to its end, or kills it when it hangs. */
-export function run(command: readonly string[], env: Record<string, string> = {}): Promise<Ended> {
+export function run(
+  command: readonly string[],
+  env: Record<string, string> = {},
+  cwd = ROOT,
+): Promise<Ended> {
   return new Promise((resolve, reject) => {
     const child = spawn(command[0]!, command.slice(1), {
-      cwd: ROOT,
+      cwd,
       env: { ...process.env, NODE_OPTIONS: '', ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
       timeout: HANG_MS,

@@ -3,7 +3,10 @@ import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import { ENTRY, KEY, TAG, TTL, VALUE } from '../schemas.js';
 import { describeOperation, jsonAnswer, WRITE_ERRORS } from '../../http/answer/operation.openapi.js';
 
-/* What the doc comment of BatchController cannot say: the operations of a batch and their results. */
+/*
+ * What the doc comment of BatchController cannot say: the operations of a batch and their results. Members that may be absent
+ * have no `default`, which generators of clients take to mean that they are always there.
+ */
 
 const CONDITIONS = {
   ifMatch: {
@@ -45,7 +48,7 @@ const BATCH = {
   required: ['ops'],
   additionalProperties: false,
   properties: {
-    atomic: { type: 'boolean', default: true, description: 'All or nothing; false: one after the other.' },
+    atomic: { type: 'boolean', description: 'All or nothing, also when absent; false: one after the other.' },
     ops: {
       type: 'array',
       minItems: 1,
@@ -72,7 +75,7 @@ const BATCH = {
             { oneOf: [{ required: ['value'] }, { required: ['base64'] }] },
           ),
           operation('incr', {
-            by: { type: ['integer', 'string'], default: 1, description: 'A 64-bit integer.' },
+            by: { type: ['integer', 'string'], description: 'A 64-bit integer; 1 when absent.' },
             ...EXPIRY,
             ...CONDITIONS,
           }),

@@ -1,7 +1,7 @@
 import { applyDecorators } from '@nestjs/common';
 import { ApiOperation, ApiParam, ApiQuery, ApiResponse, ApiTags } from '@nestjs/swagger';
 import { RANGE, READ_CONDITIONS, WRITE_CONDITIONS } from '../conditions.openapi.js';
-import { ENTRY, ENTRY_EXAMPLE, headers, KEY, optionalHeaders, TIME, TTL } from '../schemas.js';
+import { BYTES, ENTRY, ENTRY_EXAMPLE, headers, KEY, optionalHeaders, TIME, TTL } from '../schemas.js';
 import { EVENTS, WAIT, WATCH } from '../watch/watch.openapi.js';
 import {
   describeOperation,
@@ -78,7 +78,7 @@ export function DescribeGet(): MethodDecorator {
     ApiResponse({
       status: 206,
       description: 'The bytes of Range.',
-      content: { '*/*': { schema: {}, example: '{"na' } },
+      content: { '*/*': { schema: BYTES, example: '{"na' } },
       headers: { ...VALIDATORS, ...headers('Accept-Ranges', 'Content-Range') },
     }),
     NOT_MODIFIED,

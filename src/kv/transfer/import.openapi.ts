@@ -1,6 +1,7 @@
 import { applyDecorators } from '@nestjs/common';
 import { ApiOperation, ApiQuery, ApiTags } from '@nestjs/swagger';
 import { describeOperation, jsonAnswer, WRITE_ERRORS } from '../../http/answer/operation.openapi.js';
+import { BYTES } from '../schemas.js';
 import { NDJSON } from './exporter.js';
 
 /* What the doc comment of ImportController cannot say: the lines, and the report. */
@@ -45,7 +46,7 @@ export const EXPORT = {
 };
 
 export function DescribeImport(): MethodDecorator {
-  const lines = { schema: { type: 'string' }, example: LINES };
+  const lines = { schema: BYTES, example: LINES };
   const report = { created: 2, updated: 0, skipped: 0, errors: [], errorCount: 0, end: false };
   return applyDecorators(
     ApiTags('Many entries'),

@@ -56,7 +56,7 @@ describe('an answer that takes a certain state or size is documented', () => {
     [416, 'getEntry', { headers: { Range: 'bytes=9999-' } }],
     [304, 'getEntry', { headers: { 'If-None-Match': '*' } }],
     [412, 'getEntry', { headers: { 'If-Match': '"x"' } }],
-    [304, 'getEntryHeaders', { headers: { 'If-None-Match': '*' } }],
+    [304, 'headEntry', { headers: { 'If-None-Match': '*' } }],
     [200, 'listEntries', {}, '&limit=1&count=true&values=true'],
     [304, 'listEntries', { headers: { 'If-None-Match': '*' } }],
     [412, 'putEntry', { headers: { 'If-None-Match': '*' } }],

@@ -59,11 +59,22 @@ describe('the document', () => {
     expect(succeeding.sort()).toEqual(headers.allow!.toLowerCase().split(', ').sort());
   });
 
-  test('gives each operation of these a name of its own and a summary', () => {
-    const operations = ORIGINAL.flatMap((path) => Object.values(document.paths[path]!));
-    const names = operations.map(({ operationId }) => operationId);
+  test('gives each operation a name of its own that begins with a verb, and a summary', () => {
+    const operations = Object.values(document.paths).flatMap((item) => Object.entries(item));
+    const names = operations.map(([, { operationId }]) => operationId);
     expect(new Set(names).size).toBe(names.length);
-    for (const { summary } of operations) expect(summary).toMatch(/./);
+    for (const [method, { operationId, summary }] of operations) {
+      expect(operationId).toMatch(/^[a-z]+([A-Z][a-z]+)*$/);
+      if (method === 'options') expect(operationId).toMatch(/^options[A-Z]/);
+      if (method === 'head') expect(operationId).toMatch(/^(head|count)[A-Z]/);
+      expect(summary).toMatch(/./);
+    }
+  });
+
+  test('says that HEAD of /set is refused, as it is', async () => {
+    const { status, headers } = await ask(server.port, '/set?a=1', { method: 'HEAD' });
+    expect({ status, allow: headers.allow }).toEqual({ status: 405, allow: 'GET, OPTIONS' });
+    expect(document.paths['/set']!['head']!.responses).toHaveProperty('405');
   });
 
   test('refers to nothing that is not in it', () => {
@@ -145,8 +156,8 @@ describe('the explorer', () => {
   test('takes everything from this server', async () => {
     const { text } = await ask(server.port, '/docs');
     const links = [...text.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, link]) => link!);
-    expect(links.filter((link) => !/^(\/docs\/|data:,)/.test(link))).toEqual([]);
-    for (const link of links.filter((each) => each.startsWith('/'))) {
+    expect(links.filter((link) => !/^(docs\/|data:,)/.test(link))).toEqual([]);
+    for (const link of links.filter((each) => each.startsWith('docs/')).map((each) => `/${each}`)) {
       const answer = await ask(server.port, link);
       expect(answer.status).toBe(200);
       expect(answer.text.length).toBeGreaterThan(10_000);

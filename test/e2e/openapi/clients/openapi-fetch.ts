@@ -1,0 +1,89 @@
+import createClient from 'openapi-fetch';
+import type { paths } from './schema.js';
+
+/* Calls every operation with openapi-fetch and the types of openapi-typescript. */
+
+const client = createClient<paths>({ baseUrl: process.argv[2]! });
+/** Without it openapi-fetch makes JSON of every body. */
+const bodySerializer = (body: unknown) => body as string;
+
+const key = 'example/a b/č';
+const path = { key };
+const lines = '{"key":"example/1","value":"one"}\n{"key":"example/2","value":"two"}\n';
+
+const calls: Record<string, () => Promise<{ response: Response; data?: unknown }>> = {
+  setPair: () =>
+    client.GET('/set', {
+      params: { query: { pair: { 'some key': 'a&b' } } },
+      querySerializer: { object: { style: 'form', explode: true } },
+    }),
+  headPair: () => client.HEAD('/set'),
+  optionsPair: () => client.OPTIONS('/set'),
+  getKey: () => client.GET('/get', { params: { query: { key: 'some key' } } }),
+  headKey: () => client.HEAD('/get', { params: { query: { key: 'some key' } } }),
+  optionsKey: () => client.OPTIONS('/get'),
+  getAll: () => client.GET('/'),
+  headAll: () => client.HEAD('/'),
+  optionsAll: () => client.OPTIONS('/'),
+  putEntry: () => client.PUT('/kv/{key}', { params: { path, query: { ttl: '1h' } }, body: { name: 'Ada' } }),
+  getEntry: () => client.GET('/kv/{key}', { params: { path } }),
+  headEntry: () => client.HEAD('/kv/{key}', { params: { path } }),
+  patchEntry: () =>
+    client.PATCH('/kv/{key}', {
+      params: { path },
+      headers: { 'Content-Type': 'application/merge-patch+json' },
+      body: { city: 'London' },
+    }),
+  optionsEntry: () => client.OPTIONS('/kv/{key}', { params: { path } }),
+  deleteEntry: () => client.DELETE('/kv/{key}', { params: { path, header: { 'If-Match': '*' } } }),
+  putEntryByQuery: () =>
+    client.PUT('/kv', {
+      params: { query: { key: '..' } },
+      headers: { 'Content-Type': 'text/plain' },
+      body: 'any text',
+      bodySerializer,
+    }),
+  patchEntryByQuery: () => client.PATCH('/kv', { params: { query: { key: 'example/n', incr: '5' } } }),
+  importEntries: () =>
+    client.POST('/kv', {
+      headers: { 'Content-Type': 'application/x-ndjson' },
+      body: lines,
+      bodySerializer,
+    }),
+  listEntries: async () => {
+    const { data, response } = await client.GET('/kv', {
+      params: { query: { prefix: 'example/', limit: 2, values: true } },
+    });
+    const items = typeof data === 'object' ? data.items : [];
+    return { response, data: items.map((item) => `${item.key}=${item.value}`) };
+  },
+  countEntries: () => client.HEAD('/kv', { params: { query: { prefix: 'example/' } } }),
+  optionsEntries: () => client.OPTIONS('/kv'),
+  batch: async () => {
+    const { data, response } = await client.POST('/batch', {
+      body: {
+        ops: [
+          { op: 'check', key: 'example/1', ifMatch: '*' },
+          { op: 'put', key: 'example/3', value: { three: 3 }, ttl: 60 },
+          { op: 'put', key: 'example/4', base64: 'AAEC', type: 'image/gif' },
+          { op: 'get', key: 'example/3' },
+          { op: 'incr', key: 'example/n' },
+          { op: 'delete', key: 'example/4' },
+        ],
+      },
+    });
+    return { response, data: data?.results.map(({ status, value }) => value ?? status) };
+  },
+  optionsBatch: () => client.OPTIONS('/batch'),
+  deleteEntries: () => client.DELETE('/kv', { params: { query: { prefix: 'example/' } } }),
+  explainProblem: () => client.GET('/problems/{code}', { params: { path: { code: 'missing-key' } } }),
+  headProblem: () => client.HEAD('/problems/{code}', { params: { path: { code: 'missing-key' } } }),
+  optionsProblem: () => client.OPTIONS('/problems/{code}', { params: { path: { code: 'missing-key' } } }),
+};
+
+const said: Record<string, unknown> = {};
+for (const [id, call] of Object.entries(calls)) {
+  const { response, data } = await call();
+  said[id] = [response.status, data];
+}
+console.log(JSON.stringify(said));
