@@ -21,6 +21,8 @@ const MAX_ERRORS = 100;
 /** Bytes of a line that are digested at once. */
 const DIGEST_BYTES = 64 * 1024;
 const TYPES: readonly string[] = [...NDJSON_TYPES, 'application/octet-stream', 'text/plain'];
+/** How long lines wait for others to be written with. */
+const IDLE_MS = 1_000;
 /** Holds if there is no entry yet. */
 const CREATE_ONLY = { ifNoneMatch: '*' } as const;
 /** The default type of `curl --data-binary`. */
@@ -68,9 +70,13 @@ export class Importer {
     const lines = new LineSplitter(most, this.budget, (line, complete) => run.take(line, complete));
     let reading: Awaitable<void> = undefined;
     try {
-      await this.bodies.stream(request, response, (chunk) => {
+      const read = (chunk: Buffer) => {
         reading = inTurns(lines.push(chunk));
         return reading ? reading.then(() => run.pending()) : run.pending();
+      };
+      await this.bodies.stream(request, response, (chunk) => {
+        const writing = run.goOn();
+        return writing ? writing.then(() => read(chunk)) : read(chunk);
       });
       await inTurns(lines.end());
       await run.flush();
@@ -81,6 +87,7 @@ export class Importer {
       await run.flush().catch(() => undefined);
       throw error instanceof DatabaseError ? error.with({ ...run.report, line: run.line }) : error;
     } finally {
+      run.stop();
       lines.close();
     }
   }
@@ -100,6 +107,10 @@ class ImportRun {
   line = 0;
   private readonly gathered: SortedPuts;
   private writing = Promise.resolve();
+  /** Writes what has been gathered if nothing follows it. */
+  private idleTimer: NodeJS.Timeout | undefined;
+  /** Whether that has begun. */
+  private isIdle = false;
   private readonly hash = createHash('sha256');
   private entries = 0;
   /** Whether `hash` has seen every byte. */
@@ -148,7 +159,27 @@ class ImportRun {
 
   /** Returns what the sender has to wait for: the memory is full, or others have their turn. */
   pending(): Promise<void> | undefined {
-    return this.gathered.isFull() ? this.flush() : giveWay();
+    if (this.gathered.isFull()) return this.flush();
+    this.idleTimer = setTimeout(() => this.writeIdle(), IDLE_MS);
+    return giveWay();
+  }
+
+  /** Goes on after `pending`. Returns what the next lines have to wait for, if anything. */
+  goOn(): Promise<void> | undefined {
+    clearTimeout(this.idleTimer);
+    if (!this.isIdle) return undefined;
+    this.isIdle = false;
+    return this.writing;
+  }
+
+  stop(): void {
+    clearTimeout(this.idleTimer);
+  }
+
+  /** Lines that come slowly are not kept until more come. An error waits for whoever goes on. */
+  private writeIdle(): void {
+    this.isIdle = true;
+    this.flush().catch(() => undefined);
   }
 
   /** Writes what has been gathered, after the write that is under way. */

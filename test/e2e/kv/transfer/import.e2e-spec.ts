@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import http from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { eventually } from '../../../support/eventually.js';
 import { ask, type Answer } from '../../../support/http.js';
 import { expectProblem, NDJSON, stored, valueOf } from '../../../support/kv.js';
 import { anonymousMemory } from '../../../support/memory.js';
@@ -243,6 +244,16 @@ describe.each([...ENGINES, ...CLUSTERS])('an import, $name', ({ start }) => {
     });
     expect(JSON.parse(answer)).toMatchObject({ created: 1 });
     expect(await valueOf(target.port, 'slow')).toBe('v');
+  });
+
+  test('that goes on for hours stores every line as it comes, and not when another follows', async () => {
+    const answer = await slowly(target.port, async (request) => {
+      for (const key of ['first', 'second', 'third']) {
+        request.write(line(key));
+        await eventually(async () => (await valueOf(target.port, key)) === 'v', key);
+      }
+    });
+    expect(JSON.parse(answer)).toMatchObject({ created: 3, errors: [] });
   });
 });
 
