@@ -16,12 +16,17 @@ import { ApiDocument } from './openapi/api-document.js';
 /** Makes the gate and the adapter that `config` asks for. */
 export function createHttp(config: AppConfig): { gate: RequestGate; adapter: FastExpressAdapter } {
   const gate = new RequestGate(
-    new AllowedHosts([config.host, ...config.allowedHosts]),
+    new AllowedHosts([config.host, ...publicHosts(config), ...config.allowedHosts]),
     new Cors(config.corsOrigins),
     (request) => withKeyInPath(request.url!, () => wantsEvents(request, JSON_DOCUMENT)),
   );
   const onRequest = config.logLevel === 'debug' ? logAccess : undefined;
   return { gate, adapter: new FastExpressAdapter(gate, memoryLimit(config), onRequest) };
+}
+
+/** The host of PUBLIC_URL, which is what a proxy passes on. */
+function publicHosts({ publicUrl }: AppConfig): string[] {
+  return publicUrl === '' ? [] : [new URL(publicUrl).hostname];
 }
 
 /** Prepares an application, the server's or a test's, for requests. */

@@ -86,6 +86,14 @@ export const SETTINGS = {
     }),
     meaning: 'Names by which clients may reach the server, beside IP addresses, localhost and HOST.',
   },
+  publicUrl: {
+    name: 'PUBLIC_URL',
+    default: '',
+    form: 'an http or https URL like https://example.com/pigeon/, without query and fragment',
+    parse: parsePublicUrl,
+    meaning:
+      'Where clients reach the server, through a proxy; addresses in answers begin with it. Its host is allowed.',
+  },
   corsOrigins: {
     name: 'CORS_ORIGINS',
     default: '',
@@ -165,6 +173,14 @@ function list(items: string, parseItem: (text: string) => string | undefined): K
       return values.every((value) => value !== undefined) ? values : undefined;
     },
   };
+}
+
+/** Returns the URL without the slash at its end, so that a path may follow; empty text stays. */
+function parsePublicUrl(text: string): string | undefined {
+  if (text === '') return '';
+  // What the parser would mend or drop is not what was meant.
+  if (!/^https?:\/\/[^\s?#@\\]+$/i.test(text) || !URL.canParse(text)) return undefined;
+  return new URL(text).href.replace(/\/+$/, '');
 }
 
 const LABEL = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/i;

@@ -1,4 +1,4 @@
-/** The explorer: Swagger UI over /openapi.json. */
+/** The explorer: Swagger UI over /openapi.json. Its addresses are relative, so that a proxy may strip a prefix. */
 export function explorerPage(nonce: string): string {
   return `<!doctype html>
 <html lang="en">
@@ -7,12 +7,12 @@ export function explorerPage(nonce: string): string {
     <meta name="viewport" content="width=device-width, initial-scale=1">
     <title>Pigeonhole API</title>
     <link rel="icon" href="data:,">
-    <link rel="stylesheet" nonce="${nonce}" href="/docs/swagger-ui.css">
+    <link rel="stylesheet" nonce="${nonce}" href="docs/swagger-ui.css">
     <style nonce="${nonce}">body { margin: 0; } .swagger-ui .topbar { display: none; }</style>
   </head>
   <body>
     <div id="explorer"></div>
-    <script nonce="${nonce}" src="/docs/swagger-ui-bundle.js"></script>
+    <script nonce="${nonce}" src="docs/swagger-ui-bundle.js"></script>
     <script nonce="${nonce}">
       // Swagger UI makes one JSON string of text whose type has "json" in its name; lines of JSON are to stay as they are.
       const plainLines = {
@@ -24,7 +24,7 @@ export function explorerPage(nonce: string): string {
         },
       };
       SwaggerUIBundle({
-        url: '/openapi.json',
+        url: 'openapi.json',
         dom_id: '#explorer',
         deepLinking: true,
         tryItOutEnabled: true,

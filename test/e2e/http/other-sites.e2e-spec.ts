@@ -13,7 +13,7 @@ const OTHERS = [
   `${ALLOWED}.evil`,
 ];
 const EXPOSED =
-  'ETag, Last-Modified, Location, Link, Retry-After, Allow, Content-Range, KV-Expires, KV-Count, Preference-Applied';
+  'ETag, Last-Modified, Location, Link, Retry-After, Allow, Content-Range, KV-Expires, KV-Count, KV-Revision, Preference-Applied';
 
 /** Every request that writes. */
 const WRITES: [string, Question][] = [
