@@ -1,5 +1,5 @@
 import type { INestApplication } from '@nestjs/common';
-import { isLoopback, type AppConfig } from './config/app-config.js';
+import { AppConfig, isLoopback } from './config/app-config.js';
 import { logAccess } from './http/server/access-log.js';
 import { Cors } from './http/gate/cors.js';
 import { FastExpressAdapter } from './http/server/fast-express.adapter.js';
@@ -16,7 +16,7 @@ import { ApiDocument } from './openapi/api-document.js';
 /** Makes the gate and the adapter that `config` asks for. */
 export function createHttp(config: AppConfig): { gate: RequestGate; adapter: FastExpressAdapter } {
   const gate = new RequestGate(
-    new AllowedHosts([config.host, ...config.allowedHosts], isLoopback(config.host)),
+    new AllowedHosts([config.host, ...publicHosts(config), ...config.allowedHosts], isLoopback(config.host)),
     new Cors(config.corsOrigins),
     (request) => withKeyInPath(request.url!, () => wantsEvents(request, JSON_DOCUMENT)),
   );
@@ -24,9 +24,14 @@ export function createHttp(config: AppConfig): { gate: RequestGate; adapter: Fas
   return { gate, adapter: new FastExpressAdapter(gate, memoryLimit(config), onRequest) };
 }
 
+/** The host of PUBLIC_URL, which is what a proxy passes on. */
+function publicHosts({ publicUrl }: AppConfig): string[] {
+  return publicUrl === '' ? [] : [new URL(publicUrl).hostname];
+}
+
 /** Prepares an application, the server's or a test's, for requests. */
 export function setUp(app: INestApplication): void {
   // The last filter that fits an exception wins, so the catch-all stands first.
-  app.useGlobalFilters(new NotFoundFilter(), new DatabaseErrorFilter());
+  app.useGlobalFilters(new NotFoundFilter(app.get(AppConfig).publicUrl), new DatabaseErrorFilter());
   app.get(ApiDocument).describe(app);
 }

@@ -83,6 +83,14 @@ export const SETTINGS = {
     ...list('host names', (name) => hostOf(name.replace(/\.$/, ''))),
     meaning: 'Names by which clients may reach the server, beside IP addresses, localhost and HOST.',
   },
+  publicUrl: {
+    name: 'PUBLIC_URL',
+    default: '',
+    form: 'an http or https URL like https://example.com/pigeon/, without query and fragment',
+    parse: parsePublicUrl,
+    meaning:
+      'Where clients reach the server, through a proxy; addresses in answers begin with it. Its host is allowed.',
+  },
   corsOrigins: {
     name: 'CORS_ORIGINS',
     default: '',
@@ -162,6 +170,14 @@ function list(items: string, parseItem: (text: string) => string | undefined): K
   };
 }
 
+/** Returns the URL without the slash at its end, so that a path may follow; empty text stays. */
+function parsePublicUrl(text: string): string | undefined {
+  if (text === '') return '';
+  // What the parser would mend or drop is not what was meant.
+  if (!/^https?:\/\/[^\s?#@\\]+$/i.test(text) || !URL.canParse(text)) return undefined;
+  return new URL(text).href.replace(/\/+$/, '');
+}
+
 /** Names of containers may have underscores, which those of RFC 1123 have not. */
 const LABEL = /^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$/i;
 
@@ -182,6 +198,7 @@ function originOf(text: string): string | undefined {
   const { origin } = new URL(text);
   return origin === 'null' ? text.toLowerCase() : origin;
 }
+
 /** Whether `text` is a host name (RFC 1123, section 2.1, which keeps the last label from being a number). */
 function isHostName(text: string): boolean {
   const labels = text.split('.');

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { AppConfig } from '../config/app-config.js';
 import { Injectable, type INestApplication } from '@nestjs/common';
 
 /** Where `npm run build` writes the document. */
@@ -13,6 +14,8 @@ export class ApiDocument {
   private app: INestApplication | undefined;
   private text: Promise<string> | undefined;
 
+  constructor(private readonly config: AppConfig) {}
+
   /** Sets the application to describe. */
   describe(app: INestApplication): void {
     this.app = app;
@@ -20,8 +23,17 @@ export class ApiDocument {
 
   /** Returns the document as JSON text. */
   json(): Promise<string> {
-    this.text ??= readFile(BUILT_DOCUMENT, 'utf8').catch(() => this.make());
+    this.text ??= readFile(BUILT_DOCUMENT, 'utf8')
+      .catch(() => this.make())
+      .then((text) => this.withServer(text));
     return this.text;
+  }
+
+  /** Returns the document with the address at which clients reach the server. */
+  private withServer(text: string): string {
+    const { publicUrl } = this.config;
+    if (publicUrl === '') return text;
+    return JSON.stringify({ ...(JSON.parse(text) as object), servers: [{ url: publicUrl }] });
   }
 
   /** Makes the document from the application. */

@@ -50,9 +50,6 @@ export const ORIGINAL_STATUS: Partial<Record<ErrorCode, number>> = { 'missing-ke
 /** What PATCH takes, as a header. */
 export const ACCEPT_PATCH: readonly string[] = ['Accept-Patch', MERGE_PATCH];
 
-/** Where to look for what there is (RFC 8288). */
-const HELP = ['Link', '</docs>; rel="help"'];
-
 /** Returns the headers that belong to an error on every route. A 503 means that nothing was applied: repeat it. */
 export function headersOf({ code, context }: DatabaseError, method: string | undefined): readonly string[] {
   if (code === 'unsupported-type' && method === 'PATCH') return ACCEPT_PATCH;
@@ -60,7 +57,6 @@ export function headersOf({ code, context }: DatabaseError, method: string | und
   // The tag of one entry of a batch is not that of the answer.
   if (code === 'precondition-failed' && context.etag !== undefined && context.index === undefined)
     return ['ETag', `"${context.etag}"`];
-  if (code === 'route-not-found') return HELP;
   if (code === 'range-not-satisfiable') return ['Content-Range', `bytes */${context.size}`];
   return STATUS_OF[code] === 503 ? ['Retry-After', '1'] : [];
 }

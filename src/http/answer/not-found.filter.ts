@@ -7,9 +7,18 @@ import { answerError } from './answer.js';
 @Catch()
 export class NotFoundFilter implements ExceptionFilter {
   private readonly logger = new Logger('Http');
+  /** Where to look for what there is (RFC 8288). */
+  private readonly help: readonly string[];
+
+  /** @param publicUrl where clients reach the server, without a slash at its end */
+  constructor(publicUrl: string) {
+    this.help = ['Link', `<${publicUrl}/docs>; rel="help"`];
+  }
 
   catch(exception: unknown, host: ArgumentsHost): void {
-    answerError(host.switchToHttp().getResponse<Response>(), this.toDatabaseError(exception));
+    const error = this.toDatabaseError(exception);
+    const headers = error.code === 'route-not-found' ? this.help : [];
+    answerError(host.switchToHttp().getResponse<Response>(), error, undefined, headers);
   }
 
   private toDatabaseError(exception: unknown): DatabaseError {

@@ -27,15 +27,20 @@ export function answerEntry(request: IncomingMessage, response: ServerResponse, 
   answerValue(response, 206, entry.value.subarray(range.first, range.last + 1), about);
 }
 
-/** Answers a write with the description of the entry. */
-export function answerDescription(response: ServerResponse, written: Written): void {
-  answerJson(response, written.created ? 201 : 200, `${describe(written.entry)}\n`, headersOfWrite(written));
+/** Answers a write with the description of the entry. `base` precedes the path in Location (PUBLIC_URL). */
+export function answerDescription(response: ServerResponse, written: Written, base: string): void {
+  answerJson(
+    response,
+    written.created ? 201 : 200,
+    `${describe(written.entry)}\n`,
+    headersOfWrite(written, base),
+  );
 }
 
 /** Answers a write with the new value. */
-export function answerNewValue(response: ServerResponse, written: Written): void {
+export function answerNewValue(response: ServerResponse, written: Written, base: string): void {
   const { created, entry } = written;
-  const headers = [...headersOfWrite(written), 'Content-Type', entry.type];
+  const headers = [...headersOfWrite(written, base), 'Content-Type', entry.type];
   answerValue(response, created ? 201 : 200, entry.value, headers);
 }
 
@@ -45,8 +50,8 @@ function headersOf(entry: Entry): string[] {
   return headers;
 }
 
-function headersOfWrite({ created, entry }: Written): string[] {
+function headersOfWrite({ created, entry }: Written, base: string): string[] {
   const headers = headersOf(entry);
-  if (created) headers.push('Location', pathOf(entry.key));
+  if (created) headers.push('Location', base + pathOf(entry.key));
   return headers;
 }

@@ -69,13 +69,15 @@ export class EntryController {
     const value = await this.readValue(request, response);
     const type = storedType(given, value);
     if (isJson(type)) await checkJson(value);
-    answerDescription(response, await this.database.put(key, value, type, expiry, condition));
+    const written = await this.database.put(key, value, type, expiry, condition);
+    answerDescription(response, written, this.config.publicUrl);
   }
 
   /** Counts, edits JSON, or changes when an entry ends. */
   @Patch()
   @Documented(docs, 'DescribePatch')
   async patch(@Req() request: IncomingMessage, @Res() response: ServerResponse): Promise<void> {
+    const { publicUrl } = this.config;
     const key = keyOfPath(request.url!);
     const parameters = parametersOf(request, ['incr', ...EXPIRY_PARAMETERS]);
     const condition = writeConditionOf(request);
@@ -86,12 +88,13 @@ export class EntryController {
     if (hasBody(request) && takesBody) {
       const patch = await this.readPatch(request, response);
       const change = (entry: Entry) => inTurns(applyPatch(entry, patch, this.config.maxPatchBytes));
-      answerNewValue(response, await this.database.edit(key, change, condition));
+      answerNewValue(response, await this.database.edit(key, change, condition), publicUrl);
     } else if (incr !== undefined) {
       const by = parseInt64('incr', incr);
-      answerNewValue(response, await this.database.increment(key, by, expiry ?? 'never', condition));
+      const written = await this.database.increment(key, by, expiry ?? 'never', condition);
+      answerNewValue(response, written, publicUrl);
     } else if (expiry !== undefined) {
-      answerDescription(response, await this.database.touch(key, expiry, condition));
+      answerDescription(response, await this.database.touch(key, expiry, condition), publicUrl);
     } else {
       throw invalid('A PATCH needs `incr`, `ttl`, `expires`, or a merge patch as its body.');
     }

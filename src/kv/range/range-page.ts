@@ -90,14 +90,14 @@ export class Page {
     throw new DatabaseError('precondition-failed', detail, { etag: this.etag });
   }
 
-  /** Returns the Link header to the next page (RFC 8288). */
-  link(parameters: Parameters): string[] {
+  /** Returns the Link header to the next page (RFC 8288). `base` precedes its path (PUBLIC_URL). */
+  link(parameters: Parameters, base: string): string[] {
     if (this.next === undefined) return [];
     const pairs = [...parameters].filter(([name]) => name !== 'after' && name !== 'watch');
     const query = [...pairs, ['after', this.next] as const]
       .map(([name, value]) => `${name}=${encodeURIComponent(value)}`)
       .join('&');
-    return ['Link', `</kv?${query}>; rel="next"`];
+    return ['Link', `<${base}/kv?${query}>; rel="next"`];
   }
 }
 

@@ -1,5 +1,6 @@
 import { Controller, Delete, Get, Head, Req, Res } from '@nestjs/common';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { AppConfig } from '../../config/app-config.js';
 import { DatabaseError } from '../../errors.js';
 import { answerEmpty, answerJson, answerJsonPieces, startText, vary } from '../../http/answer/answer.js';
 import { Documented } from '../../http/answer/documented.js';
@@ -33,6 +34,7 @@ export class RangeController {
   constructor(
     private readonly database: DatabaseService,
     private readonly watch: WatchEndpoint,
+    private readonly config: AppConfig,
   ) {}
 
   /** Counts a range. */
@@ -100,7 +102,12 @@ export class RangeController {
     const page =
       wait === undefined ? await read() : await this.watch.hold(response, query, wait, read, isKnown);
     page.require(condition);
-    const headers = ['ETag', `"${page.etag}"`, ...vary(response), ...page.link(parameters)];
+    const headers = [
+      'ETag',
+      `"${page.etag}"`,
+      ...vary(response),
+      ...page.link(parameters, this.config.publicUrl),
+    ];
     if (request.method === 'HEAD') {
       headers.push(...this.countHeaders(await this.database.count(query)));
     } else {

@@ -66,6 +66,30 @@ const CASES: Case[] = [
     ],
   },
   {
+    name: 'PUBLIC_URL',
+    form: 'an http or https URL like https://example.com/pigeon/, without query and fragment',
+    bad: [
+      'example.com',
+      '/pigeon/',
+      '//example.com',
+      'ftp://example.com',
+      'https://',
+      'https://a b/',
+      'https://a/?x=1',
+      'https://a/#x',
+      'https://u:p@a/',
+      'https://a:99999',
+      'https://a/?',
+      'https:a',
+    ],
+    good: [
+      'https://example.com',
+      'https://example.com/pigeon/',
+      'http://localhost:8080/a/b',
+      'HTTPS://Example.com/ä',
+    ],
+  },
+  {
     name: 'CORS_ORIGINS',
     form: 'origins like https://app.example separated by commas',
     bad: [
@@ -182,6 +206,7 @@ describe('the defaults', () => {
       databaseUrl: 'lmdb:./data',
       allowAnonymous: false,
       allowedHosts: [],
+      publicUrl: '',
       corsOrigins: [],
       maxValueBytes: 16 * 1024 * 1024,
       maxPatchBytes: 1024 * 1024,

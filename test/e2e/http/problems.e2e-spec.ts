@@ -49,8 +49,8 @@ const put = (body: string, headers = {}): Question => ({ method: 'PUT', body, he
 
 /** What went wrong and what to do about it, as the person reads it who sent the request. */
 const DETAILS: [string, Question, string][] = [
-  ['/kv/a?tll=60', put('x'), 'The request has no parameter "tll". It takes only `ttl`.'],
-  ['/kv/a?x=1', {}, 'The request has no parameter "x". It takes no parameters.'],
+  ['/kv/a?tll=60', put('x'), 'The request has no parameter "tll". It takes `ttl` and `expires`.'],
+  ['/kv/a?x=1', {}, 'The request has no parameter "x". It takes only `watch`.'],
   ['/kv?mode=', post(''), '`mode` is empty. It takes `mode` and `dry-run`.'],
   ['/kv?key=a&prefix=b', {}, '`key` names one entry and `prefix` a range. It takes one `key`.'],
   ['/kv', put('x'), 'This path answers GET, HEAD, POST, DELETE, OPTIONS, not PUT. Nothing was changed.'],
@@ -65,7 +65,7 @@ const DETAILS: [string, Question, string][] = [
   [
     '/kv/a?ttl=1w',
     put('x'),
-    '`ttl` must be seconds, or a whole number with s, m, h or d, from 1s to 100 years; or none, or keep.',
+    '`ttl` must be seconds, or a whole number with ms, s, m, h or d, from 1ms to 100 years; or none, or keep.',
   ],
   [
     '/kv/a',
@@ -78,7 +78,7 @@ const DETAILS: [string, Question, string][] = [
     'The value is not valid JSON: there is no value at position 0. The request says that it is application/json; ' +
       'text is sent with `Content-Type: text/plain`.',
   ],
-  ['/kv/a', { method: 'PATCH' }, 'A PATCH needs `incr`, `ttl`, or a merge patch as its body.'],
+  ['/kv/a', { method: 'PATCH' }, 'A PATCH needs `incr`, `ttl`, `expires`, or a merge patch as its body.'],
   [
     '/kv/a',
     { headers: { 'If-Match': 'abc' } },
@@ -86,7 +86,11 @@ const DETAILS: [string, Question, string][] = [
   ],
   ['/kv/a', { headers: { Range: 'bytes=9-' } }, 'The range holds none of the 4 bytes of the value.'],
   ['/batch', post('{"op":"get"}'), 'A batch has no member "op", only `ops` and `atomic`.'],
-  ['/batch', post('{"ops":[{"op":"set"}]}'), '`op` must be `check`, `get`, `put`, `incr` or `delete`.'],
+  [
+    '/batch',
+    post('{"ops":[{"op":"set"}]}'),
+    '`op` must be `check`, `get`, `put`, `incr`, `touch` or `delete`.',
+  ],
   ['/batch', post('{"ops":[{"op":"put","key":"k"}]}'), 'It needs `value` or `base64`.'],
   [
     '/batch',
