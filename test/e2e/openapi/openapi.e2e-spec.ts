@@ -157,12 +157,12 @@ describe('the explorer', () => {
     const { text } = await ask(server.port, '/docs');
     const links = [...text.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, link]) => link!);
     expect(links.filter((link) => !/^(docs\/|data:,)/.test(link))).toEqual([]);
-    for (const link of links.filter((each) => each.startsWith('docs/')).map((each) => `/${each}`)) {
-      const answer = await ask(server.port, link);
+    for (const link of links.filter((each) => each.startsWith('docs/'))) {
+      const answer = await ask(server.port, `/${link}`);
       expect(answer.status).toBe(200);
       expect(answer.text.length).toBeGreaterThan(10_000);
       expect(typeOf(answer)).toBe(link.endsWith('.js') ? 'text/javascript' : 'text/css');
-      expect((await ask(server.port, link, { method: 'HEAD' })).status).toBe(200);
+      expect((await ask(server.port, `/${link}`, { method: 'HEAD' })).status).toBe(200);
     }
   });
 
