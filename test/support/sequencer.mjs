@@ -1,7 +1,7 @@
 import Sequencer from '@jest/test-sequencer';
 
 /** Folders whose tests mostly wait: for elections, for processes that start, for a browser. */
-const WAITING = /\/test\/(crash|browser|e2e\/(migration|redis|workers|cli|config))\//;
+const WAITING = /\/test\/(crash|browser|e2e\/(migration|redis|workers|cli|config|proxies))\//;
 
 /** Files that take long, however short they are. */
 const LONG =
