@@ -81,7 +81,10 @@ describe('the Host of a request', () => {
     expect(await detailOf('evil"</script>\\')).toContain('"evil\\"</script>\\\\"');
     expect((await detailOf('x'.repeat(5000))).length).toBeLessThan(400);
     const { answers } = await exchange(target.port, lines('GET /kv/a HTTP/1.1', 'Connection: close'));
-    expect(answers[0]).toMatchObject({ status: 400, body: expect.stringContaining('must have a Host header') });
+    expect(answers[0]).toMatchObject({
+      status: 400,
+      body: expect.stringContaining('must have a Host header'),
+    });
   });
 
   test('below localhost is refused where others reach the server', async () => {
