@@ -24,7 +24,7 @@ const READER = `
   let bytes = 0;
   socket.on('data', (chunk) => {
     bytes += chunk.length;
-    if (chunk.includes('event: ready')) socket.end();
+    if (chunk.includes('event: ready')) socket.destroy();
   });
   socket.on('close', () => process.stdout.write(String(bytes)));
 `;
