@@ -1,4 +1,5 @@
-import { METHODS_TAG } from './methods.js';
+/** The group of HEAD and OPTIONS, apart from the operations that do something: the page folds it away. */
+export const METHODS_TAG = 'HEAD and OPTIONS';
 
 /**
  * What Swagger UI lacks on a phone: the heading of a group leaves its description no room, and tables are wider than the

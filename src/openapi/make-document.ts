@@ -7,7 +7,8 @@ import { ERRORS_EXTENSION } from '../http/answer/operation.openapi.js';
 import { writesOnGet } from '../http/request/safe.js';
 import { hoistSchemas } from './components.js';
 import { addErrors, errorsOf } from './error-responses.js';
-import { METHODS_TAG, optionsOf, refusedHead, withoutBody } from './methods.js';
+import { METHODS_TAG } from './explorer-page.js';
+import { optionsOf, refusedHead, withoutBody } from './methods.js';
 import { addTwins } from './twins.js';
 
 type PathItem = OpenAPIObject['paths'][string];

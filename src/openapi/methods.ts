@@ -1,13 +1,11 @@
 import type { OpenAPIObject } from '@nestjs/swagger';
 import { ERRORS_EXTENSION } from '../http/answer/operation.openapi.js';
 import { errorsOf, type Listed } from './error-responses.js';
+import { METHODS_TAG } from './explorer-page.js';
 
 /* HEAD and OPTIONS, which follow from the other operations of a path. */
 
 type Operation = NonNullable<OpenAPIObject['paths'][string]['get']>;
-
-/** The group of HEAD and OPTIONS, apart from the operations that do something. */
-export const METHODS_TAG = 'HEAD and OPTIONS';
 
 /** Parameters that mean nothing to HEAD. */
 const OF_BODIES = ['Range', 'If-Range', 'Prefer', 'since', 'Last-Event-ID'];

@@ -1,4 +1,3 @@
-import { countOf } from '../../contract/shorthand.js';
 import { describe, expect, test } from '@jest/globals';
 import { ChangedKeys } from '../../../src/migration/changed-keys.js';
 import { compare, type Comparison } from '../../../src/migration/comparison.js';
@@ -10,6 +9,7 @@ import { compareKeys } from '../../../src/storage/key-range.js';
 import { MemoryEngine } from '../../../src/storage/memory.engine.js';
 import type { BatchOperation } from '../../../src/storage/operation.js';
 import type { Change } from '../../../src/storage/storage-engine.js';
+import { countOf } from '../../contract/shorthand.js';
 import { FakeTime } from '../../support/fake-time.js';
 import { Random } from '../../support/random.js';
 
@@ -96,7 +96,7 @@ describe.each([true, false])('two databases that are compared, frozen: %s,', (fr
     }
     const { differing, entries } = await compared(original, copy, frozen);
     expect([...differing.keys()]).toEqual([...differing.keys()].toSorted(compareKeys));
-    expect(entries).toBe(countOf(original, { prefix: '' }));
+    expect(entries).toBe(await countOf(original, { prefix: '' }));
     for (const [key, value] of differing)
       await (value === undefined ? copy.write({ op: 'delete', key }) : put(copy, key, value));
     const after = await compared(original, copy, frozen);
