@@ -43,9 +43,11 @@ export function explorerPage(nonce: string): string {
     <script nonce="${nonce}" src="docs/swagger-ui-bundle.js"></script>
     <script nonce="${nonce}">
       // Swagger UI makes one JSON string of text whose type has "json" in its name; lines of JSON are to stay as they are.
-      const plainLines = {
+      const plainText = {
         afterLoad() {
           const { fn } = this;
+          // Bodies of bytes are typed in like others: their examples are text.
+          fn.isFileUploadIntended = () => false;
           const sampleOf = fn.getSampleSchema;
           fn.getSampleSchema = (schema, type, options, example) =>
             /ndjson/.test(type) && typeof example === 'string' ? example : sampleOf(schema, type, options, example);
@@ -57,7 +59,7 @@ export function explorerPage(nonce: string): string {
         deepLinking: true,
         tryItOutEnabled: true,
         defaultModelsExpandDepth: 0,
-        plugins: [plainLines],
+        plugins: [plainText],
         onComplete: () => {
           // A link to one of its operations opens the group.
           const isLinked = /^#\\/HEAD/.test(location.hash);

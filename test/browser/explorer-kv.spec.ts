@@ -99,7 +99,7 @@ program.describe('the explorer, on /kv and /batch', () => {
     ]);
   });
 
-  longTest('sends lines of JSON as they are, whichever of its types is chosen', async () => {
+  test('sends lines of JSON as they are, whichever of its types is chosen', async () => {
     const sent: (string | null)[] = [];
     page.on('request', (request) => {
       if (request.method() === 'POST') sent.push(request.postData());
