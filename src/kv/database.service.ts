@@ -138,13 +138,23 @@ export class DatabaseService {
   }
 
   /**
-   * Does operations in order: all or nothing if `atomic`, else each by itself.
+   * Does operations in order: all or nothing if `atomic`, else each by itself. An error among them is one that was refused.
    * @returns what each came to; without `atomic` a refusal stands in its place
-   * @throws DatabaseError with the `index` of a key or value that no operation takes, or, if atomic, of the first refusal
+   * @throws DatabaseError if atomic, the first refusal, with its `index`
    */
-  async batch(operations: readonly BatchOperation[], atomic: boolean): Promise<(Outcome | DatabaseError)[]> {
-    for (let index = 0; index < operations.length; index++) this.checkOperation(operations[index]!, index);
-    return this.engine.batch(operations, atomic, BATCH_BYTES);
+  async batch(
+    operations: readonly (BatchOperation | DatabaseError)[],
+    atomic: boolean,
+  ): Promise<(Outcome | DatabaseError)[]> {
+    const refusals = operations.map((operation, index) => this.refusalOf(operation, index));
+    const refused = refusals.find((refusal) => refusal !== undefined);
+    if (atomic && refused) throw refused;
+    const sound = refused ? operations.filter((_, index) => !refusals[index]) : operations;
+    if (sound.length === 0) return refusals as DatabaseError[];
+    const outcomes = await this.engine.batch(sound as readonly BatchOperation[], atomic, BATCH_BYTES);
+    if (!refused) return outcomes;
+    const rest = outcomes.values();
+    return refusals.map((refusal) => refusal ?? rest.next().value!);
   }
 
   /** Deletes the keys of a range that exist when it begins, damaged ones too, in chunks. Returns how many there were. */
@@ -190,12 +200,14 @@ export class DatabaseService {
     }
   }
 
-  private checkOperation(operation: BatchOperation, index: number): void {
+  private refusalOf(operation: BatchOperation | DatabaseError, index: number): DatabaseError | undefined {
+    if (operation instanceof DatabaseError) return operation;
     try {
       checkKey(operation.key);
       if (operation.op === 'put') checkValueSize(operation.value.length, this.config.maxValueBytes);
+      return undefined;
     } catch (error) {
-      throw (error as DatabaseError).with({ index });
+      return (error as DatabaseError).with({ index });
     }
   }
 

@@ -23,7 +23,7 @@ export class OpenApiController {
   @Get('openapi.json')
   @Undocumented()
   async openApi(@Res() response: ServerResponse): Promise<void> {
-    answerJson(response, 200, await this.document.json());
+    answerJson(response, 200, `${await this.document.json()}\n`);
   }
 
   @Get('docs')

@@ -17,14 +17,14 @@ export class ProblemsController {
   @Get()
   @Documented(docs, 'DescribeProblems')
   list(@Res() response: ServerResponse): void {
-    answerJson(response, 200, JSON.stringify({ items: ERROR_CODES.map(rowOf) }));
+    answerJson(response, 200, `${JSON.stringify({ items: ERROR_CODES.map(rowOf) })}\n`);
   }
 
   /** Explains an error. */
   @Get('{*code}')
   @Documented(docs, 'DescribeProblem')
   show(@Req() request: IncomingMessage, @Res() response: ServerResponse): void {
-    answerJson(response, 200, JSON.stringify(rowOf(codeOf(request))));
+    answerJson(response, 200, `${JSON.stringify(rowOf(codeOf(request)))}\n`);
   }
 }
 

@@ -40,7 +40,7 @@ const BELOW_LOCALHOST = /^(?:[\w-]+\.)+localhost$/;
 
 /** Returns the lower-case host of `host[:port]`, without brackets or a trailing dot; undefined if it is no authority. */
 function nameOf(authority: string): string | undefined {
-  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^\s:@/\\?#[\]]+))(?::[0-9]{1,5})?$/.exec(authority);
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^\s:@/\\?#[\]]+))(?::[0-9]{0,5})?$/.exec(authority);
   if (!match) return undefined;
   return match[1] ?? match[2]!.toLowerCase().replace(/\.$/, '');
 }

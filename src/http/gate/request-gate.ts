@@ -19,6 +19,7 @@ interface HeaderSummary {
   encoding: string | undefined;
   transfer: string | undefined;
   hasBody: boolean;
+  upgrade: boolean;
   serviceWorker: boolean;
 }
 
@@ -52,6 +53,8 @@ export class RequestGate {
     const error = this.refusal(request, summary, isAllowedOrigin) ?? this.respell(request);
     // Nobody reads a body here, so that it ends with the connection.
     if (summary.hasBody && !READ_BODIES.has(request.method!)) closeAfter(request, response);
+    // Node drops what has come with such a request, so that the rest would be taken for what it is not.
+    if (summary.upgrade) response.shouldKeepAlive = false;
     if (!error && request.url !== SERVER) return true;
     if (this.draining) response.shouldKeepAlive = false;
     if (error) answerError(response, error);
@@ -151,6 +154,7 @@ function summarize(raw: readonly string[]): HeaderSummary {
     encoding: undefined,
     transfer: undefined,
     hasBody: false,
+    upgrade: false,
     serviceWorker: false,
   };
   for (let i = 0; i < raw.length; i += 2) {
@@ -160,6 +164,9 @@ function summarize(raw: readonly string[]): HeaderSummary {
       case 4:
         if ((name === 'Host' || name.toLowerCase() === 'host') && summary.hosts++ === 0)
           summary.host = raw[i + 1];
+        break;
+      case 7:
+        if (name.toLowerCase() === 'upgrade') summary.upgrade = true;
         break;
       case 14:
         if (name.toLowerCase() === 'content-length' && raw[i + 1] !== '0') summary.hasBody = true;

@@ -15,5 +15,5 @@ export function writesOnGet(url: string): boolean {
 
 /** Whether the request changes nothing. */
 export function isSafe(request: IncomingMessage): boolean {
-  return hasSafeMethod(request) && !writesOnGet(request.url!);
+  return hasSafeMethod(request) && (request.method === 'OPTIONS' || !writesOnGet(request.url!));
 }

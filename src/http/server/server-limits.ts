@@ -41,6 +41,10 @@ export function limitServer(server: Server): void {
   server.on('checkContinue', passOn);
   // The gate refuses it, after what counts more.
   server.on('checkExpectation', passOn);
+  server.on('connect', (_request: IncomingMessage, socket: Socket) => {
+    const detail = 'This server is no proxy: it takes no CONNECT.';
+    sendLast(new DatabaseError('malformed-request', detail), '', socket);
+  });
   // A client that ends its side of the connection still gets its answers.
   (server as Server & { httpAllowHalfOpen: boolean }).httpAllowHalfOpen = true;
 }
@@ -57,6 +61,7 @@ interface ClientError extends NodeJS.ErrnoException {
 
 /** The code is the same where only the end of the line is wrong. */
 const UNKNOWN_VERSION = 'Invalid HTTP version';
+const HTTP_2_PREFACE = 'HPE_PAUSED_H2_UPGRADE';
 
 function answerClientError(failure: ClientError, socket: Socket): void {
   const { code } = failure;
@@ -92,7 +97,7 @@ function urlOf({ rawPacket, bytesParsed = 0 }: ClientError): string {
 }
 
 function clientError({ code, reason }: ClientError): DatabaseError {
-  if (reason === UNKNOWN_VERSION) return unsupportedVersion();
+  if (reason === UNKNOWN_VERSION || code === HTTP_2_PREFACE) return unsupportedVersion();
   switch (code) {
     case 'HPE_HEADER_OVERFLOW':
       return new DatabaseError(
@@ -109,6 +114,10 @@ function clientError({ code, reason }: ClientError): DatabaseError {
         'malformed-request',
         'In a URL, spaces and all but ASCII are written as escapes: a space is `%20`, an é is `%C3%A9`.',
       );
+    case 'HPE_INVALID_EOF_STATE':
+      return new DatabaseError('malformed-request', 'The connection ended in the middle of the request.');
+    case 'HPE_INVALID_METHOD':
+      return new DatabaseError('malformed-request', 'The method of the request is none that HTTP knows.');
     default:
       return new DatabaseError('malformed-request', 'What was sent is not an HTTP/1.1 request.');
   }

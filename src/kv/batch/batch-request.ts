@@ -41,11 +41,15 @@ const OUTLINE: readonly OutlineLevel[] = [
 
 /** The operations of a batch, and whether they are all or nothing. */
 interface BatchRequest {
-  readonly operations: readonly BatchOperation[];
+  /** Without `atomic`, an error in the place of each that is malformed. */
+  readonly operations: readonly (BatchOperation | DatabaseError)[];
   readonly atomic: boolean;
 }
 
-/** Reads the body of `POST /batch`, which came at `now`. @throws DatabaseError `invalid-batch`, … with the `index` of the operation */
+/**
+ * Reads the body of `POST /batch`, which came at `now`.
+ * @throws DatabaseError `invalid-batch`, …, if atomic with the `index` of the operation that is malformed
+ */
 export function* parseBatch(body: Buffer, now: number): Turns<BatchRequest> {
   const batch = membersOf(yield* readJson(body, 'The batch', OUTLINE), 'The batch');
   const unknown = unknownMember(batch, BATCH_MEMBERS);
@@ -61,21 +65,23 @@ export function* parseBatch(body: Buffer, now: number): Turns<BatchRequest> {
     const detail = `A batch may have at most ${MAX_OPERATIONS} operations; this one has ${count}.`;
     throw new DatabaseError('body-too-large', detail, { limit: MAX_OPERATIONS });
   }
-  const operations: BatchOperation[] = [];
+  const operations: (BatchOperation | DatabaseError)[] = [];
   for (const item of items) {
-    operations.push(yield* parseAt(item, operations.length, now));
+    const operation = yield* parseAt(item, operations.length, now);
+    if (atomic === 'true' && operation instanceof DatabaseError) throw operation;
+    operations.push(operation);
     yield;
   }
   return { atomic: atomic === 'true', operations };
 }
 
-function* parseAt(op: JsonNode, index: number, now: number): Turns<BatchOperation> {
+function* parseAt(op: JsonNode, index: number, now: number): Turns<BatchOperation | DatabaseError> {
   try {
     return yield* parseOperation(membersOf(op, 'An operation'), now);
   } catch (error) {
     if (!(error instanceof DatabaseError)) throw error;
     // A parameter of a single call is a member of the batch here.
-    throw (error.code === 'invalid-parameter' ? invalid(error.detail) : error).with({ index });
+    return (error.code === 'invalid-parameter' ? invalid(error.detail) : error).with({ index });
   }
 }
 

@@ -40,7 +40,7 @@ export class BatchController {
     }
     const body = await this.bodies.read(request, response, LIMIT);
     const { operations, atomic } = await inTurns(parseBatch(body, this.database.now()));
-    if (operations.some(({ op }) => op === 'get')) refuseIfFull(response);
+    if (operations.some((each) => 'op' in each && each.op === 'get')) refuseIfFull(response);
     const outcomes = await this.database.batch(operations, atomic);
     const results = outcomes.map((outcome, index) => resultJson(operations[index]!, outcome));
     answerUncached(response, 200, `{"results":[${results.join(',')}]}\n`);
@@ -48,8 +48,10 @@ export class BatchController {
 }
 
 /** Returns what the single call would have answered. */
-function resultJson({ op, key }: BatchOperation, outcome: Outcome | DatabaseError): string {
+function resultJson(operation: BatchOperation | DatabaseError, outcome: Outcome | DatabaseError): string {
+  if (operation instanceof DatabaseError) return problemJson(operation);
   if (outcome instanceof DatabaseError) return problemJson(outcome);
+  const { op, key } = operation;
   switch (outcome.kind) {
     case 'absent':
       return op === 'delete' ? '{"status":204}' : problemJson(new MissingKeyError(key));

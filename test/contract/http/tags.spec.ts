@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import type { IncomingMessage } from 'node:http';
 import { conditionOf } from '../../../src/http/request/preconditions.js';
 import { parseBatch } from '../../../src/kv/batch/batch-request.js';
+import type { BatchOperation } from '../../../src/storage/operation.js';
 import { Random } from '../../support/random.js';
 import { wholeOf } from '../json/whole.js';
 
@@ -26,7 +27,8 @@ function inBatch(name: Name, text: string): string | readonly string[] {
   ];
   try {
     const { operations } = wholeOf(parseBatch(Buffer.from(JSON.stringify({ ops })), 0));
-    return operations[1]!.condition![name]!;
+    const [, operation] = operations as BatchOperation[];
+    return operation!.condition![name]!;
   } catch (error) {
     const { code, context } = error as { code: string; context: object };
     expect(context).toEqual({ index: 1 });

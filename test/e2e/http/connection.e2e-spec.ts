@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { once } from 'node:events';
 import net from 'node:net';
 import { eventually } from '../../support/eventually.js';
 import { ask } from '../../support/http.js';
@@ -10,6 +11,8 @@ import { startServer, type ServerProcess } from '../../support/server.js';
 const HOST = 'Host: localhost';
 const EVENTS = 'Accept: text/event-stream';
 const NDJSON = 'Content-Type: application/x-ndjson';
+/** As curl sends it with --http2. */
+const UPGRADE = ['Connection: Upgrade, HTTP2-Settings', 'Upgrade: h2c', 'HTTP2-Settings: AAMAAABkAAQAAP__'];
 const LARGEST = 16 * 2 ** 20;
 
 let server: ServerProcess;
@@ -165,6 +168,8 @@ const LAST: [string, string, number][] = [
   ['a refused request with a body', request('PUT', '/kv/absent', 'xx', 'Sec-Fetch-Site: cross-site'), 403],
   ['an expectation that is not met', request('PUT', '/kv/absent', 'xx', 'Expect: foo'), 417],
   ['a body that is too large', lines('PUT /kv/absent HTTP/1.1', HOST, `Content-Length: ${LARGEST + 1}`), 413],
+  ['a GET that asks for an upgrade', request('GET', '/kv/absent', undefined, ...UPGRADE), 404],
+  ['a PUT that asks for an upgrade', request('PUT', '/kv/last', 'v', ...UPGRADE), 200],
   ['a GET that says so', request('GET', '/kv/absent', undefined, 'Connection: close'), 404],
   ['a PUT that says so', request('PUT', '/kv/last', 'v', 'Connection: close'), 200],
   ['HTTP/1.0', lines('GET /kv/absent HTTP/1.0', HOST), 404],
@@ -201,6 +206,22 @@ describe('after the last answer of a connection nothing is done:', () => {
     const all = seen + (await textUntil(socket, 'seen/later'));
     socket.destroy();
     expect(all).not.toContain('seen/unanswered');
+  });
+
+  test('what comes later is done neither, and the body of a request is never taken for another', async () => {
+    const [key, inner] = [freshKey(), freshKey()];
+    const upgrade = request('GET', '/kv/absent', undefined, ...UPGRADE);
+    const body = putOf(inner);
+    const head = lines(`PUT /kv/${key} HTTP/1.1`, HOST, `Content-Length: ${body.length}`);
+    const socket = net.connect(server.port, '127.0.0.1').on('error', () => undefined);
+    const closed = once(socket, 'close');
+    socket.write(upgrade + head);
+    await textUntil(socket, '404');
+    socket.write(body);
+    socket.resume();
+    await closed;
+    expect(await valueOf(server.port, key)).toBeUndefined();
+    expect(await valueOf(server.port, inner)).toBeUndefined();
   });
 
   test('a refused PUT, unless its answer leaves the connection open', async () => {

@@ -93,6 +93,8 @@ describe.each([
       expect(accessHeaders(preflight)).toEqual([]);
       expect(variesBy(preflight).includes('Origin')).toBe(withCors);
     }
+    const options = await ask(target.port, '/set?k=v', { method: 'OPTIONS', headers: { Origin: origin } });
+    expect(options.status).toBe(204);
   });
 
   test('answers without an Origin vary by it where origins are let in', async () => {

@@ -58,7 +58,7 @@ export const MALFORMED: RawCase[] = [
   { input: 'a folded Host', bytes: lines(SET, 'Host:', ' localhost'), status: [400, 421] },
   { input: 'an unknown method', bytes: lines('FOO /set?k=v HTTP/1.1', HOST), status: [400] },
   { input: 'a lower-case method', bytes: lines('get /set?k=v HTTP/1.1', HOST), status: [400] },
-  { input: 'HTTP/2 with prior knowledge', bytes: 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', status: [400] },
+  { input: 'HTTP/2 with prior knowledge', bytes: 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', status: [505] },
   { input: 'an unknown version', bytes: lines('GET /set?k=v HTTP/3.0', HOST), status: [505] },
   { input: 'HTTP/2.0 in the request line', bytes: lines('GET /set?k=v HTTP/2.0', HOST), status: [505] },
   { input: 'HTTP/0.9', bytes: 'GET /set?k=v\r\n\r\n', status: [505] },

@@ -93,10 +93,17 @@ describe('raw requests', () => {
     expectError(answers[1]!, [400]);
   });
 
-  test('CONNECT is closed', async () => {
+  test('CONNECT is refused', async () => {
     const { answers, closed } = await exchange(server.port, lines('CONNECT example.com:443 HTTP/1.1', HOST));
     expect(closed).toBe(true);
-    expect(answers.filter(({ status }) => status < 400)).toEqual([]);
+    expectError(answers[0]!, [400]);
+    expect(answers[0]!.body).toContain('no proxy');
+  });
+
+  test('a body that breaks off is told so', async () => {
+    const half = `${lines('PUT /kv/half HTTP/1.1', HOST, 'Content-Length: 5')}ab`;
+    const { answers } = await exchange(server.port, half, { halfClose: true });
+    expect(answers[0]).toMatchObject({ status: 400, body: expect.stringContaining('in the middle') });
   });
 
   test('unescaped UTF-8 in a URL is refused with the advice to escape it', async () => {

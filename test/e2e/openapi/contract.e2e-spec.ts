@@ -84,7 +84,7 @@ describe('whatever is sent', () => {
         fc.constantFrom(...contract.operations).chain(calls),
         async (call) => void seen.add((await contract.check(call)).status),
       ),
-      { numRuns: 800, seed: 1, endOnFailure: true },
+      { numRuns: 800, seed: 2, endOnFailure: true },
     );
     // Otherwise the requests are not as varied as they are meant to be.
     for (const status of [200, 201, 204, 400, 403, 404, 405, 412, 415, 417, 421, 431]) {

@@ -28,6 +28,7 @@ const TEXT = 'text/plain; charset=utf-8';
 const tied = (name: string) => `{t}${name}`;
 const [THERE, ABSENT, FIRST] = [tied('there'), tied('absent'), tied('first')];
 const MiB = 2 ** 20;
+const OF_MALFORMED = ['invalid-batch', 'invalid-key', 'invalid-type', 'invalid-json'];
 
 function results(answer: Answer): Result[] {
   expect(answer.status).toBe(200);
@@ -244,15 +245,39 @@ describe.each([...ENGINES, ...CLUSTERS])('a batch, $name', ({ start, lacks }) =>
   });
 
   test.each(MALFORMED)('with %s is 400 and names its place, and nothing is done', async (_name, op) => {
-    for (const atomic of [true, false]) {
+    const ops = [{ op: 'put', key: FIRST, value: 'x' }, op as object, { op: 'delete', key: THERE }];
+    const answer = await batch(target.port, ops);
+    expect(answer.status).toBe(400);
+    const problem = JSON.parse(answer.text) as Problem;
+    expect(expectProblem(answer, 400, problem.code)).toMatchObject({ index: 1 });
+    expect(OF_MALFORMED).toContain(problem.code);
+    expect(await count()).toBe(1);
+  });
+
+  test.each(MALFORMED)(
+    'that is a pipeline, with %s: 400 in its place, and the others are done',
+    async (_name, op) => {
       const ops = [{ op: 'put', key: FIRST, value: 'x' }, op as object, { op: 'delete', key: THERE }];
-      const answer = await batch(target.port, ops, atomic);
-      expect(answer.status).toBe(400);
-      const problem = JSON.parse(answer.text) as Problem;
-      expect(expectProblem(answer, 400, problem.code)).toMatchObject({ index: 1 });
-      expect(['invalid-batch', 'invalid-key', 'invalid-type', 'invalid-json']).toContain(problem.code);
+      const [first, second, third] = results(await batch(target.port, ops, false));
+      expect([first!.status, second!.status, third!.status]).toEqual([201, 400, 204]);
+      expect(OF_MALFORMED).toContain(second!.problem!.code);
+      expect(await valueOf(target.port, FIRST)).toBe('x');
       expect(await count()).toBe(1);
-    }
+    },
+  );
+
+  test('that is a pipeline of nothing but malformed operations tells of each', async () => {
+    const found = results(
+      await batch(
+        target.port,
+        [
+          { op: 'put', key: '' },
+          { op: 'set', key: 'k' },
+        ],
+        false,
+      ),
+    );
+    expect(found.map(({ status }) => status)).toEqual([400, 400]);
   });
 
   test.each<[object, string]>([
