@@ -22,25 +22,28 @@ export interface Question {
  * Sends `path` to the server on `port` as it stands: no client in between that would normalize or escape it. Bytes above
  * ASCII are given as latin1 characters and sent as those bytes.
  */
-export function ask(port: number, path: string, question: Question = {}): Promise<Answer> {
+export async function ask(port: number, path: string, question: Question = {}): Promise<Answer> {
+  const { method = 'GET', headers = {}, body } = question;
+  const options = { host: '127.0.0.1', port, path, method, headers, agent: question.agent ?? agent };
+  return answerTo(http.request({ ...options, timeout: HANG_MS }), `${method} ${path}`, body);
+}
+
+/** Sends the body of a request and returns the whole answer. */
+export function answerTo(request: http.ClientRequest, name: string, body?: string | Buffer): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    const { method = 'GET', headers = {}, body } = question;
-    const request = http.request(
-      { host: '127.0.0.1', port, path, method, headers, agent: question.agent ?? agent, timeout: HANG_MS },
-      (response) => {
-        const chunks: Buffer[] = [];
-        response.on('data', (chunk: Buffer) => chunks.push(chunk));
-        response.on('error', reject);
-        response.on('close', () => {
-          if (!response.complete) reject(new Error('the answer broke off'));
-        });
-        response.on('end', () => {
-          const bytes = Buffer.concat(chunks);
-          resolve({ status: response.statusCode!, headers: response.headers, text: bytes.toString(), bytes });
-        });
-      },
-    );
-    request.on('timeout', () => request.destroy(new Error(`no answer to ${method} ${path.slice(0, 100)}`)));
+    request.on('response', (response) => {
+      const chunks: Buffer[] = [];
+      response.on('data', (chunk: Buffer) => chunks.push(chunk));
+      response.on('error', reject);
+      response.on('close', () => {
+        if (!response.complete) reject(new Error('the answer broke off'));
+      });
+      response.on('end', () => {
+        const bytes = Buffer.concat(chunks);
+        resolve({ status: response.statusCode!, headers: response.headers, text: bytes.toString(), bytes });
+      });
+    });
+    request.on('timeout', () => request.destroy(new Error(`no answer to ${name.slice(0, 100)}`)));
     request.on('error', reject);
     request.end(body);
   });

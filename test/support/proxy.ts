@@ -4,7 +4,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import https, { type RequestOptions } from 'node:https';
 import { join } from 'node:path';
 import { eventually, HANG_MS } from './eventually.js';
-import type { Answer, Question } from './http.js';
+import { answerTo, type Answer, type Question } from './http.js';
 import { releasePort, takePort } from './redis-ports.js';
 import { certificate } from './redis-tls.js';
 import { temporaryFolder } from './temporary-folder.js';
@@ -110,27 +110,10 @@ export class Proxy {
   }
 
   /** Sends `path` as it stands, over TLS. */
-  ask(path: string, question: Question = {}): Promise<Answer> {
-    return new Promise((resolve, reject) => {
-      const { method = 'GET', headers = {}, body } = question;
-      const request = https.request({
-        ...this.target(path),
-        method,
-        headers: { Host: PROXY_HOST, ...headers },
-      });
-      request.on('response', (response) => {
-        const chunks: Buffer[] = [];
-        response.on('data', (chunk: Buffer) => chunks.push(chunk));
-        response.on('error', reject);
-        response.on('end', () => {
-          const bytes = Buffer.concat(chunks);
-          resolve({ status: response.statusCode!, headers: response.headers, text: bytes.toString(), bytes });
-        });
-      });
-      request.on('timeout', () => request.destroy(new Error(`no answer to ${method} ${path.slice(0, 100)}`)));
-      request.on('error', reject);
-      request.end(body);
-    });
+  async ask(path: string, question: Question = {}): Promise<Answer> {
+    const { method = 'GET', headers = {}, body } = question;
+    const options = { ...this.target(path), method, headers: { Host: PROXY_HOST, ...headers } };
+    return answerTo(https.request(options), `${method} ${path}`, body);
   }
 
   /** Opens a stream of events. `text()` is what has come. */
