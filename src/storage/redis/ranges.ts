@@ -52,6 +52,8 @@ const MIN_SCAN_ITEMS = 16;
 const CHUNK_ENTRIES = 256;
 const CHUNK_BYTES = 256 * 1024;
 const NO_VALUE = Buffer.alloc(0);
+/** For items without values. */
+const NO_BYTES = -1;
 /** Longer than what is known here of a server's time can be wrong. */
 const EXPIRES_ABOUT_NOW_MS = 2_000;
 
@@ -69,17 +71,24 @@ export class RedisRanges {
     const entry = decode(key, header, value);
     if (entry.expires === 0) return entry;
     const left = entry.expires - this.store.timeOf(partition);
-    if (Math.abs(left) < EXPIRES_ABOUT_NOW_MS) return this.getExactly(partition, key);
+    if (Math.abs(left) < EXPIRES_ABOUT_NOW_MS) {
+      const item = await this.readItem(partition, key, Number.MAX_SAFE_INTEGER);
+      return item && { ...item.header!, value: item.value! };
+    }
     return left > 0 ? entry : undefined;
   }
 
-  /** The entry under `key`, if it is live by the clock of its server. */
-  private async getExactly(partition: Partition, key: string): Promise<Entry | undefined> {
+  async head(key: string): Promise<EntryHeader | undefined> {
+    return (await this.readItem(this.store.partitions.ofKey(key), key, NO_BYTES))?.header;
+  }
+
+  /** The entry under `key`, if it is live by the clock of its server, with its value if that has at most `bytes`. */
+  private async readItem(partition: Partition, key: string, bytes: number): Promise<Item | undefined> {
     const bound = `[${key}`;
-    const all = String(Number.MAX_SAFE_INTEGER);
-    const reply = await this.store.query(partition, PAGE, [bound, bound, '0', '1', key, '', all, all]);
-    const [, , [item]] = reply as [Buffer, Buffer | null, [Buffer, Buffer, number, Buffer][]];
-    return item && decode(key, item[1], item[3]);
+    const limits = [String(bytes), String(bytes)];
+    const reply = await this.store.query(partition, PAGE, [bound, bound, '0', '1', key, '', ...limits]);
+    const [, , [item]] = reply as [Buffer, Buffer | null, [Buffer, Buffer, number, Buffer | null][]];
+    return item && decodeItem(key, item[1], item[2], item[3]);
   }
 
   async readPage(query: RangeQuery): Promise<RangePage> {
@@ -226,7 +235,7 @@ export class RedisRanges {
 }
 
 function valueLimits(values: boolean, partitions: number): Pick<PartQuery, 'valueBytes' | 'maxValue'> {
-  const maxValue = values ? MAX_VALUE_BYTES : -1;
+  const maxValue = values ? MAX_VALUE_BYTES : NO_BYTES;
   return { maxValue, valueBytes: Math.max(maxValue, Math.ceil(VALUE_BYTES_AT_ONCE / partitions)) };
 }
 
