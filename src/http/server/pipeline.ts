@@ -9,7 +9,7 @@ import type { ServingSocket } from './serving-socket.js';
  * Problem: Node hands over every request as it arrives, also before those in front of it are answered. Two writes sent at
  * once could then be done in either order, and what follows an answer that ends the connection would be done without an
  * answer. Design: a request that finds another in front of it joins the connection's pipeline and begins when everything
- * before it is over. Reads do not wait for reads. Guarantee: nothing begins while something before it may still write, and
+ * before it is over. Reads do not wait for reads, unless those have made more than their client takes. Guarantee: nothing begins while something before it may still write, and
  * nothing after the last answer of a connection begins (9.6). A request without another in front of it, which is nearly
  * every one, costs a comparison.
  */
@@ -18,6 +18,8 @@ type Begin = (request: IncomingMessage, response: ServerResponse) => void;
 
 /** As many requests may wait before no more of the connection is read. */
 const MOST_WAITING = 16;
+/** Bytes of answers that wait to be sent, beyond which no further read of the connection begins. */
+const MOST_UNSENT = 256 * 1024;
 
 const pipelines = new WeakMap<Socket, Pipeline>();
 
@@ -37,12 +39,14 @@ export function inOrder(request: IncomingMessage, response: ServerResponse, begi
 class Pipeline {
   /** How many have begun and are not over: one that writes, or any number that read. */
   private running = 0;
+  /** Bytes of the answers that those have made at once. */
+  private unsent = 0;
   /** The last that has begun. */
   private last!: ServerResponse;
   private waiting: { readonly response: ServerResponse; readonly begin: Begin }[] = [];
 
   constructor(private readonly socket: ServingSocket) {
-    this.enter(socket._httpMessage!);
+    this.enter(socket._httpMessage!, () => undefined);
     socket.on('resume', this.hold);
   }
 
@@ -52,13 +56,18 @@ class Pipeline {
     this.hold();
   }
 
-  private enter(response: ServerResponse): void {
+  private enter(response: ServerResponse, begin: () => void): void {
     this.running++;
     this.last = response;
+    let unsent = 0;
     response.once('finish', () => {
       this.running--;
+      this.unsent -= unsent;
       this.advance();
     });
+    begin();
+    unsent = response.writableLength;
+    this.unsent += unsent;
   }
 
   private advance(): void {
@@ -67,15 +76,15 @@ class Pipeline {
     if (!this.socket.writable) this.waiting = [];
     while (this.waiting.length > 0 && this.mayBegin(this.waiting[0]!.response)) {
       const { response, begin } = this.waiting.shift()!;
-      this.enter(response);
-      begin(response.req, response);
+      this.enter(response, () => begin(response.req, response));
     }
     if (wasFull && !this.isFull) this.socket.resume();
     if (this.running === 0) this.leave();
   }
 
   private mayBegin({ req }: ServerResponse): boolean {
-    return this.running === 0 || (reads(req) && reads(this.last.req) && this.last.shouldKeepAlive);
+    if (this.running === 0) return true;
+    return this.unsent <= MOST_UNSENT && reads(req) && reads(this.last.req) && this.last.shouldKeepAlive;
   }
 
   private get isFull(): boolean {
