@@ -15,6 +15,8 @@ import type { Script } from './cluster-client/connection.js';
 export const ACL_CHECK = load('acl-check');
 export const CREATE = load('create');
 export const WRITE = load('common', 'common-write', 'write');
+export const WRITE_PAST_FENCE = load('common', 'pass-fence', 'common-write', 'write');
+export const SYSTEM = load('system');
 export const SWEEP = load('common', 'common-write', 'sweep');
 export const PAGE = load('common', 'page');
 export const COUNT = load('common', 'count');

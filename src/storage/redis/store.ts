@@ -1,13 +1,16 @@
 import { randomBytes } from 'node:crypto';
 import type { Clock } from '../clock.js';
+import { moved } from '../fence.js';
 import { LOGGED_VALUE_BYTES } from '../storage-engine.js';
 import type { ClusterClient, Command } from './cluster-client/cluster-client.js';
 import type { Reply, Script } from './cluster-client/connection.js';
 import { Partitions, type Partition } from './partitions.js';
-import { SWEEP, WRITE } from './scripts.js';
+import { SWEEP, SYSTEM, WRITE, WRITE_PAST_FENCE } from './scripts.js';
 
 /** Changes in the logs of all partitions together. */
 const MAX_CHANGES = 100_000;
+/** The field of a partition's state that is its fence. */
+const MOVED = 'moved';
 /** Random hexadecimal digits at the end of a tag. */
 const RANDOM_DIGITS = 12;
 /** Six random bytes cost as much as thousands. */
@@ -37,6 +40,7 @@ export class RedisStore {
     readonly epoch: number,
     partitions: number,
     watchLogBytes: number,
+    private readonly passesFence = false,
   ) {
     this.partitions = new Partitions(partitions);
     this.epochText = epoch.toString(16).padStart(8, '0');
@@ -52,9 +56,35 @@ export class RedisStore {
     return this.client.run({ slot: partition.slot, args, idempotent: true });
   }
 
-  /** Runs a command that writes and is idempotent. */
-  async update(partition: Partition, ...args: (string | Buffer)[]): Promise<Reply> {
-    return this.client.run({ slot: partition.slot, args, idempotent: true, write: true });
+  /** Puts a private record of the server, or deletes it without a `value`. */
+  async writeSystem(name: string, value?: Buffer): Promise<void> {
+    const { partition, hash } = this.partitions.system;
+    const args = [this.passesFence ? '1' : '0', name, ...(value ? [value] : [])];
+    const place = (await this.client.run({
+      slot: partition.slot,
+      args: evalsha(SYSTEM, [partition.state, hash], args),
+      script: SYSTEM,
+      idempotent: true,
+      write: true,
+    })) as Buffer | null;
+    if (place) throw moved(place.toString());
+  }
+
+  async fence(): Promise<string | undefined> {
+    const [first] = this.partitions.all;
+    return ((await this.read(first!, 'HGET', first!.state, MOVED)) as Buffer | null)?.toString();
+  }
+
+  /** Sets the fence in the first partition first, and lifts it there last: that one says whether any has it. */
+  async setFence(place: string | undefined): Promise<void> {
+    const write = ({ slot, state }: Partition): Promise<Reply> => {
+      const args = place === undefined ? ['HDEL', state, MOVED] : ['HSET', state, MOVED, place];
+      return this.client.run({ slot, args, idempotent: true, write: true });
+    };
+    const [first, ...others] = this.partitions.all;
+    if (place !== undefined) await write(first!);
+    await Promise.all(others.map(write));
+    if (place === undefined) await write(first!);
   }
 
   /** Runs a script that changes nothing. */
@@ -76,15 +106,18 @@ export class RedisStore {
   ): Promise<readonly Reply[]> {
     const limit = String(Math.min(maxBytes, Number.MAX_SAFE_INTEGER));
     const args = [...this.writeArguments(), atomic ? '1' : '0', limit, ...operations];
+    const script = this.passesFence ? WRITE_PAST_FENCE : WRITE;
     const [now, tag, ...replies] = (await this.client.run({
       slot: partition.slot,
-      args: evalsha(WRITE, [...partition.scriptKeys, ...entries], args),
-      script: WRITE,
+      args: evalsha(script, [...partition.scriptKeys, ...entries], args),
+      script,
       idempotent,
       write: true,
       deadline,
     })) as [Buffer, Buffer, ...Reply[]];
     this.raiseClock(now);
+    const [first] = replies;
+    if (Buffer.isBuffer(first)) throw moved(first.toString());
     this.onWrite?.(partition, tag.toString('latin1'));
     return replies;
   }

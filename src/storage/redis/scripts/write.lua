@@ -5,7 +5,7 @@
 --
 -- Returns the time, the partition's last tag and a reply for each operation: its outcome, with header and value if there are
 -- any, or `!`, an error code and the present tag. An atomic batch that is refused has one such reply, with the operation's
--- index.
+-- index. Instead of replies there is the place if the database has moved.
 local atomic, maxFound, found = ARGV[7] == '1', tonumber(ARGV[8]), 0
 local planned, steps, replies = {}, {}, {}
 
@@ -126,6 +126,8 @@ local function carryOut()
   for _, step in ipairs(steps) do step[1](unpack(step, 2, 5)) end
   steps = {}
 end
+
+if moved then return { string.format('%.0f', now), tag, moved } end
 
 local startTag = tag
 for i = 9, #ARGV, 7 do
