@@ -20,6 +20,7 @@ import {
   type Change,
   type EngineState,
   type EngineStats,
+  type LogPage,
   type RangeCount,
   type RangePage,
   type RangeQuery,
@@ -156,7 +157,7 @@ export class MemoryEngine extends StorageEngine {
     return formatTag(this.epoch, this.sequence);
   }
 
-  changes(position: string): Change[] | undefined {
+  changes(position: string): LogPage | undefined {
     const from = parseTag(position);
     if (from?.epoch !== this.epoch || position > this.position() || from.sequence < this.floor)
       return undefined;
@@ -167,7 +168,7 @@ export class MemoryEngine extends StorageEngine {
       changes.push(this.log[i]!);
       bytes += loggedBytes(this.log[i]!);
     }
-    return changes;
+    return { changes, position: changes.at(-1)?.position ?? position };
   }
 
   covers(position: string, change: Pick<Change, 'position'>): boolean {
@@ -184,8 +185,7 @@ export class MemoryEngine extends StorageEngine {
   }
 
   stats(): EngineStats {
-    let storedBytes = 0;
-    for (const entry of this.entries.values()) storedBytes += entry.size;
+    const storedBytes = [...this.entries.values()].reduce((sum, { size }) => sum + size, 0);
     return { entries: this.count(ALL_KEYS).keys, storedBytes, availableBytes: undefined };
   }
 

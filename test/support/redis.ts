@@ -1,8 +1,9 @@
 import { afterAll, describe } from '@jest/globals';
 import { RedisServer, running, type Credentials } from './redis-server.js';
 import { REDIS_PROGRAM } from './redis-program.js';
-import { certificate } from './redis-tls.js';
+import { certificate as makeCertificate } from './redis-tls.js';
 import { findProgram, requireProgram, type Describe } from './requires.js';
+import type { ServerTime } from './server-time.js';
 
 export interface RedisOptions {
   /** The program; by default the one that is installed (redis-program.ts). */
@@ -11,6 +12,8 @@ export interface RedisOptions {
   readonly args?: readonly string[];
   readonly auth?: Credentials;
   readonly tls?: boolean;
+  /** The server's clock; this computer's if absent. */
+  readonly time?: ServerTime;
 }
 
 const CLIENTS = ['redis-cli', 'valkey-cli'];
@@ -19,8 +22,9 @@ afterAll(() => Promise.all([...running].map((server) => server.stop())));
 
 /** Starts a server on a free loopback port. A server that is still running at the end of a test file is stopped. */
 export function startRedis(options: RedisOptions = {}): Promise<RedisServer> {
-  const { binary = REDIS_PROGRAM.binary, args = [], auth, tls } = options;
-  return RedisServer.start({ binary, args, auth, certificate: tls ? certificate() : undefined });
+  const { binary = REDIS_PROGRAM.binary, args = [], auth, tls, time } = options;
+  const certificate = tls ? makeCertificate() : undefined;
+  return RedisServer.start({ binary, args, auth, certificate, env: time?.env });
 }
 
 /**

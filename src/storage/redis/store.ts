@@ -1,22 +1,26 @@
 import { randomBytes } from 'node:crypto';
-import type { Clock } from '../clock.js';
 import { moved } from '../fence.js';
 import { LOGGED_VALUE_BYTES } from '../storage-engine.js';
 import type { ClusterClient, Command } from './cluster-client/cluster-client.js';
 import type { Reply, Script } from './cluster-client/connection.js';
+import { LastTags } from './last-tags.js';
 import { Partitions, type Partition } from './partitions.js';
 import { SWEEP, SYSTEM, WRITE, WRITE_PAST_FENCE } from './scripts.js';
 
-/** Changes in the logs of all partitions together. */
-const MAX_CHANGES = 100_000;
 /** The field of a partition's state that is its fence. */
 const MOVED = 'moved';
 /** Random hexadecimal digits at the end of a tag. */
 const RANDOM_DIGITS = 12;
 /** Six random bytes cost as much as thousands. */
 const RANDOM_BYTES_AT_ONCE = 6 * 1024;
+/** What precedes the KEYS of a script: the command, the script and the number of keys. */
+const EVALSHA_WORDS = 3;
+/** How many ARGV all scripts that write have. */
+const WRITE_ARGUMENTS = 6;
+/** The time until which a try may be carried out, and its number: the client fills them in. */
+const NEW_TRY = ['', ''];
 
-interface WriteOptions extends Pick<Command, 'idempotent' | 'deadline'> {
+interface WriteOptions extends Pick<Command, 'deadline'> {
   readonly atomic: boolean;
   /** Bytes of values that may be found. */
   readonly maxBytes: number;
@@ -25,9 +29,8 @@ interface WriteOptions extends Pick<Command, 'idempotent' | 'deadline'> {
 /** One database in Redis: its partitions, and the commands and scripts that run on them. */
 export class RedisStore {
   readonly partitions: Partitions;
-  /** Called with the last tag of a partition after this server has written to it. */
-  onWrite: ((partition: Partition, tag: string) => void) | undefined;
-  /** The bounds of a partition's log: changes, bytes, bytes of a logged value. */
+  readonly lastTags: LastTags;
+  /** The bounds of a partition's log, bytes: its share, all partitions' together, a logged value. */
   private readonly logBounds: readonly string[];
   private readonly epochText: string;
   private randomPool = '';
@@ -35,7 +38,6 @@ export class RedisStore {
 
   constructor(
     readonly client: ClusterClient,
-    readonly clock: Clock,
     /** The time when the database was made, seconds since 1970; part of tags and positions. */
     readonly epoch: number,
     partitions: number,
@@ -43,10 +45,11 @@ export class RedisStore {
     private readonly passesFence = false,
   ) {
     this.partitions = new Partitions(partitions);
+    this.lastTags = new LastTags(partitions);
     this.epochText = epoch.toString(16).padStart(8, '0');
     this.logBounds = [
-      String(Math.ceil(MAX_CHANGES / partitions)),
       String(Math.ceil(watchLogBytes / partitions)),
+      String(watchLogBytes),
       String(LOGGED_VALUE_BYTES),
     ];
   }
@@ -56,7 +59,10 @@ export class RedisStore {
     return this.client.run({ slot: partition.slot, args, idempotent: true });
   }
 
-  /** Puts a private record of the server, or deletes it without a `value`. */
+  /**
+   * Puts a private record of the server, or deletes it without a `value`. That is never repeated, because others may write
+   * between two tries.
+   */
   async writeSystem(name: string, value?: Buffer): Promise<void> {
     const { partition, hash } = this.partitions.system;
     const args = [this.passesFence ? '1' : '0', name, ...(value ? [value] : [])];
@@ -64,7 +70,7 @@ export class RedisStore {
       slot: partition.slot,
       args: evalsha(SYSTEM, [partition.state, hash], args),
       script: SYSTEM,
-      idempotent: true,
+      idempotent: false,
       write: true,
     })) as Buffer | null;
     if (place) throw moved(place.toString());
@@ -91,7 +97,7 @@ export class RedisStore {
   async query(partition: Partition, script: Script, args: readonly (string | Buffer)[]): Promise<Reply> {
     return this.client.run({
       slot: partition.slot,
-      args: evalsha(script, partition.scriptKeys, [this.now(), ...args]),
+      args: evalsha(script, partition.scriptKeys, [this.knownTime(partition), ...args]),
       script,
       idempotent: true,
     });
@@ -102,23 +108,32 @@ export class RedisStore {
     partition: Partition,
     entries: readonly string[],
     operations: readonly (string | Buffer)[],
-    { atomic, maxBytes, idempotent, deadline }: WriteOptions,
+    { atomic, maxBytes, deadline }: WriteOptions,
   ): Promise<readonly Reply[]> {
     const limit = String(Math.min(maxBytes, Number.MAX_SAFE_INTEGER));
-    const args = [...this.writeArguments(), atomic ? '1' : '0', limit, ...operations];
+    const keys = [...partition.scriptKeys, ...entries];
+    const args = [
+      ...this.writeArguments(partition),
+      ...NEW_TRY,
+      this.lastTags.of(partition),
+      atomic ? '1' : '0',
+      limit,
+      ...operations,
+    ];
     const script = this.passesFence ? WRITE_PAST_FENCE : WRITE;
     const [now, tag, ...replies] = (await this.client.run({
       slot: partition.slot,
-      args: evalsha(script, [...partition.scriptKeys, ...entries], args),
+      args: evalsha(script, keys, args),
       script,
-      idempotent,
+      // The script recognises its own earlier tries.
+      idempotent: true,
+      triesAt: EVALSHA_WORDS + keys.length + WRITE_ARGUMENTS,
       write: true,
       deadline,
     })) as [Buffer, Buffer, ...Reply[]];
-    this.raiseClock(now);
+    this.learn(partition, now, tag);
     const [first] = replies;
     if (Buffer.isBuffer(first)) throw moved(first.toString());
-    this.onWrite?.(partition, tag.toString('latin1'));
     return replies;
   }
 
@@ -132,18 +147,23 @@ export class RedisStore {
   async sweep(partition: Partition, limit: number): Promise<{ count: number; tag: string }> {
     const [now, tag, count] = (await this.client.run({
       slot: partition.slot,
-      args: evalsha(SWEEP, partition.scriptKeys, [...this.writeArguments(), String(limit)]),
+      args: evalsha(SWEEP, partition.scriptKeys, [...this.writeArguments(partition), String(limit)]),
       script: SWEEP,
       idempotent: true,
     })) as [Buffer, Buffer, number];
-    this.raiseClock(now);
+    this.learn(partition, now);
     return { count, tag: tag.toString('latin1') };
   }
 
-  /** Raises the clock to the highest time that the partition has seen. */
-  async syncClock(partition: Partition): Promise<void> {
-    const now = (await this.read(partition, 'HGET', partition.state, 'now')) as Buffer | null;
-    if (now) this.raiseClock(now);
+  /** Learns the last tag of the partition, and the highest time that it has seen. */
+  async sync(partition: Partition): Promise<void> {
+    const [tag, now] = (await this.read(partition, 'HMGET', partition.state, 'tag', 'now')) as Buffer[];
+    if (tag && now) this.learn(partition, now, tag);
+  }
+
+  /** The time of the server that has the partition, milliseconds since 1970; 0 until it is known. */
+  timeOf({ slot }: Partition): number {
+    return this.client.topology.ownerOf(slot)?.clock.now() ?? 0;
   }
 
   /** Does `work` with every partition at once. */
@@ -157,8 +177,8 @@ export class RedisStore {
   }
 
   /** ARGV 1 to 6 of scripts that write. */
-  private writeArguments(): string[] {
-    return [this.now(), this.epochText, this.random(), ...this.logBounds];
+  private writeArguments(partition: Partition): string[] {
+    return [this.knownTime(partition), this.epochText, this.random(), ...this.logBounds];
   }
 
   private random(): string {
@@ -169,13 +189,14 @@ export class RedisStore {
     return this.randomPool.slice(this.randomUsed, (this.randomUsed += RANDOM_DIGITS));
   }
 
-  private now(): string {
-    return String(this.clock.now());
+  private knownTime(partition: Partition): string {
+    return String(this.timeOf(partition));
   }
 
-  /** The clock of another server may be ahead, and this server must not undo an expiry that the other has seen. */
-  private raiseClock(now: Buffer): void {
-    this.clock.raise(Number(now.toString('latin1')));
+  /** Takes over what the partition says of itself. */
+  private learn(partition: Partition, now: Buffer, tag?: Buffer): void {
+    this.client.topology.ownerOf(partition.slot)?.clock.raise(Number(now.toString('latin1')));
+    if (tag) this.lastTags.advance(partition, tag.toString('latin1'));
   }
 }
 

@@ -1,10 +1,10 @@
 -- Removes at most ARGV 7 expired entries, and none of a database that has moved. Returns the time, the partition's last tag
 -- and how many entries it removed.
-if moved then return { string.format('%.0f', now), tag, 0 } end
-local expired = redis.call('ZRANGEBYSCORE', expiry, '-inf', string.format('%.0f', now), 'LIMIT', 0, ARGV[7])
+if moved then return { text(now), tag, 0 } end
+local expired = redis.call('ZRANGEBYSCORE', expiry, '-inf', text(now), 'LIMIT', 0, ARGV[7])
 for _, key in ipairs(expired) do
   local expires = tonumber(redis.call('ZSCORE', expiry, key))
   remove(key, nextTag(), expires, 'expire')
 end
 finish()
-return { string.format('%.0f', now), tag, #expired }
+return { text(now), tag, #expired }
