@@ -62,12 +62,14 @@ interface Round {
   readonly acknowledged: number;
   readonly refused: number;
   readonly unknown: number;
+  /** Whether it was stopped in a commit. */
+  readonly heldUp: boolean;
   readonly lost: string[];
 }
 
 /**
- * Moves a database away while its server is stopped by a signal in the middle of writes, and lets that go on afterwards. With
- * `cut` it looks gone; without, the migration, which has begun before, does not wait for it.
+ * Moves a database away while its server is stopped by a signal in the middle of writes, and lets that go on afterwards, or
+ * before if it holds the migration up. With `cut` it looks gone; without, the migration does not wait for it to stop.
  */
 async function round(
   from: string,
@@ -87,16 +89,19 @@ async function round(
   const migrate = cut
     ? await stop().then(() => new Cli(['migrate', from, to]))
     : await switching(from, to, stop);
+  const ended = migrate.ended.then(() => undefined);
+  await Promise.race([ended, migrate.waitFor(HELD_UP).catch(() => undefined)]);
+  process.kill(server.pid, 'SIGCONT');
   const { code, stdout } = await migrate.ended;
   expect({ code, stdout }).toEqual({ code: 0, stdout: expect.stringMatching(VERIFIED) });
-  process.kill(server.pid, 'SIGCONT');
   await eventually(() => writers.countOf(503) > LATE_WRITES, 'refusals');
   await writers.stop();
   const found = new Set((await contentOf(to)).map(({ key }) => key));
   const lost = [...writers.acknowledged].filter((key) => !found.has(key));
   await server.end('SIGTERM');
   const [refused, unknown] = [writers.countOf(503), writers.countOf(504)];
-  return { acknowledged: writers.acknowledged.size, refused, unknown, lost };
+  const heldUp = stdout.includes(HELD_UP);
+  return { acknowledged: writers.acknowledged.size, refused, unknown, heldUp, lost };
 }
 
 /** Starts a migration that waits for no server, and does `work` while it copies: a paused owner lets no process in. */
@@ -120,7 +125,8 @@ async function run(
   for (let i = 0; i < ROUNDS; i++) results.push(await round(await from(), await to(), random, cut));
   const sum = (of: (each: Round) => number) => results.reduce((total, each) => total + of(each), 0);
   process.stdout.write(
-    `paused server, ${name}${name.includes('Redis') ? `, ${REDIS_PROGRAM.name}` : ''}: ${ROUNDS} rounds, ${sum((each) => each.acknowledged)} acknowledged, ` +
+    `paused server, ${name}${name.includes('Redis') ? `, ${REDIS_PROGRAM.name}` : ''}: ${ROUNDS} rounds, ${sum((each) => Number(each.heldUp))} stopped in a commit, ` +
+      `${sum((each) => each.acknowledged)} acknowledged, ` +
       `${sum((each) => each.refused)} refused, ${sum((each) => each.unknown)} unknown, ` +
       `${sum((each) => each.lost.length)} lost\n`,
   );

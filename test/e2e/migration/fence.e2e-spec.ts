@@ -204,7 +204,7 @@ describe('a database that was left', () => {
     await Promise.all(writers);
     const entries = [...acknowledged].map(([key, value]) => text(key, value));
     expect(linesOf(await contentOf(new_))).toEqual(linesOf(entries));
-    expect([...statuses].toSorted()).toEqual([200, 201, 503]);
+    expect(statuses).toEqual(new Set([200, 201, 503]));
     expect((await server.end('SIGTERM')).code).toBe(0);
   });
 
