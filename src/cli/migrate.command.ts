@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { loadConfig } from '../config/app-config.js';
-import { StartError } from '../errors.js';
+import { DatabaseError, StartError } from '../errors.js';
 import { createEngine, placeOf, withoutPassword } from '../storage/engine-factory.js';
 import { MIGRATION, type OpenSettings, type StorageEngine } from '../storage/storage-engine.js';
 import { Migration } from '../migration/migration.js';
@@ -100,6 +100,9 @@ async function undo(url: string): Promise<void> {
     if (place === undefined) return console.log('The database has no fence. Nothing was changed.');
     await engine.setFence(undefined);
     console.log(`Done. The database may be used again. What was written to ${place} is not in it.`);
+  } catch (error) {
+    if (!(error instanceof DatabaseError)) throw error;
+    throw new StartError(`${error.detail} Start the command again.`);
   } finally {
     await engine.close();
   }

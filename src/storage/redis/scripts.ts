@@ -16,6 +16,7 @@ export const ACL_CHECK = load('acl-check');
 export const CREATE = load('create');
 export const WRITE = load('common', 'common-write', 'write');
 export const WRITE_PAST_FENCE = load('common', 'pass-fence', 'common-write', 'write');
+export const FENCE = load('fence');
 export const SYSTEM = load('system');
 export const SWEEP = load('common', 'common-write', 'sweep');
 export const PAGE = load('common', 'page');

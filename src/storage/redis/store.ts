@@ -5,10 +5,8 @@ import type { ClusterClient, Command } from './cluster-client/cluster-client.js'
 import type { Reply, Script } from './cluster-client/connection.js';
 import { LastTags } from './last-tags.js';
 import { Partitions, type Partition } from './partitions.js';
-import { SWEEP, SYSTEM, WRITE, WRITE_PAST_FENCE } from './scripts.js';
+import { FENCE, SWEEP, SYSTEM, WRITE, WRITE_PAST_FENCE } from './scripts.js';
 
-/** The field of a partition's state that is its fence. */
-const MOVED = 'moved';
 /** Random hexadecimal digits at the end of a tag. */
 const RANDOM_DIGITS = 12;
 /** Six random bytes cost as much as thousands. */
@@ -78,14 +76,14 @@ export class RedisStore {
 
   async fence(): Promise<string | undefined> {
     const [first] = this.partitions.all;
-    return ((await this.read(first!, 'HGET', first!.state, MOVED)) as Buffer | null)?.toString();
+    return ((await this.read(first!, 'HGET', first!.state, 'moved')) as Buffer | null)?.toString();
   }
 
   /** Sets the fence in the first partition first, and lifts it there last: that one says whether any has it. */
   async setFence(place: string | undefined): Promise<void> {
     const write = ({ slot, state }: Partition): Promise<Reply> => {
-      const args = place === undefined ? ['HDEL', state, MOVED] : ['HSET', state, MOVED, place];
-      return this.client.run({ slot, args, idempotent: true, write: true });
+      const args = evalsha(FENCE, [state], place === undefined ? [] : [place]);
+      return this.client.run({ slot, args, script: FENCE, idempotent: true, write: true });
     };
     const [first, ...others] = this.partitions.all;
     if (place !== undefined) await write(first!);

@@ -236,6 +236,20 @@ describeOnRedis('a database that was left', (binary) => {
   longDescribe('from LMDB to Redis:', () => fenceTests(newLmdb, () => redis.url));
   describe('from Redis to LMDB:', () => fenceTests(() => redis.url, newLmdb));
 
+  test('may be one whose memory is full', async () => {
+    const new_ = newLmdb();
+    await fill(redis.url, textEntries(30));
+    await redis.cli('CONFIG', 'SET', 'maxmemory', '1');
+    try {
+      await migrate(redis.url, new_);
+      await expectRefusedStart(redis.url, new_);
+      await migrate('--undo', redis.url);
+    } finally {
+      await redis.cli('CONFIG', 'SET', 'maxmemory', '0');
+    }
+    await expectSame(redis.url, new_);
+  });
+
   test('is said to be in Redis without user and password', async () => {
     const old = newLmdb();
     await fill(old, textEntries(3));
