@@ -70,6 +70,7 @@ export const ERRORS = {
     'Storage Unavailable',
     'The storage does not answer at present. Nothing was applied; repeat the request.',
   ],
+  moved: ['Database Moved', 'The database has moved to where the detail says. Nothing was applied.'],
   'outcome-unknown': [
     'Outcome Unknown',
     'The storage did not confirm the write, which may or may not have been applied.',

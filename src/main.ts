@@ -2,6 +2,7 @@
 import cluster from 'node:cluster';
 import type { INestApplication } from '@nestjs/common';
 import type { AppConfig } from './config/app-config.js';
+import type { RequestGate } from './http/gate/request-gate.js';
 import { StartError, startFailure } from './errors.js';
 import { endOnSignals, ignoreOutputErrors, isStopping } from './process.js';
 
@@ -41,16 +42,18 @@ async function serve(config: AppConfig): Promise<void> {
     bodyParser: false,
   });
   setUp(app);
-  const starting = start(app, config);
+  const starting = start(app, gate, config);
   shutDownOnSignals(app, gate, starting);
   await starting;
 }
 
 /** Opens the database, listens, and says where, and how much it has found. */
-async function start(app: INestApplication, config: AppConfig): Promise<void> {
+async function start(app: INestApplication, gate: RequestGate, config: AppConfig): Promise<void> {
   const { Logger } = await import('@nestjs/common');
   const { loggedUrl } = await import('./storage/engine-factory.js');
   await app.init();
+  const { FenceWatch } = await import('./storage/fence-watch.js');
+  app.get(FenceWatch).follow((refusal) => gate.refuse(refusal));
   const reports = cluster.isPrimary || cluster.worker!.id === 1;
   const found = reports && (await countEntries(app));
   await app.listen(config.port, config.host).catch((error: NodeJS.ErrnoException) => {

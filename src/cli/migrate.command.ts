@@ -1,27 +1,43 @@
-import { realpathSync } from 'node:fs';
-import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { loadConfig } from '../config/app-config.js';
-import { StartError } from '../errors.js';
-import { createEngine, withoutPassword } from '../storage/engine-factory.js';
-import type { OpenSettings, StorageEngine } from '../storage/storage-engine.js';
+import { DatabaseError, StartError } from '../errors.js';
+import { createEngine, placeOf, withoutPassword } from '../storage/engine-factory.js';
+import { MIGRATION, type OpenSettings, type StorageEngine } from '../storage/storage-engine.js';
 import { Migration } from '../migration/migration.js';
 import { ProgressOutput } from './progress-output.js';
 
 /** As shells report an end by SIGINT. */
 const INTERRUPTED = 130;
 const A_DAY_MS = 86_400_000;
-const LMDB = 'lmdb:';
+/** For the old database, which its servers have open. */
+const BESIDE_SERVERS: OpenSettings = { readOnly: true, processes: 2 };
 
-/** `pigeonhole migrate <from> <to>` */
+/** `pigeonhole migrate <from> <to>` and `pigeonhole migrate --undo <url>` */
 export function addMigrateCommand(program: Command): void {
-  program
+  const command = program
     .command('migrate')
     .description('Moves a database to another engine while its server runs.')
-    .argument('<from>', 'DATABASE_URL of the database')
-    .argument('<to>', 'DATABASE_URL of an empty one')
-    .addHelpText('after', HELP)
-    .action(migrate);
+    .usage('[--switch] <from> <to> | --undo <url>')
+    .argument('[from]', 'DATABASE_URL of the database')
+    .argument('[to]', 'DATABASE_URL of an empty one, or of the one it came from')
+    .option(
+      '--switch',
+      'does not wait until the old server stops: it refuses requests once the copy is there',
+    )
+    .option('--undo <url>', 'takes the fence away from a database, so that it may be used again')
+    .addHelpText('after', HELP);
+  command.action((from?: string, to?: string, options: Options = {}) => {
+    if (options.undo !== undefined && from === undefined) return undo(options.undo);
+    if (options.undo !== undefined) return command.error('--undo takes one database and no other argument');
+    if (from === undefined || to === undefined)
+      return command.error(`missing required argument '${from === undefined ? 'from' : 'to'}'`);
+    return migrate(from, to, options.switch === true);
+  });
+}
+
+interface Options {
+  readonly switch?: boolean;
+  readonly undo?: string;
 }
 
 const HELP = `
@@ -29,25 +45,37 @@ const HELP = `
 
 It copies everything and follows what changes. When it says so, stop the old server: it copies
 the rest, compares both sides and ends with 0. Then start the server on the new database.
-Until then the old one stays as it is, and servers refuse the new one. Whatever interrupts
-it, the same command goes on where it stopped.`;
+Until then servers refuse the new one. Whatever interrupts it, the same command goes on where it
+stopped.
 
-async function migrate(from: string, to: string): Promise<void> {
-  const sourceName = canonical(from);
-  if (sourceName === canonical(to)) throw new StartError('The two databases are the same one.');
+The old database gets a fence before the last comparison: servers answer 503 and say where it
+went, those too that were only paused, and none starts on it. It stays as it was then. A migration
+back, with the same two names, brings it to the state of the new one and takes the fence away.
+--undo takes it away as well, but what was written to the new one is not in the old one then.`;
+
+async function migrate(from: string, to: string, switchesAtOnce: boolean): Promise<void> {
+  if (placeOf(from) === placeOf(to)) throw new StartError('The two databases are the same one.');
   const interrupt = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupt.abort());
-  const source = await open('<from>', from, { readOnly: true, processes: 2 });
+  const source = await open('<from>', from, BESIDE_SERVERS);
   const output = new ProgressOutput();
   let target: StorageEngine | undefined;
+  let migration: Migration | undefined;
   try {
-    target = await open('<to>', to, {});
-    await new Migration(source, target, sourceName, output, interrupt.signal).run();
+    target = await open('<to>', to, { passesFence: true });
+    // The folder of a new target exists only now.
+    const names = { source: placeOf(from), target: placeOf(to) };
+    migration = new Migration(source, target, names, output, interrupt.signal, switchesAtOnce);
+    await migration.run();
     output.line(`Done. Start the server with DATABASE_URL=${withoutPassword(to)}`);
   } catch (error) {
-    if (!interrupt.signal.aborted) throw error;
-    output.line('Interrupted. The source is as it was; the same command goes on where this one stopped.');
-    process.exitCode = INTERRUPTED;
+    const state = migration?.isFenced === true ? fencedUntil(from) : 'The source is as it was.';
+    if (interrupt.signal.aborted) {
+      output.line(`Interrupted. ${state} The same command goes on where this one stopped.`);
+      process.exitCode = INTERRUPTED;
+    } else if (migration?.isFenced === true && error instanceof StartError) {
+      throw new StartError(`${error.message} ${state}`);
+    } else throw error;
   } finally {
     output.clear();
     await target?.close();
@@ -55,14 +83,28 @@ async function migrate(from: string, to: string): Promise<void> {
   }
 }
 
-/** One spelling for all URLs of an LMDB database, and without a password. Two URLs of Redis may still mean the same one. */
-function canonical(url: string): string {
-  if (!url.startsWith(LMDB)) return withoutPassword(url);
-  const folder = resolve(url.slice(LMDB.length));
+function fencedUntil(from: string): string {
+  return `Servers refuse the old database until then, or until \`pigeonhole migrate --undo ${withoutPassword(from)}\`.`;
+}
+
+/** Lets servers use a database again that was left. */
+async function undo(url: string): Promise<void> {
+  const engine = await open('<url>', url, BESIDE_SERVERS);
   try {
-    return LMDB + realpathSync(folder);
-  } catch {
-    return LMDB + folder; // it does not exist yet
+    const origin = (await engine.system.get(MIGRATION))?.toString();
+    if (origin !== undefined)
+      throw new StartError(
+        `The database is the target of an unfinished migration from ${origin}. Finish that.`,
+      );
+    const place = await engine.fence();
+    if (place === undefined) return console.log('The database has no fence. Nothing was changed.');
+    await engine.setFence(undefined);
+    console.log(`Done. The database may be used again. What was written to ${place} is not in it.`);
+  } catch (error) {
+    if (!(error instanceof DatabaseError)) throw error;
+    throw new StartError(`${error.detail} Start the command again.`);
+  } finally {
+    await engine.close();
   }
 }
 

@@ -5,11 +5,17 @@ import { MIGRATION, type StorageEngine } from '../storage/storage-engine.js';
 import { ChangedKeys } from './changed-keys.js';
 import { compare, type Comparison } from './comparison.js';
 import { Copier } from './copier.js';
+import { refuseSource, refuseTarget, type Names } from './claim.js';
 import { Retry, unfinished } from './retry.js';
 
 const POLL_MS = 100;
 /** The source must be closed for so long: a server that loses its connections for a moment has not stopped. */
 const QUIET_MS = 2_000;
+/** Within this time a server that runs finds the fence, and refuses reads too. */
+const NOTICED_AFTER_MS = 2_000;
+const SLOW_MS = 3_000;
+const HELD_UP =
+  'The old database is held up, perhaps by a process that is paused in the middle of a write. Waiting for it.';
 const MAX_REPAIRS = 3;
 /** How many changed keys, and bytes of their values, are read at once. */
 const PORTION_KEYS = 500;
@@ -38,65 +44,75 @@ interface SourceState {
  *
  * Design: comparing the two in key order and writing what differs copies everything to an empty target, and the rest after
  * an interruption. The change log tells which keys change meanwhile and afterwards; each is copied again as it then is, so
- * neither order nor repetition matters. To switch, the operator stops the old server: once no process has the source open,
- * what is left is copied and everything is compared once more; if a server has come back meanwhile, all that starts again.
- * Guarantee: it succeeds only if both databases have the same entries, byte for byte, and nobody has written to the source
- * since. Until then the target has a mark: servers refuse such a database, and a second run continues with it.
+ * neither order nor repetition matters. To switch, the operator stops the old server. Once no process has the source open,
+ * or at once if the operator says so, the source gets a fence that names the target: from then on no server changes it, not
+ * even one that was only paused or cut off. What is left is copied and everything is compared once more.
+ *
+ * Guarantee: it succeeds only if both databases have the same entries, byte for byte, and no write to the source was
+ * acknowledged since that the target lacks. Until then the target has a mark: servers refuse such a database, and a second
+ * run continues with it. A target whose fence names the source has been left for it: it is brought back to the source's
+ * state, and its fence holds off others until it is.
  */
 export class Migration {
   private readonly retry: Retry;
+  private fenced = false;
+  /** On the clock of `performance`. */
+  private fencedAt = 0;
+  private comesBack = false;
 
   constructor(
     private readonly source: StorageEngine,
+    /** Opened so that it passes its fence. */
     private readonly target: StorageEngine,
-    /** How the mark of the target names the source. */
-    private readonly sourceName: string,
+    private readonly names: Names,
     private readonly output: MigrationOutput,
     private readonly signal: AbortSignal,
+    /** Whether to switch although servers have the source open. */
+    private readonly switchesAtOnce = false,
   ) {
     this.retry = new Retry(output.line, signal);
   }
 
+  /** Whether the source has its fence, or may have it. */
+  get isFenced(): boolean {
+    return this.fenced;
+  }
+
   /** @throws StartError if the target cannot be used, does not answer any more or still differs in the end; AbortError */
   async run(): Promise<void> {
-    await this.retry.run(() => this.claimTarget());
+    await this.retry.run(() => this.claim());
     const changed = new ChangedKeys(this.source);
     try {
       await this.copy(changed);
-      let finished = false;
-      while (!finished) {
-        const closedAt = await this.follow(changed);
+      do {
+        await this.follow(changed);
+        await this.fence();
+        await this.drain(changed);
         await this.verify();
         await this.retry.run(() => this.copySystem());
-        finished = await this.finish(changed, closedAt);
-      }
+      } while (!(await this.finish(changed)));
     } finally {
       changed.stop();
     }
   }
 
-  private async claimTarget(): Promise<void> {
-    const { source, target, sourceName } = this;
-    const origin = (await source.system.get(MIGRATION))?.toString();
-    if (origin !== undefined)
-      throw new StartError(`The source is the target of an unfinished migration from ${origin}.`);
-    const mark = (await target.system.get(MIGRATION))?.toString();
-    if (mark !== undefined && mark !== sourceName)
-      throw new StartError(
-        `The target belongs to an unfinished migration from ${mark}. Finish that one, or name another target.`,
-      );
-    const entries = mark === undefined ? (await target.count(ALL_KEYS)).keys : 0;
-    if (entries > 0)
-      throw new StartError(`The target holds ${entries} entries. Name an empty one; nothing was changed.`);
-    await target.system.put(MIGRATION, Buffer.from(sourceName));
+  private async claim(): Promise<void> {
+    const { source, target, names } = this;
+    await refuseSource(source, names);
+    this.fenced = (await source.fence()) !== undefined;
+    const { mark, comesBack } = await refuseTarget(target, names);
+    this.comesBack = comesBack;
+    await target.system.put(MIGRATION, Buffer.from(names.source));
     // After the mark is set: a server that starts now refuses the target, and one that started before is found.
-    const refusal = await this.refusalOfTarget();
-    if (refusal === undefined) return;
-    if (mark === undefined) await target.system.delete(MIGRATION);
-    throw new StartError(refusal);
+    const refusal = await this.refusalOfPair();
+    if (refusal !== undefined) {
+      if (mark === undefined) await target.system.delete(MIGRATION);
+      throw new StartError(refusal);
+    }
+    if (comesBack) this.output.line('The target was left for the source: it is brought to the same state.');
   }
 
-  private async refusalOfTarget(): Promise<string | undefined> {
+  private async refusalOfPair(): Promise<string | undefined> {
     if (await this.source.system.get(MIGRATION)) return 'The two databases are the same one.';
     const others = await this.target.peers();
     return others > 0
@@ -115,24 +131,55 @@ export class Migration {
     this.output.line(`Copied ${differences} of ${entries} entries in ${secondsSince(start)}.`);
   }
 
-  /** Copies changed keys until no server has the source open. Returns when that was. */
-  private async follow(changed: ChangedKeys): Promise<number> {
+  /** Copies changed keys until no server has had the source open for a while, or the source has its fence. */
+  private async follow(changed: ChangedKeys): Promise<void> {
     let following = false;
+    let closedSince: number | undefined;
     for (;;) {
       const { closed, at, logEnded } = await this.retry.run(() => this.checkSource(changed));
       if (changed.isLost) {
-        this.output.line('The change log has moved past the copy, so the two are compared again.');
-        await this.copy(changed);
+        await this.copyAgain(changed);
         continue;
       }
+      closedSince = closed ? (closedSince ?? at) : undefined;
+      const waits = !closed && !this.fenced && !this.switchesAtOnce;
       const keys = changed.take();
       if (closed && following)
         this.output.line(`The old server has stopped; ${keys.size} changed keys are left to copy.`);
-      if (!closed && !following) this.output.line('Following what changes. Stop the old server to switch.');
-      following = !closed;
+      if (waits && !following) this.output.line('Following what changes. Stop the old server to switch.');
+      following = waits;
       await this.retry.run(() => this.copyKeys(keys));
-      if (closed && logEnded) return at;
+      const isQuiet = closedSince !== undefined && at - closedSince >= QUIET_MS;
+      if (logEnded && (isQuiet || this.fenced || this.switchesAtOnce)) return;
       if (keys.size === 0) await pause(POLL_MS);
+    }
+  }
+
+  private async copyAgain(changed: ChangedKeys): Promise<void> {
+    this.output.line('The change log has moved past the copy, so the two are compared again.');
+    await this.copy(changed);
+  }
+
+  /** Has every process refuse writes to the source. A write that is under way there has to end first. */
+  private async fence(): Promise<void> {
+    const isFirst = !this.fenced;
+    this.fenced = true;
+    const late = setTimeout(() => this.output.line(HELD_UP), SLOW_MS);
+    try {
+      await this.retry.run(() => this.source.setFence(this.names.target));
+    } finally {
+      clearTimeout(late);
+    }
+    this.fencedAt = performance.now();
+    if (isFirst) this.output.line('The old database takes no more writes.');
+  }
+
+  /** Copies what was written before the fence. */
+  private async drain(changed: ChangedKeys): Promise<void> {
+    for (let ended = false; !ended;) {
+      ended = await this.retry.run(() => changed.read());
+      if (changed.isLost) return this.copyAgain(changed);
+      await this.retry.run(() => this.copyKeys(changed.take()));
     }
   }
 
@@ -199,16 +246,19 @@ export class Migration {
     for (const { name, value } of records) await this.target.system.put(name, value);
   }
 
-  /** Removes the mark, unless a server has used the source since `closedAt`. Returns whether it did. */
-  private async finish(changed: ChangedKeys, closedAt: number): Promise<boolean> {
-    const rest = closedAt + QUIET_MS - performance.now();
-    if (rest > 0) await pause(rest, undefined, { signal: this.signal });
-    const { closed, logEnded } = await this.retry.run(() => this.checkSource(changed));
-    if (!closed || !logEnded || changed.hasKeys) {
-      this.output.line('The source is in use again.');
+  /** Removes the mark, unless the source has changed in spite of its fence, which a failover can undo. Returns whether it did. */
+  private async finish(changed: ChangedKeys): Promise<boolean> {
+    const { source, target, names, retry } = this;
+    const rest = this.fencedAt + NOTICED_AFTER_MS - performance.now();
+    if (rest > 0 && (await retry.run(async () => source.peers())) > 0)
+      await pause(rest, undefined, { signal: this.signal });
+    await retry.run(() => source.setFence(names.target));
+    if (!(await retry.run(() => changed.read())) || changed.hasKeys) {
+      this.output.line('The old database was written to again.');
       return false;
     }
-    await this.retry.run(() => this.target.system.delete(MIGRATION));
+    if (this.comesBack) await retry.run(() => target.setFence(undefined));
+    await retry.run(() => target.system.delete(MIGRATION));
     return true;
   }
 }

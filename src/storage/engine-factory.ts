@@ -1,9 +1,10 @@
+import { realpathSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { StartError } from '../errors.js';
 import type { LmdbSettings } from './lmdb/engine.js';
 import { resolveFolder } from './lmdb/folder-name.js';
 import { MemoryEngine } from './memory.engine.js';
-import { parseRedisUrl, REDIS_URL_FORMS } from './redis/cluster-client/redis-url.js';
+import { formatPlace, parseRedisUrl, REDIS_URL_FORMS } from './redis/cluster-client/redis-url.js';
 import type { RedisSettings } from './redis/engine.js';
 import type { StorageEngine } from './storage-engine.js';
 
@@ -93,6 +94,19 @@ function engineOf(url: string): Engine {
 /** Returns the URL as logs show it: a folder with its whole path, and no password. */
 export function loggedUrl(url: string): string {
   return schemeOf(url) === 'lmdb' ? `lmdb:${resolve(afterScheme(url))}` : withoutPassword(url);
+}
+
+/** Returns one spelling of the URL that everybody may see: a folder by its real path, servers without user and options. */
+export function placeOf(url: string): string {
+  const redisUrl = parseRedisUrl(url);
+  if (redisUrl) return formatPlace(redisUrl);
+  if (schemeOf(url) !== 'lmdb') return url;
+  const folder = resolve(afterScheme(url));
+  try {
+    return `lmdb:${realpathSync(folder)}`;
+  } catch {
+    return `lmdb:${folder}`; // it does not exist yet
+  }
 }
 
 /** Returns the URL without its password. */

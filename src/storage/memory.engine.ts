@@ -11,7 +11,9 @@ import {
   type Operation,
   type Outcome,
 } from './operation.js';
+import { moved } from './fence.js';
 import { formatTag, nextEpoch, parseTag } from './revision.js';
+import { MemoryRecords } from './memory-records.js';
 import {
   LOGGED_VALUE_BYTES,
   StorageEngine,
@@ -47,7 +49,6 @@ export class MemoryEngine extends StorageEngine {
   };
 
   private entries = new Map<string, Entry>();
-  private readonly systemRecords = new Map<string, Buffer>();
   private readonly epoch: number;
   private sequence = 0;
   private readonly log: Change[] = [];
@@ -57,6 +58,8 @@ export class MemoryEngine extends StorageEngine {
   private floor = 0;
   private readonly listeners = new Set<() => void>();
   private sweeper: NodeJS.Timeout | undefined;
+  private place: string | undefined;
+  readonly system = new MemoryRecords(() => this.assertUnmoved());
 
   constructor(private readonly clock = new Clock()) {
     super();
@@ -86,6 +89,7 @@ export class MemoryEngine extends StorageEngine {
   }
 
   async write(operation: Operation): Promise<Outcome> {
+    this.assertUnmoved();
     return this.apply(operation);
   }
 
@@ -94,6 +98,7 @@ export class MemoryEngine extends StorageEngine {
     atomic: boolean,
     maxBytes?: number,
   ): Promise<(Outcome | DatabaseError)[]> {
+    this.assertUnmoved();
     const found = new FoundBytes(maxBytes);
     const before = atomic ? new Map(this.entries) : undefined;
     const position = this.position();
@@ -184,8 +189,7 @@ export class MemoryEngine extends StorageEngine {
   }
 
   stats(): EngineStats {
-    let storedBytes = 0;
-    for (const entry of this.entries.values()) storedBytes += entry.size;
+    const storedBytes = [...this.entries.values()].reduce((sum, { size }) => sum + size, 0);
     return { entries: this.count(ALL_KEYS).keys, storedBytes, availableBytes: undefined };
   }
 
@@ -197,6 +201,14 @@ export class MemoryEngine extends StorageEngine {
     return 0;
   }
 
+  fence(): string | undefined {
+    return this.place;
+  }
+
+  async setFence(place: string | undefined): Promise<void> {
+    this.place = place;
+  }
+
   async backup(): Promise<void> {
     throw new DatabaseError(
       'not-supported',
@@ -204,16 +216,9 @@ export class MemoryEngine extends StorageEngine {
     );
   }
 
-  readonly system = {
-    get: (name: string) => this.systemRecords.get(name),
-    put: async (name: string, value: Buffer) => void this.systemRecords.set(name, Buffer.from(value)),
-    delete: async (name: string) => void this.systemRecords.delete(name),
-    list: (prefix: string) =>
-      [...this.systemRecords]
-        .filter(([name]) => name.startsWith(prefix))
-        .sort(([a], [b]) => compareKeys(a, b))
-        .map(([name, value]) => ({ name, value })),
-  };
+  private assertUnmoved(): void {
+    if (this.place !== undefined) throw moved(this.place);
+  }
 
   private live(entry: Entry | undefined): Entry | undefined {
     return entry && entry.expires !== 0 && entry.expires <= this.now() ? undefined : entry;
@@ -279,7 +284,7 @@ export class MemoryEngine extends StorageEngine {
 
   private sweep(): void {
     for (const entry of this.entries.values()) {
-      if (this.live(entry)) continue;
+      if (this.place !== undefined || this.live(entry)) continue;
       this.entries.delete(entry.key);
       this.logChange('expire', entry.key);
     }

@@ -76,8 +76,10 @@ export interface ScanRange extends KeyRange {
 
 /** How a store is opened. */
 export interface OpenSettings {
-  /** Opens an existing store beside the processes that write to it: nothing is created, swept or written. */
+  /** Opens an existing store beside the processes that write to it: nothing is created, swept or written but its fence. */
   readonly readOnly?: boolean;
+  /** Writes to a store that has a fence, too, as a migration does that brings the database back. */
+  readonly passesFence?: boolean;
   /**
    * How many processes use the store at once, this one included; 1 by default. They see each other's writes at once,
    * their listeners are called soon after them, and they share the limits of the store. A process that writes alone owns
@@ -184,6 +186,10 @@ export type WatchTarget = { readonly key: string } | { readonly prefix: string }
  * scan go on in the snapshot in which they have begun, after other work of the process has had its turn, and so do sweeps
  * between commits. The memory engine, which is for trying things out, keeps this only for scans.
  *
+ * Fence: a database that has moved has a fence, which every process respects that has the store open, or opens it later,
+ * even one that was stopped meanwhile: whatever would change the store fails with `moved`, decided where and when it would be
+ * applied. Nothing is swept, and reads go on.
+ *
  * Failure: a write that fails with `outcome-unknown` may or may not have been applied; after any other error nothing was
  * applied. Callers may repeat what fails with `busy` or `unavailable`. With `disk-full` the engine refuses puts and goes
  * on with reads and deletes. A record that fails its checksum is `corrupt` and is never returned; pages leave it out and
@@ -268,6 +274,17 @@ export abstract class StorageEngine {
 
   /** Returns how many other Pigeonhole processes have the store open. */
   abstract peers(): Awaitable<number>;
+
+  /** Returns where the database has moved, if it has a fence. */
+  abstract fence(): Awaitable<string | undefined>;
+
+  /**
+   * Sets the fence, or lifts it without a `place`. When that resolves every write has been applied or will be refused. If it
+   * fails, parts of the store may have the fence: repeat it, or lift it.
+   *
+   * @param place of the new database, as users may see it
+   */
+  abstract setFence(place: string | undefined): Promise<void>;
 
   /** Writes a consistent copy to the file `target`, mode 0600, which appears there only complete and synced. */
   abstract backup(target: string): Promise<void>;

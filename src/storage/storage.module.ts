@@ -3,6 +3,7 @@ import { AppConfig } from '../config/app-config.js';
 import { reportsForServer } from '../config/worker.js';
 import { createEngine } from './engine-factory.js';
 import { StartError } from '../errors.js';
+import { FenceWatch } from './fence-watch.js';
 import { MIGRATION, StorageEngine } from './storage-engine.js';
 
 /** Time for responses that are ready to be sent. */
@@ -28,23 +29,35 @@ const EXIT_DELAY_MS = 250;
           },
         }),
     },
+    FenceWatch,
   ],
-  exports: [StorageEngine],
+  exports: [StorageEngine, FenceWatch],
 })
 export class StorageModule implements OnModuleInit, OnApplicationShutdown {
-  constructor(private readonly engine: StorageEngine) {}
+  constructor(
+    private readonly engine: StorageEngine,
+    private readonly fenceWatch: FenceWatch,
+  ) {}
 
   async onModuleInit(): Promise<void> {
     await this.engine.open();
-    const source = (await this.engine.system.get(MIGRATION))?.toString();
-    if (source === undefined) return;
+    const refusal = await this.refusal();
+    if (refusal === undefined) return this.fenceWatch.start();
     await this.engine.close();
-    throw new StartError(
-      `The database is the target of an unfinished migration from ${source}. Finish that before a server uses it.`,
-    );
+    throw new StartError(refusal);
+  }
+
+  private async refusal(): Promise<string | undefined> {
+    const source = (await this.engine.system.get(MIGRATION))?.toString();
+    if (source !== undefined)
+      return `The database is the target of an unfinished migration from ${source}. Finish that before a server uses it.`;
+    const place = await this.engine.fence();
+    if (place === undefined) return undefined;
+    return `The database has moved to ${place}. Start the server there, or see \`pigeonhole migrate --help\` on how to come back.`;
   }
 
   onApplicationShutdown(): Promise<void> {
+    this.fenceWatch.stop();
     return this.engine.close();
   }
 }

@@ -8,6 +8,7 @@ import { counterRules } from './rules/counters.js';
 import { durabilityRules } from './rules/durability.js';
 import { entryRules } from './rules/entries.js';
 import { expiryRules } from './rules/expiry.js';
+import { fenceRules } from './rules/fence.js';
 import { keyRules } from './rules/keys.js';
 import { positionRules } from './rules/positions.js';
 import { rangeRules } from './rules/ranges.js';
@@ -32,6 +33,7 @@ export const RULES: readonly Rule[] = [
   ...durabilityRules,
   ...changeLogRules,
   ...positionRules,
+  ...fenceRules,
 ];
 
 /** Returns the rules for an engine: all but those of a capability that it does not have. */

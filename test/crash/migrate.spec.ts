@@ -10,6 +10,7 @@ import {
   textEntries,
   VERIFIED,
 } from '../e2e/migration/migrate.cases.js';
+import { REDIS_PROGRAM } from '../support/redis-program.js';
 import { Cli, runCli } from '../support/cli.js';
 import { HANG_MS } from '../support/eventually.js';
 import { longTest, rounds } from '../support/long-run.js';
@@ -70,7 +71,7 @@ describeOnRedis('pigeonhole migrate', (binary) => {
       }
       await expectSame(from, redis.url, load);
       process.stdout.write(
-        `migrate, kill -9: ${ROUNDS} rounds, ${ENTRIES} entries, ${load.writes} writes meanwhile, 0 lost, 0 wrong\n`,
+        `migrate, kill -9, ${REDIS_PROGRAM.name}: ${ROUNDS} rounds, ${ENTRIES} entries, ${load.writes} writes meanwhile, 0 lost, 0 wrong\n`,
       );
     },
     (2 + ROUNDS) * HANG_MS,
@@ -100,7 +101,7 @@ describeOnRedis('pigeonhole migrate', (binary) => {
       await expectSame(from, cluster.url, load);
       const repaired = [...stdout.matchAll(/^(\d+) keys differed/gm)].map(([, count]) => count);
       process.stdout.write(
-        `migrate, failovers: 2, ${load.writes} writes meanwhile, ${repaired.join(' + ') || 0} keys mended, 0 lost\n`,
+        `migrate, failovers, ${REDIS_PROGRAM.name}: 2, ${load.writes} writes meanwhile, ${repaired.join(' + ') || 0} keys mended, 0 lost\n`,
       );
       await cluster.stop();
     },

@@ -1,11 +1,12 @@
 import { afterAll, describe } from '@jest/globals';
 import { RedisServer, running, type Credentials } from './redis-server.js';
+import { REDIS_PROGRAM } from './redis-program.js';
 import { certificate as makeCertificate } from './redis-tls.js';
 import { findProgram, requireProgram, type Describe } from './requires.js';
 import type { ServerTime } from './server-time.js';
 
 export interface RedisOptions {
-  /** The program, such as `valkey-server`; `redis-server` by default. */
+  /** The program; by default the one that is installed (redis-program.ts). */
   readonly binary?: string;
   /** Settings for its command line, such as `['--appendfsync', 'always']`, which override ours. */
   readonly args?: readonly string[];
@@ -15,18 +16,19 @@ export interface RedisOptions {
   readonly time?: ServerTime;
 }
 
+const CLIENTS = ['redis-cli', 'valkey-cli'];
+
 afterAll(() => Promise.all([...running].map((server) => server.stop())));
 
 /** Starts a server on a free loopback port. A server that is still running at the end of a test file is stopped. */
 export function startRedis(options: RedisOptions = {}): Promise<RedisServer> {
-  const { binary = 'redis-server', args = [], auth, tls, time } = options;
+  const { binary = REDIS_PROGRAM.binary, args = [], auth, tls, time } = options;
   const certificate = tls ? makeCertificate() : undefined;
   return RedisServer.start({ binary, args, auth, certificate, env: time?.env });
 }
 
 /**
- * Declares a suite on redis-server, which is skipped visibly if that or redis-cli is missing, and the same suite on
- * valkey-server if that is installed.
+ * Declares a suite on the server that is installed, whose name and version are in its title, or one that is skipped visibly.
  * @param suite how a suite is declared that can run
  */
 export function describeOnRedis(
@@ -34,8 +36,8 @@ export function describeOnRedis(
   tests: (binary: string) => void,
   suite: Describe = describe,
 ): void {
-  const missing = ['redis-server', 'redis-cli'].find((name) => findProgram(name) === undefined);
-  const onRedis = missing === undefined ? suite : requireProgram(missing).describe;
-  onRedis(`${title}, on redis-server`, () => tests('redis-server'));
-  if (findProgram('valkey-server')) suite(`${title}, on valkey-server`, () => tests('valkey-server'));
+  const { binary, name } = REDIS_PROGRAM;
+  if (name === undefined) requireProgram(binary).describe(title, () => tests(binary));
+  else if (!CLIENTS.some(findProgram)) requireProgram(CLIENTS[0]!).describe(title, () => tests(binary));
+  else suite(`${title}, on ${name}`, () => tests(binary));
 }

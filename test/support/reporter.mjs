@@ -1,8 +1,8 @@
 import { writeSync } from 'node:fs';
 
 /**
- * Says at the end of a run how many tests passed, failed and were skipped, and on the very last line why those were skipped,
- * which their titles hold (requires.ts). A file that could not be run counts as one failed test.
+ * Says at the end of a run on which Redis or Valkey it was (redis.ts), how many tests passed, failed and were skipped, and on
+ * the very last line why those were skipped, which their titles hold (requires.ts). A file that could not be run counts as one failed test.
  */
 export default class Reporter {
   onRunComplete(_contexts, { testResults, numPassedTests, numFailedTests, numRuntimeErrorTestSuites }) {
@@ -15,11 +15,16 @@ export default class Reporter {
       counts.set(reason, (counts.get(reason) ?? 0) + 1);
     }
     const reasons = [...counts].map(([reason, count]) => `${count} (${reason})`);
+    const titles = testResults.flatMap((file) => file.testResults).map(({ fullName }) => fullName);
+    const servers = new Set(
+      titles.flatMap((title) => / on ((?:Redis|Valkey) [0-9.]+)/.exec(title)?.[1] ?? []),
+    );
+    const ranOn = servers.size > 0 ? `Redis suites ran on ${[...servers].join(', ')}.\n` : '';
     const failed = numFailedTests + numRuntimeErrorTestSuites;
     const summary = `${numPassedTests} passed, ${failed} failed, ${skipped.length} skipped`;
     // Jest's own summary comes after every reporter.
     process.once('exit', () =>
-      writeSync(process.stdout.fd, `\n${summary}\nSkipped: ${reasons.join(', ') || 'nothing'}.\n`),
+      writeSync(process.stdout.fd, `\n${ranOn}${summary}\nSkipped: ${reasons.join(', ') || 'nothing'}.\n`),
     );
   }
 }

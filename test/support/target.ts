@@ -9,7 +9,8 @@ import type { Capabilities } from '../../src/storage/storage-engine.js';
 import { startCluster, type RedisCluster } from './redis-cluster.js';
 import type { RedisServer } from './redis-server.js';
 import { startRedis } from './redis.js';
-import { findProgram, requireProgram } from './requires.js';
+import { REDIS_PROGRAM } from './redis-program.js';
+import { requireProgram } from './requires.js';
 import { startServer } from './server.js';
 import { temporaryFolder } from './temporary-folder.js';
 
@@ -86,9 +87,9 @@ const CLUSTER: Way = {
   lacks: [...REDIS.lacks, 'totalOrder'],
 };
 
-const isInstalled = findProgram('redis-server') !== undefined;
+const isInstalled = REDIS_PROGRAM.name !== undefined;
 if (!isInstalled)
-  requireProgram('redis-server').describe('the server on Redis', () => it('answers', () => {}));
+  requireProgram(REDIS_PROGRAM.binary).describe('the server on Redis', () => it('answers', () => {}));
 
 /** On each engine inside the test. */
 export const ENGINES: Way[] = [

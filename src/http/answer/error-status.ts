@@ -38,6 +38,7 @@ export const STATUS_OF: Record<ErrorCode, number> = {
   busy: 503,
   stopping: 503,
   unavailable: 503,
+  moved: 503,
   'outcome-unknown': 504,
   'disk-full': 507,
   corrupt: 500,

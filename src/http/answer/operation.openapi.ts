@@ -21,7 +21,7 @@ export const COMMON_ERRORS: readonly ErrorCode[] = [
 ];
 
 /** The errors of operations that read the store. */
-export const READ_ERRORS: readonly ErrorCode[] = ['busy', 'unavailable', 'corrupt'];
+export const READ_ERRORS: readonly ErrorCode[] = ['busy', 'unavailable', 'moved', 'corrupt'];
 /** The errors of operations that write to the store. */
 export const WRITE_ERRORS: readonly ErrorCode[] = [
   ...READ_ERRORS,

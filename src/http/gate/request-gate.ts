@@ -12,6 +12,9 @@ const MAX_HEADERS = 200;
 /** The methods with a route that reads a body; the body of any other is for nobody. */
 const READ_BODIES: ReadonlySet<string> = new Set(['PUT', 'PATCH', 'POST']);
 
+/** Paths that have nothing of the database. */
+const WITHOUT_DATA = /^\/(?:docs|openapi\.json|problems|favicon\.ico)(?=[/?]|$)/;
+
 /** What the guards need of the raw headers. `request.headers` is not touched: building it costs more than this. */
 interface HeaderSummary {
   host: string | undefined;
@@ -32,6 +35,7 @@ interface HeaderSummary {
  */
 export class RequestGate {
   private draining = false;
+  private refused: DatabaseError | undefined;
 
   constructor(
     private readonly hosts: AllowedHosts,
@@ -43,6 +47,11 @@ export class RequestGate {
   /** Refuses every request from now on; those inside finish. */
   drain(): void {
     this.draining = true;
+  }
+
+  /** Refuses requests for data with `error` from now on; without one it admits them again. */
+  refuse(error: DatabaseError | undefined): void {
+    this.refused = error;
   }
 
   /** Returns whether the request may go on; if not, it has been answered. */
@@ -78,6 +87,7 @@ export class RequestGate {
     }
     return (
       this.hostRefusal(request, summary) ??
+      (this.refused && !WITHOUT_DATA.test(request.url!) ? this.refused : undefined) ??
       transferRefusal(summary.transfer) ??
       encodingRefusal(summary.encoding) ??
       workerRefusal(request, summary) ??

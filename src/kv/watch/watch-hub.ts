@@ -2,6 +2,7 @@ import { Injectable, Logger, type OnModuleDestroy, type OnModuleInit } from '@ne
 import { setTimeout as pause } from 'node:timers/promises';
 import { DatabaseError } from '../../errors.js';
 import { giveWay } from '../../event-loop.js';
+import { FenceWatch } from '../../storage/fence-watch.js';
 import { StorageEngine, type Change, type LogPage, type WatchTarget } from '../../storage/storage-engine.js';
 import { Audiences, type Audience, type Watcher } from './audiences.js';
 import { changeEvent, heartbeatEvent } from './watch-events.js';
@@ -54,10 +55,16 @@ export class WatchHub implements OnModuleInit, OnModuleDestroy {
   private stopListening: (() => void) | undefined;
   private isKnownDamaged = false;
 
-  constructor(private readonly engine: StorageEngine) {}
+  constructor(
+    private readonly engine: StorageEngine,
+    private readonly fenceWatch: FenceWatch,
+  ) {}
 
   onModuleInit(): void {
     this.stopListening = this.engine.onChange(() => this.wake());
+    this.fenceWatch.follow((refusal) => {
+      if (refusal) this.endAll();
+    });
     this.heartbeats = setInterval(() => this.startBeat(this.audiences.all()), HEARTBEAT_MS).unref();
   }
 

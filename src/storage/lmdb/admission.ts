@@ -92,7 +92,7 @@ export async function askForAdmission(folder: string): Promise<Admission> {
     if (answer === GO) return { opened: (hold) => stay(socket, lines, hold) };
     socket.destroy();
     throw new StartError(
-      `DATABASE_URL: the server that has the folder ${folder} does not let this process in. Try again.`,
+      `DATABASE_URL: the server that has the folder ${folder} does not let this process in; it may be paused. Try again.`,
     );
   }
   return { opened: () => undefined };

@@ -15,16 +15,16 @@ import { Store } from './store.js';
  * says is first read through by a child process, which may die.
  */
 
-/** Opens the store in `folder`; creates folder and store if there are none, unless `readOnly`. @throws StartError */
-export async function openDataFolder(folder: string, readOnly = false): Promise<Store> {
+/** Opens the store in `folder`; creates folder and store if there are none, unless `mustExist`. @throws StartError */
+export async function openDataFolder(folder: string, mustExist = false): Promise<Store> {
   const described = `the folder ${folder}`;
   try {
-    if (!readOnly) await createFolder(folder);
+    if (!mustExist) await createFolder(folder);
     const names = readdirSync(folder);
     if (names.includes(DATA)) {
       await checkHeader(join(folder, DATA), folder);
-      if (!readOnly) makePrivate(folder);
-    } else if (readOnly) {
+      if (!mustExist) makePrivate(folder);
+    } else if (mustExist) {
       throw new StartError(`DATABASE_URL: ${described} holds no Pigeonhole database.`);
     } else {
       refuseForeign(folder, names);
@@ -34,7 +34,7 @@ export async function openDataFolder(folder: string, readOnly = false): Promise<
     throw unusable(folder, error);
   }
   try {
-    return await Store.open(folder, described, readOnly);
+    return await Store.open(folder, described);
   } catch (error) {
     if (error instanceof StartError) throw error;
     throw refusal(folder, error as Error & { code?: number });

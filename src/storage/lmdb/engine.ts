@@ -93,14 +93,8 @@ export class LmdbEngine extends StorageEngine {
   }
 
   async open(): Promise<void> {
-    const {
-      readOnly = false,
-      processes = 1,
-      maxSnapshotAge,
-      maxSnapshotBytes,
-      report,
-      onFault,
-    } = this.settings;
+    const { settings } = this;
+    const { readOnly = false, processes = 1, maxSnapshotAge: maxAge, report, onFault } = settings;
     const hold = (): Promise<() => void> => this.commits.hold();
     const admissions = new Admissions(() => (this.commits ? hold : undefined));
     // Whoever starts several processes has locked the folder for them.
@@ -117,10 +111,10 @@ export class LmdbEngine extends StorageEngine {
     this.space = new DiskSpace(this.store);
     this.isShared = processes > 1;
     const scans = Math.ceil(SCANS_AT_ONCE / processes);
-    this.scans = new Scans(this.store, this.clock, this.space, maxSnapshotAge, scans, maxSnapshotBytes);
+    this.scans = new Scans(this.store, this.clock, this.space, maxAge, scans, settings.maxSnapshotBytes);
     this.log = new ChangeLogReader(this.store);
-    const log = new ChangeLogWriter(this.store, this.settings.watchLogBytes);
-    this.writer = new Writer(this.store, this.clock, this.space, log);
+    const log = new ChangeLogWriter(this.store, settings.watchLogBytes);
+    this.writer = new Writer(this.store, this.clock, this.space, log, settings.passesFence);
     const listeners = (this.listeners = new CommitListeners(this.store, this.isShared));
     this.commits = new GroupCommit({
       transaction: (work) => this.store.transaction(work),
@@ -132,7 +126,7 @@ export class LmdbEngine extends StorageEngine {
         if (this.writer.end()) listeners.noteChange();
       },
       committed: () => listeners.notify(),
-      fail: this.settings.onFailure,
+      fail: settings.onFailure,
     });
     this.system = new SystemRecords(this.store, this.commits, this.space);
     admission?.opened(readOnly ? undefined : hold);
@@ -279,6 +273,15 @@ export class LmdbEngine extends StorageEngine {
 
   peers(): number {
     return this.store.peers();
+  }
+
+  fence(): string | undefined {
+    this.store.freshen();
+    return this.store.fence();
+  }
+
+  setFence(place: string | undefined): Promise<void> {
+    return this.commits.submit(0, () => this.store.writeFence(place), true);
   }
 
   backup(target: string): Promise<void> {

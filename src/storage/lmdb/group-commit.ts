@@ -15,8 +15,8 @@ export interface CommitTarget {
   transaction(work: () => void): Promise<unknown>;
   /** Returns whether `error` came from a full disk, which tells it from a broken one. */
   isFull(error: Error): boolean;
-  /** Called inside the transaction, before its units run. */
-  begin(): void;
+  /** Called inside the transaction, before its units run. Returns why they are refused, if they are. */
+  begin(): DatabaseError | undefined;
   /** Throws inside a transaction that has failed without an error. */
   check(): void;
   /** Has LMDB look up its last commit again, after a ForgottenCommitError. */
@@ -71,12 +71,13 @@ export class GroupCommit {
   constructor(private readonly target: CommitTarget) {}
 
   /** Runs `run` in the next transaction and resolves with its result once that is durable. */
-  submit<T>(bytes: number, run: () => T): Promise<T> {
+  submit<T>(bytes: number, run: () => T, passesFence = false): Promise<T> {
     if (!this.isWorking) return Promise.reject(unavailable());
     if (!this.queue.fits(bytes)) return Promise.reject(queueFull(this.queue.limit));
     return new Promise((resolve, reject) => {
       this.queue.add({
         run,
+        passesFence,
         bytes,
         since: this.seconds,
         resolve: resolve as Unit['resolve'],
@@ -130,9 +131,9 @@ export class GroupCommit {
       await this.target.transaction(() => {
         this.committing = this.queue.takeForCommit();
         try {
-          this.target.begin();
+          const refusal = this.target.begin();
           for (current of this.committing) {
-            runUnit(current);
+            runUnit(current, refusal);
             if (this.isCareful) this.target.check();
           }
           current = undefined;
@@ -195,7 +196,10 @@ export class GroupCommit {
   private passSecond(): void {
     this.seconds++;
     const silence = this.isRunning ? this.seconds - this.commitBegan : 0;
-    if (silence >= FAIL_AFTER_S) this.fail(new Error(`the disk has not answered for ${FAIL_AFTER_S} s`));
+    if (silence >= FAIL_AFTER_S)
+      this.fail(
+        new Error(`neither the disk nor whoever has its write lock has answered for ${FAIL_AFTER_S} s`),
+      );
     else if (silence === DEADLINE_S) this.stall();
     else rejectAll(this.queue.takeOlder(this.seconds - MAX_WAIT_S), waitedTooLong());
   }
@@ -217,8 +221,9 @@ export class GroupCommit {
 /** The error of a failed commit; the library may hide the cause in a promise of its own. */
 type CommitError = Error & { commitError?: Promise<never> };
 
-function runUnit(unit: Unit): void {
-  unit.error = undefined;
+function runUnit(unit: Unit, refusal: DatabaseError | undefined): void {
+  unit.error = unit.passesFence ? undefined : refusal;
+  if (unit.error) return;
   try {
     unit.value = unit.run();
   } catch (error) {

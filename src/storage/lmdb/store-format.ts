@@ -8,8 +8,9 @@ export const TREES = ['entries', 'expiry', 'log', 'meta', 'system'] as const;
 
 export type TreeName = (typeof TREES)[number];
 
-/** What the tree `meta` has: the head of the store, and the format of the whole. */
+/** What the tree `meta` has: the head of the store, the format of the whole, and where the database has moved. */
 export const HEAD = 'head';
+export const FENCE = 'fence';
 export const FORMAT = 'format';
 export const HEAD_BYTES = 48;
 

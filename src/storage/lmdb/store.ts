@@ -12,6 +12,7 @@ import { decode, decodeHeader, type StoredEntry } from './record.js';
 import {
   decodeHead,
   encodeHead,
+  FENCE,
   FORMAT,
   HEAD,
   HEAD_BYTES,
@@ -216,6 +217,17 @@ export class Store {
 
   writeHead(head: Head): void {
     void this.meta.put(HEAD, encodeHead(head));
+  }
+
+  /** Returns where the database has moved. */
+  fence(): string | undefined {
+    return this.meta.getBinary(FENCE)?.toString();
+  }
+
+  /** Sets the fence, or lifts it, inside a transaction. */
+  writeFence(place: string | undefined): void {
+    if (place === undefined) void this.meta.remove(FENCE);
+    else void this.meta.put(FENCE, Buffer.from(place));
   }
 
   /** Returns the size of the data file and of its pages that no tree uses, bytes. Pages that readers pin count as free. */

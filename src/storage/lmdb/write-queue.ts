@@ -7,6 +7,8 @@ const MAX_COMMIT_BYTES = 16 * 2 ** 20;
 /** A caller's part of a transaction. */
 export interface Unit {
   readonly run: () => unknown;
+  /** Whether it runs in a database that has moved, too. */
+  readonly passesFence: boolean;
   /** The size of its values, bytes. */
   readonly bytes: number;
   /** When it began to wait, in seconds of the commits (group-commit.ts). */

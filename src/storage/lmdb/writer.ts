@@ -1,5 +1,6 @@
 import { DatabaseError } from '../../errors.js';
 import type { Clock } from '../clock.js';
+import { moved } from '../fence.js';
 import { decide, FoundBytes, type Operation, type Outcome } from '../operation.js';
 import { nextEpoch } from '../revision.js';
 import type { ChangeLogWriter } from './change-log.js';
@@ -40,10 +41,11 @@ export class Writer {
     private readonly clock: Clock,
     private readonly space: DiskSpace,
     private readonly log: ChangeLogWriter,
+    private readonly passesFence = false,
   ) {}
 
-  /** Begins a transaction. */
-  begin(): void {
+  /** Begins a transaction. Returns the refusal of all writes of a database that has moved. */
+  begin(): DatabaseError | undefined {
     this.log.begin();
     this.head = this.store.readHead();
     this.startSequence = this.head.sequence;
@@ -51,6 +53,8 @@ export class Writer {
     this.epoch ||= nextEpoch(now, this.head.epoch);
     this.head.epoch = Math.max(this.head.epoch, this.epoch);
     this.head.now = Math.max(this.head.now, now);
+    const place = this.store.fence();
+    return place === undefined || this.passesFence ? undefined : moved(place);
   }
 
   /** Ends a transaction. Returns whether it has changed anything. */

@@ -93,7 +93,8 @@ export class RedisEngine extends StorageEngine {
     this.client = client;
     try {
       const { epoch, partitions } = await preflight(client, url, settings);
-      this.store = new RedisStore(client, epoch, partitions, settings.watchLogBytes);
+      const { watchLogBytes, passesFence } = settings;
+      this.store = new RedisStore(client, epoch, partitions, watchLogBytes, passesFence);
       await this.store.onEachPartition((partition) => this.store.sync(partition));
     } catch (error) {
       client.close();
@@ -206,6 +207,14 @@ export class RedisEngine extends StorageEngine {
     return new Set(lists.flatMap((list) => otherProcesses(String(list), this.url.database))).size;
   }
 
+  fence(): Promise<string | undefined> {
+    return this.store.fence();
+  }
+
+  setFence(place: string | undefined): Promise<void> {
+    return this.track(this.store.setFence(place));
+  }
+
   async backup(): Promise<void> {
     throw new DatabaseError(
       'not-supported',
@@ -218,14 +227,8 @@ export class RedisEngine extends StorageEngine {
       const { partition, hash } = this.store.partitions.system;
       return ((await this.store.read(partition, 'HGET', hash, name)) as Buffer | null) ?? undefined;
     },
-    put: async (name: string, value: Buffer) => {
-      const { partition, hash } = this.store.partitions.system;
-      await this.track(this.store.update(partition, 'HSET', hash, name, value));
-    },
-    delete: async (name: string) => {
-      const { partition, hash } = this.store.partitions.system;
-      await this.track(this.store.update(partition, 'HDEL', hash, name));
-    },
+    put: (name: string, value: Buffer) => this.track(this.store.writeSystem(name, value)),
+    delete: (name: string) => this.track(this.store.writeSystem(name)),
     list: async (prefix: string) => {
       const { partition, hash } = this.store.partitions.system;
       const fields = (await this.store.read(partition, 'HGETALL', hash)) as Buffer[];

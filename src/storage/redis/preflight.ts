@@ -36,10 +36,15 @@ export async function preflight(
   url: RedisUrl,
   settings: PreflightSettings,
 ): Promise<Metadata> {
-  const servers = `Redis at ${url.seeds.map(formatHostPort).join(', ')}`;
+  const addresses = url.seeds.map(formatHostPort).join(', ');
+  let product: Product = 'Redis';
+  let servers = `${product} at ${addresses}`;
   try {
     const seed = await client.topology.waitUntilReady();
-    await assertKind(seed, url, servers);
+    const info = await infoOf(seed, 'server', 'cluster');
+    product = productOf(info);
+    servers = `${product} at ${addresses}`;
+    assertKind(info, url, servers);
     await client.topology.refresh();
     const primaries = client.topology.primaries();
     if (primaries.length === 0)
@@ -48,7 +53,7 @@ export async function preflight(
       );
     for (const primary of primaries) {
       await client.topology.waitUntilReady([primary]);
-      await assertSuitable(primary, url, settings.report);
+      await assertSuitable(primary, product, url, settings.report);
       await primary.readTime();
     }
     return await findOrCreate(client, primaries, url, servers, settings);
@@ -94,8 +99,13 @@ function foreignMetadata(servers: string): StartError {
   return new StartError(`${servers} holds a key ${METADATA_KEY} that is not Pigeonhole's.`);
 }
 
-async function assertKind(seed: Connection, { cluster }: RedisUrl, servers: string): Promise<void> {
-  const info = await infoOf(seed, 'server', 'cluster');
+type Product = 'Redis' | 'Valkey';
+
+function productOf(info: ReadonlyMap<string, string>): Product {
+  return info.has('valkey_version') ? 'Valkey' : 'Redis';
+}
+
+function assertKind(info: ReadonlyMap<string, string>, { cluster }: RedisUrl, servers: string): void {
   const version = info.get('valkey_version') ?? info.get('redis_version') ?? '0';
   if (Number.parseInt(version, 10) < MIN_VERSION) {
     throw new StartError(`${servers} has version ${version}; Pigeonhole needs ${MIN_VERSION}.0 or newer.`);
@@ -108,6 +118,7 @@ async function assertKind(seed: Connection, { cluster }: RedisUrl, servers: stri
 
 async function assertSuitable(
   primary: Connection,
+  product: Product,
   { cluster }: RedisUrl,
   report: (line: string) => void,
 ): Promise<void> {
@@ -115,14 +126,14 @@ async function assertSuitable(
   const missing = await missingRules(primary, cluster);
   if (missing.length > 0) {
     throw new StartError(
-      `Redis at ${name} cannot be used: its user lacks ${missing.join(' ')}. Its user needs ${requiredRules(cluster)}.`,
+      `${product} at ${name} cannot be used: its user lacks ${missing.join(' ')}. Its user needs ${requiredRules(cluster)}.`,
     );
   }
   const info = await infoOf(primary, 'memory');
   const policy = info.get('maxmemory_policy');
   if (policy !== 'noeviction') {
     throw new StartError(
-      `Redis at ${name} may evict keys (maxmemory-policy ${policy}), so acknowledged writes could vanish. ` +
+      `${product} at ${name} may evict keys (maxmemory-policy ${policy}), so acknowledged writes could vanish. ` +
         'Set it to noeviction.',
     );
   }

@@ -31,9 +31,7 @@ export async function durabilityLimits(primary: Connection): Promise<string[]> {
   const info = await infoOf(primary, 'persistence', 'replication');
   const limits: string[] = [];
   if (info.get('aof_enabled') !== '1') {
-    limits.push(
-      `${name}: appendonly is off, so a restart of Redis loses all writes since its last snapshot.`,
-    );
+    limits.push(`${name}: appendonly is off, so a restart loses all writes since its last snapshot.`);
   } else if ((await configOf(primary, 'appendfsync')) === 'everysec') {
     limits.push(`${name}: appendfsync is everysec, so a power failure can lose the last second or two.`);
   }

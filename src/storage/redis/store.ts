@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto';
+import { moved } from '../fence.js';
 import { LOGGED_VALUE_BYTES } from '../storage-engine.js';
 import type { ClusterClient, Command } from './cluster-client/cluster-client.js';
 import type { Reply, Script } from './cluster-client/connection.js';
 import { LastTags } from './last-tags.js';
 import { Partitions, type Partition } from './partitions.js';
-import { SWEEP, WRITE } from './scripts.js';
+import { FENCE, SWEEP, SYSTEM, WRITE, WRITE_PAST_FENCE } from './scripts.js';
 
 /** Random hexadecimal digits at the end of a tag. */
 const RANDOM_DIGITS = 12;
@@ -39,6 +40,7 @@ export class RedisStore {
     readonly epoch: number,
     partitions: number,
     watchLogBytes: number,
+    private readonly passesFence = false,
   ) {
     this.partitions = new Partitions(partitions);
     this.lastTags = new LastTags(partitions);
@@ -55,9 +57,38 @@ export class RedisStore {
     return this.client.run({ slot: partition.slot, args, idempotent: true });
   }
 
-  /** Runs a command that writes. It is never repeated, because others may write between two tries. */
-  async update(partition: Partition, ...args: (string | Buffer)[]): Promise<Reply> {
-    return this.client.run({ slot: partition.slot, args, idempotent: false, write: true });
+  /**
+   * Puts a private record of the server, or deletes it without a `value`. That is never repeated, because others may write
+   * between two tries.
+   */
+  async writeSystem(name: string, value?: Buffer): Promise<void> {
+    const { partition, hash } = this.partitions.system;
+    const args = [this.passesFence ? '1' : '0', name, ...(value ? [value] : [])];
+    const place = (await this.client.run({
+      slot: partition.slot,
+      args: evalsha(SYSTEM, [partition.state, hash], args),
+      script: SYSTEM,
+      idempotent: false,
+      write: true,
+    })) as Buffer | null;
+    if (place) throw moved(place.toString());
+  }
+
+  async fence(): Promise<string | undefined> {
+    const [first] = this.partitions.all;
+    return ((await this.read(first!, 'HGET', first!.state, 'moved')) as Buffer | null)?.toString();
+  }
+
+  /** Sets the fence in the first partition first, and lifts it there last: that one says whether any has it. */
+  async setFence(place: string | undefined): Promise<void> {
+    const write = ({ slot, state }: Partition): Promise<Reply> => {
+      const args = evalsha(FENCE, [state], place === undefined ? [] : [place]);
+      return this.client.run({ slot, args, script: FENCE, idempotent: true, write: true });
+    };
+    const [first, ...others] = this.partitions.all;
+    if (place !== undefined) await write(first!);
+    await Promise.all(others.map(write));
+    if (place === undefined) await write(first!);
   }
 
   /** Runs a script that changes nothing. */
@@ -87,10 +118,11 @@ export class RedisStore {
       limit,
       ...operations,
     ];
+    const script = this.passesFence ? WRITE_PAST_FENCE : WRITE;
     const [now, tag, ...replies] = (await this.client.run({
       slot: partition.slot,
-      args: evalsha(WRITE, keys, args),
-      script: WRITE,
+      args: evalsha(script, keys, args),
+      script,
       // The script recognises its own earlier tries.
       idempotent: true,
       triesAt: EVALSHA_WORDS + keys.length + WRITE_ARGUMENTS,
@@ -98,6 +130,8 @@ export class RedisStore {
       deadline,
     })) as [Buffer, Buffer, ...Reply[]];
     this.learn(partition, now, tag);
+    const [first] = replies;
+    if (Buffer.isBuffer(first)) throw moved(first.toString());
     return replies;
   }
 

@@ -2,13 +2,45 @@ import { DatabaseError } from '../../../src/errors.js';
 import type { KeyRange } from '../../../src/storage/key-range.js';
 import type { Entry } from '../../../src/storage/entry.js';
 import { MemoryEngine } from '../../../src/storage/memory.engine.js';
+import { MemoryRecords } from '../../../src/storage/memory-records.js';
 import type { BatchOperation, Outcome } from '../../../src/storage/operation.js';
 import type { ScanRange } from '../../../src/storage/storage-engine.js';
 import { crossSlotLiars } from './cross-slot.js';
-import { entriesOf, replacing, type Liar } from './liar.js';
+import { entriesOf, replacing, writing, type Liar } from './liar.js';
 
 /** Engines in which one part lies. */
 export const engineLiars: readonly Liar[] = [
+  {
+    lie: 'applies a write that had begun before the fence',
+    caughtBy: 'of writes at the same time as a fence',
+    make: writing(async (operation, honest, self) => {
+      if (self.fence() !== undefined) return honest(operation);
+      await new Promise(setImmediate);
+      const place = self.fence();
+      await self.setFence(undefined);
+      const outcome = await honest(operation);
+      await self.setFence(place);
+      return outcome;
+    }),
+  },
+  {
+    lie: 'lets private records past the fence',
+    caughtBy: 'refuses every write with where it has moved',
+    make: replacing('system', () => new MemoryRecords(() => undefined)),
+  },
+  {
+    lie: 'sweeps behind the fence',
+    caughtBy: 'nothing is swept behind a fence',
+    make: replacing('sweep', (engine) => {
+      const honest = MemoryEngine.prototype['sweep'].bind(engine);
+      return () => {
+        const place = engine.fence();
+        engine['place'] = undefined;
+        honest();
+        engine['place'] = place;
+      };
+    }),
+  },
   {
     lie: 'starts its tags again after a restart',
     caughtBy: 'no tag is used again after a restart',
@@ -111,12 +143,13 @@ export const engineLiars: readonly Liar[] = [
     lie: 'leaks private records into ranges',
     caughtBy: 'no read of user keys shows a private record',
     make: replacing('system', (engine) => {
-      const { system } = engine;
-      const put = async (name: string, value: Buffer) => {
-        await system.put(name, value);
+      const system = new MemoryRecords(() => undefined);
+      const honest = system.put.bind(system);
+      system.put = async (name: string, value: Buffer) => {
+        await honest(name, value);
         await engine.write({ op: 'put', key: `system:${name}`, value, type: 'x/y', expiry: 'never' });
       };
-      return { ...system, put };
+      return system;
     }),
   },
   {

@@ -27,7 +27,7 @@ class ScriptedTarget implements CommitTarget {
     return this.full;
   }
 
-  begin(): void {
+  begin(): undefined {
     this.calls.push('begin');
   }
 

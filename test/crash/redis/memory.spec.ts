@@ -1,5 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { setTimeout as pause } from 'node:timers/promises';
+import { REDIS_PROGRAM } from '../../support/redis-program.js';
 import { ask, eachAtOnce } from '../../support/http.js';
 import { batch, pageOf, pathOf, type Item } from '../../support/kv.js';
 import { HANG_MS } from '../../support/eventually.js';
@@ -105,7 +106,7 @@ describeOnRedis(
           await expectConsistent(redis, port);
         }
         const figures = [...seen].map(([what, times]) => `${times} ${what}`).join(', ');
-        process.stdout.write(`no memory left: ${REFILLS} rounds, ${figures}\n`);
+        process.stdout.write(`no memory left, ${REDIS_PROGRAM.name}: ${REFILLS} rounds, ${figures}\n`);
         expect([...seen.keys()].toSorted((a, b) => a.localeCompare(b))).toEqual([
           'DELETE 204',
           'PUT 201',

@@ -1,6 +1,7 @@
 import { expect, test } from '@jest/globals';
 import http from 'node:http';
 import { setTimeout as pause } from 'node:timers/promises';
+import { REDIS_PROGRAM } from '../../support/redis-program.js';
 import { ask } from '../../support/http.js';
 import { pathOf } from '../../support/kv.js';
 import { HANG_MS } from '../../support/eventually.js';
@@ -96,7 +97,7 @@ describeOnRedis(
           const refused = answers.filter(({ status }) => status === 503).length;
           const unknown = answers.filter(({ status }) => status === 504).length;
           process.stdout.write(
-            `uploads into a black hole: ${UPLOADS} of 128 KiB, ${refused} refused, ${unknown} of unknown outcome, ` +
+            `uploads into a black hole, ${REDIS_PROGRAM.name}: ${UPLOADS} of 128 KiB, ${refused} refused, ${unknown} of unknown outcome, ` +
               `RssAnon ${before} MiB before, ${peak} at most\n`,
           );
           expect(refused).toBeGreaterThan(0);

@@ -1,6 +1,7 @@
 import { expect } from '@jest/globals';
 import { readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
+import { REDIS_PROGRAM } from '../../support/redis-program.js';
 import { ask } from '../../support/http.js';
 import { startServer, type ServerProcess } from '../../support/server.js';
 import { Load, type Findings } from './load.js';
@@ -49,7 +50,7 @@ export async function underLoad(
   const memoryFigures = memory.end();
   const exit = await server.end('SIGTERM');
   process.stdout.write(
-    `${name}: ${load.figures()}, recovery ${Math.round(recoveryMs)} ms, ${memoryFigures}, ` +
+    `${name}, ${REDIS_PROGRAM.name}: ${load.figures()}, recovery ${Math.round(recoveryMs)} ms, ${memoryFigures}, ` +
       `${found.lost.length} keys and ${found.short} increments lost, ${found.refused.length} refused writes applied, ` +
       `${found.counters.length} counters too high\n`,
   );

@@ -1,5 +1,6 @@
 import { afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { setTimeout as pause } from 'node:timers/promises';
+import { REDIS_PROGRAM } from '../../support/redis-program.js';
 import { ask } from '../../support/http.js';
 import { pageOf, pathOf, type Page } from '../../support/kv.js';
 import { HANG_MS } from '../../support/eventually.js';
@@ -79,7 +80,7 @@ describeOnRedis(
       const sum = (of: (watcher: RedisWatcher) => number) =>
         watchers.reduce((all, each) => all + of(each), 0);
       process.stdout.write(
-        `${name}: ${times} rounds, ${writers.count} acknowledged, ${WATCHERS} watchers on 2 servers, ` +
+        `${name}, ${REDIS_PROGRAM.name}: ${times} rounds, ${writers.count} acknowledged, ${WATCHERS} watchers on 2 servers, ` +
           `${sum(({ changes }) => changes.length)} events, ${sum(({ twice }) => twice)} twice, ` +
           `${sum(({ repeated }) => repeated)} repeated by ${sum(({ connections }) => connections) - WATCHERS} reconnections, ` +
           `${sum(({ resets }) => resets)} resets, up to date ${Math.round(performance.now() - begun)} ms after the end\n`,

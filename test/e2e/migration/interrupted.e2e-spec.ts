@@ -32,7 +32,7 @@ async function expectInterrupted(migrate: Cli): Promise<void> {
   const { code, stdout, stderr } = await migrate.ended;
   expect({ code, last: stdout.trimEnd().split('\n').at(-1) }).toEqual({
     code: 130,
-    last: 'Interrupted. The source is as it was; the same command goes on where this one stopped.',
+    last: 'Interrupted. The source is as it was. The same command goes on where this one stopped.',
   });
   expect(stderr).not.toContain('Error');
 }
@@ -137,7 +137,7 @@ describeOnRedis('pigeonhole migrate', (binary) => {
     migrate.signal('SIGSTOP');
     const again = await startServer({ DATABASE_URL: from });
     migrate.signal('SIGCONT');
-    await migrate.waitFor('The source is in use again.');
+    await migrate.waitFor(/The old server has stopped[^]*Stop the old server to switch\./);
     await put(again.port, 'late', 'x');
     await put(again.port, 'key/0000003', 'changed');
     await ask(again.port, pathOf('key/0000004'), { method: 'DELETE' });

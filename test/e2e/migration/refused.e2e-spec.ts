@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { MIGRATION } from '../../../src/storage/storage-engine.js';
 import { runCli } from '../../support/cli.js';
 import { startCluster, type RedisCluster } from '../../support/redis-cluster.js';
+import { REDIS_PROGRAM } from '../../support/redis-program.js';
 import type { RedisServer } from '../../support/redis-server.js';
 import { describeOnRedis, startRedis } from '../../support/redis.js';
 import { requireProgram } from '../../support/requires.js';
@@ -143,7 +144,7 @@ describeOnRedis('in Redis', (binary) => {
   beforeEach(() => Promise.all([redis, ...cluster.nodes].map((node) => node.flush())));
 
   test('a source without a database is refused', async () => {
-    expect(await refusal(redis.url, newLmdb())).toContain('<from>: Redis at');
+    expect(await refusal(redis.url, newLmdb())).toContain(`<from>: ${REDIS_PROGRAM.product} at`);
     expect(await refusal(redis.url, newLmdb())).toContain('holds no Pigeonhole database');
   });
 
@@ -195,7 +196,7 @@ describe('progress', () => {
     const { code, stdout, stderr } = await runCli(['migrate', await filled(), newLmdb()]);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(stdout.replace(/[0-9.]+ s\./, 't s.').replace(/[0-9a-f]{64}/, 'h')).toMatch(
-      /^Copying 3 entries\.\nCopied 3 of 3 entries in t s\.\nVerified: 3 entries on both sides, 0 differences, sha256 h\.\nDone\. Start the server with DATABASE_URL=lmdb:\S+\n$/,
+      /^Copying 3 entries\.\nCopied 3 of 3 entries in t s\.\nThe old database takes no more writes\.\nVerified: 3 entries on both sides, 0 differences, sha256 h\.\nDone\. Start the server with DATABASE_URL=lmdb:\S+\n$/,
     );
   });
 

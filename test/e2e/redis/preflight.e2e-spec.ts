@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { StartError } from '../../../src/errors.js';
 import { ask } from '../../support/http.js';
 import { startCluster, type RedisCluster } from '../../support/redis-cluster.js';
+import { REDIS_PROGRAM } from '../../support/redis-program.js';
 import type { RedisServer } from '../../support/redis-server.js';
 import { describeOnRedis, startRedis } from '../../support/redis.js';
 import { builtServer, runToEnd, startServer, type ServerProcess } from '../../support/server.js';
@@ -101,7 +102,7 @@ describeOnRedis('starting', (binary) => {
 
   test('on a database with keys of another program is refused', async () => {
     expect(await refusalAfter(['SET', 'session:1', 'x'])).toContain(
-      `Redis at ${plain.address} holds keys that are not Pigeonhole's; it needs a database of its own.`,
+      `${REDIS_PROGRAM.product} at ${plain.address} holds keys that are not Pigeonhole's; it needs a database of its own.`,
     );
     for (const foreign of [
       ['SET', 'pigeonhole', 'x'],
@@ -141,18 +142,18 @@ describeOnRedis('starting', (binary) => {
     const last = cluster.nodes.at(-1)!;
     await last.cli('CONFIG', 'SET', 'maxmemory-policy', 'allkeys-random');
     const line = await refusal({ DATABASE_URL: cluster.url }, ...cluster.nodes);
-    expect(line).toContain(`Redis at ${last.address} may evict keys`);
+    expect(line).toContain(`${REDIS_PROGRAM.product} at ${last.address} may evict keys`);
     await last.cli('CONFIG', 'SET', 'maxmemory-policy', 'noeviction');
   });
 
   test('on a cluster by the URL of a server, and the reverse, is refused with the right form', async () => {
     const [node] = cluster.nodes;
     expect(await refusal({ DATABASE_URL: node!.url }, node!)).toContain(
-      `Redis at ${node!.address} is part of a cluster: DATABASE_URL must be redis+cluster://`,
+      `${REDIS_PROGRAM.product} at ${node!.address} is part of a cluster: DATABASE_URL must be redis+cluster://`,
     );
     const asCluster = plain.url.replace('redis:', 'redis+cluster:');
     expect(await refusal({ DATABASE_URL: asCluster }, plain)).toContain(
-      `Redis at ${plain.address} is no cluster: DATABASE_URL must be redis://`,
+      `${REDIS_PROGRAM.product} at ${plain.address} is no cluster: DATABASE_URL must be redis://`,
     );
   });
 

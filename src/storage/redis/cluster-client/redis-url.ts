@@ -54,6 +54,12 @@ export function parseRedisUrl(url: string): RedisUrl | undefined {
   }
 }
 
+/** Returns what everybody may see of the URL: the servers and the database. */
+export function formatPlace({ tls, cluster, seeds, database }: RedisUrl): string {
+  const scheme = `redis${tls ? 's' : ''}${cluster ? '+cluster' : ''}`;
+  return `${scheme}://${seeds.map(formatHostPort).join(',')}${database === 0 ? '' : `/${database}`}`;
+}
+
 /** `host:port`, with an IPv6 address in brackets. */
 export function formatHostPort({ host, port }: HostPort): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;

@@ -3,7 +3,7 @@
 -- those of record.ts.
 local state, index, expiry, log, scratch = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local entries = string.sub(state, 1, -2) .. 'e'
-local stored = redis.call('HMGET', state, 'tag', 'now', 'floor', 'bytes', 'aged', 'marked', 'markedAt', 'tries')
+local stored = redis.call('HMGET', state, 'tag', 'now', 'floor', 'bytes', 'aged', 'marked', 'markedAt', 'tries', 'moved')
 local tag = stored[1] or ''
 local floor = tonumber(stored[3] or 0)
 
@@ -18,6 +18,9 @@ local sequence = sequenceOf(tag)
 local clock = redis.call('TIME')
 local time = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local now = math.max(time, tonumber(ARGV[1]), tonumber(stored[2] or 0))
+
+-- Where the database has moved: then nothing is changed any more.
+local moved = stored[9]
 
 local function parse(header)
   local etag, created, modified, expires, type = string.match(header, '^(%S+) (%d+) (%d+) (%d+) (.*)$')

@@ -1,4 +1,6 @@
--- Removes at most ARGV 7 expired entries. Returns the time, the partition's last tag and how many entries it removed.
+-- Removes at most ARGV 7 expired entries, and none of a database that has moved. Returns the time, the partition's last tag
+-- and how many entries it removed.
+if moved then return { text(now), tag, 0 } end
 local expired = redis.call('ZRANGEBYSCORE', expiry, '-inf', text(now), 'LIMIT', 0, ARGV[7])
 for _, key in ipairs(expired) do
   local expires = tonumber(redis.call('ZSCORE', expiry, key))

@@ -7,7 +7,7 @@
 --
 -- Returns the time, the partition's last tag and a reply for each operation: its outcome, with header and value if there are
 -- any, or `!`, an error code and the present tag. An atomic batch that is refused has one such reply, with the operation's
--- index.
+-- index. Where the database has moved there is the place instead of the replies.
 --
 -- Problem: an answer can get lost, and the caller sends its write again; but others may have written meanwhile, and the first
 -- try may even arrive after the second. Design: all tries have the same random digits, which are in the tags that they give.
@@ -237,6 +237,9 @@ if try > 1 then
   if not own or (words and not earlier) then return redis.error_reply('FORGOTTEN the log does not tell') end
   if earlier then return { text(now), tag, unpack(earlier) } end
 end
+
+-- Only here: what an earlier try has done was done.
+if moved then return { text(now), tag, moved } end
 
 local startTag = tag
 for i = FIRST_OPERATION, #ARGV, 7 do

@@ -1,6 +1,7 @@
 import { expect, test } from '@jest/globals';
 import type { Watcher } from '../../../../src/kv/watch/audiences.js';
 import { WatchHub } from '../../../../src/kv/watch/watch-hub.js';
+import { FenceWatch } from '../../../../src/storage/fence-watch.js';
 import { MemoryEngine } from '../../../../src/storage/memory.engine.js';
 import { put } from '../../../contract/shorthand.js';
 import { eventually } from '../../../support/eventually.js';
@@ -12,7 +13,7 @@ const CHANGES = 5;
 test('a heartbeat in the middle of telling many takes nobody back', async () => {
   const engine = new MemoryEngine();
   await engine.open();
-  const hub = new WatchHub(engine);
+  const hub = new WatchHub(engine, new FenceWatch(engine));
   hub.onModuleInit();
   let isBeating = false;
   const positions = Array.from({ length: WATCHERS }, (): string[] => []);

@@ -1,0 +1,31 @@
+import { compareKeys } from './key-range.js';
+import type { SystemKeyspace } from './storage-engine.js';
+
+/** The private records of the server in a Map. */
+export class MemoryRecords implements SystemKeyspace {
+  private readonly records = new Map<string, Buffer>();
+
+  /** @param assertWritable throws if nothing may be written */
+  constructor(private readonly assertWritable: () => void) {}
+
+  get(name: string): Buffer | undefined {
+    return this.records.get(name);
+  }
+
+  async put(name: string, value: Buffer): Promise<void> {
+    this.assertWritable();
+    this.records.set(name, Buffer.from(value));
+  }
+
+  async delete(name: string): Promise<void> {
+    this.assertWritable();
+    this.records.delete(name);
+  }
+
+  list(prefix: string): { name: string; value: Buffer }[] {
+    return [...this.records]
+      .filter(([name]) => name.startsWith(prefix))
+      .sort(([a], [b]) => compareKeys(a, b))
+      .map(([name, value]) => ({ name, value }));
+  }
+}
