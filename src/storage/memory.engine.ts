@@ -210,10 +210,7 @@ export class MemoryEngine extends StorageEngine {
   }
 
   async backup(): Promise<void> {
-    throw new DatabaseError(
-      'not-supported',
-      'A memory: database cannot be backed up: it has no file to copy.',
-    );
+    throw new DatabaseError('not-supported', 'A memory: database has no file to copy.');
   }
 
   private assertUnmoved(): void {
@@ -261,7 +258,6 @@ export class MemoryEngine extends StorageEngine {
     for (const listener of this.listeners) setImmediate(listener);
   }
 
-  /** Returns the index of the first change after `position`. */
   private indexAfter(position: string): number {
     let [low, high] = [0, this.log.length];
     while (low < high) {
