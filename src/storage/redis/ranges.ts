@@ -1,9 +1,20 @@
 import type { Entry, EntryHeader } from '../entry.js';
 import { boundsOf, compareKeys, type KeyRange } from '../key-range.js';
 import type { RangeCount, RangePage, RangeQuery, ScanRange } from '../storage-engine.js';
-import type { Partition } from './partitions.js';
+import { readPartitions } from './partition-reads.js';
+import {
+  decodePart,
+  itemsUpTo,
+  lowest,
+  merge,
+  type Item,
+  type Part,
+  type PartReply,
+  type PartStart,
+  type PartState,
+} from './parts.js';
 import { encodePosition, LOG_START, offsetAfter, type Offset } from './position.js';
-import { decode, decodeHeader } from './record.js';
+import { decode } from './record.js';
 import { COUNT, PAGE } from './scripts.js';
 import type { RedisStore } from './store.js';
 
@@ -12,7 +23,8 @@ import type { RedisStore } from './store.js';
  *
  * Keys are spread evenly, so a page asks every partition at once for a little more than its share. A partition whose part
  * ends before the page is full is read again from the start of the page, with four times the limit: all that a page shows
- * of a partition is of one instant, to which the page's position refers.
+ * of a partition is of one instant, to which the page's position refers. Positions are made on demand: most readers need
+ * none, and that of hundreds of partitions costs as much as the page.
  */
 
 /** What a page or a scan reads from each partition. */
@@ -25,30 +37,14 @@ interface PartQuery extends KeyRange {
   readonly maxValue: number;
 }
 
-/** The items that were read from one partition, in order. */
-interface Part {
-  readonly partition: Partition;
-  readonly offset: Offset;
-  readonly items: readonly Item[];
-  /** The last key that was read; undefined if the partition has no more. */
-  readonly end: string | undefined;
-  readonly limit: number;
-}
-
-/** An entry, or a group, which has no header. */
-interface Item {
-  readonly name: string;
-  readonly header?: EntryHeader;
-  /** Undefined if it is too large to be sent along. */
-  readonly value?: Buffer;
-}
-
 /** A larger value is read by itself, once it is certain to be wanted. */
 const MAX_VALUE_BYTES = 64 * 1024;
 const VALUE_BYTES_AT_ONCE = 4 * 2 ** 20;
 /** Items that a scan holds in memory, of all partitions together and of each at least. */
 const SCAN_ITEMS = 1024;
 const MIN_SCAN_ITEMS = 16;
+/** Items that one call reads, so that it does not hold up others: about a millisecond. */
+const ITEMS_AT_ONCE = 256;
 const CHUNK_ENTRIES = 256;
 const CHUNK_BYTES = 256 * 1024;
 const NO_VALUE = Buffer.alloc(0);
@@ -73,30 +69,25 @@ export class RedisRanges {
     const partitions = this.store.partitions.ofPrefix(prefix);
     const range = { prefix, from, to };
     const partQuery = { ...range, after, reverse, delimiter, ...valueLimits(values, partitions.length) };
-    const share = shareOf(limit + 1, partitions.length);
-    let parts = await Promise.all(partitions.map((each) => this.read(each, partQuery, share)));
+    const limitEach = shareOf(limit + 1, partitions.length);
+    let parts: readonly Part[] = await this.read(
+      partitions.map((partition) => ({ partition, limit: limitEach })),
+      partQuery,
+    );
     for (;;) {
       const { items, short } = merge(parts, reverse, limit + 1);
       if (short.size === 0) return this.assemble(items, query, parts);
-      parts = await Promise.all(
-        parts.map(async (part) =>
-          short.has(part) ? this.read(part.partition, partQuery, part.limit * 4) : part,
-        ),
-      );
+      parts = await this.readAgain(parts, short, partQuery);
     }
   }
 
   async count(range: KeyRange): Promise<RangeCount> {
     const bounds = indexBounds({ ...range, after: undefined, reverse: false });
     const partitions = this.store.partitions.ofPrefix(range.prefix);
-    const counts = await Promise.all(
-      partitions.map(async (partition) => {
-        const [tag, live] = (await this.store.query(partition, COUNT, bounds)) as [Buffer, number];
-        return { partition, live, offset: offsetAfter(tag.toString('latin1')) };
-      }),
-    );
-    const keys = counts.reduce((sum, { live }) => sum + live, 0);
-    return { keys, position: this.positionOf(counts) };
+    const reads = partitions.map((partition) => ({ partition, args: [] }));
+    const counts = (await readPartitions(this.store, COUNT, bounds, reads)) as [Buffer, number][];
+    const states = counts.map(([tag], i) => ({ partition: partitions[i]!, tag }));
+    return this.at(states, { keys: counts.reduce((sum, [, live]) => sum + live, 0) });
   }
 
   /** Visits every entry of a range, in order, each as it was when it was read. */
@@ -105,7 +96,10 @@ export class RedisRanges {
     const limit = Math.max(MIN_SCAN_ITEMS, Math.ceil(SCAN_ITEMS / partitions.length));
     const limits = valueLimits(values, partitions.length);
     const query = { prefix, from, to, after: undefined, reverse: false, delimiter: '', ...limits };
-    const parts: Part[] = await Promise.all(partitions.map((each) => this.read(each, query, limit)));
+    const parts = await this.read(
+      partitions.map((partition) => ({ partition, limit })),
+      query,
+    );
     onPosition?.(this.positionOf(parts));
     for (;;) {
       // Up to the lowest end everything is known.
@@ -114,44 +108,47 @@ export class RedisRanges {
       items.sort((a, b) => compareKeys(a.name, b.name));
       yield* this.chunksOf(items, values);
       if (bound === undefined) return;
-      await Promise.all(
-        parts.map(async (part, i) => {
-          const rest = part.items.slice(itemsUpTo(part.items, bound).length);
-          parts[i] = { ...part, items: rest };
-          if (part.end === undefined || rest.length > limit / 2) return;
-          const next = await this.read(part.partition, { ...query, after: part.end }, limit);
-          parts[i] = { ...next, items: [...rest, ...next.items] };
-        }),
-      );
+      await this.readOn(parts, bound, limit, query);
     }
   }
 
-  private async read(partition: Partition, query: PartQuery, limit: number): Promise<Part> {
-    const { prefix, after, reverse, delimiter, valueBytes, maxValue } = query;
-    const reply = await this.store.query(partition, PAGE, [
-      ...indexBounds(query),
-      reverse ? '1' : '0',
-      String(limit),
-      prefix,
-      delimiter,
-      String(valueBytes),
-      String(maxValue),
-    ]);
-    const [tag, end, items] = reply as [
-      Buffer,
-      Buffer | null,
-      [Buffer, Buffer?, number?, (Buffer | null)?][],
-    ];
-    return {
+  /** Takes away what is up to `bound`, and reads on where little is left. */
+  private async readOn(parts: Part[], bound: string, limit: number, query: PartQuery): Promise<void> {
+    const needed: number[] = [];
+    for (const [i, part] of parts.entries()) {
+      const items = part.items.slice(itemsUpTo(part.items, bound).length);
+      parts[i] = { ...part, items };
+      if (part.end !== undefined && items.length <= limit / 2) needed.push(i);
+    }
+    const starts = needed.map((i) => ({ partition: parts[i]!.partition, after: parts[i]!.end, limit }));
+    for (const [at, next] of (await this.read(starts, query)).entries()) {
+      const i = needed[at]!;
+      parts[i] = { ...next, items: [...parts[i]!.items, ...next.items] };
+    }
+  }
+
+  private async readAgain(
+    parts: readonly Part[],
+    short: ReadonlySet<Part>,
+    query: PartQuery,
+  ): Promise<readonly Part[]> {
+    const starts = [...short].map(({ partition, limit }) => ({ partition, limit: limit * 4 }));
+    const again = new Map((await this.read(starts, query)).map((part) => [part.partition, part]));
+    return parts.map((part) => again.get(part.partition) ?? part);
+  }
+
+  private async read(starts: readonly PartStart[], query: PartQuery): Promise<Part[]> {
+    if (starts.length === 0) return [];
+    const { reverse, prefix, delimiter, valueBytes, maxValue } = query;
+    const limits = [String(valueBytes), String(maxValue)];
+    const shared = [...indexBounds(query), reverse ? '1' : '0', prefix, delimiter, ...limits];
+    const reads = starts.map(({ partition, after = '', limit }) => ({
       partition,
-      offset: offsetAfter(tag.toString('latin1')),
-      end: end?.toString(),
-      limit,
-      items: items
-        .map(([name, header, size, value]) => decodeItem(name.toString(), header, size, value))
-        // The name of a group that `after` names skips the whole group.
-        .filter(({ name }) => name !== after),
-    };
+      args: [String(limit), after],
+    }));
+    const most = Math.max(1, Math.floor(ITEMS_AT_ONCE / starts[0]!.limit));
+    const replies = await readPartitions(this.store, PAGE, shared, reads, most);
+    return replies.map((reply, i) => decodePart(starts[i]!, query.after, reply as PartReply));
   }
 
   /** Cuts the items at the limits of the page, and reads the values that were not sent along. */
@@ -171,12 +168,11 @@ export class RedisRanges {
     const entries = await Promise.all(
       shown.filter(({ header }) => header).map((item) => this.entryOf(item, values)),
     );
-    return {
+    return this.at(parts, {
       items: entries.filter((entry) => entry !== undefined),
       groups: shown.filter(({ header }) => !header).map(({ name }) => name),
       next: count < items.length ? items[count - 1]!.name : undefined,
-      position: this.positionOf(parts),
-    };
+    });
   }
 
   private async entryOf(
@@ -204,9 +200,18 @@ export class RedisRanges {
     if (chunk.length > 0) yield chunk;
   }
 
-  private positionOf(parts: readonly Pick<Part, 'partition' | 'offset'>[]): string {
+  /** Adds the position that `result` shows. */
+  private at<T extends object>(states: readonly PartState[], result: T): T & { readonly position: string } {
+    const position = () => this.positionOf(states);
+    return Object.defineProperty(result as T & { position: string }, 'position', {
+      enumerable: true,
+      get: position,
+    });
+  }
+
+  private positionOf(states: readonly PartState[]): string {
     const offsets: Offset[] = this.store.partitions.all.map(() => LOG_START);
-    for (const { partition, offset } of parts) offsets[partition.id] = offset;
+    for (const { partition, tag } of states) offsets[partition.id] = offsetAfter(tag.toString('latin1'));
     return encodePosition(this.store.epoch, offsets);
   }
 }
@@ -216,10 +221,10 @@ function valueLimits(values: boolean, partitions: number): Pick<PartQuery, 'valu
   return { maxValue, valueBytes: Math.max(maxValue, Math.ceil(VALUE_BYTES_AT_ONCE / partitions)) };
 }
 
-/** How many of `items` to read from each partition: the mean and three deviations, so that few are read again. */
+/** How many of `items` to read from each partition: the mean and two deviations, so that few are read again. */
 function shareOf(items: number, partitions: number): number {
   const mean = items / partitions;
-  return partitions === 1 ? items : Math.ceil(mean + 3 * Math.sqrt(mean)) + 1;
+  return partitions === 1 ? items : Math.ceil(mean + 2 * Math.sqrt(mean));
 }
 
 /** The keys of a query as bounds of ZRANGEBYLEX. */
@@ -235,41 +240,4 @@ function indexBounds(
   const excluded = `(${query.after}`;
   if (query.reverse) return [low, !end || after.compare(end) < 0 ? excluded : high];
   return [!start || after.compare(start) >= 0 ? excluded : low, high];
-}
-
-function decodeItem(name: string, header?: Buffer, size?: number, value?: Buffer | null): Item {
-  return header ? { name, header: decodeHeader(name, header, size!), value: value ?? undefined } : { name };
-}
-
-/** The first items of all parts, in order and each once, and the parts that end before them. */
-function merge(
-  parts: readonly Part[],
-  reverse: boolean,
-  limit: number,
-): { items: readonly Item[]; short: ReadonlySet<Part> } {
-  const direction = reverse ? -1 : 1;
-  const all = parts.flatMap((part) => part.items);
-  all.sort((a, b) => compareKeys(a.name, b.name) * direction);
-  const items: Item[] = [];
-  for (const item of all) {
-    if (items.length === limit) break;
-    if (item.name !== items.at(-1)?.name) items.push(item);
-  }
-  const last = items.length === limit ? items.at(-1)!.name : undefined;
-  const short = parts.filter(
-    ({ end }) => end !== undefined && (last === undefined || compareKeys(end, last) * direction < 0),
-  );
-  return { items, short: new Set(short) };
-}
-
-/** Undefined if no key is given: there is no bound. */
-function lowest(keys: readonly (string | undefined)[]): string | undefined {
-  const [first] = keys.filter((key) => key !== undefined).sort(compareKeys);
-  return first;
-}
-
-function itemsUpTo(items: readonly Item[], bound: string | undefined): readonly Item[] {
-  if (bound === undefined) return items;
-  const past = items.findIndex(({ name }) => compareKeys(name, bound) > 0);
-  return past < 0 ? items : items.slice(0, past);
 }

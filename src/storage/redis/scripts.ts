@@ -16,8 +16,8 @@ export const ACL_CHECK = load('acl-check');
 export const CREATE = load('create');
 export const WRITE = load('common', 'common-write', 'write');
 export const SWEEP = load('common', 'common-write', 'sweep');
-export const PAGE = load('common', 'page');
-export const COUNT = load('common', 'count');
+export const PAGE = load('common-read', 'page');
+export const COUNT = load('common-read', 'count');
 export const CHANGES = load('common', 'changes');
 
 /** The script that consists of the files `names`, one after the other. */

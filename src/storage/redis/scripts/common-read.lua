@@ -1,0 +1,28 @@
+#!lua flags=no-writes,allow-cross-slot-keys
+-- The beginning of scripts that read several partitions of one server. KEYS are those of the first; ARGV 1 is the caller's
+-- time, milliseconds since 1970. The caller sees to it that all partitions are on one server. One whose slot moves meanwhile
+-- is not read: every key of it that is not here is an error then, and a partition always has keys that never exist, which
+-- keeps a server from answering for the first while its slot arrives (ASKING would let it: it takes them for absent).
+local function open(state)
+  local stored = redis.call('HMGET', state, 'tag', 'now')
+  local start = string.sub(state, 1, -2)
+  return {
+    tag = stored[1] or '',
+    now = math.max(tonumber(ARGV[1]), tonumber(stored[2] or 0)),
+    index = start .. 'i',
+    expiry = start .. 'x',
+    entries = start .. 'e',
+  }
+end
+
+-- Returns what `read` returns for each of the partitions that ARGV names from `first` on, with `step` arguments for each.
+-- Where it fails: false, or the error if there is but one.
+local function readEach(first, step, read)
+  if #ARGV < first + step then return { read(first) } end
+  local replies = {}
+  for at = first, #ARGV, step do
+    local done, reply = pcall(read, at)
+    replies[#replies + 1] = done and reply
+  end
+  return replies
+end
