@@ -23,6 +23,8 @@ export class RedisChangeLog {
   private readonly listeners = new Set<() => void>();
   private readonly notifications: ChangeNotifications;
   private notifying = false;
+  /** Whether all tags were read once: without, no position can be understood. */
+  private informed = false;
   /** The last position that was decoded: a reader asks for the same one with each of many changes. */
   private decoded: { position: string; offsets: readonly Offset[] | undefined } | undefined;
 
@@ -40,6 +42,7 @@ export class RedisChangeLog {
 
   async changes(position: string): Promise<Change[] | undefined> {
     const { epoch, partitions } = this.store;
+    if (!this.informed) await this.refreshAll();
     const offsets = this.decode(position);
     if (!offsets) return undefined;
     if (this.listeners.size === 0) await this.refreshAll();
@@ -90,8 +93,8 @@ export class RedisChangeLog {
 
   private decode(position: string): readonly Offset[] | undefined {
     if (this.decoded?.position !== position) {
-      const { epoch, partitions } = this.store;
-      this.decoded = { position, offsets: decodePosition(position, epoch, partitions.all.length) };
+      const known = this.tags.map((tag) => offsetAfter(tag).sequence);
+      this.decoded = { position, offsets: decodePosition(position, this.store.epoch, known) };
     }
     return this.decoded.offsets;
   }
@@ -99,6 +102,7 @@ export class RedisChangeLog {
   private async refreshAll(): Promise<void> {
     const { store } = this;
     await store.onEachPartition((partition) => this.refresh(partition, () => store.lastTagOf(partition)));
+    this.informed = true;
   }
 
   /** Takes over a tag, unless a newer one is known: messages may come late. */
