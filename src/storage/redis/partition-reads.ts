@@ -18,7 +18,7 @@ export interface PartitionRead {
   readonly args: readonly string[];
 }
 
-const MAX_PARTITIONS = 32;
+const MAX_PARTITIONS = 64;
 
 /**
  * Runs `script` on partitions. Returns a reply for each, in the order of `reads`.
@@ -34,14 +34,12 @@ export async function readPartitions(
 ): Promise<Reply[]> {
   const replies = Array.from<Reply>({ length: reads.length });
   const run = async (group: readonly number[]): Promise<void> => {
-    const own = group.flatMap((i) => [reads[i]!.partition.state, ...reads[i]!.args]);
-    const parts = await store.query(reads[group[0]!]!.partition, script, [...shared, ...own]);
-    const missed: number[] = [];
-    for (const [at, part] of (parts as Reply[]).entries()) {
-      if (part === null) missed.push(group[at]!);
-      else replies[group[at]!] = part;
-    }
-    await Promise.all(missed.map((i) => run([i])));
+    const args = [...shared];
+    for (const i of group) args.push(reads[i]!.partition.state, ...reads[i]!.args);
+    const parts = (await store.query(reads[group[0]!]!.partition, script, args)) as Reply[];
+    for (const [at, part] of parts.entries()) replies[group[at]!] = part;
+    const missed = group.filter((i) => replies[i] === null);
+    if (missed.length > 0) await Promise.all(missed.map((i) => run([i])));
   };
   await Promise.all(groupsOf(store, reads, Math.min(most, MAX_PARTITIONS)).map(run));
   return replies;

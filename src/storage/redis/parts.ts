@@ -37,7 +37,8 @@ export interface Item {
   readonly value?: Buffer;
 }
 
-export type PartReply = readonly [tag: Buffer, end: Buffer | null, items: readonly ItemReply[]];
+/** The tag alone where there was nothing. */
+export type PartReply = Buffer | readonly [tag: Buffer, end: Buffer | null, items: readonly ItemReply[]];
 type ItemReply = readonly [name: Buffer, header?: Buffer, size?: number, value?: Buffer];
 
 export function decodePart(
@@ -45,7 +46,8 @@ export function decodePart(
   after: string | undefined,
   reply: PartReply,
 ): Part {
-  const [tag, end, items] = reply;
+  if (Buffer.isBuffer(reply)) return { partition, limit, tag: reply, end: undefined, items: [] };
+  const [tag, end, items] = reply as Exclude<PartReply, Buffer>;
   const decoded = items.map(decodeItem);
   // The name of a group that `after` names skips the whole group.
   const shown = after === undefined ? decoded : decoded.filter(({ name }) => name !== after);

@@ -3,16 +3,22 @@
 -- time, milliseconds since 1970. The caller sees to it that all partitions are on one server. One whose slot moves meanwhile
 -- is not read: every key of it that is not here is an error then, and a partition always has keys that never exist, which
 -- keeps a server from answering for the first while its slot arrives (ASKING would let it: it takes them for absent).
+local call = redis.call
+
 local function open(state)
-  local stored = redis.call('HMGET', state, 'tag', 'now')
   local start = string.sub(state, 1, -2)
-  return {
-    tag = stored[1] or '',
-    now = math.max(tonumber(ARGV[1]), tonumber(stored[2] or 0)),
-    index = start .. 'i',
-    expiry = start .. 'x',
-    entries = start .. 'e',
-  }
+  return { state = state, index = start .. 'i', expiry = start .. 'x', entries = start .. 'e' }
+end
+
+local function tagOf(partition)
+  return call('HGET', partition.state, 'tag') or ''
+end
+
+-- The time of a partition, which few have to know.
+local function nowOf(partition)
+  local now = partition.now or math.max(tonumber(ARGV[1]), tonumber(call('HGET', partition.state, 'now') or 0))
+  partition.now = now
+  return now
 end
 
 -- Returns what `read` returns for each of the partitions that ARGV names from `first` on, with `step` arguments for each.

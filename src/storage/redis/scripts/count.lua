@@ -6,13 +6,13 @@ local low, high = ARGV[2], ARGV[3]
 local function read(at)
   local partition = open(ARGV[at])
   local index = partition.index
-  local live = redis.call('ZLEXCOUNT', index, low, high)
-  if live == 0 then return { partition.tag, 0 } end
-  for _, key in ipairs(redis.call('ZRANGEBYSCORE', partition.expiry, '-inf', string.format('%.0f', partition.now))) do
+  local live = call('ZLEXCOUNT', index, low, high)
+  if live == 0 then return { tagOf(partition), 0 } end
+  for _, key in ipairs(call('ZRANGEBYSCORE', partition.expiry, '-inf', string.format('%.0f', nowOf(partition)))) do
     local here = '[' .. key
-    if redis.call('ZLEXCOUNT', index, low, here) > 0 and redis.call('ZLEXCOUNT', index, here, high) > 0 then live = live - 1 end
+    if call('ZLEXCOUNT', index, low, here) > 0 and call('ZLEXCOUNT', index, here, high) > 0 then live = live - 1 end
   end
-  return { partition.tag, live }
+  return { tagOf(partition), live }
 end
 
 return readEach(4, 1, read)

@@ -2,11 +2,13 @@
 --
 -- ARGV 2 to 8: lower and upper bound for ZRANGEBYLEX; 1 for descending order; the prefix; the delimiter or nothing; the most
 -- bytes of all values of a partition together, and of a single one. Then come three arguments for each partition: its state;
--- its limit of items; the key after which it is read on, or nothing. Returns for each the last tag; the last key that was
--- read, or nothing at the end of the index; and the items: for an entry its key, header, size and value, which is nothing if
--- it is too large; for a group its name.
+-- its limit of items; the key after which it is read on, or nothing. Returns for each the last tag alone if nothing is left
+-- to read; else the last tag; the last key that was read, or nothing at the end of the index; and the items: for an entry its
+-- key, header, size and value, which is nothing if it is too large; for a group its name.
 local descending, prefix, delimiter = ARGV[4] == '1', ARGV[5], ARGV[6]
 local mostBytes, maxValue = tonumber(ARGV[7]), tonumber(ARGV[8])
+local command, first, second = 'ZRANGEBYLEX', 2, 3
+if descending then command, first, second = 'ZREVRANGEBYLEX', 3, 2 end
 
 local function groupOf(key)
   if delimiter == '' then return nil end
@@ -16,35 +18,37 @@ end
 
 local function itemOf(partition, key, header, bytesLeft)
   local name = partition.entries .. key
-  local size = redis.call('HSTRLEN', name, 'v')
+  local size = call('HSTRLEN', name, 'v')
   if size > maxValue or size > bytesLeft then return { key, header, size }, 0 end
-  return { key, header, size, redis.call('HGET', name, 'v') }, size
+  return { key, header, size, call('HGET', name, 'v') }, size
+end
+
+local function isLive(partition, header)
+  local expires = header and string.match(header, '^%S+ %d+ %d+ (%d+)')
+  return expires == '0' or (expires and tonumber(expires) > nowOf(partition))
 end
 
 local function read(at)
   local partition, limit = open(ARGV[at]), tonumber(ARGV[at + 1])
-  local low, high = ARGV[2], ARGV[3]
-  if ARGV[at + 2] ~= '' then low = '(' .. ARGV[at + 2] end
+  local from, to = ARGV[first], ARGV[second]
+  if ARGV[at + 2] ~= '' then from = '(' .. ARGV[at + 2] end
   local items, visited, last, bytesLeft, done = {}, 0, nil, mostBytes, false
   while #items < limit and visited < limit + 1000 and not done do
     local most = delimiter == '' and limit - #items or 16
-    local command, from, to = 'ZRANGEBYLEX', low, high
-    if descending then command, from, to = 'ZREVRANGEBYLEX', high, low end
-    local keys = redis.call(command, partition.index, from, to, 'LIMIT', 0, most)
+    local keys = call(command, partition.index, from, to, 'LIMIT', '0', tostring(most))
+    local grouped = false
     done = #keys < most
     for i, key in ipairs(keys) do
       visited = visited + 1
       last = key
-      if descending then high = '(' .. key else low = '(' .. key end
-      local header = redis.call('HGET', partition.entries .. key, 'h')
-      local expires = header and tonumber(string.match(header, '^%S+ %d+ %d+ (%d+)'))
-      if expires and (expires == 0 or expires > partition.now) then
+      local header = call('HGET', partition.entries .. key, 'h')
+      if isLive(partition, header) then
         local group = groupOf(key)
         if group then
           items[#items + 1] = { group }
           -- No byte of UTF-8 is 255, so it sorts after all keys of the group.
-          if descending then high, last = '(' .. group, group else low = '[' .. group .. string.char(255) end
-          done = false
+          if descending then from, last = '(' .. group, group else from = '[' .. group .. string.char(255) end
+          grouped, done = true, false
           break
         end
         local item, bytes = itemOf(partition, key, header, bytesLeft)
@@ -55,8 +59,10 @@ local function read(at)
         end
       end
     end
+    if not grouped and last then from = '(' .. last end
   end
-  return { partition.tag, (not done) and last or false, items }
+  if done and #items == 0 then return tagOf(partition) end
+  return { tagOf(partition), (not done) and last or false, items }
 end
 
 return readEach(9, 3, read)
