@@ -8,7 +8,7 @@ import { JSON_DOCUMENT, NDJSON_NAMES, prefers } from '../../http/request/accept.
 import { prefersLenient } from '../../http/request/prefer.js';
 import { Parameters } from '../../http/request/parameters.js';
 import { conditionOf, refuseConditions } from '../../http/request/preconditions.js';
-import type { RangeCount } from '../../storage/storage-engine.js';
+import type { RangeCount, WatchTarget } from '../../storage/storage-engine.js';
 import { DatabaseService } from '../database.service.js';
 import { checkKey } from '../key.js';
 import { exportRange, NDJSON } from '../transfer/exporter.js';
@@ -19,7 +19,6 @@ import {
   WatchEndpoint,
   watchParameters,
 } from '../watch/watch.endpoint.js';
-import type { WatchTarget } from '../watch/audiences.js';
 import { Page, PAGE_PARAMETERS, pageQuery, RANGE_PARAMETERS, rangeIn } from './range-page.js';
 
 /** Loaded when somebody asks for the document. */
@@ -96,7 +95,8 @@ export class RangeController {
     const parameters = readParameters(request, PAGE_PARAMETERS);
     const query = pageQuery(parameters);
     const condition = conditionOf(request);
-    const read = async () => Page.of(await this.database.range(query), query.values);
+    const { hasOneOrder } = this.database;
+    const read = async () => Page.of(await this.database.range(query), query.values, hasOneOrder);
     const isKnown = (page: Page) => page.isKnown(condition);
     const wait = waitOf(request);
     const page =
@@ -111,20 +111,20 @@ export class RangeController {
     if (request.method === 'HEAD') {
       headers.push(...this.countHeaders(await this.database.count(query)));
     } else {
-      headers.push(...this.revision(page.position));
+      headers.push(...this.revision(page));
       if (query.counted) headers.push('KV-Count', String((await this.database.count(query)).keys));
     }
     if (isKnown(page)) answerEmpty(response, 304, headers);
     else await answerJsonPieces(response, page.json, headers);
   }
 
-  private countHeaders({ keys, position }: RangeCount): string[] {
-    return ['KV-Count', String(keys), ...this.revision(position)];
+  private countHeaders(count: RangeCount): string[] {
+    return ['KV-Count', String(count.keys), ...this.revision(count)];
   }
 
   /** Returns the header that says which state an answer shows, after which a watch can go on. */
-  private revision(position: string): string[] {
-    return this.database.hasOneOrder ? ['KV-Revision', position] : [];
+  private revision(shown: { readonly position: string | undefined }): string[] {
+    return this.database.hasOneOrder ? ['KV-Revision', shown.position!] : [];
   }
 }
 

@@ -1,4 +1,4 @@
-import type { Change } from '../storage-engine.js';
+import type { Change, LogPage, WatchTarget } from '../storage-engine.js';
 import { ChangeNotifications } from './change-notifications.js';
 import type { Partition } from './partitions.js';
 import { decodePosition, encodePosition, offsetAfter, sequenceOf, type Offset } from './position.js';
@@ -12,14 +12,11 @@ const READ_BYTES = 256 * 1024;
  * The change logs of all partitions as one.
  *
  * Problem: each partition's log is a stream of its own, and reading hundreds of streams after every change would cost more
- * than the changes. Design: this server remembers the last tag of each partition, from its own writes, from the messages
- * that scripts publish, and from reading all of them once a second, because messages can get lost. It reads only partitions
- * that have moved past a reader's position. Guarantee: a position that `position` returns, and every change that is read
- * after one, is complete as far as this server knew at the call; nobody gets less than what this server has read already.
+ * than the changes. Design: a reader asks only the partitions that can have what it follows, and of those only the ones whose
+ * last tag has moved past its position. Guarantee: a position that `position` returns, and every change that is read after
+ * one, is complete as far as this server knew at the call; nobody gets less than what this server has read already.
  */
 export class RedisChangeLog {
-  /** The last known tag of each partition; empty before its first change. */
-  private readonly tags: string[];
   private readonly listeners = new Set<() => void>();
   private readonly notifications: ChangeNotifications;
   private notifying = false;
@@ -28,28 +25,37 @@ export class RedisChangeLog {
   /** The last position that was decoded: a reader asks for the same one with each of many changes. */
   private decoded: { position: string; offsets: readonly Offset[] | undefined } | undefined;
 
+  /** The partitions of targets that were asked for before. */
+  private readonly concerned = new WeakMap<readonly WatchTarget[], ReadonlySet<Partition>>();
+
   constructor(private readonly store: RedisStore) {
-    this.tags = store.partitions.all.map(() => '');
-    const advance = (partition: Partition, tag: string) => this.advance(partition, tag);
-    this.notifications = new ChangeNotifications(store, advance);
-    store.onWrite = advance;
+    const { lastTags } = store;
+    this.notifications = new ChangeNotifications(store, (partition, tag) => lastTags.advance(partition, tag));
+    lastTags.onChange = () => this.notify();
   }
 
   async position(): Promise<string> {
-    await this.refreshAll();
-    return encodePosition(this.store.epoch, this.tags.map(offsetAfter));
+    const { lastTags, partitions, epoch } = this.store;
+    await this.refresh(partitions.all);
+    return encodePosition(epoch, lastTags.all().map(offsetAfter));
   }
 
-  async changes(position: string): Promise<Change[] | undefined> {
-    const { epoch, partitions } = this.store;
-    if (!this.informed) await this.refreshAll();
+  async changes(position: string, targets?: readonly WatchTarget[]): Promise<LogPage | undefined> {
+    const { epoch, lastTags, partitions } = this.store;
+    if (!this.informed) await this.refresh(partitions.all);
     const offsets = this.decode(position);
     if (!offsets) return undefined;
-    if (this.listeners.size === 0) await this.refreshAll();
-    const moved = partitions.all.filter(({ id }) => !isSame(offsets[id]!, offsetAfter(this.tags[id]!)));
-    const parts = await Promise.all(moved.map((partition) => this.read(partition, offsets[partition.id]!)));
+    const concerned = targets ? this.partitionsOf(targets) : new Set(partitions.all);
+    if (this.listeners.size === 0) await this.refresh([...concerned]);
+    // Before anything is read: somebody may begin to follow the other partitions meanwhile.
+    const start = partitions.all.map((each) => {
+      const offset = offsets[each.id]!;
+      return concerned.has(each) ? offset : later(offset, offsetAfter(lastTags.of(each)));
+    });
+    const moved = [...concerned].filter((each) => !isSame(start[each.id]!, offsetAfter(lastTags.of(each))));
+    const parts = await Promise.all(moved.map((partition) => this.read(partition, start[partition.id]!)));
     if (parts.includes(undefined)) return undefined;
-    return withPositions(epoch, offsets, parts.flat() as LoggedChange[]);
+    return pageOf(epoch, start, parts.flat() as LoggedChange[]);
   }
 
   covers(position: string, change: Pick<Change, 'key' | 'etag'>): boolean {
@@ -79,40 +85,39 @@ export class RedisChangeLog {
     this.notifications.resubscribe();
   }
 
-  /** Takes over the last tag of a partition that `read` returns. */
-  async refresh(partition: Partition, read: () => Promise<string>): Promise<void> {
-    const known = this.tags[partition.id];
-    const tag = await read();
-    // An older tag counts too, because a failover can undo the last changes; unless a newer one has come meanwhile.
-    if (tag !== known && this.tags[partition.id] === known) this.setTag(partition, tag);
-  }
-
   close(): void {
     this.notifications.close();
   }
 
   private decode(position: string): readonly Offset[] | undefined {
     if (this.decoded?.position !== position) {
-      const known = this.tags.map((tag) => offsetAfter(tag).sequence);
+      const known = this.store.lastTags.all().map((tag) => offsetAfter(tag).sequence);
       this.decoded = { position, offsets: decodePosition(position, this.store.epoch, known) };
     }
     return this.decoded.offsets;
   }
 
-  private async refreshAll(): Promise<void> {
+  private partitionsOf(targets: readonly WatchTarget[]): ReadonlySet<Partition> {
+    const { partitions } = this.store;
+    let found = this.concerned.get(targets);
+    if (!found) {
+      found = new Set(
+        targets.flatMap((each) =>
+          'key' in each ? [partitions.ofKey(each.key)] : partitions.ofPrefix(each.prefix),
+        ),
+      );
+      this.concerned.set(targets, found);
+    }
+    return found;
+  }
+
+  private async refresh(partitions: readonly Partition[]): Promise<void> {
     const { store } = this;
-    await store.onEachPartition((partition) => this.refresh(partition, () => store.lastTagOf(partition)));
-    this.informed = true;
+    await Promise.all(partitions.map((each) => store.lastTags.refresh(each, () => store.lastTagOf(each))));
+    this.informed ||= partitions.length === store.partitions.all.length;
   }
 
-  /** Takes over a tag, unless a newer one is known: messages may come late. */
-  private advance(partition: Partition, tag: string): void {
-    const { sequence } = offsetAfter(this.tags[partition.id]!);
-    if (tag !== '' && sequenceOf(tag) > sequence) this.setTag(partition, tag);
-  }
-
-  private setTag({ id }: Partition, tag: string): void {
-    this.tags[id] = tag;
+  private notify(): void {
     if (this.notifying || this.listeners.size === 0) return;
     this.notifying = true;
     setImmediate(() => {
@@ -128,7 +133,7 @@ export class RedisChangeLog {
     const reply = await this.store.query(partition, CHANGES, [String(sequence), random, String(READ_BYTES)]);
     if (!reply) return undefined;
     const [tag, changes] = reply as [Buffer, Buffer[][]];
-    this.advance(partition, tag.toString('latin1'));
+    this.store.lastTags.advance(partition, tag.toString('latin1'));
     return changes.map((fields) => decodeChange(partition, fields));
   }
 }
@@ -154,16 +159,28 @@ function decodeChange({ id }: Partition, [, kind, , name, field, text, last, val
   return { partition: id, kind: 'put', key, etag: entry.etag, entry, value: isWhole ? value : undefined };
 }
 
-/** Adds to each change the position of a reader who has read up to it, which is computed on demand. */
-function withPositions(epoch: number, start: readonly Offset[], changes: readonly LoggedChange[]): Change[] {
-  return changes.map(({ partition: _partition, ...change }, index) => ({
-    ...change,
+/** The positions are computed on demand. */
+function pageOf(epoch: number, start: readonly Offset[], changes: readonly LoggedChange[]): LogPage {
+  const positionAfter = (count: number) => {
+    const offsets = [...start];
+    for (const { partition, etag } of changes.slice(0, count)) offsets[partition] = offsetAfter(etag);
+    return encodePosition(epoch, offsets);
+  };
+  return {
+    changes: changes.map(({ partition: _partition, ...change }, index) => ({
+      ...change,
+      get position() {
+        return positionAfter(index + 1);
+      },
+    })),
     get position() {
-      const offsets = [...start];
-      for (const { partition, etag } of changes.slice(0, index + 1)) offsets[partition] = offsetAfter(etag);
-      return encodePosition(epoch, offsets);
+      return positionAfter(changes.length);
     },
-  }));
+  };
+}
+
+function later(a: Offset, b: Offset): Offset {
+  return a.sequence > b.sequence ? a : b;
 }
 
 function isSame(a: Offset, b: Offset): boolean {

@@ -1,6 +1,6 @@
 #!lua flags=no-writes,allow-cross-slot-keys
--- The beginning of scripts that read several partitions of one server. KEYS are those of the first; ARGV 1 is the caller's
--- time, milliseconds since 1970. The caller sees to it that all partitions are on one server. One whose slot moves meanwhile
+-- The beginning of scripts that read several partitions of one server. KEYS are those of the first; ARGV 1 is the highest
+-- time that the caller knows of this server, milliseconds since 1970. The caller sees to it that all partitions are on one server. One whose slot moves meanwhile
 -- is not read: every key of it that is not here is an error then, and a partition always has keys that never exist, which
 -- keeps a server from answering for the first while its slot arrives (ASKING would let it: it takes them for absent).
 local call = redis.call
@@ -14,11 +14,14 @@ local function tagOf(partition)
   return call('HGET', partition.state, 'tag') or ''
 end
 
--- The time of a partition, which few have to know.
+-- The time of a partition (common.lua), which few have to know.
 local function nowOf(partition)
-  local now = partition.now or math.max(tonumber(ARGV[1]), tonumber(call('HGET', partition.state, 'now') or 0))
-  partition.now = now
-  return now
+  if not partition.now then
+    local clock = call('TIME')
+    local time = clock[1] * 1000 + math.floor(clock[2] / 1000)
+    partition.now = math.max(time, tonumber(ARGV[1]), tonumber(call('HGET', partition.state, 'now') or 0))
+  end
+  return partition.now
 end
 
 -- Returns what `read` returns for each of the partitions that ARGV names from `first` on, with `step` arguments for each.
