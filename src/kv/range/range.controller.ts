@@ -63,7 +63,7 @@ export class RangeController {
   private export(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const headers = [...vary(response)];
     const range = rangeIn(readParameters(request, RANGE_PARAMETERS));
-    const onPosition = (position: string) => void headers.push(...this.revision(position));
+    const onPosition = (position: string) => void headers.push(...this.revision({ position }));
     if (!prefersLenient(request))
       return exportRange(response, this.database.scan({ ...range, onPosition }), headers);
     const damaged: string[] = [];

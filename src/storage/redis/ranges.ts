@@ -3,6 +3,7 @@ import type { Entry, EntryHeader } from '../entry.js';
 import { boundsOf, compareKeys, type KeyRange } from '../key-range.js';
 import type { RangeCount, RangePage, RangeQuery, ScanRange } from '../storage-engine.js';
 import { readPartitions } from './partition-reads.js';
+import type { Partition } from './partitions.js';
 import {
   decodePart,
   itemsUpTo,
@@ -74,9 +75,10 @@ export class RedisRanges {
   private async getExactly(partition: Partition, key: string): Promise<Entry | undefined> {
     const bound = `[${key}`;
     const all = String(Number.MAX_SAFE_INTEGER);
-    const reply = await this.store.query(partition, PAGE, [bound, bound, '0', '1', key, '', all, all]);
-    const [, , [item]] = reply as [Buffer, Buffer | null, [Buffer, Buffer, number, Buffer][]];
-    return item && decode(key, item[1], item[3]);
+    const shared = [bound, bound, '0', '', '', all, all];
+    const [reply] = await readPartitions(this.store, PAGE, shared, [{ partition, args: ['1', ''] }]);
+    const { items } = decodePart({ partition, limit: 1 }, undefined, reply as PartReply);
+    return items[0] && { ...items[0].header!, value: items[0].value! };
   }
 
   async readPage(query: RangeQuery): Promise<RangePage> {
