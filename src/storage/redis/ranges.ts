@@ -83,8 +83,8 @@ export class RedisRanges {
 
   async readPage(query: RangeQuery): Promise<RangePage> {
     const { prefix, from, to, after, limit, delimiter = '', reverse = false, values = false } = query;
-    const partitions = this.store.partitions.ofPrefix(prefix);
     const range = { prefix, from, to };
+    const partitions = this.store.partitions.ofRange(range);
     const partQuery = { ...range, after, reverse, delimiter, ...valueLimits(values, partitions.length) };
     const limitEach = shareOf(limit + 1, partitions.length);
     let parts: readonly Part[] = await this.read(
@@ -100,7 +100,7 @@ export class RedisRanges {
 
   async count(range: KeyRange): Promise<RangeCount> {
     const bounds = indexBounds({ ...range, after: undefined, reverse: false });
-    const partitions = this.store.partitions.ofPrefix(range.prefix);
+    const partitions = this.store.partitions.ofRange(range);
     const reads = partitions.map((partition) => ({ partition, args: [] }));
     const counts = (await readPartitions(this.store, COUNT, bounds, reads)) as [Buffer, number][];
     const states = counts.map(([tag], i) => ({ partition: partitions[i]!, tag }));
@@ -109,7 +109,7 @@ export class RedisRanges {
 
   /** Visits every entry of a range, in order, each as it was when it was read. */
   async *scan({ prefix, from, to, values, onPosition }: ScanRange): AsyncIterable<readonly Entry[]> {
-    const partitions = this.store.partitions.ofPrefix(prefix);
+    const partitions = this.store.partitions.ofRange({ prefix, from, to });
     const limit = Math.max(MIN_SCAN_ITEMS, Math.ceil(SCAN_ITEMS / partitions.length));
     const limits = valueLimits(values, partitions.length);
     const query = { prefix, from, to, after: undefined, reverse: false, delimiter: '', ...limits };
