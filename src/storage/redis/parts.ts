@@ -1,7 +1,5 @@
-import type { EntryHeader } from '../entry.js';
 import { compareKeys } from '../key-range.js';
 import type { Partition } from './partitions.js';
-import { decodeHeader } from './record.js';
 
 /*
  * Parts of a range, each of one partition, and how they become one.
@@ -13,6 +11,8 @@ export interface PartStart {
   /** Undefined at the start of the query. */
   readonly after?: string | undefined;
   readonly limit: number;
+  /** Whether names are enough, where headers need not be read to know what has expired. */
+  readonly names: boolean;
 }
 
 /** The items that were read from one partition, in order. */
@@ -21,6 +21,7 @@ export interface Part extends PartState {
   /** The last key that was read; undefined if the partition has no more. */
   readonly end: string | undefined;
   readonly limit: number;
+  readonly names: boolean;
 }
 
 /** The last tag of a partition when it was read. */
@@ -29,34 +30,56 @@ export interface PartState {
   readonly tag: Buffer;
 }
 
-/** An entry, or a group, which has no header. */
+/** An entry, or a group. */
 export interface Item {
   readonly name: string;
-  readonly header?: EntryHeader;
+  readonly isGroup: boolean;
+  /** Undefined for a group, and if only the name was read. */
+  readonly header: Buffer | undefined;
+  /** Of the value, bytes. */
+  readonly size: number;
   /** Undefined if it is too large to be sent along. */
-  readonly value?: Buffer;
+  readonly value: Buffer | undefined;
 }
 
 /** The tag alone where there was nothing. */
 export type PartReply = Buffer | readonly [tag: Buffer, end: Buffer | null, items: readonly ItemReply[]];
-type ItemReply = readonly [name: Buffer, header?: Buffer, size?: number, value?: Buffer];
+type ItemReply = readonly [name: Buffer, header?: Buffer | null, size?: number, value?: Buffer];
 
 export function decodePart(
-  { partition, limit }: PartStart,
+  { partition, limit, names }: PartStart,
   after: string | undefined,
   reply: PartReply,
 ): Part {
-  if (Buffer.isBuffer(reply)) return { partition, limit, tag: reply, end: undefined, items: [] };
+  if (Buffer.isBuffer(reply)) return { partition, limit, names, tag: reply, end: undefined, items: [] };
   const [tag, end, items] = reply as Exclude<PartReply, Buffer>;
   const decoded = items.map(decodeItem);
   // The name of a group that `after` names skips the whole group.
   const shown = after === undefined ? decoded : decoded.filter(({ name }) => name !== after);
-  return { partition, limit, tag, end: end?.toString(), items: shown };
+  return { partition, limit, names, tag, end: end?.toString(), items: shown };
 }
 
-function decodeItem([key, header, size, value]: ItemReply): Item {
-  const name = key.toString();
-  return header ? { name, header: decodeHeader(name, header, size!), value } : { name };
+function decodeItem([name, header, size = 0, value]: ItemReply): Item {
+  return { name: name.toString(), isGroup: header === undefined, header: header ?? undefined, size, value };
+}
+
+/** How many of the first items of a part, up to the name `last`, lack a header or are before one that does. */
+export function countBare({ items }: Part, last: string | undefined, reverse: boolean): number {
+  const direction = reverse ? -1 : 1;
+  return (
+    items.findLastIndex(
+      ({ name, isGroup, header }) =>
+        !isGroup && !header && (last === undefined || compareKeys(name, last) * direction <= 0),
+    ) + 1
+  );
+}
+
+/** A part of which names were read, with the headers that were read later; the later part alone if it has changed since. */
+export function withHeaders(names: Part, later: Part): Part {
+  const isSame =
+    names.tag.equals(later.tag) && later.items.every(({ name }, i) => name === names.items[i]?.name);
+  if (!isSame || later.items.length < later.limit) return later;
+  return { ...names, items: [...later.items, ...names.items.slice(later.items.length)] };
 }
 
 /** The first items of all parts, in order and each once, and the parts that end before them. */

@@ -5,10 +5,12 @@ import type { RangeCount, RangePage, RangeQuery, ScanRange } from '../storage-en
 import { readPartitions } from './partition-reads.js';
 import type { Partition } from './partitions.js';
 import {
+  countBare,
   decodePart,
   itemsUpTo,
   lowest,
   merge,
+  withHeaders,
   type Item,
   type Part,
   type PartReply,
@@ -16,7 +18,7 @@ import {
   type PartState,
 } from './parts.js';
 import { encodePosition, LOG_START, offsetAfter, type Offset } from './position.js';
-import { decode } from './record.js';
+import { decode, decodeHeader } from './record.js';
 import { COUNT, PAGE } from './scripts.js';
 import type { RedisStore } from './store.js';
 
@@ -25,7 +27,9 @@ import type { RedisStore } from './store.js';
  *
  * Keys are spread evenly, so a page asks every partition at once for a little more than its share. A partition whose part
  * ends before the page is full is read again from the start of the page, with four times the limit: all that a page shows
- * of a partition is of one instant, to which the page's position refers. Positions are made on demand: most readers need
+ * of a partition is of one instant, to which the page's position refers. Over many partitions a little more than a share is
+ * several times what the page shows; so names are read first, then the headers of those that are shown, and where a
+ * partition has changed in between, what was read last counts. Positions are made on demand: most readers need
  * none, and that of hundreds of partitions costs as much as the page.
  */
 
@@ -49,6 +53,8 @@ const MIN_SCAN_ITEMS = 16;
 const ITEMS_AT_ONCE = 256;
 const CHUNK_ENTRIES = 256;
 const CHUNK_BYTES = 256 * 1024;
+/** A page that has to read so many times its items reads names first. */
+const NAMES_FIRST = 2;
 const NO_VALUE = Buffer.alloc(0);
 /** Longer than what is known here of a server's time can be wrong. */
 const EXPIRES_ABOUT_NOW_MS = 2_000;
@@ -76,9 +82,9 @@ export class RedisRanges {
     const bound = `[${key}`;
     const all = String(Number.MAX_SAFE_INTEGER);
     const shared = [bound, bound, '0', '', '', all, all];
-    const [reply] = await readPartitions(this.store, PAGE, shared, [{ partition, args: ['1', ''] }]);
-    const { items } = decodePart({ partition, limit: 1 }, undefined, reply as PartReply);
-    return items[0] && { ...items[0].header!, value: items[0].value! };
+    const [reply] = await readPartitions(this.store, PAGE, shared, [{ partition, args: ['1', '', '0'] }]);
+    const { items } = decodePart({ partition, limit: 1, names: false }, undefined, reply as PartReply);
+    return items[0] && decode(key, items[0].header!, items[0].value!);
   }
 
   async readPage(query: RangeQuery): Promise<RangePage> {
@@ -87,14 +93,21 @@ export class RedisRanges {
     const partitions = this.store.partitions.ofRange(range);
     const partQuery = { ...range, after, reverse, delimiter, ...valueLimits(values, partitions.length) };
     const limitEach = shareOf(limit + 1, partitions.length);
+    const names = limitEach * partitions.length > NAMES_FIRST * limit;
     let parts: readonly Part[] = await this.read(
-      partitions.map((partition) => ({ partition, limit: limitEach })),
+      partitions.map((partition) => ({ partition, limit: limitEach, names })),
       partQuery,
     );
     for (;;) {
       const { items, short } = merge(parts, reverse, limit + 1);
-      if (short.size === 0) return this.assemble(items, query, parts);
-      parts = await this.readAgain(parts, short, partQuery);
+      const starts = short.size > 0 ? again(short) : headersOf(parts, items.at(-1)?.name, reverse);
+      if (starts.length === 0) return this.assemble(items, query, parts);
+      const read = new Map((await this.read(starts, partQuery)).map((part) => [part.partition, part]));
+      parts = parts.map((part) => {
+        const later = read.get(part.partition);
+        if (!later) return part;
+        return part.names && !later.names ? withHeaders(part, later) : later;
+      });
     }
   }
 
@@ -114,7 +127,7 @@ export class RedisRanges {
     const limits = valueLimits(values, partitions.length);
     const query = { prefix, from, to, after: undefined, reverse: false, delimiter: '', ...limits };
     const parts = await this.read(
-      partitions.map((partition) => ({ partition, limit })),
+      partitions.map((partition) => ({ partition, limit, names: false })),
       query,
     );
     onPosition?.(this.positionOf(parts));
@@ -137,21 +150,16 @@ export class RedisRanges {
       parts[i] = { ...part, items };
       if (part.end !== undefined && items.length <= limit / 2) needed.push(i);
     }
-    const starts = needed.map((i) => ({ partition: parts[i]!.partition, after: parts[i]!.end, limit }));
+    const starts = needed.map((i) => ({
+      partition: parts[i]!.partition,
+      after: parts[i]!.end,
+      limit,
+      names: false,
+    }));
     for (const [at, next] of (await this.read(starts, query)).entries()) {
       const i = needed[at]!;
       parts[i] = { ...next, items: [...parts[i]!.items, ...next.items] };
     }
-  }
-
-  private async readAgain(
-    parts: readonly Part[],
-    short: ReadonlySet<Part>,
-    query: PartQuery,
-  ): Promise<readonly Part[]> {
-    const starts = [...short].map(({ partition, limit }) => ({ partition, limit: limit * 4 }));
-    const again = new Map((await this.read(starts, query)).map((part) => [part.partition, part]));
-    return parts.map((part) => again.get(part.partition) ?? part);
   }
 
   private async read(starts: readonly PartStart[], query: PartQuery): Promise<Part[]> {
@@ -159,9 +167,9 @@ export class RedisRanges {
     const { reverse, prefix, delimiter, valueBytes, maxValue } = query;
     const limits = [String(valueBytes), String(maxValue)];
     const shared = [...indexBounds(query), reverse ? '1' : '0', prefix, delimiter, ...limits];
-    const reads = starts.map(({ partition, after = '', limit }) => ({
+    const reads = starts.map(({ partition, after = '', limit, names }) => ({
       partition,
-      args: [String(limit), after],
+      args: [String(limit), after, names ? '1' : '0'],
     }));
     const most = Math.max(1, Math.floor(ITEMS_AT_ONCE / starts[0]!.limit));
     const replies = await readPartitions(this.store, PAGE, shared, reads, most);
@@ -178,35 +186,35 @@ export class RedisRanges {
     let bytes = 0;
     let count = 0;
     while (count < items.length && count < limit && (bytes < maxBytes || count === 0)) {
-      bytes += values ? (items[count]!.header?.size ?? 0) : 0;
+      bytes += values ? items[count]!.size : 0;
       count++;
     }
     const shown = items.slice(0, count);
     const entries = await Promise.all(
-      shown.filter(({ header }) => header).map((item) => this.entryOf(item, values)),
+      shown.filter(({ isGroup }) => !isGroup).map((item) => this.entryOf(item, values)),
     );
     return this.at(parts, {
       items: entries.filter((entry) => entry !== undefined),
-      groups: shown.filter(({ header }) => !header).map(({ name }) => name),
+      groups: shown.filter(({ isGroup }) => isGroup).map(({ name }) => name),
       next: count < items.length ? items[count - 1]!.name : undefined,
     });
   }
 
   private async entryOf(
-    { header, value }: Item,
+    { name, header, size, value }: Item,
     values: boolean,
   ): Promise<(EntryHeader & { value?: Buffer }) | undefined> {
-    if (!values) return header;
-    return value ? { ...header!, value } : this.get(header!.key);
+    if (!values) return decodeHeader(name, header!, size);
+    return value ? decode(name, header!, value) : this.get(name);
   }
 
   /** The entries of `items`. Large values are read when they are due, so that memory does not grow with them. */
   private async *chunksOf(items: readonly Item[], values: boolean): AsyncIterable<readonly Entry[]> {
     let chunk: Entry[] = [];
     let bytes = 0;
-    for (const { header, value } of items) {
+    for (const { name, header, size, value } of items) {
       const known = values ? value : NO_VALUE;
-      const entry = known ? { ...header!, value: known } : await this.get(header!.key);
+      const entry = known ? { ...decodeHeader(name, header!, size), value: known } : await this.get(name);
       if (!entry) continue;
       chunk.push(entry);
       bytes += entry.value.length;
@@ -242,6 +250,19 @@ function valueLimits(values: boolean, partitions: number): Pick<PartQuery, 'valu
 function shareOf(items: number, partitions: number): number {
   const mean = items / partitions;
   return partitions === 1 ? items : Math.ceil(mean + 2 * Math.sqrt(mean));
+}
+
+/** Parts that ended too early, from the start. */
+function again(short: ReadonlySet<Part>): PartStart[] {
+  return [...short].map(({ partition, limit, names }) => ({ partition, limit: limit * 4, names }));
+}
+
+/** What a page up to `last` shows and of which only the names are known. */
+function headersOf(parts: readonly Part[], last: string | undefined, reverse: boolean): PartStart[] {
+  const starts = parts.map((part) => ({ part, limit: part.names ? countBare(part, last, reverse) : 0 }));
+  return starts
+    .filter(({ limit }) => limit > 0)
+    .map(({ part: { partition }, limit }) => ({ partition, limit, names: false }));
 }
 
 /** The keys of a query as bounds of ZRANGEBYLEX. */
