@@ -56,6 +56,8 @@ const CHUNK_BYTES = 256 * 1024;
 /** A page that has to read so many times its items reads names first. */
 const NAMES_FIRST = 2;
 const NO_VALUE = Buffer.alloc(0);
+/** For items without values. */
+const NO_BYTES = -1;
 /** Longer than what is known here of a server's time can be wrong. */
 const EXPIRES_ABOUT_NOW_MS = 2_000;
 
@@ -73,18 +75,25 @@ export class RedisRanges {
     const entry = decode(key, header, value);
     if (entry.expires === 0) return entry;
     const left = entry.expires - this.store.timeOf(partition);
-    if (Math.abs(left) < EXPIRES_ABOUT_NOW_MS) return this.getExactly(partition, key);
+    if (Math.abs(left) < EXPIRES_ABOUT_NOW_MS) {
+      const item = await this.readItem(partition, key, Number.MAX_SAFE_INTEGER);
+      return item && decode(key, item.header!, item.value!);
+    }
     return left > 0 ? entry : undefined;
   }
 
-  /** The entry under `key`, if it is live by the clock of its server. */
-  private async getExactly(partition: Partition, key: string): Promise<Entry | undefined> {
+  async head(key: string): Promise<EntryHeader | undefined> {
+    const item = await this.readItem(this.store.partitions.ofKey(key), key, NO_BYTES);
+    return item && decodeHeader(key, item.header!, item.size);
+  }
+
+  /** The entry under `key`, if it is live by the clock of its server, with its value if that has at most `bytes`. */
+  private async readItem(partition: Partition, key: string, bytes: number): Promise<Item | undefined> {
     const bound = `[${key}`;
-    const all = String(Number.MAX_SAFE_INTEGER);
-    const shared = [bound, bound, '0', '', '', all, all];
+    const limits = [String(bytes), String(bytes)];
+    const shared = [bound, bound, '0', '', '', ...limits];
     const [reply] = await readPartitions(this.store, PAGE, shared, [{ partition, args: ['1', '', '0'] }]);
-    const { items } = decodePart({ partition, limit: 1, names: false }, undefined, reply as PartReply);
-    return items[0] && decode(key, items[0].header!, items[0].value!);
+    return decodePart({ partition, limit: 1, names: false }, undefined, reply as PartReply).items[0];
   }
 
   async readPage(query: RangeQuery): Promise<RangePage> {
@@ -242,7 +251,7 @@ export class RedisRanges {
 }
 
 function valueLimits(values: boolean, partitions: number): Pick<PartQuery, 'valueBytes' | 'maxValue'> {
-  const maxValue = values ? MAX_VALUE_BYTES : -1;
+  const maxValue = values ? MAX_VALUE_BYTES : NO_BYTES;
   return { maxValue, valueBytes: Math.max(maxValue, Math.ceil(VALUE_BYTES_AT_ONCE / partitions)) };
 }
 
