@@ -179,7 +179,7 @@ export class Side {
     mkdirSync(side.folder);
     side.data = data ?? join(side.folder, 'data');
     const ports = await freePorts(PORTS);
-    side.port = ports[0];
+    [side.port, ...side.ownPorts] = ports;
     // What is set in this shell does not count.
     const env = { PATH: process.env.PATH, HOME: side.folder, ...settings };
     const start = (command, args, its) => {

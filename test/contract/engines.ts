@@ -79,13 +79,14 @@ export function redisAt(
 
 function forgedOffsets(position: string, partitions: number): string[] {
   const epoch = Buffer.from(position, 'base64url').readUInt32BE(0);
-  const offsets = decodePosition(position, epoch, partitions)!;
+  const known = Array.from({ length: partitions }, () => 0);
+  const offsets = decodePosition(position, epoch, known)!;
   const last = offsets.findLastIndex(({ sequence }) => sequence > 0);
   const { sequence, random } = offsets[last]!;
   const other = random === 'ffff' ? '0000' : 'ffff';
   const forged: Offset[] = [
     { sequence: sequence + 1, random },
-    { sequence: 2 ** 48, random },
+    { sequence: 2 ** 47, random },
     { sequence, random: other },
     { sequence: sequence + 1, random: other },
   ];

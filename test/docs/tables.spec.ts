@@ -24,8 +24,8 @@ test('the table of settings is what the code declares', () => {
 });
 
 test('the page on growth shows what its script computes', async () => {
-  const { table } = (await import(urlOf('docs/growth.mjs'))) as { table: () => string };
-  expect(pageAt('docs/growth.md').text).toContain(table());
+  const { costs, table } = (await import(urlOf('docs/growth.mjs'))) as Record<string, () => string>;
+  for (const computed of [costs!(), table!()]) expect(pageAt('docs/growth.md').text).toContain(computed);
 });
 
 test('the README and the page on performance show what the benchmark measured last', async () => {

@@ -54,11 +54,12 @@ export class Page {
   private constructor(
     readonly json: readonly Buffer[],
     readonly etag: string,
-    readonly position: string,
+    readonly position: string | undefined,
     private readonly next: string | undefined,
   ) {}
 
-  static async of(page: RangePage, values = false): Promise<Page> {
+  /** @param positioned whether the page has to have its position, which not every engine makes for nothing */
+  static async of(page: RangePage, values: boolean | undefined, positioned: boolean): Promise<Page> {
     const hash = createHash('sha256');
     const json: Buffer[] = [];
     let text = '';
@@ -68,14 +69,15 @@ export class Page {
       json.push(piece);
       text = '';
     };
-    for (const part of pageParts(page, values)) {
+    for (const part of pageParts(page, values ?? false)) {
       text += part;
       if (text.length < PIECE_LENGTH) continue;
       endPiece();
       await giveWay();
     }
     endPiece();
-    return new Page(json, hash.digest('base64url').slice(0, 22), page.position, page.next);
+    const position = positioned ? page.position : undefined;
+    return new Page(json, hash.digest('base64url').slice(0, 22), position, page.next);
   }
 
   /** Whether the client has this very page, which is 304. */

@@ -63,7 +63,7 @@ export class RangeController {
   private export(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const headers = [...vary(response)];
     const range = rangeIn(readParameters(request, RANGE_PARAMETERS));
-    const onPosition = (position: string) => void headers.push(...this.revision(position));
+    const onPosition = (position: string) => void headers.push(...this.revision({ position }));
     if (!prefersLenient(request))
       return exportRange(response, this.database.scan({ ...range, onPosition }), headers);
     const damaged: string[] = [];
@@ -95,7 +95,8 @@ export class RangeController {
     const parameters = readParameters(request, PAGE_PARAMETERS);
     const query = pageQuery(parameters);
     const condition = conditionOf(request);
-    const read = async () => Page.of(await this.database.range(query), query.values);
+    const { hasOneOrder } = this.database;
+    const read = async () => Page.of(await this.database.range(query), query.values, hasOneOrder);
     const isKnown = (page: Page) => page.isKnown(condition);
     const wait = waitOf(request);
     const page =
@@ -110,20 +111,20 @@ export class RangeController {
     if (request.method === 'HEAD') {
       headers.push(...this.countHeaders(await this.database.count(query)));
     } else {
-      headers.push(...this.revision(page.position));
+      headers.push(...this.revision(page));
       if (query.counted) headers.push('KV-Count', String((await this.database.count(query)).keys));
     }
     if (isKnown(page)) answerEmpty(response, 304, headers);
     else await answerJsonPieces(response, page.json, headers);
   }
 
-  private countHeaders({ keys, position }: RangeCount): string[] {
-    return ['KV-Count', String(keys), ...this.revision(position)];
+  private countHeaders(count: RangeCount): string[] {
+    return ['KV-Count', String(count.keys), ...this.revision(count)];
   }
 
   /** Returns the header that says which state an answer shows, after which a watch can go on. */
-  private revision(position: string): string[] {
-    return this.database.hasOneOrder ? ['KV-Revision', position] : [];
+  private revision(shown: { readonly position: string | undefined }): string[] {
+    return this.database.hasOneOrder ? ['KV-Revision', shown.position!] : [];
   }
 }
 

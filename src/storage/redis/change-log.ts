@@ -20,6 +20,8 @@ export class RedisChangeLog {
   private readonly listeners = new Set<() => void>();
   private readonly notifications: ChangeNotifications;
   private notifying = false;
+  /** Whether all tags were read once: without, no position can be understood. */
+  private informed = false;
   /** The last position that was decoded: a reader asks for the same one with each of many changes. */
   private decoded: { position: string; offsets: readonly Offset[] | undefined } | undefined;
 
@@ -40,6 +42,7 @@ export class RedisChangeLog {
 
   async changes(position: string, targets?: readonly WatchTarget[]): Promise<LogPage | undefined> {
     const { epoch, lastTags, partitions } = this.store;
+    if (!this.informed) await this.refresh(partitions.all);
     const offsets = this.decode(position);
     if (!offsets) return undefined;
     const concerned = targets ? this.partitionsOf(targets) : new Set(partitions.all);
@@ -88,8 +91,8 @@ export class RedisChangeLog {
 
   private decode(position: string): readonly Offset[] | undefined {
     if (this.decoded?.position !== position) {
-      const { epoch, partitions } = this.store;
-      this.decoded = { position, offsets: decodePosition(position, epoch, partitions.all.length) };
+      const known = this.store.lastTags.all().map((tag) => offsetAfter(tag).sequence);
+      this.decoded = { position, offsets: decodePosition(position, this.store.epoch, known) };
     }
     return this.decoded.offsets;
   }
@@ -111,6 +114,7 @@ export class RedisChangeLog {
   private async refresh(partitions: readonly Partition[]): Promise<void> {
     const { store } = this;
     await Promise.all(partitions.map((each) => store.lastTags.refresh(each, () => store.lastTagOf(each))));
+    this.informed ||= partitions.length === store.partitions.all.length;
   }
 
   private notify(): void {

@@ -1,3 +1,4 @@
+import type { KeyRange } from '../key-range.js';
 import { hashedPartOf, hashTagOf, slotOf, SLOT_COUNT } from './cluster-client/slots.js';
 
 /*
@@ -62,6 +63,14 @@ export class Partitions {
 
   ofKey(key: string): Partition {
     return this.ofTag(hashedPartOf(key));
+  }
+
+  /** The partitions that can hold keys of a range: one if all its keys begin with the same whole `{tag}`, else all. */
+  ofRange({ prefix, from = '', to = '' }: KeyRange): readonly Partition[] {
+    // All keys between two begin as both of them do.
+    let shared = 0;
+    while (shared < to.length && from[shared] === to[shared]) shared++;
+    return this.ofPrefix(shared > prefix.length ? to.slice(0, shared) : prefix);
   }
 
   /** The partitions that can hold keys beginning with `prefix`: one if the prefix has a whole `{tag}`, else all. */

@@ -3,9 +3,16 @@
  * and two bytes of the random digits of its tag. The random bytes reveal that a failover has cut the log short and that it
  * has grown again since.
  *
- * As text, base64url of: the epoch, u32 big-endian; then for each partition its sequence in groups of seven bits, the lowest
- * first, and the two bytes unless the sequence is 0. That is some 5 bytes a partition: 12 characters for one partition,
- * 1.7 KiB for 256.
+ * Problem: clients send positions back in a header, and of headers above a few kB proxies and servers refuse some. Design: a
+ * position has a fixed size for each number of partitions. What is left for a sequence are its lowest 3 to 6 bytes; of
+ * the numbers that end in them, the one nearest to the partition's present sequence is meant. So a position is understood
+ * that is fewer than 8 million changes of one partition old, which is far more than its log holds. An older one is taken for
+ * another, which the log no longer has, or has with other random bytes. Guarantee: up to MAX_PARTITIONS a position has at
+ * most 2000 characters.
+ *
+ * As text, base64url of: the epoch, u32 big-endian; a bit for each partition, the highest first, which says whether it has
+ * changes; a bit that is set, and none up to the end of the byte; then of each partition that has changes the end of its
+ * sequence, big-endian, and the two bytes.
  */
 
 /** How far the log of one partition has been read. */
@@ -17,8 +24,18 @@ export interface Offset {
 
 /** Before the first change. */
 export const LOG_START: Offset = { sequence: 0, random: '' };
+/** The most partitions of a new database. More would make positions too long. */
+export const MAX_PARTITIONS = 256;
 const RANDOM_START = 23;
 const RANDOM_DIGITS = 4;
+/** 2000 characters of base64url. */
+const MOST_BYTES = 1500;
+const EPOCH_BYTES = 4;
+const RANDOM_BYTES = RANDOM_DIGITS / 2;
+/** What a Buffer can write as one number. */
+const MAX_SEQUENCE_BYTES = 6;
+/** Of older databases, which may have more partitions than MAX_PARTITIONS. */
+const MIN_SEQUENCE_BYTES = 3;
 
 /** The offset after the change of `tag`; the empty tag stands for no change. */
 export function offsetAfter(tag: string): Offset {
@@ -33,35 +50,73 @@ export function sequenceOf(tag: string): number {
 }
 
 export function encodePosition(epoch: number, offsets: readonly Offset[]): string {
-  const bytes: number[] = [(epoch >>> 24) & 255, (epoch >>> 16) & 255, (epoch >>> 8) & 255, epoch & 255];
-  for (const { sequence, random } of offsets) {
-    let left = sequence;
-    for (; left >= 128; left = Math.floor(left / 128)) bytes.push((left % 128) | 128);
-    bytes.push(left);
-    if (sequence > 0) bytes.push(parseInt(random.slice(0, 2), 16), parseInt(random.slice(2), 16));
+  const width = sequenceBytes(offsets.length);
+  const bytes = Buffer.alloc(sizeOf(offsets.length, offsets.length));
+  bytes.writeUInt32BE(epoch);
+  let at = sizeOf(offsets.length, 0);
+  const setBit = (i: number) => (bytes[EPOCH_BYTES + (i >> 3)]! |= 128 >> (i & 7));
+  setBit(offsets.length);
+  for (const [id, { sequence, random }] of offsets.entries()) {
+    if (sequence === 0) continue;
+    setBit(id);
+    at = bytes.writeUIntBE(sequence % 256 ** width, at, width);
+    at = bytes.writeUInt16BE(parseInt(random, 16), at);
   }
-  return Buffer.from(bytes).toString('base64url');
+  return bytes.toString('base64url', 0, at);
 }
 
-/** The offsets of `count` partitions; undefined if the text is malformed or of another epoch. */
-export function decodePosition(text: string, epoch: number, count: number): Offset[] | undefined {
+/**
+ * The offsets of all partitions; undefined if the text is malformed or of another epoch.
+ * @param known a recent sequence of each partition
+ */
+export function decodePosition(text: string, epoch: number, known: readonly number[]): Offset[] | undefined {
+  const count = known.length;
   const bytes = Buffer.from(text, 'base64url');
   // The decoder ignores foreign characters and left-over bits.
   if (bytes.toString('base64url') !== text) return undefined;
-  if (bytes.length < 4 + count || bytes.readUInt32BE(0) !== epoch) return undefined;
+  if (bytes.length < sizeOf(count, 0) || bytes.readUInt32BE(0) !== epoch) return undefined;
+  const bit = (i: number) => (bytes[EPOCH_BYTES + (i >> 3)]! & (128 >> (i & 7))) !== 0;
+  const last = Array.from({ length: 8 - (count & 7) }, (_, i) => bit(count + i));
+  if (last.lastIndexOf(true) !== 0) return undefined;
+  const changed = known.map((_, id) => bit(id));
+  if (bytes.length !== sizeOf(count, changed.filter(Boolean).length)) return undefined;
+  const width = sequenceBytes(count);
+  let at = sizeOf(count, 0);
   const offsets: Offset[] = [];
-  let at = 4;
-  while (offsets.length < count) {
-    let sequence = 0;
-    for (let unit = 1; ; unit *= 128) {
-      const byte = bytes[at++];
-      if (byte === undefined || unit > 2 ** 49) return undefined;
-      sequence += (byte & 127) * unit;
-      if (byte < 128) break;
+  for (const [id, recent] of known.entries()) {
+    if (!changed[id]) {
+      offsets.push(LOG_START);
+      continue;
     }
-    if (sequence > 0 && at + 2 > bytes.length) return undefined;
-    const random = sequence > 0 ? bytes.toString('hex', at, (at += 2)) : '';
+    const sequence = nearest(bytes.readUIntBE(at, width), recent, 256 ** width);
+    if (sequence <= 0) return undefined;
+    const random = bytes.toString('hex', at + width, at + width + RANDOM_BYTES);
     offsets.push({ sequence, random });
+    at += width + RANDOM_BYTES;
   }
-  return at === bytes.length ? offsets : undefined;
+  return offsets;
+}
+
+/** The number nearest to `recent` whose remainder is `end`. */
+function nearest(end: number, recent: number, modulus: number): number {
+  const distance = (recent - end) % modulus;
+  const near = recent - distance;
+  if (distance > modulus / 2) return near + modulus;
+  return distance < -modulus / 2 ? near - modulus : near;
+}
+
+/** Bytes of a bit for each of `count` partitions, and one more. */
+function bitBytes(count: number): number {
+  return (count >> 3) + 1;
+}
+
+/** Bytes of a position in which so many of `count` partitions have changes. */
+function sizeOf(count: number, changed: number): number {
+  return EPOCH_BYTES + bitBytes(count) + changed * (sequenceBytes(count) + RANDOM_BYTES);
+}
+
+/** Bytes that a position of `count` partitions has for each sequence. */
+function sequenceBytes(count: number): number {
+  const room = Math.floor((MOST_BYTES - EPOCH_BYTES - bitBytes(count)) / count) - RANDOM_BYTES;
+  return Math.max(MIN_SEQUENCE_BYTES, Math.min(MAX_SEQUENCE_BYTES, room));
 }

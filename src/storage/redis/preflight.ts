@@ -8,6 +8,7 @@ import { RefusedError } from './cluster-client/failures.js';
 import { formatHostPort, type RedisUrl } from './cluster-client/redis-url.js';
 import { slotOf } from './cluster-client/slots.js';
 import { METADATA_KEY } from './partitions.js';
+import { MAX_PARTITIONS } from './position.js';
 import { CREATE } from './scripts.js';
 import { durabilityLimits, infoOf } from './server-info.js';
 
@@ -145,7 +146,7 @@ async function findOrCreate(
   primaries: readonly Connection[],
   url: RedisUrl,
   servers: string,
-  { readOnly }: OpenSettings,
+  { readOnly, report }: PreflightSettings,
 ): Promise<Metadata> {
   const slot = slotOf(METADATA_KEY);
   const read = () =>
@@ -153,6 +154,7 @@ async function findOrCreate(
   let fields = await read();
   if (fields.length === 0) {
     if (readOnly) throw new StartError(`${servers} holds no Pigeonhole database.`);
+    assertPositionsFit(url.partitions);
     for (const primary of primaries) {
       // The keys may be those of a database that another server has made just now.
       if ((await primary.send(['DBSIZE'])) !== 0 && (await read()).length === 0) {
@@ -166,7 +168,26 @@ async function findOrCreate(
     const args = ['EVALSHA', CREATE.sha, '1', METADATA_KEY, ...metadata.map(String)];
     fields = (await client.run({ slot, args, script: CREATE, idempotent: true, write: true })) as Buffer[];
   }
-  return decodeMetadata(fields, servers);
+  const metadata = decodeMetadata(fields, servers);
+  warnOfPositions(servers, metadata.partitions, report);
+  return metadata;
+}
+
+/** @throws StartError */
+function assertPositionsFit(partitions: number): void {
+  if (partitions <= MAX_PARTITIONS) return;
+  throw new StartError(
+    `DATABASE_URL asks for ${partitions} partitions; a new database can have ${MAX_PARTITIONS} at most. The id of an ` +
+      'event has a place in the log of every partition, and with more of them it would be too long for a header.',
+  );
+}
+
+function warnOfPositions(servers: string, partitions: number, report: (line: string) => void): void {
+  if (partitions <= MAX_PARTITIONS) return;
+  report(
+    `${servers} holds a database of ${partitions} partitions, so that ids of events may be too long for the header ` +
+      `in which clients send them back. \`pigeonhole migrate\` moves it into one of at most ${MAX_PARTITIONS}.`,
+  );
 }
 
 /** @throws StartError */

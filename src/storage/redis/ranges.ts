@@ -1,7 +1,22 @@
+import { isUtf8 } from 'node:buffer';
 import type { Entry, EntryHeader } from '../entry.js';
 import { boundsOf, compareKeys, type KeyRange } from '../key-range.js';
 import type { RangeCount, RangePage, RangeQuery, ScanRange } from '../storage-engine.js';
+import { readPartitions } from './partition-reads.js';
 import type { Partition } from './partitions.js';
+import {
+  countBare,
+  decodePart,
+  itemsUpTo,
+  lowest,
+  merge,
+  withHeaders,
+  type Item,
+  type Part,
+  type PartReply,
+  type PartStart,
+  type PartState,
+} from './parts.js';
 import { encodePosition, LOG_START, offsetAfter, type Offset } from './position.js';
 import { decode, decodeHeader } from './record.js';
 import { COUNT, PAGE } from './scripts.js';
@@ -12,7 +27,10 @@ import type { RedisStore } from './store.js';
  *
  * Keys are spread evenly, so a page asks every partition at once for a little more than its share. A partition whose part
  * ends before the page is full is read again from the start of the page, with four times the limit: all that a page shows
- * of a partition is of one instant, to which the page's position refers.
+ * of a partition is of one instant, to which the page's position refers. Over many partitions a little more than a share is
+ * several times what the page shows; so names are read first, then the headers of those that are shown, and where a
+ * partition has changed in between, what was read last counts. Positions are made on demand: most readers need
+ * none, and that of hundreds of partitions costs as much as the page.
  */
 
 /** What a page or a scan reads from each partition. */
@@ -25,32 +43,18 @@ interface PartQuery extends KeyRange {
   readonly maxValue: number;
 }
 
-/** The items that were read from one partition, in order. */
-interface Part {
-  readonly partition: Partition;
-  readonly offset: Offset;
-  readonly items: readonly Item[];
-  /** The last key that was read; undefined if the partition has no more. */
-  readonly end: string | undefined;
-  readonly limit: number;
-}
-
-/** An entry, or a group, which has no header. */
-interface Item {
-  readonly name: string;
-  readonly header?: EntryHeader;
-  /** Undefined if it is too large to be sent along. */
-  readonly value?: Buffer;
-}
-
 /** A larger value is read by itself, once it is certain to be wanted. */
 const MAX_VALUE_BYTES = 64 * 1024;
 const VALUE_BYTES_AT_ONCE = 4 * 2 ** 20;
 /** Items that a scan holds in memory, of all partitions together and of each at least. */
 const SCAN_ITEMS = 1024;
 const MIN_SCAN_ITEMS = 16;
+/** Items that one call reads, so that it does not hold up others: about a millisecond. */
+const ITEMS_AT_ONCE = 256;
 const CHUNK_ENTRIES = 256;
 const CHUNK_BYTES = 256 * 1024;
+/** A page that has to read so many times its items reads names first. */
+const NAMES_FIRST = 2;
 const NO_VALUE = Buffer.alloc(0);
 /** For items without values. */
 const NO_BYTES = -1;
@@ -73,62 +77,68 @@ export class RedisRanges {
     const left = entry.expires - this.store.timeOf(partition);
     if (Math.abs(left) < EXPIRES_ABOUT_NOW_MS) {
       const item = await this.readItem(partition, key, Number.MAX_SAFE_INTEGER);
-      return item && { ...item.header!, value: item.value! };
+      return item && decode(key, item.header!, item.value!);
     }
     return left > 0 ? entry : undefined;
   }
 
   async head(key: string): Promise<EntryHeader | undefined> {
-    return (await this.readItem(this.store.partitions.ofKey(key), key, NO_BYTES))?.header;
+    const item = await this.readItem(this.store.partitions.ofKey(key), key, NO_BYTES);
+    return item && decodeHeader(key, item.header!, item.size);
   }
 
   /** The entry under `key`, if it is live by the clock of its server, with its value if that has at most `bytes`. */
   private async readItem(partition: Partition, key: string, bytes: number): Promise<Item | undefined> {
     const bound = `[${key}`;
     const limits = [String(bytes), String(bytes)];
-    const reply = await this.store.query(partition, PAGE, [bound, bound, '0', '1', key, '', ...limits]);
-    const [, , [item]] = reply as [Buffer, Buffer | null, [Buffer, Buffer, number, Buffer | null][]];
-    return item && decodeItem(key, item[1], item[2], item[3]);
+    const shared = [bound, bound, '0', '', '', ...limits];
+    const [reply] = await readPartitions(this.store, PAGE, shared, [{ partition, args: ['1', '', '0'] }]);
+    return decodePart({ partition, limit: 1, names: false }, undefined, reply as PartReply).items[0];
   }
 
   async readPage(query: RangeQuery): Promise<RangePage> {
     const { prefix, from, to, after, limit, delimiter = '', reverse = false, values = false } = query;
-    const partitions = this.store.partitions.ofPrefix(prefix);
     const range = { prefix, from, to };
+    const partitions = this.store.partitions.ofRange(range);
     const partQuery = { ...range, after, reverse, delimiter, ...valueLimits(values, partitions.length) };
-    const share = shareOf(limit + 1, partitions.length);
-    let parts = await Promise.all(partitions.map((each) => this.read(each, partQuery, share)));
+    const limitEach = shareOf(limit + 1, partitions.length);
+    const names = limitEach * partitions.length > NAMES_FIRST * limit;
+    let parts: readonly Part[] = await this.read(
+      partitions.map((partition) => ({ partition, limit: limitEach, names })),
+      partQuery,
+    );
     for (;;) {
       const { items, short } = merge(parts, reverse, limit + 1);
-      if (short.size === 0) return this.assemble(items, query, parts);
-      parts = await Promise.all(
-        parts.map(async (part) =>
-          short.has(part) ? this.read(part.partition, partQuery, part.limit * 4) : part,
-        ),
-      );
+      const starts = short.size > 0 ? again(short) : headersOf(parts, items.at(-1)?.name, reverse);
+      if (starts.length === 0) return this.assemble(items, query, parts);
+      const read = new Map((await this.read(starts, partQuery)).map((part) => [part.partition, part]));
+      parts = parts.map((part) => {
+        const later = read.get(part.partition);
+        if (!later) return part;
+        return part.names && !later.names ? withHeaders(part, later) : later;
+      });
     }
   }
 
   async count(range: KeyRange): Promise<RangeCount> {
     const bounds = indexBounds({ ...range, after: undefined, reverse: false });
-    const partitions = this.store.partitions.ofPrefix(range.prefix);
-    const counts = await Promise.all(
-      partitions.map(async (partition) => {
-        const [tag, live] = (await this.store.query(partition, COUNT, bounds)) as [Buffer, number];
-        return { partition, live, offset: offsetAfter(tag.toString('latin1')) };
-      }),
-    );
-    const keys = counts.reduce((sum, { live }) => sum + live, 0);
-    return { keys, position: this.positionOf(counts) };
+    const partitions = this.store.partitions.ofRange(range);
+    const reads = partitions.map((partition) => ({ partition, args: [] }));
+    const counts = (await readPartitions(this.store, COUNT, bounds, reads)) as [Buffer, number][];
+    const states = counts.map(([tag], i) => ({ partition: partitions[i]!, tag }));
+    return this.at(states, { keys: counts.reduce((sum, [, live]) => sum + live, 0) });
   }
 
   /** Visits every entry of a range, in order, each as it was when it was read. */
   async *scan({ prefix, from, to, values, onPosition }: ScanRange): AsyncIterable<readonly Entry[]> {
-    const partitions = this.store.partitions.ofPrefix(prefix);
+    const partitions = this.store.partitions.ofRange({ prefix, from, to });
     const limit = Math.max(MIN_SCAN_ITEMS, Math.ceil(SCAN_ITEMS / partitions.length));
     const limits = valueLimits(values, partitions.length);
     const query = { prefix, from, to, after: undefined, reverse: false, delimiter: '', ...limits };
-    const parts: Part[] = await Promise.all(partitions.map((each) => this.read(each, query, limit)));
+    const parts = await this.read(
+      partitions.map((partition) => ({ partition, limit, names: false })),
+      query,
+    );
     onPosition?.(this.positionOf(parts));
     for (;;) {
       // Up to the lowest end everything is known.
@@ -137,44 +147,42 @@ export class RedisRanges {
       items.sort((a, b) => compareKeys(a.name, b.name));
       yield* this.chunksOf(items, values);
       if (bound === undefined) return;
-      await Promise.all(
-        parts.map(async (part, i) => {
-          const rest = part.items.slice(itemsUpTo(part.items, bound).length);
-          parts[i] = { ...part, items: rest };
-          if (part.end === undefined || rest.length > limit / 2) return;
-          const next = await this.read(part.partition, { ...query, after: part.end }, limit);
-          parts[i] = { ...next, items: [...rest, ...next.items] };
-        }),
-      );
+      await this.readOn(parts, bound, limit, query);
     }
   }
 
-  private async read(partition: Partition, query: PartQuery, limit: number): Promise<Part> {
-    const { prefix, after, reverse, delimiter, valueBytes, maxValue } = query;
-    const reply = await this.store.query(partition, PAGE, [
-      ...indexBounds(query),
-      reverse ? '1' : '0',
-      String(limit),
-      prefix,
-      delimiter,
-      String(valueBytes),
-      String(maxValue),
-    ]);
-    const [tag, end, items] = reply as [
-      Buffer,
-      Buffer | null,
-      [Buffer, Buffer?, number?, (Buffer | null)?][],
-    ];
-    return {
-      partition,
-      offset: offsetAfter(tag.toString('latin1')),
-      end: end?.toString(),
+  /** Takes away what is up to `bound`, and reads on where little is left. */
+  private async readOn(parts: Part[], bound: string, limit: number, query: PartQuery): Promise<void> {
+    const needed: number[] = [];
+    for (const [i, part] of parts.entries()) {
+      const items = part.items.slice(itemsUpTo(part.items, bound).length);
+      parts[i] = { ...part, items };
+      if (part.end !== undefined && items.length <= limit / 2) needed.push(i);
+    }
+    const starts = needed.map((i) => ({
+      partition: parts[i]!.partition,
+      after: parts[i]!.end,
       limit,
-      items: items
-        .map(([name, header, size, value]) => decodeItem(name.toString(), header, size, value))
-        // The name of a group that `after` names skips the whole group.
-        .filter(({ name }) => name !== after),
-    };
+      names: false,
+    }));
+    for (const [at, next] of (await this.read(starts, query)).entries()) {
+      const i = needed[at]!;
+      parts[i] = { ...next, items: [...parts[i]!.items, ...next.items] };
+    }
+  }
+
+  private async read(starts: readonly PartStart[], query: PartQuery): Promise<Part[]> {
+    if (starts.length === 0) return [];
+    const { reverse, prefix, delimiter, valueBytes, maxValue } = query;
+    const limits = [String(valueBytes), String(maxValue)];
+    const shared = [...indexBounds(query), reverse ? '1' : '0', prefix, delimiter, ...limits];
+    const reads = starts.map(({ partition, after = '', limit, names }) => ({
+      partition,
+      args: [String(limit), after, names ? '1' : '0'],
+    }));
+    const most = Math.max(1, Math.floor(ITEMS_AT_ONCE / starts[0]!.limit));
+    const replies = await readPartitions(this.store, PAGE, shared, reads, most);
+    return replies.map((reply, i) => decodePart(starts[i]!, query.after, reply as PartReply));
   }
 
   /** Cuts the items at the limits of the page, and reads the values that were not sent along. */
@@ -187,36 +195,35 @@ export class RedisRanges {
     let bytes = 0;
     let count = 0;
     while (count < items.length && count < limit && (bytes < maxBytes || count === 0)) {
-      bytes += values ? (items[count]!.header?.size ?? 0) : 0;
+      bytes += values ? items[count]!.size : 0;
       count++;
     }
     const shown = items.slice(0, count);
     const entries = await Promise.all(
-      shown.filter(({ header }) => header).map((item) => this.entryOf(item, values)),
+      shown.filter(({ isGroup }) => !isGroup).map((item) => this.entryOf(item, values)),
     );
-    return {
+    return this.at(parts, {
       items: entries.filter((entry) => entry !== undefined),
-      groups: shown.filter(({ header }) => !header).map(({ name }) => name),
+      groups: shown.filter(({ isGroup }) => isGroup).map(({ name }) => name),
       next: count < items.length ? items[count - 1]!.name : undefined,
-      position: this.positionOf(parts),
-    };
+    });
   }
 
   private async entryOf(
-    { header, value }: Item,
+    { name, header, size, value }: Item,
     values: boolean,
   ): Promise<(EntryHeader & { value?: Buffer }) | undefined> {
-    if (!values) return header;
-    return value ? { ...header!, value } : this.get(header!.key);
+    if (!values) return decodeHeader(name, header!, size);
+    return value ? decode(name, header!, value) : this.get(name);
   }
 
   /** The entries of `items`. Large values are read when they are due, so that memory does not grow with them. */
   private async *chunksOf(items: readonly Item[], values: boolean): AsyncIterable<readonly Entry[]> {
     let chunk: Entry[] = [];
     let bytes = 0;
-    for (const { header, value } of items) {
+    for (const { name, header, size, value } of items) {
       const known = values ? value : NO_VALUE;
-      const entry = known ? { ...header!, value: known } : await this.get(header!.key);
+      const entry = known ? { ...decodeHeader(name, header!, size), value: known } : await this.get(name);
       if (!entry) continue;
       chunk.push(entry);
       bytes += entry.value.length;
@@ -227,9 +234,18 @@ export class RedisRanges {
     if (chunk.length > 0) yield chunk;
   }
 
-  private positionOf(parts: readonly Pick<Part, 'partition' | 'offset'>[]): string {
+  /** Adds the position that `result` shows. */
+  private at<T extends object>(states: readonly PartState[], result: T): T & { readonly position: string } {
+    const position = () => this.positionOf(states);
+    return Object.defineProperty(result as T & { position: string }, 'position', {
+      enumerable: true,
+      get: position,
+    });
+  }
+
+  private positionOf(states: readonly PartState[]): string {
     const offsets: Offset[] = this.store.partitions.all.map(() => LOG_START);
-    for (const { partition, offset } of parts) offsets[partition.id] = offset;
+    for (const { partition, tag } of states) offsets[partition.id] = offsetAfter(tag.toString('latin1'));
     return encodePosition(this.store.epoch, offsets);
   }
 }
@@ -239,10 +255,23 @@ function valueLimits(values: boolean, partitions: number): Pick<PartQuery, 'valu
   return { maxValue, valueBytes: Math.max(maxValue, Math.ceil(VALUE_BYTES_AT_ONCE / partitions)) };
 }
 
-/** How many of `items` to read from each partition: the mean and three deviations, so that few are read again. */
+/** How many of `items` to read from each partition: the mean and two deviations, so that few are read again. */
 function shareOf(items: number, partitions: number): number {
   const mean = items / partitions;
-  return partitions === 1 ? items : Math.ceil(mean + 3 * Math.sqrt(mean)) + 1;
+  return partitions === 1 ? items : Math.ceil(mean + 2 * Math.sqrt(mean));
+}
+
+/** Parts that ended too early, from the start. */
+function again(short: ReadonlySet<Part>): PartStart[] {
+  return [...short].map(({ partition, limit, names }) => ({ partition, limit: limit * 4, names }));
+}
+
+/** What a page up to `last` shows and of which only the names are known. */
+function headersOf(parts: readonly Part[], last: string | undefined, reverse: boolean): PartStart[] {
+  const starts = parts.map((part) => ({ part, limit: part.names ? countBare(part, last, reverse) : 0 }));
+  return starts
+    .filter(({ limit }) => limit > 0)
+    .map(({ part: { partition }, limit }) => ({ partition, limit, names: false }));
 }
 
 /** The keys of a query as bounds of ZRANGEBYLEX. */
@@ -250,8 +279,8 @@ function indexBounds(
   query: KeyRange & Pick<PartQuery, 'after' | 'reverse'>,
 ): [low: string | Buffer, high: string | Buffer] {
   const { start, end } = boundsOf(query);
-  const low = start ? Buffer.concat([Buffer.from('['), start]) : '-';
-  const high = end ? Buffer.concat([Buffer.from('('), end]) : '+';
+  const low = start ? bound('[', start) : '-';
+  const high = end ? bound('(', end) : '+';
   if (query.after === undefined) return [low, high];
   // A place outside the range must not lead out of it.
   const after = Buffer.from(query.after);
@@ -260,39 +289,7 @@ function indexBounds(
   return [!start || after.compare(start) >= 0 ? excluded : low, high];
 }
 
-function decodeItem(name: string, header?: Buffer, size?: number, value?: Buffer | null): Item {
-  return header ? { name, header: decodeHeader(name, header, size!), value: value ?? undefined } : { name };
-}
-
-/** The first items of all parts, in order and each once, and the parts that end before them. */
-function merge(
-  parts: readonly Part[],
-  reverse: boolean,
-  limit: number,
-): { items: readonly Item[]; short: ReadonlySet<Part> } {
-  const direction = reverse ? -1 : 1;
-  const all = parts.flatMap((part) => part.items);
-  all.sort((a, b) => compareKeys(a.name, b.name) * direction);
-  const items: Item[] = [];
-  for (const item of all) {
-    if (items.length === limit) break;
-    if (item.name !== items.at(-1)?.name) items.push(item);
-  }
-  const last = items.length === limit ? items.at(-1)!.name : undefined;
-  const short = parts.filter(
-    ({ end }) => end !== undefined && (last === undefined || compareKeys(end, last) * direction < 0),
-  );
-  return { items, short: new Set(short) };
-}
-
-/** Undefined if no key is given: there is no bound. */
-function lowest(keys: readonly (string | undefined)[]): string | undefined {
-  const [first] = keys.filter((key) => key !== undefined).sort(compareKeys);
-  return first;
-}
-
-function itemsUpTo(items: readonly Item[], bound: string | undefined): readonly Item[] {
-  if (bound === undefined) return items;
-  const past = items.findIndex(({ name }) => compareKeys(name, bound) > 0);
-  return past < 0 ? items : items.slice(0, past);
+/** As text where that is the same, because bytes cost the client a write of their own. */
+function bound(sign: string, bytes: Buffer): string | Buffer {
+  return isUtf8(bytes) ? sign + bytes.toString() : Buffer.concat([Buffer.from(sign), bytes]);
 }

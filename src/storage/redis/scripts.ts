@@ -19,8 +19,8 @@ export const WRITE_PAST_FENCE = load('common', 'pass-fence', 'common-write', 'wr
 export const FENCE = load('fence');
 export const SYSTEM = load('system');
 export const SWEEP = load('common', 'common-write', 'sweep');
-export const PAGE = load('common', 'page');
-export const COUNT = load('common', 'count');
+export const PAGE = load('common-read', 'page');
+export const COUNT = load('common-read', 'count');
 export const CHANGES = load('common', 'changes');
 
 /** The script that consists of the files `names`, one after the other. */

@@ -1,13 +1,15 @@
--- Reads keys of the index, in order, with their entries.
+-- Reads keys of the indexes of partitions, in order, with their entries.
 --
--- ARGV 2 to 9: lower and upper bound for ZRANGEBYLEX; 1 for descending order; the limit of items; the prefix; the delimiter or
--- nothing; the most bytes of all values together, and of a single one. Returns the last tag; the last key that was read, or
--- nothing at the end of the index; and the items: for an entry its key, header, size and value, which is nothing if it is too
--- large; for a group its name.
-local low, high, descending = ARGV[2], ARGV[3], ARGV[4] == '1'
-local limit, prefix, delimiter = tonumber(ARGV[5]), ARGV[6], ARGV[7]
-local bytesLeft, maxValue = tonumber(ARGV[8]), tonumber(ARGV[9])
-local items, visited, last = {}, 0, nil
+-- ARGV 2 to 8: lower and upper bound for ZRANGEBYLEX; 1 for descending order; the prefix; the delimiter or nothing; the most
+-- bytes of all values of a partition together, and of a single one. Then come four arguments for each partition: its state;
+-- its limit of items; the key after which it is read on, or nothing; 1 if names are enough. Returns for each the last tag alone if nothing is left
+-- to read; else the last tag; the last key that was read, or nothing at the end of the index; and the items: for an entry its
+-- key, header, size and value, which is nothing if it is too large; its key and nothing if names are enough, and no header has
+-- to be read to know that it has not expired; for a group its name.
+local descending, prefix, delimiter = ARGV[4] == '1', ARGV[5], ARGV[6]
+local mostBytes, maxValue = tonumber(ARGV[7]), tonumber(ARGV[8])
+local command, first, second = 'ZRANGEBYLEX', 2, 3
+if descending then command, first, second = 'ZREVRANGEBYLEX', 3, 2 end
 
 local function groupOf(key)
   if delimiter == '' then return nil end
@@ -15,52 +17,64 @@ local function groupOf(key)
   return stop and string.sub(key, 1, stop)
 end
 
-local function nextKeys(most)
-  if descending then return redis.call('ZREVRANGEBYLEX', index, high, low, 'LIMIT', 0, most) end
-  return redis.call('ZRANGEBYLEX', index, low, high, 'LIMIT', 0, most)
+local function itemOf(partition, key, header, bytesLeft)
+  local name = partition.entries .. key
+  local size = call('HSTRLEN', name, 'v')
+  if size > maxValue or size > bytesLeft then return { key, header, size }, 0 end
+  return { key, header, size, call('HGET', name, 'v') }, size
 end
 
-local function continueAfter(key)
-  if descending then high = '(' .. key else low = '(' .. key end
+local function isLive(partition, header)
+  local expires = header and string.match(header, '^%S+ %d+ %d+ (%d+)')
+  return expires == '0' or (expires and tonumber(expires) > nowOf(partition))
 end
 
--- No byte of UTF-8 is 255, so it sorts after all keys of the group.
-local function continueAfterGroup(group)
-  if descending then high, last = '(' .. group, group else low = '[' .. group .. string.char(255) end
+local function hasNoExpired(partition)
+  local first = call('ZRANGEBYSCORE', partition.expiry, '-inf', '+inf', 'WITHSCORES', 'LIMIT', '0', '1')
+  return not first[2] or tonumber(first[2]) > nowOf(partition)
 end
 
-local count, done = 0, false
-while count < limit and visited < limit + 1000 and not done do
-  local most = delimiter == '' and limit - count or 16
-  local keys = nextKeys(most)
-  done = #keys < most
-  for i, key in ipairs(keys) do
-    visited = visited + 1
-    last = key
-    continueAfter(key)
-    local header = redis.call('HGET', entries .. key, 'h')
-    local entry = header and parse(header)
-    if entry and isLive(entry) then
-      local group = groupOf(key)
-      count = count + 1
-      if group then
-        items[#items + 1] = { group }
-        continueAfterGroup(group)
-        done = false
-        break
-      end
-      local size = redis.call('HSTRLEN', entries .. key, 'v')
-      local value = false
-      if size <= maxValue and size <= bytesLeft then
-        value = redis.call('HGET', entries .. key, 'v')
-        bytesLeft = bytesLeft - size
-      end
-      items[#items + 1] = { key, header, size, value }
-      if count >= limit then
-        done = done and i == #keys
-        break
+local function read(at)
+  local partition, limit = open(ARGV[at]), tonumber(ARGV[at + 1])
+  local from, to = ARGV[first], ARGV[second]
+  if ARGV[at + 2] ~= '' then from = '(' .. ARGV[at + 2] end
+  local items, visited, last, bytesLeft, done = {}, 0, nil, mostBytes, false
+  local bare
+  while #items < limit and visited < limit + 1000 and not done do
+    local most = delimiter == '' and limit - #items or 16
+    local keys = call(command, partition.index, from, to, 'LIMIT', '0', tostring(most))
+    local grouped = false
+    done = #keys < most
+    if bare == nil and #keys > 0 then bare = ARGV[at + 3] == '1' and hasNoExpired(partition) end
+    for i, key in ipairs(keys) do
+      visited = visited + 1
+      last = key
+      local header = not bare and call('HGET', partition.entries .. key, 'h')
+      if bare or isLive(partition, header) then
+        local group = groupOf(key)
+        if group then
+          items[#items + 1] = { group }
+          -- No byte of UTF-8 is 255, so it sorts after all keys of the group.
+          if descending then from, last = '(' .. group, group else from = '[' .. group .. string.char(255) end
+          grouped, done = true, false
+          break
+        end
+        if bare then
+          items[#items + 1] = { key, false }
+        else
+          local item, bytes = itemOf(partition, key, header, bytesLeft)
+          items[#items + 1], bytesLeft = item, bytesLeft - bytes
+        end
+        if #items >= limit then
+          done = done and i == #keys
+          break
+        end
       end
     end
+    if not grouped and last then from = '(' .. last end
   end
+  if done and #items == 0 then return tagOf(partition) end
+  return { tagOf(partition), (not done) and last or false, items }
 end
-return { tag, (not done) and last or false, items }
+
+return readEach(9, 4, read)
