@@ -37,9 +37,20 @@ export class TcpProxy {
     return this.open.size;
   }
 
-  /** Every byte arrives so many milliseconds late, in both directions. */
-  delay(ms: number): void {
-    this.network.delayMs = ms;
+  /**
+   * Every byte arrives so many milliseconds late, in both directions. What arrives together on a connection gets one
+   * delay of its own from a function, and stays in order there, so that connections overtake one another.
+   */
+  delay(ms: number | (() => number)): void {
+    this.network.delay = typeof ms === 'number' ? () => ms : ms;
+  }
+
+  /**
+   * Resets the clients' side of every connection, new ones are accepted. What the clients have sent still arrives, as late
+   * as the delay has it, and its answers are lost.
+   */
+  loseAnswers(): void {
+    for (const connection of this.open) connection.loseAnswers();
   }
 
   /** Resets every connection, and new ones as soon as they are there. */
@@ -91,7 +102,7 @@ export class TcpProxy {
 
 /** What happens to the bytes of all connections. */
 class Network {
-  delayMs = 0;
+  delay: () => number = () => 0;
   readonly limit: Record<Direction, number> = { request: Infinity, answer: Infinity };
   /** Pending while nothing passes. */
   passable: Promise<void> = Promise.resolve();
@@ -119,6 +130,12 @@ class Connection {
   reset(): void {
     reset(this.client);
     reset(this.upstream);
+  }
+
+  loseAnswers(): void {
+    this.answer.unpipe().resume();
+    reset(this.client);
+    this.request.end();
   }
 }
 
@@ -150,7 +167,8 @@ class Lane extends Transform {
   }
 
   private inOrder(pass: () => void): void {
-    const late = this.network.delayMs > 0 ? sleep(this.network.delayMs) : undefined;
+    const ms = this.network.delay();
+    const late = ms > 0 ? sleep(ms) : undefined;
     this.last = this.last
       .then(() => late)
       .then(() => this.network.passable)

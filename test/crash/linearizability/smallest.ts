@@ -1,7 +1,7 @@
 import { judgeObject, partsOf, type Exchange } from './register.js';
 
 /** Operations that are shown: what came before them has led to their state, but is seldom of interest. */
-const SHOWN = 24;
+const SHOWN = 16;
 
 /**
  * Returns a part of an illegal history that is illegal by itself: up to the answer that no order explains, without the
