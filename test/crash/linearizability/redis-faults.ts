@@ -1,4 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import { shortOrLong } from '../../support/long-run.js';
 import type { Random } from '../../support/random.js';
 import type { RedisCluster } from '../../support/redis-cluster.js';
 import type { RedisServer } from '../../support/redis-server.js';
@@ -8,10 +9,9 @@ const MAX_QUIET_MS = 150;
 const MAX_LATE_MS = 60;
 const MAX_FAULT_MS = 250;
 const CUT_WITHIN_BYTES = 2_000;
-const MIN_PAUSED_MS = 200;
-const MAX_PAUSED_MS = 2_000;
 const SLOTS = 16_384;
-const SLOTS_MOVED = 10;
+const MIN_PAUSED_MS = 200;
+const MAX_PAUSED_MS = shortOrLong(600, 2_000);
 
 /** What stands between the Pigeonhole servers and their data. */
 export interface Surroundings {
@@ -23,11 +23,13 @@ export interface Surroundings {
 /** Makes things fail while clients work, and counts how often. */
 export class RedisFaults {
   readonly counts = new Map<string, number>();
-  private readonly all: Record<string, () => Promise<void>> = {
+  private readonly ofNetwork: Record<string, () => Promise<void>> = {
     'lost answers': async () => this.proxy.loseAnswers(),
     'late requests whose answers are lost': () => this.loseLate(),
     delays: () => this.delay(),
     cuts: () => this.cut(),
+  };
+  private readonly ofServers: Record<string, () => Promise<void>> = {
     'clients killed': async () => void (await this.node.cli('CLIENT', 'KILL', 'TYPE', 'normal')),
     pauses: () => this.pauseServer(),
   };
@@ -40,31 +42,44 @@ export class RedisFaults {
 
   /** Makes things fail, one after the other, until `isOver`. */
   async run(isOver: () => boolean): Promise<void> {
-    while (!isOver()) {
-      await pause(this.random.below(MAX_QUIET_MS));
-      const [name, fault] = this.random.pick(Object.entries(this.all));
-      this.count(name);
-      await fault();
-    }
+    while (!isOver()) await this.fail({ ...this.ofNetwork, ...this.ofServers });
   }
 
-  /** Gives the slots of a primary, or some of them, to another server, while nothing else fails. */
-  async reshape(): Promise<void> {
-    const { cluster, nodes } = this.surroundings;
+  /** Gives the slots of a primary, or one of them, to another server, while the network fails. */
+  async reshape(slots: readonly number[]): Promise<void> {
+    const { cluster } = this.surroundings;
     if (!cluster) return;
-    const primary = await cluster.primaryOf((this.moves * 5_461) % SLOTS);
-    if (this.moves++ % 2 === 0) {
-      this.count('failovers');
-      await cluster.failover((await cluster.replicasOf(primary))[0]!);
-    } else {
-      this.count('moves of slots');
-      const next = await cluster.primaryOf((this.moves * 5_461) % SLOTS);
-      await cluster.reshard(primary, next === primary ? nodes[0]! : next, SLOTS_MOVED);
-    }
+    let isOver = false;
+    const slot = slots[this.moves % slots.length]!;
+    const isFailover = this.moves++ % 2 === 0;
+    const reshaping = isFailover ? this.failOver(cluster, slot) : this.move(cluster, slot);
+    const failing = async () => {
+      // Replicas use the proxies too, and one that is cut off cannot take over.
+      while (!isOver) await this.fail(isFailover ? { delays: this.ofNetwork['delays']! } : this.ofNetwork);
+    };
+    await Promise.all([failing(), reshaping.finally(() => (isOver = true))]);
   }
 
   describe(): string {
     return [...this.counts].map(([name, count]) => `${count} ${name}`).join(', ');
+  }
+
+  private async fail(faults: Record<string, () => Promise<void>>): Promise<void> {
+    await pause(this.random.below(MAX_QUIET_MS));
+    const [name, fault] = this.random.pick(Object.entries(faults));
+    this.count(name);
+    await fault();
+  }
+
+  private async failOver(cluster: RedisCluster, slot: number): Promise<void> {
+    this.count('failovers');
+    const [replica] = await cluster.replicasOf(await cluster.primaryOf(slot));
+    await cluster.takeOver(replica!);
+  }
+
+  private async move(cluster: RedisCluster, slot: number): Promise<void> {
+    this.count('moves of a slot');
+    await cluster.moveSlot(slot, await cluster.primaryOf(SLOTS - 1 - slot));
   }
 
   private get proxy(): TcpProxy {
