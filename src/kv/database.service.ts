@@ -173,6 +173,7 @@ export class DatabaseService {
     for (let i = 0; i < keys.length; i += DELETE_CHUNK) {
       const operations = keys.slice(i, i + DELETE_CHUNK).map((key) => ({ op: 'delete', key }) as const);
       const outcomes = await this.engine.batch(operations, false);
+      assertReached(outcomes);
       deleted += outcomes.filter(
         (outcome) => !(outcome instanceof Error) && outcome.kind === 'deleted',
       ).length;

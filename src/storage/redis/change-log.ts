@@ -1,3 +1,4 @@
+import { DatabaseError } from '../../errors.js';
 import type { Change } from '../storage-engine.js';
 import { ChangeNotifications } from './change-notifications.js';
 import type { Partition } from './partitions.js';
@@ -23,6 +24,8 @@ export class RedisChangeLog {
   private readonly listeners = new Set<() => void>();
   private readonly notifications: ChangeNotifications;
   private notifying = false;
+  /** Partitions with changes that could not be read. */
+  private readonly unread = new Set<Partition>();
   /** The last position that was decoded: a reader asks for the same one with each of many changes. */
   private decoded: { position: string; offsets: readonly Offset[] | undefined } | undefined;
 
@@ -44,7 +47,9 @@ export class RedisChangeLog {
     if (!offsets) return undefined;
     if (this.listeners.size === 0) await this.refreshAll();
     const moved = partitions.all.filter(({ id }) => !isSame(offsets[id]!, offsetAfter(this.tags[id]!)));
-    const parts = await Promise.all(moved.map((partition) => this.read(partition, offsets[partition.id]!)));
+    const parts = await this.reachable(moved, (partition) =>
+      this.read(partition, offsets[partition.id]!),
+    );
     if (parts.includes(undefined)) return undefined;
     return withPositions(epoch, offsets, parts.flat() as LoggedChange[]);
   }
@@ -81,7 +86,8 @@ export class RedisChangeLog {
     const known = this.tags[partition.id];
     const tag = await read();
     // An older tag counts too, because a failover can undo the last changes; unless a newer one has come meanwhile.
-    if (tag !== known && this.tags[partition.id] === known) this.setTag(partition, tag);
+    const isNews = tag !== known || this.unread.delete(partition);
+    if (isNews && this.tags[partition.id] === known) this.setTag(partition, tag);
   }
 
   close(): void {
@@ -96,9 +102,28 @@ export class RedisChangeLog {
     return this.decoded.offsets;
   }
 
+  /** Reads all last tags. That of a partition that cannot be reached stays as it is known. */
   private async refreshAll(): Promise<void> {
     const { store } = this;
-    await store.onEachPartition((partition) => this.refresh(partition, () => store.lastTagOf(partition)));
+    await this.reachable(store.partitions.all, (partition) =>
+      this.refresh(partition, () => store.lastTagOf(partition)),
+    );
+  }
+
+  /**
+   * Does `work` with some partitions, and returns what came of those that can be reached: one that is gone concerns nobody
+   * who watches others. The rest is read later, when the partition is back. @throws DatabaseError if none can be reached
+   */
+  private async reachable<T>(
+    partitions: readonly Partition[],
+    work: (partition: Partition) => Promise<T>,
+  ): Promise<T[]> {
+    const settled = await Promise.allSettled(partitions.map(work));
+    const failed = settled.filter((each) => each.status === 'rejected');
+    const serious = failed.find(({ reason }) => !isUnavailable(reason));
+    if (serious || failed.length === this.store.partitions.all.length) throw (serious ?? failed[0]!).reason;
+    for (const [i, { status }] of settled.entries()) if (status === 'rejected') this.unread.add(partitions[i]!);
+    return settled.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
   }
 
   /** Takes over a tag, unless a newer one is known: messages may come late. */
@@ -127,6 +152,10 @@ export class RedisChangeLog {
     this.advance(partition, tag.toString('latin1'));
     return changes.map((fields) => decodeChange(partition, fields));
   }
+}
+
+function isUnavailable(error: unknown): boolean {
+  return error instanceof DatabaseError && error.code === 'unavailable';
 }
 
 type LoggedChange = Omit<Change, 'position'> & { readonly partition: number };

@@ -1,12 +1,19 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { Backlog } from './backlog.js';
 import { COMMAND_TIMEOUT_MS, type Connection, type Reply, type Script } from './connection.js';
-import { classify, isUnknownScript, outcomeUnknown, RefusedError, unavailable } from './failures.js';
+import {
+  classify,
+  isUnknownScript,
+  outcomeUnknown,
+  partUnavailable,
+  RefusedError,
+  unavailable,
+} from './failures.js';
 import type { RedisUrl } from './redis-url.js';
 import { Topology } from './topology.js';
 
 const MIN_PAUSE_MS = 20;
-const MAX_PAUSE_MS = 500;
+const MAX_PAUSE_MS = 250;
 const MAX_REDIRECTIONS = 8;
 const REPLICATION_TIMEOUT_MS = 2_000;
 const WARN_EVERY_MS = 60_000;
@@ -29,7 +36,8 @@ export interface Command {
  * Sends commands to the servers of a cluster, or to a single server.
  *
  * Design: a command that was refused or never sent is tried again, with growing, jittered pauses, until its deadline; so is
- * one whose outcome is unknown, if it is idempotent. Several commands for one request share a deadline. Guarantee:
+ * one whose outcome is unknown, if it is idempotent. Several commands for one request share a deadline. Nothing waits for a
+ * server of a cluster that is gone and has no replica left, so that its part fails fast and alone. Guarantee:
  * `unavailable` and `busy` mean that nothing was applied, `outcome-unknown` that something may have been; a reply or an
  * error comes within 6 s, whatever the cluster does. No redirection, and no text of Redis or of the library, reaches a
  * client of ours.
@@ -93,6 +101,10 @@ export class ClusterClient {
     let wait = MIN_PAUSE_MS;
     while (!this.closed && performance.now() < deadline) {
       const connection = askTarget ?? topology.ownerOf(command.slot);
+      if (connection?.isGone) {
+        topology.refreshSoon();
+        throw maybeDone && command.write ? outcomeUnknown() : partUnavailable();
+      }
       try {
         if (connection) return await this.send(command, connection, askTarget !== undefined, deadline);
       } catch (error) {

@@ -29,6 +29,10 @@ export const COMMAND_TIMEOUT_MS = 5_000;
 const CHECK_EVERY_MS = 250;
 /** 3 s: a server that sends nothing for so many checks, while commands wait, is taken for dead. */
 const MAX_SILENT_CHECKS = 12;
+/** Half a second to three quarters: after so many the server counts as away, which matters where none can replace it. */
+const AWAY_CHECKS = 3;
+/** How long a lost connection may take to come back before the server counts as away. */
+const AWAY_AFTER_MS = 500;
 /** 5 s: a command that waits for longer means that the server is too far behind to be of use. */
 const MAX_CHECKS_WAITING = COMMAND_TIMEOUT_MS / CHECK_EVERY_MS;
 
@@ -53,12 +57,15 @@ export interface ConnectionOptions {
  * Problem: the library's timeout covers only commands that it has not written yet, and a socket's timeout restarts with
  * every write, so neither notices a server that is stopped while others write to it. Design: a check four times a second.
  * When commands wait and nothing has arrived for 3 s, or the oldest has waited for 5 s, the connection is dropped and made
- * again. Guarantee: by its deadline a command has a reply, or fails as never sent or as sent; abandoned commands do not
- * pile up. Deadlines are on the clock of `performance`.
+ * again. A server that nobody can replace is given up sooner: when nothing has come from it for half a second or more, all
+ * that waits for it fails. Guarantee: by its deadline a command has a reply, or fails as never sent or as sent; abandoned
+ * commands do not pile up. Deadlines are on the clock of `performance`.
  */
 export class Connection {
   readonly name: string;
   readonly backlog = new Backlog();
+  /** The servers that can take its place; undefined if it is not known to be a primary of a cluster. */
+  replicas: readonly Connection[] | undefined;
   private client: Client;
   private readonly pending = new Set<Pending>();
   /** Whether anything has arrived since the last check. */
@@ -67,6 +74,7 @@ export class Connection {
   private silentChecks = 0;
   private closed = false;
   private wasReady = false;
+  private lostAt = performance.now();
   private failure: Error | undefined;
   private readonly checker: NodeJS.Timeout;
   private replicating: Promise<number> | undefined;
@@ -89,6 +97,18 @@ export class Connection {
 
   get isReady(): boolean {
     return this.client.isReady;
+  }
+
+  /** Whether the server has not answered for a while. */
+  get isAway(): boolean {
+    return (
+      this.silentChecks >= AWAY_CHECKS || (!this.isReady && performance.now() - this.lostAt > AWAY_AFTER_MS)
+    );
+  }
+
+  /** Whether there is no use in waiting: the server is away, and none can take its place. */
+  get isGone(): boolean {
+    return this.replicas !== undefined && this.isAway && this.replicas.every(({ isAway }) => isAway);
   }
 
   /** Why the connection is not ready; undefined while it is, and before the first failure. */
@@ -221,10 +241,12 @@ export class Connection {
     if (this.wasReady && this.failure) this.options.report(`Redis at ${this.name} answers again.`);
     this.wasReady = true;
     this.failure = undefined;
+    this.silentChecks = 0;
   }
 
   private fail(error: Error): void {
     if (this.closed) return;
+    if (!this.failure) this.lostAt = performance.now();
     if (this.wasReady && !this.failure)
       this.options.report(`Redis at ${this.name} is lost: ${error.message}.`);
     this.failure = error;
@@ -233,21 +255,31 @@ export class Connection {
   private check(): void {
     if (this.closed) return;
     this.checks++;
-    const now = performance.now();
-    for (const { deadline, reject } of this.pending) {
-      if (deadline <= now) reject(new ConnectionError(true, 'no answer in time'));
-    }
+    this.giveUp(performance.now());
     const [oldest] = this.pending;
     const isAlive = this.received || (this.isReady && !oldest);
     this.received = false;
     this.silentChecks = isAlive ? 0 : this.silentChecks + 1;
     const isLate = oldest !== undefined && this.checks - oldest.sentAt > MAX_CHECKS_WAITING;
+    if (this.isGone) {
+      this.giveUp(Infinity);
+      this.writer?.giveUp(Infinity);
+    }
     if (this.silentChecks > MAX_SILENT_CHECKS || isLate) this.reconnect();
   }
 
+  /** Fails the commands whose deadline is not after `now`. They stay pending, for a reply would show that there is life. */
+  private giveUp(now: number): void {
+    for (const { deadline, reject } of this.pending) {
+      if (deadline <= now) reject(new ConnectionError(true, 'no answer in time'));
+    }
+  }
+
   private reconnect(): void {
-    this.silentChecks = 0;
     this.fail(new Error('it does not answer'));
+    // It has been away for as long.
+    this.lostAt -= this.silentChecks * CHECK_EVERY_MS;
+    this.silentChecks = 0;
     endClient(this.client);
     this.client = this.connect();
   }

@@ -57,6 +57,15 @@ export function unavailable(): DatabaseError {
   );
 }
 
+/** A server of a cluster is gone, and nobody has its data. */
+export function partUnavailable(): DatabaseError {
+  return new DatabaseError(
+    'unavailable',
+    'A part of the database cannot be reached: its Redis server does not answer, and no replica can take its place. ' +
+      'Nothing was applied; repeat the request.',
+  );
+}
+
 export function outcomeUnknown(): DatabaseError {
   return new DatabaseError(
     'outcome-unknown',
