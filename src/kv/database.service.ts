@@ -7,6 +7,7 @@ import { TEXT, type Entry } from '../storage/entry.js';
 import { ALL_KEYS, isInRange, type KeyRange } from '../storage/key-range.js';
 import {
   assertHolds,
+  assertReached,
   type BatchOperation,
   type Expiry,
   type Operation,

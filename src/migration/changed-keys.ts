@@ -61,11 +61,11 @@ export class ChangedKeys {
   private async readChanges(): Promise<boolean> {
     const end = performance.now() + READ_EVERY_MS;
     while (!this.lost && performance.now() < end) {
-      const changes = await this.source.changes(this.position);
-      this.lost = changes === undefined || this.sizes.size > MAX_KEYS;
-      if (!changes || changes.length === 0) return !this.lost;
-      for (const { key, entry } of changes) this.sizes.set(key, entry?.size ?? 0);
-      this.position = changes.at(-1)!.position;
+      const page = await this.source.changes(this.position);
+      this.lost = page === undefined || this.sizes.size > MAX_KEYS;
+      if (!page || page.changes.length === 0) return !this.lost;
+      for (const { key, entry } of page.changes) this.sizes.set(key, entry?.size ?? 0);
+      this.position = page.position;
     }
     return false;
   }

@@ -18,6 +18,7 @@ import {
   type Change,
   type EngineState,
   type EngineStats,
+  type LogPage,
   type RangeCount,
   type RangePage,
   type RangeQuery,
@@ -151,7 +152,7 @@ export class MemoryEngine extends StorageEngine {
     return formatTag(this.epoch, this.sequence);
   }
 
-  changes(position: string): Change[] | undefined {
+  changes(position: string): LogPage | undefined {
     const from = parseTag(position);
     if (from?.epoch !== this.epoch || position > this.position() || from.sequence < this.floor)
       return undefined;
@@ -162,7 +163,7 @@ export class MemoryEngine extends StorageEngine {
       changes.push(this.log[i]!);
       bytes += loggedBytes(this.log[i]!);
     }
-    return changes;
+    return { changes, position: changes.at(-1)?.position ?? position };
   }
 
   covers(position: string, change: Pick<Change, 'position'>): boolean {

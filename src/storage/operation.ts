@@ -111,13 +111,13 @@ export function preconditionFailed(key: string, etag: string | undefined): Datab
 }
 
 /** Whether an operation was not carried out, or perhaps not, because the storage could not be reached. */
-export function isFailure(outcome: Outcome | DatabaseError): outcome is DatabaseError {
+export function isFailure(outcome: Outcome | DatabaseError): boolean {
   return outcome instanceof DatabaseError && FAILURES.has(outcome.code);
 }
 
 /** @throws DatabaseError as one for all operations of a pipeline, if some of them are failures */
 export function assertReached(outcomes: readonly (Outcome | DatabaseError)[]): void {
-  const failures = outcomes.filter(isFailure);
+  const failures = outcomes.filter((outcome): outcome is DatabaseError => isFailure(outcome));
   if (failures.length === 0) return;
   const unknown = failures.find(({ code }) => code === 'outcome-unknown');
   if (unknown || failures.length === outcomes.length) throw unknown ?? failures[0]!;

@@ -137,6 +137,17 @@ export interface Change {
   readonly value?: Buffer;
 }
 
+/** What one read of the change log returns. */
+export interface LogPage {
+  /** Oldest first. There may be more, which a read from `position` returns; if it is empty there are none. */
+  readonly changes: readonly Change[];
+  /** The position of a reader that has seen the log up to the last of them. */
+  readonly position: string;
+}
+
+/** What a reader of the log follows: one key, or every key that begins with a prefix. */
+export type WatchTarget = { readonly key: string } | { readonly prefix: string };
+
 /**
  * Stores entries by key. Every engine implements this class, which is its injection token too.
  *
@@ -160,7 +171,7 @@ export interface Change {
  * after a restart, a restored backup or a data folder that was copied back.
  *
  * Change log: every put, delete and expiry is logged in commit order, in the transaction that makes the change, so the
- * log and the entries always agree. The log is bounded in changes and in bytes. A position is opaque text that says how
+ * log and the entries always agree. The log is bounded in bytes. A position is opaque text that says how
  * much of the log a reader has seen. The engine recognises a position that it cannot serve: one that has left the log,
  * comes from the future, belongs to another database or to another life of this one. A reader takes its position first,
  * then reads pages, then reads the log from that position and leaves out each change that the position of its page
@@ -232,10 +243,12 @@ export abstract class StorageEngine {
   abstract position(): Awaitable<string>;
 
   /**
-   * Returns changes after `position`, oldest first. There may be more, which a call with the position of the last one
-   * returns; an empty list means that there are none. Returns undefined if the position cannot be served.
+   * Returns changes after `position`; undefined if the log does not reach back so far.
+   *
+   * @param targets that the reader follows: changes of other keys may be left out, and then count as seen. Whoever follows
+   *   other targets later takes a new position for them. It is cheaper to pass the same array each time.
    */
-  abstract changes(position: string): Awaitable<readonly Change[] | undefined>;
+  abstract changes(position: string, targets?: readonly WatchTarget[]): Awaitable<LogPage | undefined>;
 
   /** Returns whether what was read at `position` shows `change` already. */
   abstract covers(position: string, change: Pick<Change, 'position' | 'key' | 'etag'>): boolean;

@@ -8,9 +8,11 @@ import { RedisEngine } from '../../src/storage/redis/engine.js';
 import { formatTag, parseTag } from '../../src/storage/revision.js';
 import type { RedisCluster } from '../support/redis-cluster.js';
 import type { RedisServer } from '../support/redis-server.js';
+import type { ServerTime } from '../support/server-time.js';
 import type { EngineFactory } from './rule.js';
 
 export const MAX_SNAPSHOT_AGE = 600_000;
+const LOG_BYTES = 2 ** 20;
 
 /** Forges positions of engines whose positions are tags. */
 function forgedTags(position: string): string[] {
@@ -33,7 +35,7 @@ export const lmdb: EngineFactory = {
   make: (clock, folder) =>
     new LmdbEngine(
       folder,
-      { onFailure: rethrow, maxSnapshotAge: MAX_SNAPSHOT_AGE, watchLogBytes: 2 ** 20 },
+      { onFailure: rethrow, maxSnapshotAge: MAX_SNAPSHOT_AGE, watchLogBytes: LOG_BYTES },
       clock,
     ),
   forgedPositions: forgedTags,
@@ -41,8 +43,15 @@ export const lmdb: EngineFactory = {
   storedEntries: (engine) => (engine as LmdbEngine)['store'].entryCount(),
 };
 
-/** Returns the factory of an engine on a server that the tests start and that is emptied before every rule. */
-export function redisAt(cluster: boolean, started: () => RedisServer | RedisCluster): EngineFactory {
+/**
+ * Returns the factory of an engine on a server that the tests start, with a clock of their own, and that is emptied before
+ * every rule.
+ */
+export function redisAt(
+  cluster: boolean,
+  time: ServerTime,
+  started: () => RedisServer | RedisCluster,
+): EngineFactory {
   // Fewer than the default of a cluster, because every listing asks all partitions.
   const partitions = cluster ? 16 : 1;
   const url = (base: string) => `${base}?partitions=${partitions}`;
@@ -51,9 +60,10 @@ export function redisAt(cluster: boolean, started: () => RedisServer | RedisClus
     make: (clock, folder) =>
       new RedisEngine(
         parseRedisUrl(url(folder === '' ? nowhere : started().url))!,
-        { watchLogBytes: partitions * 2 ** 18, waitReplicas: 0, report: () => undefined },
-        clock,
+        { watchLogBytes: LOG_BYTES, waitReplicas: 0, report: () => undefined },
+        clock['monotonic'],
       ),
+    follow: (fake) => time.follow(fake),
     clean: async () => {
       const server = started();
       await Promise.all(('nodes' in server ? server.nodes : [server]).map((node) => node.flush()));

@@ -9,6 +9,8 @@ import { Random } from '../support/random.js';
 import { startCluster, type RedisCluster } from '../support/redis-cluster.js';
 import type { RedisServer } from '../support/redis-server.js';
 import { describeOnRedis, startRedis } from '../support/redis.js';
+import { describeWhere } from '../support/requires.js';
+import { canSetServerTime, ServerTime, WHY_NOT } from '../support/server-time.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 import { lmdb, memory, redisAt } from './engines.js';
 import type { EngineFactory } from './rule.js';
@@ -100,6 +102,7 @@ class StepGenerator {
     private readonly time: FakeTime,
     /** Whether atomic batches may name any keys, or only keys that share a `{tag}`. */
     private readonly acrossKeys: boolean,
+    private readonly clockJumps: boolean,
   ) {}
 
   step(shown: number): Step {
@@ -246,7 +249,7 @@ class StepGenerator {
 
   private pass(): Step {
     const { time, random } = this;
-    if (random.chance(0.2)) time.setWall(time.wall + random.below(100) - 80);
+    if (this.clockJumps && random.chance(0.2)) time.setWall(time.wall + random.below(100) - 80);
     time.advance(random.below(60));
     return { name: 'time passes', run: ({ engine }) => engine.now() };
   }
@@ -262,10 +265,10 @@ const byKey = (a: Logged, b: Logged) => compareKeys(a.key, b.key);
 async function wholeLog(engine: StorageEngine, start: string): Promise<Logged[]> {
   const log: Logged[] = [];
   for (let position = start; ;) {
-    const changes = (await engine.changes(position))!;
-    if (changes.length === 0) return log;
-    position = changes.at(-1)!.position;
-    for (const { kind, key, value, entry } of changes) {
+    const page = (await engine.changes(position))!;
+    if (page.changes.length === 0) return log;
+    position = page.position;
+    for (const { kind, key, value, entry } of page.changes) {
       const change = { kind, key, value, type: entry?.type, expires: entry?.expires };
       if (kind !== 'expire') log.push(change);
     }
@@ -278,9 +281,13 @@ function compareWithMemory(name: string, factory: EngineFactory, seeds: number):
     it.each(all)(`${STEPS} random operations have the same results (seed %i)`, async (seed) => {
       const folder = temporaryFolder();
       const time = new FakeTime();
+      factory.follow?.(time);
       const sides = [memory, factory].map((each) => new Side(each.make(time.clock(), folder)));
       const [model, real] = sides as [Side, Side];
-      const generator = new StepGenerator(new Random(seed), time, real.engine.capabilities.atomicAcrossKeys);
+      const { atomicAcrossKeys } = real.engine.capabilities;
+      // A clock that is a server's is asked only once a second.
+      const clockJumps = !factory.follow;
+      const generator = new StepGenerator(new Random(seed), time, atomicAcrossKeys, clockJumps);
       await factory.clean?.();
       try {
         for (const { engine } of sides) await engine.open();
@@ -305,23 +312,28 @@ function compareWithMemory(name: string, factory: EngineFactory, seeds: number):
 
 compareWithMemory('lmdb', lmdb, 20);
 
-describeOnRedis('random operations', (binary) => {
-  let server: RedisServer;
-  let cluster: RedisCluster;
+describeOnRedis(
+  'random operations',
+  (binary) => {
+    const time = new ServerTime();
+    let server: RedisServer;
+    let cluster: RedisCluster;
 
-  beforeAll(async () => {
-    server = await startRedis({ binary });
-    cluster = await startCluster({ binary, replicas: 0 });
-  });
+    beforeAll(async () => {
+      server = await startRedis({ binary, time });
+      cluster = await startCluster({ binary, replicas: 0, time });
+    });
 
-  compareWithMemory(
-    'redis',
-    redisAt(false, () => server),
-    6,
-  );
-  compareWithMemory(
-    'redis+cluster',
-    redisAt(true, () => cluster),
-    4,
-  );
-});
+    compareWithMemory(
+      'redis',
+      redisAt(false, time, () => server),
+      6,
+    );
+    compareWithMemory(
+      'redis+cluster',
+      redisAt(true, time, () => cluster),
+      4,
+    );
+  },
+  describeWhere(canSetServerTime, WHY_NOT),
+);

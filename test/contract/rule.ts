@@ -12,6 +12,8 @@ export interface EngineFactory {
   make(clock: Clock, folder: string): StorageEngine;
   /** Makes `folder` a store from the backup `file`. */
   restore?(file: string, folder: string): void;
+  /** Makes the clock of the store's servers follow `time`, if it is theirs that counts. */
+  follow?(time: FakeTime): void;
   /** Empties a store that is not in a folder. */
   clean?(): Promise<void>;
   /** Returns well-formed positions that the engine has never returned: of the future, of other databases. */
@@ -38,6 +40,7 @@ export class Fixture {
   private readonly others: StorageEngine[] = [];
 
   private constructor(private readonly factory: EngineFactory) {
+    factory.follow?.(this.time);
     this.engine = this.make('store');
   }
 

@@ -130,11 +130,11 @@ export function digestsOf(entries: readonly Entry[]): (EntryHeader & { sha256: s
 export async function changesAfter(engine: StorageEngine, position: string): Promise<Change[] | undefined> {
   const all: Change[] = [];
   for (let reads = 0; reads < 10_000; reads++) {
-    const changes = await engine.changes(position);
-    if (!changes) return undefined;
-    if (changes.length === 0) return all;
-    all.push(...changes);
-    position = changes.at(-1)!.position;
+    const page = await engine.changes(position);
+    if (!page) return undefined;
+    if (page.changes.length === 0) return all;
+    all.push(...page.changes);
+    position = page.position;
   }
   throw new Error('the log does not end');
 }

@@ -7,7 +7,10 @@ export function canMount(): boolean {
 }
 
 /** Compiles a library that is preloaded into a server, of this folder, into `folder`; undefined where there is no compiler. */
-export function compilePreload(name: 'failing-disk' | 'recording-disk', folder: string): string | undefined {
+export function compilePreload(
+  name: 'failing-disk' | 'recording-disk' | 'server-time',
+  folder: string,
+): string | undefined {
   const library = join(folder, `${name}.so`);
   const source = join(import.meta.dirname, `${name}.c`);
   const compiled = spawnSync('gcc', ['-shared', '-fPIC', '-O1', '-o', library, source, '-ldl'], {

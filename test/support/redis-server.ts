@@ -26,6 +26,8 @@ export interface Command {
   readonly args: readonly string[];
   readonly auth?: Credentials | undefined;
   readonly certificate?: Certificate | undefined;
+  /** Environment variables beside those of this process. */
+  readonly env?: Record<string, string> | undefined;
 }
 
 /** Running servers, to be stopped at the end of a test file. */
@@ -157,6 +159,7 @@ export class RedisServer {
       // A process group of its own, so that signals reach its background saves, and a Ctrl-C does not.
       detached: true,
       stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, ...this.command.env },
     });
     this.child = child;
     this.guardian.watch(child.pid);

@@ -1,7 +1,8 @@
 import { afterAll, describe } from '@jest/globals';
 import { RedisServer, running, type Credentials } from './redis-server.js';
-import { certificate } from './redis-tls.js';
+import { certificate as makeCertificate } from './redis-tls.js';
 import { findProgram, requireProgram, type Describe } from './requires.js';
+import type { ServerTime } from './server-time.js';
 
 export interface RedisOptions {
   /** The program, such as `valkey-server`; `redis-server` by default. */
@@ -10,14 +11,17 @@ export interface RedisOptions {
   readonly args?: readonly string[];
   readonly auth?: Credentials;
   readonly tls?: boolean;
+  /** The server's clock; this computer's if absent. */
+  readonly time?: ServerTime;
 }
 
 afterAll(() => Promise.all([...running].map((server) => server.stop())));
 
 /** Starts a server on a free loopback port. A server that is still running at the end of a test file is stopped. */
 export function startRedis(options: RedisOptions = {}): Promise<RedisServer> {
-  const { binary = 'redis-server', args = [], auth, tls } = options;
-  return RedisServer.start({ binary, args, auth, certificate: tls ? certificate() : undefined });
+  const { binary = 'redis-server', args = [], auth, tls, time } = options;
+  const certificate = tls ? makeCertificate() : undefined;
+  return RedisServer.start({ binary, args, auth, certificate, env: time?.env });
 }
 
 /**

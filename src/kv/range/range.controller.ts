@@ -8,7 +8,7 @@ import { JSON_DOCUMENT, NDJSON_NAMES, prefers } from '../../http/request/accept.
 import { prefersLenient } from '../../http/request/prefer.js';
 import { Parameters } from '../../http/request/parameters.js';
 import { conditionOf, refuseConditions } from '../../http/request/preconditions.js';
-import type { RangeCount } from '../../storage/storage-engine.js';
+import type { RangeCount, WatchTarget } from '../../storage/storage-engine.js';
 import { DatabaseService } from '../database.service.js';
 import { checkKey } from '../key.js';
 import { exportRange, NDJSON } from '../transfer/exporter.js';
@@ -19,7 +19,6 @@ import {
   WatchEndpoint,
   watchParameters,
 } from '../watch/watch.endpoint.js';
-import type { WatchTarget } from '../watch/audiences.js';
 import { Page, PAGE_PARAMETERS, pageQuery, RANGE_PARAMETERS, rangeIn } from './range-page.js';
 
 /** Loaded when somebody asks for the document. */

@@ -1,7 +1,4 @@
-import type { Change } from '../../storage/storage-engine.js';
-
-/** What a watcher follows: one key, or every key that begins with a prefix. */
-export type WatchTarget = { readonly key: string } | { readonly prefix: string };
+import type { Change, WatchTarget } from '../../storage/storage-engine.js';
 
 /** Returns whether a target has a key. */
 export function concerns(target: WatchTarget, key: string): boolean {
@@ -44,6 +41,15 @@ export class Audiences {
   private readonly byPrefix = new Map<string, Set<Audience>>();
   /** Length of a prefix, UTF-16 units → how many watched prefixes have it. */
   private readonly prefixLengths = new Map<number, number>();
+  private targetsOfAll: readonly WatchTarget[] | undefined;
+
+  /** What all of them follow: the same array until that changes. */
+  get targets(): readonly WatchTarget[] {
+    return (this.targetsOfAll ??= [
+      ...[...this.byKey.keys()].map((key) => ({ key })),
+      ...[...this.byPrefix.keys()].map((prefix) => ({ prefix })),
+    ]);
+  }
 
   get isEmpty(): boolean {
     return this.byTargets.size === 0;
@@ -84,6 +90,7 @@ export class Audiences {
   private list(target: WatchTarget, audience: Audience): void {
     const [listed, name] = this.slotOf(target);
     const audiences = listed.get(name);
+    this.targetsOfAll = undefined;
     if (audiences) return void audiences.add(audience);
     listed.set(name, new Set([audience]));
     if ('prefix' in target) this.countLength(name.length, 1);
@@ -92,6 +99,7 @@ export class Audiences {
   private unlist(target: WatchTarget, audience: Audience): void {
     const [listed, name] = this.slotOf(target);
     const audiences = listed.get(name)!;
+    this.targetsOfAll = undefined;
     audiences.delete(audience);
     if (audiences.size > 0) return;
     listed.delete(name);

@@ -2,8 +2,8 @@ import { Injectable, Logger, type OnModuleDestroy, type OnModuleInit } from '@ne
 import { setTimeout as pause } from 'node:timers/promises';
 import { DatabaseError } from '../../errors.js';
 import { giveWay } from '../../event-loop.js';
-import { StorageEngine, type Change } from '../../storage/storage-engine.js';
-import { Audiences, type Audience, type Watcher, type WatchTarget } from './audiences.js';
+import { StorageEngine, type Change, type LogPage, type WatchTarget } from '../../storage/storage-engine.js';
+import { Audiences, type Audience, type Watcher } from './audiences.js';
 import { changeEvent, heartbeatEvent } from './watch-events.js';
 
 const HEARTBEAT_MS = 15_000;
@@ -94,9 +94,9 @@ export class WatchHub implements OnModuleInit, OnModuleDestroy {
   }
 
   /** Returns changes after `position`; undefined if the log cannot serve it, for example because it is damaged there. */
-  async changes(position: string): Promise<readonly Change[] | undefined> {
+  async changes(position: string, targets: readonly WatchTarget[]): Promise<LogPage | undefined> {
     try {
-      return await this.engine.changes(position);
+      return await this.engine.changes(position, targets);
     } catch (error) {
       if (!(error instanceof DatabaseError && error.code === 'corrupt')) throw error;
       // Logged once: every client that resumes after the damage gets here.
@@ -145,17 +145,17 @@ export class WatchHub implements OnModuleInit, OnModuleDestroy {
   private async deliverNext(): Promise<boolean> {
     if (this.audiences.isEmpty) this.position = undefined;
     if (this.position === undefined) return false;
-    const changes = await this.changes(this.position);
-    if (!changes) this.endAll();
-    if (!changes || changes.length === 0) return false;
-    this.delivery = this.deliver(changes);
+    const page = await this.changes(this.position, this.audiences.targets);
+    if (!page) this.endAll();
+    if (!page || this.stopped) return false;
+    this.delivery = this.deliver(page);
     await this.delivery;
-    return true;
+    return page.changes.length > 0;
   }
 
-  private async deliver(changes: readonly Change[]): Promise<void> {
-    await sendAll(await this.newsIn(changes));
-    if (!this.stopped) this.position = changes.at(-1)!.position;
+  private async deliver({ changes, position }: LogPage): Promise<void> {
+    if (changes.length > 0) await sendAll(await this.newsIn(changes));
+    if (!this.stopped) this.position = position;
   }
 
   /** Returns the news of each audience. Who joins meanwhile has read the changes from the log. */

@@ -4,9 +4,9 @@ import { giveWay } from '../../event-loop.js';
 import { writePaced } from '../../http/answer/paced-writer.js';
 import type { Entry } from '../../storage/entry.js';
 import { compareKeys } from '../../storage/key-range.js';
-import type { Change, StorageEngine } from '../../storage/storage-engine.js';
+import type { Change, StorageEngine, WatchTarget } from '../../storage/storage-engine.js';
 import { changeEvent, readyEvent, RESET, snapshotEvent } from './watch-events.js';
-import { concerns, type Watcher, type WatchTarget } from './audiences.js';
+import { concerns, type Watcher } from './audiences.js';
 import type { WatchHub } from './watch-hub.js';
 
 const PAGE_ITEMS = 500;
@@ -29,7 +29,7 @@ interface Shown {
 type Snapshot = Map<WatchTarget, readonly Shown[]>;
 
 /**
- * One client that watches: a snapshot, then what the log brought meanwhile, then live.
+ * One client that watches: a snapshot, after each of its pages what the log brought meanwhile, then live.
  *
  * Nothing is kept for a client in its snapshot but the position at which each page was read: a change that the log brings
  * later is left out if the page of its key shows it already. A client that does not read is cut off when 256 KiB wait for
@@ -100,26 +100,35 @@ export class WatchSession implements Watcher {
     for (let resetting = reset; ; resetting = true) {
       if (resetting) await writePaced(this.response, RESET);
       this.position = await this.engine.position();
-      const shown: Snapshot = new Map();
-      for (const target of this.targets) shown.set(target, await this.show(target));
-      // The log may have moved past a snapshot that took long.
-      if (await this.catchUp(shown)) return;
+      if (await this.showAll()) return;
     }
   }
 
-  private show(target: WatchTarget): Promise<Shown[]> {
-    return 'key' in target ? this.showKey(target.key) : this.showRange(target.prefix);
+  /** Sends the snapshot. Returns false if the log has moved past it, although it was read after every page. */
+  private async showAll(): Promise<boolean> {
+    const snapshot: Snapshot = new Map();
+    for (const target of this.targets) {
+      const shown: Shown[] = [];
+      snapshot.set(target, shown);
+      const pages = 'key' in target ? this.showKey(target.key) : this.showRange(target.prefix);
+      for await (const page of pages) {
+        shown.push(page);
+        if (!(await this.catchUp(snapshot))) return false;
+      }
+    }
+    return true;
   }
 
   /** A remote engine answers one question at a time: a position between two equal reads is that of the entry. */
-  private async showKey(key: string): Promise<Shown[]> {
+  private async *showKey(key: string): AsyncIterable<Shown> {
     let entry = await this.find(key);
     for (let tries = 1; ; tries++) {
       const position = await this.engine.position();
       const again = await this.find(key);
       if (again?.etag === entry?.etag || tries === MAX_READS) {
         if (entry) await writePaced(this.response, snapshotEvent(entry));
-        return [{ upTo: END, position }];
+        yield { upTo: END, position };
+        return;
       }
       entry = again;
     }
@@ -135,29 +144,27 @@ export class WatchSession implements Watcher {
     }
   }
 
-  private async showRange(prefix: string): Promise<Shown[]> {
-    const shown: Shown[] = [];
+  private async *showRange(prefix: string): AsyncIterable<Shown> {
     let after: string | undefined;
     do {
       const query = { prefix, after, limit: PAGE_ITEMS, values: true, maxBytes: PAGE_BYTES };
       const { items, next, position } = await this.engine.range(query);
       if (items.length > 0)
         await writePaced(this.response, items.map((item) => snapshotEvent(item as Entry)).join(''));
-      shown.push({ upTo: next, position });
+      yield { upTo: next, position };
       after = next;
     } while (after !== undefined);
-    return shown;
   }
 
   /** Reads the log to its end, leaving out what has been shown. Returns false if the log no longer reaches back so far. */
-  private async catchUp(shown: Snapshot = new Map()): Promise<boolean> {
+  private async catchUp(snapshot?: Snapshot): Promise<boolean> {
     for (;;) {
-      const changes = await this.hub.changes(this.position);
-      if (!changes) return false;
-      if (changes.length === 0) return true;
-      const news = changes.filter((change) => this.isNews(change, shown));
+      const page = await this.hub.changes(this.position, this.targets);
+      if (!page) return false;
+      const news = page.changes.filter((change) => this.isNews(change, snapshot));
       await (news.length > 0 ? writePaced(this.response, this.encode(news)) : giveWay());
-      this.position = changes.at(-1)!.position;
+      this.position = page.position;
+      if (page.changes.length === 0) return true;
     }
   }
 
@@ -185,12 +192,12 @@ export class WatchSession implements Watcher {
     return changes.map((change) => changeEvent(change, totalOrder)).join('');
   }
 
-  /** Returns whether a change concerns this client and its snapshot has not shown it. */
-  private isNews(change: Change, shown: Snapshot): boolean {
+  /** Returns whether a change concerns this client, and its snapshot has neither shown it nor will. */
+  private isNews(change: Change, snapshot: Snapshot | undefined): boolean {
     const target = this.targets.find((each) => concerns(each, change.key));
-    if (!target) return false;
-    const page = pageOf(change.key, shown.get(target) ?? []);
-    return page === undefined || !this.engine.covers(page.position, change);
+    if (!target || !snapshot) return target !== undefined;
+    const page = pageOf(change.key, snapshot.get(target) ?? []);
+    return page !== undefined && !this.engine.covers(page.position, change);
   }
 
   private write(events: Buffer): void {
@@ -201,7 +208,7 @@ export class WatchSession implements Watcher {
   }
 }
 
-/** Returns the page that shows `key`, of pages in key order, which may be thousands. */
+/** Returns the page that shows `key`, of pages in key order, which may be thousands; undefined if it is still to come. */
 function pageOf(key: string, shown: readonly Shown[]): Shown | undefined {
   let [low, high] = [0, shown.length];
   while (low < high) {

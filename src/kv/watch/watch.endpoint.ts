@@ -3,13 +3,18 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as pause } from 'node:timers/promises';
 import { DatabaseError } from '../../errors.js';
 import { startEvents } from '../../http/answer/answer.js';
-import { StorageEngine, type Awaitable, type Change } from '../../storage/storage-engine.js';
+import {
+  StorageEngine,
+  type Awaitable,
+  type Change,
+  type WatchTarget,
+} from '../../storage/storage-engine.js';
 import { EVENT_STREAM, prefers, type TypeName } from '../../http/request/accept.js';
 import { Parameters } from '../../http/request/parameters.js';
 import { preferenceOf } from '../../http/request/prefer.js';
 import { whenHalfClosed, whenOver } from '../../http/request/when-over.js';
 import { RETRY } from './watch-events.js';
-import { withoutOverlaps, type Watcher, type WatchTarget } from './audiences.js';
+import { withoutOverlaps, type Watcher } from './audiences.js';
 import { WatchHub } from './watch-hub.js';
 import { WatchLimit } from './watch-limit.js';
 import { NOW, WatchSession } from './watch-session.js';

@@ -9,6 +9,7 @@ import {
   type Change,
   type EngineState,
   type EngineStats,
+  type LogPage,
   type OpenSettings,
   type RangeCount,
   type RangePage,
@@ -237,9 +238,10 @@ export class LmdbEngine extends StorageEngine {
     return this.current.position();
   }
 
-  changes(position: string): Change[] | undefined {
+  changes(position: string): LogPage | undefined {
     if (this.isShared) this.store.freshen();
-    return this.log.after(position);
+    const changes = this.log.after(position);
+    return changes && { changes, position: changes.at(-1)?.position ?? position };
   }
 
   /** Positions are tags, which sort by age as strings. */

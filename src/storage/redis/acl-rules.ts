@@ -29,7 +29,7 @@ const READS = [
   `zscore ${KEY} m`,
 ];
 const CHANNELS = [`spublish ${KEY} m`, `ssubscribe ${KEY}`];
-const OTHERS = ['client list', 'dbsize', 'select 0', 'wait 0 0'];
+const OTHERS = ['client list', 'dbsize', 'select 0', 'time', 'wait 0 0'];
 const CLUSTER_ONLY = ['asking', 'cluster slots'];
 /** Needed before the check can run. CONFIG GET is not needed: it also shows passwords, and only warnings read it. */
 const NEEDED_TO_CHECK = ['+client|setname', '+evalsha', '+info', '+script|load'];

@@ -1,5 +1,5 @@
 import { DatabaseError } from '../../errors.js';
-import type { Change } from '../storage-engine.js';
+import type { Change, LogPage, WatchTarget } from '../storage-engine.js';
 import { ChangeNotifications } from './change-notifications.js';
 import type { Partition } from './partitions.js';
 import { decodePosition, encodePosition, offsetAfter, sequenceOf, type Offset } from './position.js';
@@ -13,45 +13,47 @@ const READ_BYTES = 256 * 1024;
  * The change logs of all partitions as one.
  *
  * Problem: each partition's log is a stream of its own, and reading hundreds of streams after every change would cost more
- * than the changes. Design: this server remembers the last tag of each partition, from its own writes, from the messages
- * that scripts publish, and from reading all of them once a second, because messages can get lost. It reads only partitions
- * that have moved past a reader's position. Guarantee: a position that `position` returns, and every change that is read
- * after one, is complete as far as this server knew at the call; nobody gets less than what this server has read already.
+ * than the changes. Design: a reader asks only the partitions that can have what it follows, and of those only the ones whose
+ * last tag has moved past its position. Guarantee: a position that `position` returns, and every change that is read after
+ * one, is complete as far as this server knew at the call; nobody gets less than what this server has read already.
  */
 export class RedisChangeLog {
-  /** The last known tag of each partition; empty before its first change. */
-  private readonly tags: string[];
   private readonly listeners = new Set<() => void>();
   private readonly notifications: ChangeNotifications;
   private notifying = false;
-  /** Partitions with changes that could not be read. */
-  private readonly unread = new Set<Partition>();
   /** The last position that was decoded: a reader asks for the same one with each of many changes. */
   private decoded: { position: string; offsets: readonly Offset[] | undefined } | undefined;
 
+  /** The partitions of targets that were asked for before. */
+  private readonly concerned = new WeakMap<readonly WatchTarget[], ReadonlySet<Partition>>();
+
   constructor(private readonly store: RedisStore) {
-    this.tags = store.partitions.all.map(() => '');
-    const advance = (partition: Partition, tag: string) => this.advance(partition, tag);
-    this.notifications = new ChangeNotifications(store, advance);
-    store.onWrite = advance;
+    const { lastTags } = store;
+    this.notifications = new ChangeNotifications(store, (partition, tag) => lastTags.advance(partition, tag));
+    lastTags.onChange = () => this.notify();
   }
 
   async position(): Promise<string> {
-    await this.refreshAll();
-    return encodePosition(this.store.epoch, this.tags.map(offsetAfter));
+    const { lastTags, partitions, epoch } = this.store;
+    await this.refresh(partitions.all);
+    return encodePosition(epoch, lastTags.all().map(offsetAfter));
   }
 
-  async changes(position: string): Promise<Change[] | undefined> {
-    const { epoch, partitions } = this.store;
+  async changes(position: string, targets?: readonly WatchTarget[]): Promise<LogPage | undefined> {
+    const { epoch, lastTags, partitions } = this.store;
     const offsets = this.decode(position);
     if (!offsets) return undefined;
-    if (this.listeners.size === 0) await this.refreshAll();
-    const moved = partitions.all.filter(({ id }) => !isSame(offsets[id]!, offsetAfter(this.tags[id]!)));
-    const parts = await this.reachable(moved, (partition) =>
-      this.read(partition, offsets[partition.id]!),
-    );
+    const concerned = targets ? this.partitionsOf(targets) : new Set(partitions.all);
+    if (this.listeners.size === 0) await this.refresh([...concerned]);
+    // Before anything is read: somebody may begin to follow the other partitions meanwhile.
+    const start = partitions.all.map((each) => {
+      const offset = offsets[each.id]!;
+      return concerned.has(each) ? offset : later(offset, offsetAfter(lastTags.of(each)));
+    });
+    const moved = [...concerned].filter((each) => !isSame(start[each.id]!, offsetAfter(lastTags.of(each))));
+    const parts = await this.reachable(moved, (partition) => this.read(partition, start[partition.id]!));
     if (parts.includes(undefined)) return undefined;
-    return withPositions(epoch, offsets, parts.flat() as LoggedChange[]);
+    return pageOf(epoch, start, parts.flat() as LoggedChange[]);
   }
 
   covers(position: string, change: Pick<Change, 'key' | 'etag'>): boolean {
@@ -81,15 +83,6 @@ export class RedisChangeLog {
     this.notifications.resubscribe();
   }
 
-  /** Takes over the last tag of a partition that `read` returns. */
-  async refresh(partition: Partition, read: () => Promise<string>): Promise<void> {
-    const known = this.tags[partition.id];
-    const tag = await read();
-    // An older tag counts too, because a failover can undo the last changes; unless a newer one has come meanwhile.
-    const isNews = tag !== known || this.unread.delete(partition);
-    if (isNews && this.tags[partition.id] === known) this.setTag(partition, tag);
-  }
-
   close(): void {
     this.notifications.close();
   }
@@ -102,17 +95,29 @@ export class RedisChangeLog {
     return this.decoded.offsets;
   }
 
-  /** Reads all last tags. That of a partition that cannot be reached stays as it is known. */
-  private async refreshAll(): Promise<void> {
+  private partitionsOf(targets: readonly WatchTarget[]): ReadonlySet<Partition> {
+    const { partitions } = this.store;
+    let found = this.concerned.get(targets);
+    if (!found) {
+      found = new Set(
+        targets.flatMap((each) =>
+          'key' in each ? [partitions.ofKey(each.key)] : partitions.ofPrefix(each.prefix),
+        ),
+      );
+      this.concerned.set(targets, found);
+    }
+    return found;
+  }
+
+  /** Reads the last tags of some partitions. That of one that cannot be reached stays as it is known. */
+  private async refresh(partitions: readonly Partition[]): Promise<void> {
     const { store } = this;
-    await this.reachable(store.partitions.all, (partition) =>
-      this.refresh(partition, () => store.lastTagOf(partition)),
-    );
+    await this.reachable(partitions, (each) => store.lastTags.refresh(each, () => store.lastTagOf(each)));
   }
 
   /**
    * Does `work` with some partitions, and returns what came of those that can be reached: one that is gone concerns nobody
-   * who watches others. The rest is read later, when the partition is back. @throws DatabaseError if none can be reached
+   * who watches others. What is left is read when the partition is back. @throws DatabaseError if none can be reached
    */
   private async reachable<T>(
     partitions: readonly Partition[],
@@ -122,18 +127,12 @@ export class RedisChangeLog {
     const failed = settled.filter((each) => each.status === 'rejected');
     const serious = failed.find(({ reason }) => !isUnavailable(reason));
     if (serious || failed.length === this.store.partitions.all.length) throw (serious ?? failed[0]!).reason;
-    for (const [i, { status }] of settled.entries()) if (status === 'rejected') this.unread.add(partitions[i]!);
+    for (const [i, { status }] of settled.entries())
+      if (status === 'rejected') this.store.lastTags.doubt(partitions[i]!);
     return settled.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
   }
 
-  /** Takes over a tag, unless a newer one is known: messages may come late. */
-  private advance(partition: Partition, tag: string): void {
-    const { sequence } = offsetAfter(this.tags[partition.id]!);
-    if (tag !== '' && sequenceOf(tag) > sequence) this.setTag(partition, tag);
-  }
-
-  private setTag({ id }: Partition, tag: string): void {
-    this.tags[id] = tag;
+  private notify(): void {
     if (this.notifying || this.listeners.size === 0) return;
     this.notifying = true;
     setImmediate(() => {
@@ -149,7 +148,7 @@ export class RedisChangeLog {
     const reply = await this.store.query(partition, CHANGES, [String(sequence), random, String(READ_BYTES)]);
     if (!reply) return undefined;
     const [tag, changes] = reply as [Buffer, Buffer[][]];
-    this.advance(partition, tag.toString('latin1'));
+    this.store.lastTags.advance(partition, tag.toString('latin1'));
     return changes.map((fields) => decodeChange(partition, fields));
   }
 }
@@ -179,16 +178,28 @@ function decodeChange({ id }: Partition, [, kind, , name, field, text, last, val
   return { partition: id, kind: 'put', key, etag: entry.etag, entry, value: isWhole ? value : undefined };
 }
 
-/** Adds to each change the position of a reader who has read up to it, which is computed on demand. */
-function withPositions(epoch: number, start: readonly Offset[], changes: readonly LoggedChange[]): Change[] {
-  return changes.map(({ partition: _partition, ...change }, index) => ({
-    ...change,
+/** The positions are computed on demand. */
+function pageOf(epoch: number, start: readonly Offset[], changes: readonly LoggedChange[]): LogPage {
+  const positionAfter = (count: number) => {
+    const offsets = [...start];
+    for (const { partition, etag } of changes.slice(0, count)) offsets[partition] = offsetAfter(etag);
+    return encodePosition(epoch, offsets);
+  };
+  return {
+    changes: changes.map(({ partition: _partition, ...change }, index) => ({
+      ...change,
+      get position() {
+        return positionAfter(index + 1);
+      },
+    })),
     get position() {
-      const offsets = [...start];
-      for (const { partition, etag } of changes.slice(0, index + 1)) offsets[partition] = offsetAfter(etag);
-      return encodePosition(epoch, offsets);
+      return positionAfter(changes.length);
     },
-  }));
+  };
+}
+
+function later(a: Offset, b: Offset): Offset {
+  return a.sequence > b.sequence ? a : b;
 }
 
 function isSame(a: Offset, b: Offset): boolean {

@@ -9,11 +9,13 @@ import {
   type Change,
   type EngineState,
   type EngineStats,
+  type LogPage,
   type OpenSettings,
   type RangeCount,
   type RangePage,
   type RangeQuery,
   type ScanRange,
+  type WatchTarget,
 } from '../storage-engine.js';
 import { RedisChangeLog } from './change-log.js';
 import { ClusterClient } from './cluster-client/cluster-client.js';
@@ -47,8 +49,8 @@ export interface RedisSettings extends OpenSettings {
  * folder: partitions.ts says how a database lies in Redis, scripts.ts what runs there, cluster-client/ sends commands,
  * writer.ts and ranges.ts write and read, change-log.ts is what watchers read, preflight.ts checks the servers first.
  *
- * An acknowledged write survives what the persistence and the replicas of Redis survive. The time is that of the Pigeonhole
- * servers: a time that one of them has written with counts for all that write to the same partition.
+ * An acknowledged write survives what the persistence and the replicas of Redis survive. The time is that of the servers of
+ * Redis: scripts read it where they run, so that no clock of a Pigeonhole server can end an entry.
  */
 export class RedisEngine extends StorageEngine {
   private client: ClusterClient | undefined;
@@ -56,6 +58,7 @@ export class RedisEngine extends StorageEngine {
   private ranges!: RedisRanges;
   private writer!: RedisWriter;
   private log: RedisChangeLog | undefined;
+  private clock!: Clock;
   private sweeper: NodeJS.Timeout | undefined;
   private readonly sweeping = new Set<Partition>();
   private closed = false;
@@ -65,7 +68,8 @@ export class RedisEngine extends StorageEngine {
   constructor(
     private readonly url: RedisUrl,
     private readonly settings: RedisSettings,
-    private readonly clock = new Clock(),
+    /** Returns milliseconds, from any start. */
+    private readonly monotonic = () => performance.now(),
   ) {
     super();
   }
@@ -83,24 +87,28 @@ export class RedisEngine extends StorageEngine {
   }
 
   async open(): Promise<void> {
-    const { url, settings, clock } = this;
-    const client = new ClusterClient(url, settings.waitReplicas, settings.report, () => this.log?.onMoved());
+    const { url, settings, monotonic } = this;
+    const onMoved = () => this.log?.onMoved();
+    const client = new ClusterClient(url, settings.waitReplicas, settings.report, onMoved, monotonic);
     this.client = client;
     try {
-      const { epoch, partitions } = await preflight(client, url, clock.now(), settings);
-      this.store = new RedisStore(client, clock, epoch, partitions, settings.watchLogBytes);
-      await this.store.onEachPartition((partition) => this.store.syncClock(partition));
+      const { epoch, partitions } = await preflight(client, url, settings);
+      this.store = new RedisStore(client, epoch, partitions, settings.watchLogBytes);
+      await this.store.onEachPartition((partition) => this.store.sync(partition));
     } catch (error) {
       client.close();
       if (this.closed) throw new StartError('The server was stopped while it started.');
       throw error instanceof StartError ? error : new StartError((error as Error).message);
     }
+    let reference = client.topology.medianServer();
+    this.clock = new Clock(() => reference?.clock.now() ?? 0, monotonic);
     this.ranges = new RedisRanges(this.store);
     this.writer = new RedisWriter(this.store);
     this.log = new RedisChangeLog(this.store);
     const groups = Math.min(SWEEP_GROUPS, this.store.partitions.all.length);
     let turn = 0;
     this.sweeper = setInterval(() => {
+      if (turn % groups === 0) reference = client.topology.medianServer() ?? reference;
       this.sweepGroup(turn++ % groups, groups);
     }, SWEEP_EVERY_MS / groups).unref();
   }
@@ -153,8 +161,8 @@ export class RedisEngine extends StorageEngine {
     return this.log!.position();
   }
 
-  changes(position: string): Promise<Change[] | undefined> {
-    return this.log!.changes(position);
+  changes(position: string, targets?: readonly WatchTarget[]): Promise<LogPage | undefined> {
+    return this.log!.changes(position, targets);
   }
 
   covers(position: string, change: Pick<Change, 'key' | 'etag'>): boolean {
@@ -248,7 +256,7 @@ export class RedisEngine extends StorageEngine {
   /** Removes what has expired, and reads the partition's last tag, because notifications of changes can get lost. */
   private sweep(partition: Partition): Promise<void> {
     const { store, settings } = this;
-    return this.log!.refresh(partition, async () => {
+    return store.lastTags.refresh(partition, async () => {
       if (settings.readOnly) return store.lastTagOf(partition);
       for (;;) {
         const { count, tag } = await store.sweep(partition, SWEEP_AT_ONCE);

@@ -34,7 +34,6 @@ interface PreflightSettings extends OpenSettings {
 export async function preflight(
   client: ClusterClient,
   url: RedisUrl,
-  now: number,
   settings: PreflightSettings,
 ): Promise<Metadata> {
   const servers = `Redis at ${url.seeds.map(formatHostPort).join(', ')}`;
@@ -50,8 +49,9 @@ export async function preflight(
     for (const primary of primaries) {
       await client.topology.waitUntilReady([primary]);
       await assertSuitable(primary, url, settings.report);
+      await primary.readTime();
     }
-    return await findOrCreate(client, primaries, url, now, servers, settings);
+    return await findOrCreate(client, primaries, url, servers, settings);
   } catch (error) {
     if (error instanceof StartError) throw error;
     const reason = error instanceof RefusedError ? error.reply : (error as Error).message;
@@ -133,7 +133,6 @@ async function findOrCreate(
   client: ClusterClient,
   primaries: readonly Connection[],
   url: RedisUrl,
-  now: number,
   servers: string,
   { readOnly }: OpenSettings,
 ): Promise<Metadata> {
@@ -151,7 +150,8 @@ async function findOrCreate(
         );
       }
     }
-    const metadata = ['format', FORMAT, 'partitions', url.partitions, 'epoch', nextEpoch(now, 0)];
+    const epoch = nextEpoch(await primaries[0]!.readTime(), 0);
+    const metadata = ['format', FORMAT, 'partitions', url.partitions, 'epoch', epoch];
     const args = ['EVALSHA', CREATE.sha, '1', METADATA_KEY, ...metadata.map(String)];
     fields = (await client.run({ slot, args, script: CREATE, idempotent: true, write: true })) as Buffer[];
   }

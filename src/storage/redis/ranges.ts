@@ -52,20 +52,34 @@ const MIN_SCAN_ITEMS = 16;
 const CHUNK_ENTRIES = 256;
 const CHUNK_BYTES = 256 * 1024;
 const NO_VALUE = Buffer.alloc(0);
+/** Longer than what is known here of a server's time can be wrong. */
+const EXPIRES_ABOUT_NOW_MS = 2_000;
 
 /** Reads and counts entries, alone and in order. */
 export class RedisRanges {
   constructor(private readonly store: RedisStore) {}
 
-  /** The live entry under `key`, in one round trip. */
+  /** The live entry under `key`, in one round trip unless it expires about now. */
   async get(key: string, deadline?: number): Promise<Entry | undefined> {
-    const { slot, entryPrefix } = this.store.partitions.ofKey(key);
-    const args = ['HMGET', entryPrefix + key, 'h', 'v'];
-    const reply = await this.store.client.run({ slot, args, idempotent: true, deadline });
+    const partition = this.store.partitions.ofKey(key);
+    const args = ['HMGET', partition.entryPrefix + key, 'h', 'v'];
+    const reply = await this.store.client.run({ slot: partition.slot, args, idempotent: true, deadline });
     const [header, value] = reply as [Buffer | null, Buffer | null];
     if (!header || !value) return undefined;
     const entry = decode(key, header, value);
-    return entry.expires !== 0 && entry.expires <= this.store.clock.now() ? undefined : entry;
+    if (entry.expires === 0) return entry;
+    const left = entry.expires - this.store.timeOf(partition);
+    if (Math.abs(left) < EXPIRES_ABOUT_NOW_MS) return this.getExactly(partition, key);
+    return left > 0 ? entry : undefined;
+  }
+
+  /** The entry under `key`, if it is live by the clock of its server. */
+  private async getExactly(partition: Partition, key: string): Promise<Entry | undefined> {
+    const bound = `[${key}`;
+    const all = String(Number.MAX_SAFE_INTEGER);
+    const reply = await this.store.query(partition, PAGE, [bound, bound, '0', '1', key, '', all, all]);
+    const [, , [item]] = reply as [Buffer, Buffer | null, [Buffer, Buffer, number, Buffer][]];
+    return item && decode(key, item[1], item[3]);
   }
 
   async readPage(query: RangeQuery): Promise<RangePage> {

@@ -1,17 +1,18 @@
 import type { EngineState } from '../storage-engine.js';
-import type { Connection } from './cluster-client/connection.js';
+import { describeSkew, MAX_SKEW_MS, type Connection } from './cluster-client/connection.js';
 import { SLOT_COUNT } from './cluster-client/slots.js';
 import type { Topology } from './cluster-client/topology.js';
 
 const TIMEOUT_MS = 1_500;
 
-/** Whether every slot has a primary that responds, and what limits the durability of each. */
+/** Whether every slot has a primary that responds, and what limits the durability of each, or is wrong with its clock. */
 export async function engineState(topology: Topology): Promise<EngineState> {
   const problems: string[] = [];
   const limits = await Promise.all(
     topology.primaries().map(async (primary) => {
       try {
-        return await durabilityLimits(primary);
+        const limits = await durabilityLimits(primary);
+        return Math.abs(primary.skew) > MAX_SKEW_MS ? [describeSkew(primary), ...limits] : limits;
       } catch (error) {
         problems.push(`${primary.name} does not answer: ${(error as Error).message}`);
         return [];

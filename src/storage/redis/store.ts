@@ -1,19 +1,23 @@
 import { randomBytes } from 'node:crypto';
-import type { Clock } from '../clock.js';
 import { LOGGED_VALUE_BYTES } from '../storage-engine.js';
 import type { ClusterClient, Command } from './cluster-client/cluster-client.js';
 import type { Reply, Script } from './cluster-client/connection.js';
+import { LastTags } from './last-tags.js';
 import { Partitions, type Partition } from './partitions.js';
 import { SWEEP, WRITE } from './scripts.js';
 
-/** Changes in the logs of all partitions together. */
-const MAX_CHANGES = 100_000;
 /** Random hexadecimal digits at the end of a tag. */
 const RANDOM_DIGITS = 12;
 /** Six random bytes cost as much as thousands. */
 const RANDOM_BYTES_AT_ONCE = 6 * 1024;
+/** What precedes the KEYS of a script: the command, the script and the number of keys. */
+const EVALSHA_WORDS = 3;
+/** How many ARGV all scripts that write have. */
+const WRITE_ARGUMENTS = 6;
+/** The time until which a try may be carried out, and its number: the client fills them in. */
+const NEW_TRY = ['', ''];
 
-interface WriteOptions extends Pick<Command, 'idempotent' | 'deadline'> {
+interface WriteOptions extends Pick<Command, 'deadline'> {
   readonly atomic: boolean;
   /** Bytes of values that may be found. */
   readonly maxBytes: number;
@@ -22,9 +26,8 @@ interface WriteOptions extends Pick<Command, 'idempotent' | 'deadline'> {
 /** One database in Redis: its partitions, and the commands and scripts that run on them. */
 export class RedisStore {
   readonly partitions: Partitions;
-  /** Called with the last tag of a partition after this server has written to it. */
-  onWrite: ((partition: Partition, tag: string) => void) | undefined;
-  /** The bounds of a partition's log: changes, bytes, bytes of a logged value. */
+  readonly lastTags: LastTags;
+  /** The bounds of a partition's log, bytes: its share, all partitions' together, a logged value. */
   private readonly logBounds: readonly string[];
   private readonly epochText: string;
   private randomPool = '';
@@ -32,17 +35,17 @@ export class RedisStore {
 
   constructor(
     readonly client: ClusterClient,
-    readonly clock: Clock,
     /** The time when the database was made, seconds since 1970; part of tags and positions. */
     readonly epoch: number,
     partitions: number,
     watchLogBytes: number,
   ) {
     this.partitions = new Partitions(partitions);
+    this.lastTags = new LastTags(partitions);
     this.epochText = epoch.toString(16).padStart(8, '0');
     this.logBounds = [
-      String(Math.ceil(MAX_CHANGES / partitions)),
       String(Math.ceil(watchLogBytes / partitions)),
+      String(watchLogBytes),
       String(LOGGED_VALUE_BYTES),
     ];
   }
@@ -52,16 +55,16 @@ export class RedisStore {
     return this.client.run({ slot: partition.slot, args, idempotent: true });
   }
 
-  /** Runs a command that writes and is idempotent. */
+  /** Runs a command that writes. It is never repeated, because others may write between two tries. */
   async update(partition: Partition, ...args: (string | Buffer)[]): Promise<Reply> {
-    return this.client.run({ slot: partition.slot, args, idempotent: true, write: true });
+    return this.client.run({ slot: partition.slot, args, idempotent: false, write: true });
   }
 
   /** Runs a script that changes nothing. */
   async query(partition: Partition, script: Script, args: readonly (string | Buffer)[]): Promise<Reply> {
     return this.client.run({
       slot: partition.slot,
-      args: evalsha(script, partition.scriptKeys, [this.now(), ...args]),
+      args: evalsha(script, partition.scriptKeys, [this.knownTime(partition), ...args]),
       script,
       idempotent: true,
     });
@@ -72,20 +75,29 @@ export class RedisStore {
     partition: Partition,
     entries: readonly string[],
     operations: readonly (string | Buffer)[],
-    { atomic, maxBytes, idempotent, deadline }: WriteOptions,
+    { atomic, maxBytes, deadline }: WriteOptions,
   ): Promise<readonly Reply[]> {
     const limit = String(Math.min(maxBytes, Number.MAX_SAFE_INTEGER));
-    const args = [...this.writeArguments(), atomic ? '1' : '0', limit, ...operations];
+    const keys = [...partition.scriptKeys, ...entries];
+    const args = [
+      ...this.writeArguments(partition),
+      ...NEW_TRY,
+      this.lastTags.of(partition),
+      atomic ? '1' : '0',
+      limit,
+      ...operations,
+    ];
     const [now, tag, ...replies] = (await this.client.run({
       slot: partition.slot,
-      args: evalsha(WRITE, [...partition.scriptKeys, ...entries], args),
+      args: evalsha(WRITE, keys, args),
       script: WRITE,
-      idempotent,
+      // The script recognises its own earlier tries.
+      idempotent: true,
+      triesAt: EVALSHA_WORDS + keys.length + WRITE_ARGUMENTS,
       write: true,
       deadline,
     })) as [Buffer, Buffer, ...Reply[]];
-    this.raiseClock(now);
-    this.onWrite?.(partition, tag.toString('latin1'));
+    this.learn(partition, now, tag);
     return replies;
   }
 
@@ -99,18 +111,23 @@ export class RedisStore {
   async sweep(partition: Partition, limit: number): Promise<{ count: number; tag: string }> {
     const [now, tag, count] = (await this.client.run({
       slot: partition.slot,
-      args: evalsha(SWEEP, partition.scriptKeys, [...this.writeArguments(), String(limit)]),
+      args: evalsha(SWEEP, partition.scriptKeys, [...this.writeArguments(partition), String(limit)]),
       script: SWEEP,
       idempotent: true,
     })) as [Buffer, Buffer, number];
-    this.raiseClock(now);
+    this.learn(partition, now);
     return { count, tag: tag.toString('latin1') };
   }
 
-  /** Raises the clock to the highest time that the partition has seen. */
-  async syncClock(partition: Partition): Promise<void> {
-    const now = (await this.read(partition, 'HGET', partition.state, 'now')) as Buffer | null;
-    if (now) this.raiseClock(now);
+  /** Learns the last tag of the partition, and the highest time that it has seen. */
+  async sync(partition: Partition): Promise<void> {
+    const [tag, now] = (await this.read(partition, 'HMGET', partition.state, 'tag', 'now')) as Buffer[];
+    if (tag && now) this.learn(partition, now, tag);
+  }
+
+  /** The time of the server that has the partition, milliseconds since 1970; 0 until it is known. */
+  timeOf({ slot }: Partition): number {
+    return this.client.topology.ownerOf(slot)?.clock.now() ?? 0;
   }
 
   /** Does `work` with every partition at once. */
@@ -124,8 +141,8 @@ export class RedisStore {
   }
 
   /** ARGV 1 to 6 of scripts that write. */
-  private writeArguments(): string[] {
-    return [this.now(), this.epochText, this.random(), ...this.logBounds];
+  private writeArguments(partition: Partition): string[] {
+    return [this.knownTime(partition), this.epochText, this.random(), ...this.logBounds];
   }
 
   private random(): string {
@@ -136,13 +153,14 @@ export class RedisStore {
     return this.randomPool.slice(this.randomUsed, (this.randomUsed += RANDOM_DIGITS));
   }
 
-  private now(): string {
-    return String(this.clock.now());
+  private knownTime(partition: Partition): string {
+    return String(this.timeOf(partition));
   }
 
-  /** The clock of another server may be ahead, and this server must not undo an expiry that the other has seen. */
-  private raiseClock(now: Buffer): void {
-    this.clock.raise(Number(now.toString('latin1')));
+  /** Takes over what the partition says of itself. */
+  private learn(partition: Partition, now: Buffer, tag?: Buffer): void {
+    this.client.topology.ownerOf(partition.slot)?.clock.raise(Number(now.toString('latin1')));
+    if (tag) this.lastTags.advance(partition, tag.toString('latin1'));
   }
 }
 

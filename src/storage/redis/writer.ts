@@ -24,7 +24,7 @@ export class RedisWriter {
   /** @throws DatabaseError having written nothing, or `outcome-unknown` */
   async apply(operation: BatchOperation, deadline?: number): Promise<Outcome> {
     const partition = this.store.partitions.ofKey(operation.key);
-    const options = { atomic: false, idempotent: isIdempotent(operation), deadline };
+    const options = { atomic: false, deadline };
     const [reply] = await this.send(partition, [operation], options);
     const outcome = decodeOutcome(operation, reply!, undefined);
     if (outcome instanceof DatabaseError) throw outcome;
@@ -62,7 +62,7 @@ export class RedisWriter {
     if (operations.length === 0) return [];
     assertOneTag(operations);
     const partition = this.store.partitions.ofKey(operations[0]!.key);
-    const replies = await this.send(partition, operations, { atomic: true, maxBytes, idempotent: false });
+    const replies = await this.send(partition, operations, { atomic: true, maxBytes });
     const [, , , index] = replies[0]!;
     if (index !== undefined) {
       throw (decodeOutcome(operations[index]!, replies[0]!, maxBytes) as DatabaseError).with({ index });
@@ -76,7 +76,7 @@ export class RedisWriter {
     deadline: number,
     outcomes: (Outcome | DatabaseError)[],
   ): Promise<void> {
-    const options = { atomic: false, maxBytes, idempotent: false, deadline };
+    const options = { atomic: false, maxBytes, deadline };
     const outcomesOf = await this.send(partition, operations, options).then(
       (replies) => operations.map((operation, i) => decodeOutcome(operation, replies[i]!, maxBytes)),
       (error: unknown) => {
@@ -93,7 +93,7 @@ export class RedisWriter {
     {
       maxBytes = Infinity,
       ...options
-    }: Pick<Command, 'idempotent' | 'deadline'> & { atomic: boolean; maxBytes?: number | undefined },
+    }: Pick<Command, 'deadline'> & { atomic: boolean; maxBytes?: number | undefined },
   ): Promise<OperationReply[]> {
     const entries = operations.map(({ key }) => partition.entryPrefix + key);
     const firstEntry = partition.scriptKeys.length + 1;
@@ -113,14 +113,6 @@ export class RedisWriter {
     }
     return [...shares.values()];
   }
-}
-
-/**
- * Whether an operation may be sent again (RFC 9110, section 9.2.2). An unconditional put may, because the script recognises
- * its own tag. An addition may not, and neither may an operation whose condition its own first try may have changed.
- */
-function isIdempotent({ op, condition }: BatchOperation): boolean {
-  return op === 'get' || op === 'check' || ((op === 'put' || op === 'delete') && !condition);
 }
 
 /** Redis's own rule: what is allowed must not depend on which keys happen to share a partition. */

@@ -6,8 +6,8 @@ import { replacing, type Liar } from './liar.js';
 /** Creates an engine whose log goes through `lie` when it is read. */
 function logging(lie: (changes: Change[], position: string, engine: MemoryEngine) => unknown): Liar['make'] {
   return replacing('changes', (engine) => (position: string) => {
-    const changes = MemoryEngine.prototype.changes.call(engine, position);
-    return changes && lie(changes, position, engine);
+    const page = MemoryEngine.prototype.changes.call(engine, position);
+    return page && { ...page, changes: lie([...page.changes], position, engine) };
   });
 }
 

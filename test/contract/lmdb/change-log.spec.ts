@@ -76,7 +76,7 @@ describe('the change log', () => {
       );
     }
     expect(engine['store'].readHead().log.count).toBe(105_000);
-    expect(engine.changes(old)?.[0]?.key).toBe('k0');
+    expect(engine.changes(old)?.changes[0]?.key).toBe('k0');
   });
 
   it('serves its floor, and no position before it', async () => {
@@ -88,7 +88,7 @@ describe('the change log', () => {
     const held = segments().length;
     expect(held).toBeLessThan(20);
     const floor = positions.length - held - 1;
-    expect(engine.changes(positions[floor]!)![0]!.key).toBe(`k${floor + 1}`);
+    expect(engine.changes(positions[floor]!)!.changes[0]!.key).toBe(`k${floor + 1}`);
     expect(engine.changes(positions[floor - 1]!)).toBeUndefined();
   });
 
@@ -131,7 +131,7 @@ describe('the change log', () => {
     expect(await codeOf((async () => engine.changes(start))())).toBe('corrupt');
     const after = engine.position();
     await put(engine, 'b', 'x');
-    expect(engine.changes(after)!.map((change) => change.key)).toEqual(['b']);
+    expect(engine.changes(after)!.changes.map((change) => change.key)).toEqual(['b']);
 
     for (let i = 0; segments()[0]!.key === key; i++) {
       expect(i).toBeLessThan(20);
@@ -141,7 +141,7 @@ describe('the change log', () => {
     expect(log.bytes).toBe(logged());
     expect(log.count).toBe(segments().length);
     expect(engine.changes(start)).toBeUndefined();
-    expect(engine.changes(afterDamaged)![0]!.key).toBe('a');
+    expect(engine.changes(afterDamaged)!.changes[0]!.key).toBe('a');
   });
 });
 
@@ -166,7 +166,7 @@ describe('a data folder that was copied back', () => {
     const served = () => lost.map((position) => engine.changes(position));
     const none = lost.map(() => undefined);
     expect(served()).toEqual(none);
-    expect(engine.changes(kept)).toEqual([]);
+    expect(engine.changes(kept)?.changes).toEqual([]);
     // A refused batch takes revisions without a change.
     for (let i = 0; i < 3; i++) {
       await codeOf(engine.batch([putOf('b', 'x'), incrOf('b', 1n)], true));
@@ -176,6 +176,6 @@ describe('a data folder that was copied back', () => {
       await put(engine, 'b', `${i}`);
       expect(served()).toEqual(none);
     }
-    expect(engine.changes(kept)!.map(({ key }) => key)).toEqual(Array.from({ length: 6 }, () => 'b'));
+    expect(engine.changes(kept)!.changes.map(({ key }) => key)).toEqual(Array.from({ length: 6 }, () => 'b'));
   });
 });

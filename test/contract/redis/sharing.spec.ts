@@ -1,13 +1,14 @@
 import { afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
-import type { Clock } from '../../../src/storage/clock.js';
 import { parseRedisUrl } from '../../../src/storage/redis/cluster-client/redis-url.js';
 import { RedisEngine } from '../../../src/storage/redis/engine.js';
 import { eventually } from '../../support/eventually.js';
-import { FakeTime } from '../../support/fake-time.js';
 import { startCluster, type RedisCluster } from '../../support/redis-cluster.js';
 import type { RedisServer } from '../../support/redis-server.js';
 import { describeOnRedis, startRedis } from '../../support/redis.js';
 import { entryOf, incrOf, kindOf, namesOf, pause, put, textOf } from '../shorthand.js';
+
+/** Epochs, which are parts of channels, differ when databases are made so long after one another. */
+const ANOTHER_EPOCH_MS = 1_000;
 
 describeOnRedis('servers that share a Redis', (binary) => {
   let redis: RedisServer;
@@ -24,9 +25,9 @@ describeOnRedis('servers that share a Redis', (binary) => {
     engines = [];
   });
 
-  async function open(url: string, clock: Clock = new FakeTime().clock()): Promise<RedisEngine> {
+  async function open(url: string): Promise<RedisEngine> {
     const settings = { watchLogBytes: 2 ** 20, waitReplicas: 0, report: () => undefined };
-    const engine = new RedisEngine(parseRedisUrl(url)!, settings, clock);
+    const engine = new RedisEngine(parseRedisUrl(url)!, settings);
     engines.push(engine);
     await engine.open();
     return engine;
@@ -36,19 +37,13 @@ describeOnRedis('servers that share a Redis', (binary) => {
     'and start on an empty one at the same time make one database: %s',
     async (kind) => {
       const { url } = kind === 'a cluster' ? cluster : redis;
-      const all = await Promise.all(
-        Array.from({ length: 8 }, (_, i) => {
-          const time = new FakeTime();
-          time.setWall(time.wall + i * 1000);
-          return open(url, time.clock());
-        }),
-      );
+      const all = await Promise.all(Array.from({ length: 8 }, () => open(url)));
       const start = await all[0]!.position();
       const sums = await Promise.all(all.map((engine) => engine.write(incrOf('n', 1n))));
       expect(new Set(sums.map((sum) => entryOf(sum).value.toString())).size).toBe(8);
       for (const engine of all) {
         expect(await textOf(engine, 'n')).toBe('8');
-        expect(await engine.changes(start)).toHaveLength(8);
+        expect((await engine.changes(start))?.changes).toHaveLength(8);
       }
     },
   );
@@ -61,8 +56,8 @@ describeOnRedis('servers that share a Redis', (binary) => {
     let reading = Promise.resolve();
     const stop = reader.onChange(() => {
       reading = reading.then(async () => {
-        const changes = await reader.changes(position);
-        heard.splice(0, Infinity, ...changes!.map(({ key }) => key));
+        const page = await reader.changes(position);
+        heard.splice(0, Infinity, ...page!.changes.map(({ key }) => key));
       });
     });
     const keys = Array.from({ length: 20 }, (_, i) => `k${i}`);
@@ -73,23 +68,11 @@ describeOnRedis('servers that share a Redis', (binary) => {
     expect(heard.toSorted()).toEqual(keys.toSorted());
   });
 
-  it('agree on the time: what has expired for one has expired for all that write', async () => {
-    const [ahead, behind] = [new FakeTime(), new FakeTime()];
-    const [fast, slow] = [await open(redis.url, ahead.clock()), await open(redis.url, behind.clock())];
-    await put(slow, 'a', 'x', { expiry: { in: 1000 } });
-    ahead.advance(1000);
-    await put(fast, 'b', 'x');
-    const create = put(slow, 'a', 'new', { condition: { ifNoneMatch: '*' } });
-    expect((await create).created).toBe(fast.now());
-    expect(slow.now()).toBe(fast.now());
-  });
-
   it('under different database numbers are independent and do not notify each other', async () => {
-    const [early, late] = [new FakeTime(), new FakeTime()];
-    late.setWall(late.wall + 5000);
-    const first = await open(redis.url, early.clock());
-    const same = await open(redis.url, early.clock());
-    const other = await open(`${redis.url}/1`, late.clock());
+    const first = await open(redis.url);
+    const same = await open(redis.url);
+    await pause(ANOTHER_EPOCH_MS);
+    const other = await open(`${redis.url}/1`);
     let calls = 0;
     first.onChange(() => calls++);
     await put(same, 'a', 'x');

@@ -258,7 +258,7 @@ export const batchRules: readonly Rule[] = [
       const able = engine.capabilities.atomicAcrossKeys;
       expect(refusal).toEqual(able ? { code: 'not refused' } : { code: 'cross-slot', keys });
       expect(await countOf(engine, { prefix: '' })).toBe(able ? keys.length : 0);
-      expect(await engine.changes(start)).toHaveLength(able ? keys.length + 1 : 0);
+      expect((await engine.changes(start))?.changes).toHaveLength(able ? keys.length + 1 : 0);
     },
   })),
 ];

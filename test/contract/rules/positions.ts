@@ -75,7 +75,7 @@ export const positionRules: readonly Rule[] = [
       const cut = [` ${position}`, `${position} `, `${position}0`, `0${position}`, position.slice(0, -1)];
       for (const each of [...bad, ...cut, position.slice(1), ...fixture.forgedPositions(position)])
         expect([each, await engine.changes(each)]).toEqual([each, undefined]);
-      expect(await engine.changes(position)).toEqual([]);
+      expect(await engine.changes(position)).toEqual({ changes: [], position });
     },
   },
   {
@@ -110,7 +110,7 @@ export const positionRules: readonly Rule[] = [
       }
       expect(await engine.changes(start)).toBeUndefined();
       const served: (readonly Change[] | undefined)[] = [];
-      for (const position of positions) served.push(await engine.changes(position));
+      for (const position of positions) served.push((await engine.changes(position))?.changes);
       const first = served.findIndex((changes) => changes !== undefined);
       expect(first).toBeGreaterThan(0);
       expect(served.slice(first)).not.toContain(undefined);

@@ -8,7 +8,7 @@ import { TEXT } from '../../../src/storage/entry.js';
 import { compareKeys } from '../../../src/storage/key-range.js';
 import { MemoryEngine } from '../../../src/storage/memory.engine.js';
 import type { BatchOperation } from '../../../src/storage/operation.js';
-import type { Change } from '../../../src/storage/storage-engine.js';
+import type { LogPage } from '../../../src/storage/storage-engine.js';
 import { countOf } from '../../contract/shorthand.js';
 import { FakeTime } from '../../support/fake-time.js';
 import { Random } from '../../support/random.js';
@@ -165,9 +165,9 @@ describe('a target', () => {
 class Busy extends MemoryEngine {
   private written = 0;
 
-  override changes(): Change[] {
+  override changes(): LogPage {
     const key = `k${this.written++}`;
-    return [{ position: key, kind: 'delete', key, etag: key }];
+    return { changes: [{ position: key, kind: 'delete', key, etag: key }], position: key };
   }
 }
 

@@ -1,6 +1,13 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { Backlog } from './backlog.js';
-import { COMMAND_TIMEOUT_MS, type Connection, type Reply, type Script } from './connection.js';
+import {
+  AWAY_AFTER_MS,
+  COMMAND_TIMEOUT_MS,
+  ConnectionError,
+  type Connection,
+  type Reply,
+  type Script,
+} from './connection.js';
 import {
   classify,
   isUnknownScript,
@@ -26,6 +33,11 @@ export interface Command {
   readonly script?: Script;
   /** Whether the command may be sent again when its outcome is unknown. */
   readonly idempotent: boolean;
+  /**
+   * For a script that recognises its own earlier tries: the index in `args` of the server's time until which this try may be
+   * carried out, and after it of its number, from 1. Both are filled in.
+   */
+  readonly triesAt?: number;
   /** Whether the command writes, so that it waits for replicas where that is asked for. */
   readonly write?: boolean;
   /** When the caller gives up, on the clock of `performance`; 5 s from now by default. */
@@ -38,9 +50,9 @@ export interface Command {
  * Design: a command that was refused or never sent is tried again, with growing, jittered pauses, until its deadline; so is
  * one whose outcome is unknown, if it is idempotent. Several commands for one request share a deadline. Nothing waits for a
  * server of a cluster that is gone and has no replica left, so that its part fails fast and alone. Guarantee:
- * `unavailable` and `busy` mean that nothing was applied, `outcome-unknown` that something may have been; a reply or an
- * error comes within 6 s, whatever the cluster does. No redirection, and no text of Redis or of the library, reaches a
- * client of ours.
+ * `unavailable` and `busy` mean that nothing was applied, `outcome-unknown` that something may have been, and will not be any
+ * more; a reply or an error comes within 6 s, whatever the cluster does. No redirection, and no text of Redis or of the
+ * library, reaches a client of ours.
  */
 export class ClusterClient {
   readonly topology: Topology;
@@ -57,8 +69,10 @@ export class ClusterClient {
     private readonly report: (line: string) => void,
     /** Called when slots have moved to other servers. */
     onMoved: () => void,
+    /** Returns milliseconds, from any start. */
+    monotonic: () => number,
   ) {
-    this.topology = new Topology(url, { report, waitsForReplicas: waitReplicas > 0 }, onMoved);
+    this.topology = new Topology(url, { report, waitsForReplicas: waitReplicas > 0, monotonic }, onMoved);
   }
 
   /**
@@ -94,8 +108,8 @@ export class ClusterClient {
 
   private async retry(command: Command, deadline: number): Promise<Reply> {
     const { topology } = this;
-    /** Whether an earlier try may have been carried out. */
-    let maybeDone = false;
+    /** The number of this try; earlier ones may have been carried out. */
+    let number = 1;
     let askTarget: Connection | undefined;
     let redirections = 0;
     let wait = MIN_PAUSE_MS;
@@ -103,19 +117,20 @@ export class ClusterClient {
       const connection = askTarget ?? topology.ownerOf(command.slot);
       if (connection?.isGone) {
         topology.refreshSoon();
-        throw maybeDone && command.write ? outcomeUnknown() : partUnavailable();
+        throw number > 1 && command.write ? outcomeUnknown() : partUnavailable();
       }
       try {
-        if (connection) return await this.send(command, connection, askTarget !== undefined, deadline);
+        if (connection)
+          return await this.send(command, connection, askTarget !== undefined, number, deadline);
       } catch (error) {
         askTarget = undefined;
         const failure = classify(error);
         switch (failure.kind) {
           case 'final':
-            throw maybeDone && command.write ? outcomeUnknown() : failure.error;
+            throw number > 1 && command.write ? outcomeUnknown() : failure.error;
           case 'refused':
             this.warn(`Redis at ${connection!.name} refuses commands: ${failure.reply}`);
-            throw maybeDone && command.write ? outcomeUnknown() : new RefusedError(failure.reply);
+            throw number > 1 && command.write ? outcomeUnknown() : new RefusedError(failure.reply);
           case 'ask':
           case 'moved': {
             if (++redirections > MAX_REDIRECTIONS) break;
@@ -126,23 +141,28 @@ export class ClusterClient {
           }
           case 'unknown':
             if (!command.idempotent) throw outcomeUnknown();
-            maybeDone = true;
+            number++;
+            break;
+          case 'late':
+            connection!.clock.learn(failure.time);
         }
       }
       topology.refreshSoon();
       await pause(Math.max(0, Math.min(wait * (0.5 + Math.random() / 2), deadline - performance.now())));
       wait = Math.min(MAX_PAUSE_MS, wait * 2);
     }
-    throw maybeDone && command.write ? outcomeUnknown() : unavailable();
+    throw number > 1 && command.write ? outcomeUnknown() : unavailable();
   }
 
   private async send(
     command: Command,
     server: Connection,
     asking: boolean,
+    number: number,
     deadline: number,
   ): Promise<Reply> {
-    const { args, script, write } = command;
+    const { script, write } = command;
+    const args = argsOfTry(command, server, number, deadline);
     const connection = server.channelFor(command);
     const submit = () => (asking ? connection.sendAsking(args, deadline) : connection.send(args, deadline));
     let reply: Reply;
@@ -176,6 +196,19 @@ export class ClusterClient {
     this.warnedAt = now;
     this.report(line);
   }
+}
+
+/** The arguments of a try. @throws ConnectionError if the server has not said its time yet */
+function argsOfTry({ args, triesAt }: Command, server: Connection, number: number, deadline: number) {
+  if (triesAt === undefined) return args;
+  // One that nobody can replace is given up after that time, and must not carry the command out later.
+  const patience = server.isAlone ? performance.now() + AWAY_AFTER_MS : deadline;
+  const until = server.clock.timeAt(Math.min(patience, deadline));
+  if (until === undefined) throw new ConnectionError(false, 'its time is not known yet');
+  const own = [...args];
+  own[triesAt] = String(until);
+  own[triesAt + 1] = String(number);
+  return own;
 }
 
 /** Bytes of values among the arguments. */

@@ -2,6 +2,7 @@ import { ClientClosedError, ClientOfflineError, ErrorReply } from '@redis/client
 import { Backlog } from './backlog.js';
 import { endClient, makeClient, type Client } from './node-redis.js';
 import { formatHostPort, type HostPort, type RedisUrl } from './redis-url.js';
+import { ServerClock } from './server-clock.js';
 
 /** A reply of Redis: bulk strings are bytes, integers are numbers, nil is null. */
 export type Reply = Buffer | string | number | null | readonly Reply[];
@@ -31,10 +32,15 @@ const CHECK_EVERY_MS = 250;
 const MAX_SILENT_CHECKS = 12;
 /** Half a second to three quarters: after so many the server counts as away, which matters where none can replace it. */
 const AWAY_CHECKS = 3;
-/** How long a lost connection may take to come back before the server counts as away. */
-const AWAY_AFTER_MS = 500;
+/** How long a server may be without a connection, or late with a reply, before it counts as away. */
+export const AWAY_AFTER_MS = 500;
 /** 5 s: a command that waits for longer means that the server is too far behind to be of use. */
 const MAX_CHECKS_WAITING = COMMAND_TIMEOUT_MS / CHECK_EVERY_MS;
+/** The server is asked for its time once a second. */
+const CHECKS_PER_TIME = 4;
+const TIME_TIMEOUT_MS = 1_500;
+/** A difference between the clocks of a server and of this computer that is reported, milliseconds. */
+export const MAX_SKEW_MS = 1_000;
 
 /** A command that was sent and has no reply yet. */
 interface Pending {
@@ -49,6 +55,8 @@ export interface ConnectionOptions {
   readonly report: (line: string) => void;
   /** Whether writes wait for replicas. That holds up all later commands of a connection, so writes get their own. */
   readonly waitsForReplicas: boolean;
+  /** Returns milliseconds, from any start. */
+  readonly monotonic: () => number;
 }
 
 /**
@@ -66,6 +74,7 @@ export class Connection {
   readonly backlog = new Backlog();
   /** The servers that can take its place; undefined if it is not known to be a primary of a cluster. */
   replicas: readonly Connection[] | undefined;
+  readonly clock: ServerClock;
   private client: Client;
   private readonly pending = new Set<Pending>();
   /** Whether anything has arrived since the last check. */
@@ -75,6 +84,7 @@ export class Connection {
   private closed = false;
   private wasReady = false;
   private lostAt = performance.now();
+  private isSkewed = false;
   private failure: Error | undefined;
   private readonly checker: NodeJS.Timeout;
   private replicating: Promise<number> | undefined;
@@ -87,8 +97,10 @@ export class Connection {
     private readonly options: ConnectionOptions,
   ) {
     this.name = formatHostPort(address);
+    this.clock = new ServerClock(options.monotonic);
     if (options.waitsForReplicas) {
-      this.writer = new Connection(url, address, { report: () => undefined, waitsForReplicas: false });
+      const silent = { ...options, report: () => undefined, waitsForReplicas: false };
+      this.writer = new Connection(url, address, silent);
     }
     this.client = this.connect();
     // After what has arrived meanwhile was read, so that a pause of this process does not count as one of the server.
@@ -106,14 +118,24 @@ export class Connection {
     );
   }
 
-  /** Whether there is no use in waiting: the server is away, and none can take its place. */
+  /** Whether it is a primary of a cluster whose place nobody can take. */
+  get isAlone(): boolean {
+    return this.replicas !== undefined && this.replicas.every(({ isAway }) => isAway);
+  }
+
+  /** Whether there is no use in waiting for it. */
   get isGone(): boolean {
-    return this.replicas !== undefined && this.isAway && this.replicas.every(({ isAway }) => isAway);
+    return this.isAway && this.isAlone;
   }
 
   /** Why the connection is not ready; undefined while it is, and before the first failure. */
   get lastError(): Error | undefined {
     return this.failure;
+  }
+
+  /** How far the server's clock is ahead of this computer's, milliseconds; 0 until it is known. */
+  get skew(): number {
+    return (this.clock.now() ?? Date.now()) - Date.now();
   }
 
   /** The connection that carries such commands. */
@@ -147,6 +169,16 @@ export class Connection {
         },
       );
     });
+  }
+
+  /** Asks the server for its time, milliseconds since 1970. */
+  async readTime(): Promise<number> {
+    const reply = await this.send(['TIME'], performance.now() + TIME_TIMEOUT_MS);
+    const [seconds, microseconds] = (reply as Buffer[]).map(Number);
+    const time = seconds! * 1000 + Math.floor(microseconds! / 1000);
+    this.clock.learn(time);
+    this.reportSkew();
+    return time;
   }
 
   /** Sends a command that an ASK has redirected here. Nothing comes between the two, which are written back to back. */
@@ -242,6 +274,17 @@ export class Connection {
     this.wasReady = true;
     this.failure = undefined;
     this.silentChecks = 0;
+    this.learnTime();
+  }
+
+  private learnTime(): void {
+    this.readTime().catch(() => undefined);
+  }
+
+  private reportSkew(): void {
+    const wasSkewed = this.isSkewed;
+    this.isSkewed = Math.abs(this.skew) > MAX_SKEW_MS;
+    if (this.isSkewed && !wasSkewed) this.options.report(`Redis at ${describeSkew(this)}`);
   }
 
   private fail(error: Error): void {
@@ -255,6 +298,7 @@ export class Connection {
   private check(): void {
     if (this.closed) return;
     this.checks++;
+    if (this.checks % CHECKS_PER_TIME === 0 && this.isReady) this.learnTime();
     this.giveUp(performance.now());
     const [oldest] = this.pending;
     const isAlive = this.received || (this.isReady && !oldest);
@@ -283,6 +327,13 @@ export class Connection {
     endClient(this.client);
     this.client = this.connect();
   }
+}
+
+/** Says that the clock of a server differs from this computer's, in a sentence that begins with the server's name. */
+export function describeSkew({ name, skew }: Connection): string {
+  const seconds = Math.round(Math.abs(skew) / 1000);
+  const side = skew > 0 ? 'ahead of' : 'behind';
+  return `${name}: its clock is ${seconds} s ${side} this computer's. The servers of Redis decide when entries end.`;
 }
 
 function wasSent(error: unknown): boolean {

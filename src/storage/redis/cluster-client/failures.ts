@@ -10,6 +10,8 @@ export type Failure =
   | { readonly kind: 'ask'; readonly to: string }
   /** Nothing was done, and another try may succeed. */
   | { readonly kind: 'transient' }
+  /** Nothing was done, because the server's clock, which shows `time`, is past the deadline that was computed for it. */
+  | { readonly kind: 'late'; readonly time: number }
   /** Nothing was done, and nothing will be until an operator acts. `reply` is Redis's own text. */
   | { readonly kind: 'refused'; readonly reply: string }
   /** The command may or may not have been carried out. */
@@ -18,13 +20,15 @@ export type Failure =
   | { readonly kind: 'final'; readonly error: Error };
 
 const TRANSIENT =
-  /^(?:NOSCRIPT|TRYAGAIN|LOADING|CLUSTERDOWN|READONLY|MASTERDOWN|BUSY|NOREPLICAS|UNBLOCKED)\b/;
+  /^(?:NOSCRIPT|TRYAGAIN|LOADING|CLUSTERDOWN|READONLY|MASTERDOWN|BUSY|NOREPLICAS|UNBLOCKED|OVERTAKEN)\b/;
 const REFUSED = /^(?:MISCONF|NOAUTH|NOPERM|WRONGPASS)/;
+const LATE = /^LATE (?<time>[0-9]+)/;
 const REDIRECTION = /^(?<kind>MOVED|ASK) [0-9]+ (?<to>\S+)/;
 
 /**
  * Classifies what `Connection.send` has thrown. The texts are those of
- * https://redis.io/docs/latest/develop/reference/protocol-spec and of the server's source.
+ * https://redis.io/docs/latest/develop/reference/protocol-spec and of the server's source; LATE, OVERTAKEN and FORGOTTEN are
+ * those of scripts/write.lua.
  */
 export function classify(error: unknown): Failure {
   if (error instanceof ConnectionError) return { kind: error.wasSent ? 'unknown' : 'transient' };
@@ -32,8 +36,11 @@ export function classify(error: unknown): Failure {
   const { message } = error;
   const redirection = REDIRECTION.exec(message)?.groups;
   if (redirection) return { kind: redirection['kind'] === 'ASK' ? 'ask' : 'moved', to: redirection['to']! };
+  const late = LATE.exec(message)?.groups;
+  if (late) return { kind: 'late', time: Number(late['time']) };
   if (TRANSIENT.test(message)) return { kind: 'transient' };
   if (REFUSED.test(message)) return { kind: 'refused', reply: message };
+  if (message.startsWith('FORGOTTEN')) return { kind: 'final', error: outcomeUnknown() };
   return { kind: 'final', error: message.startsWith('OOM') ? memoryFull() : error };
 }
 

@@ -43,6 +43,13 @@ export class Topology {
     return [...new Set(this.owners)].filter((owner) => owner !== undefined);
   }
 
+  /** The primary whose clock is in the middle of all; undefined until one has said its time. */
+  medianServer(): Connection | undefined {
+    const known = this.primaries().filter(({ clock }) => clock.now() !== undefined);
+    known.sort((a, b) => a.clock.now()! - b.clock.now()!);
+    return known[Math.floor((known.length - 1) / 2)];
+  }
+
   /** How many slots have no known server. */
   unassignedSlots(): number {
     return SLOT_COUNT - this.owners.filter((owner) => owner !== undefined).length;

@@ -2,19 +2,16 @@
 -- Returns the last tag and the changes; or nothing if the log cannot serve this position, because it was dropped, comes from
 -- the future or was undone by a failover.
 local from, random, bytesLeft = tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
-local floor = tonumber(stored[3] or 0)
 if from > sequence or from < floor then return false end
 local last = from
 if from > floor then
   local known = redis.call('XRANGE', log, from .. '-0', from .. '-0')[1]
   if not known then return false end
-  local fields = known[2]
-  local etag = fields[5] == 'e' and fields[6] or string.match(fields[6], '^%S+')
-  if string.sub(etag, 24, 23 + #random) ~= random then return false end
+  if string.sub(tagOf(known[2]), 24, 23 + #random) ~= random then return false end
 end
 local changes = {}
 while bytesLeft > 0 do
-  local lines = redis.call('XRANGE', log, '(' .. string.format('%.0f', last) .. '-0', '+', 'COUNT', 16)
+  local lines = redis.call('XRANGE', log, '(' .. text(last) .. '-0', '+', 'COUNT', 16)
   for _, line in ipairs(lines) do
     changes[#changes + 1] = line[2]
     last = tonumber(string.match(line[1], '^%d+'))

@@ -1,9 +1,15 @@
--- The beginning, after common.lua, of scripts that write. ARGV 2 to 6: epoch and random digits of the new tags; the most
--- changes and bytes of the log, and the most bytes of a value in it.
+-- The beginning, after common.lua, of scripts that write. ARGV 2 to 6: epoch and random digits of the new tags; the bytes of
+-- the log that are kept at any age, and the most bytes; the most bytes of a value in it.
+--
+-- The log is bounded so that a busy key does not push out what the watchers of others still need. Up to its share of bytes it
+-- keeps everything; more than that as long as it is younger than a minute; and never more than all partitions together may
+-- have. Lines up to `aged` are older than a minute: it follows `marked`, which was the last line at `markedAt`.
 local epoch, random = ARGV[2], ARGV[3]
-local maxCount, maxBytes, maxLogged = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
-local floor, count, bytes = tonumber(stored[3] or 0), tonumber(stored[4] or 0), tonumber(stored[5] or 0)
-local changed = false
+local shareBytes, maxBytes, maxLogged = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
+local bytes, aged = tonumber(stored[4] or 0), tonumber(stored[5] or 0)
+local marked, markedAt = tonumber(stored[6] or 0), tonumber(stored[7] or 0)
+local LEAST_AGE, LINE_OVERHEAD, LINES_AT_ONCE = 60000, 64, 16
+local startSequence, written, line = sequence, 0, nil
 
 local function nextTag()
   sequence = sequence + 1
@@ -12,24 +18,30 @@ local function nextTag()
 end
 
 local function sizeOf(fields)
-  local size = 0
+  local size = LINE_OVERHEAD
   for i = 2, #fields, 2 do size = size + #fields[i] end
   return size
 end
 
-local function logChange(etag, ...)
-  local fields = { ... }
-  redis.call('XADD', log, tonumber(string.sub(etag, 10, 22), 16) .. '-0', unpack(fields))
-  count = count + 1
-  bytes = bytes + sizeOf(fields)
-  changed = true
+local function addLine()
+  if not line then return end
+  redis.call('XADD', log, sequenceOf(tagOf(line)) .. '-0', unpack(line))
+  bytes = bytes + sizeOf(line)
+  written = written + 1
+  line = nil
+end
+
+-- Keeps the line back until the next one, because `finish` may have to add to the last.
+local function logChange(...)
+  addLine()
+  line = { ... }
 end
 
 local function remove(key, etag, expires, kind)
   redis.call('DEL', entries .. key)
   redis.call('ZREM', index, key)
   if expires ~= 0 then redis.call('ZREM', expiry, key) end
-  logChange(etag, 'c', kind, 'k', key, 'e', etag)
+  logChange('c', kind, 'k', key, 'e', etag)
 end
 
 local function put(key, entry, before)
@@ -41,37 +53,52 @@ local function put(key, entry, before)
   end
   if not before then redis.call('ZADD', index, 0, key) end
   if entry.expires ~= 0 then
-    redis.call('ZADD', expiry, string.format('%.0f', entry.expires), key)
+    redis.call('ZADD', expiry, text(entry.expires), key)
   elseif before and before.expires ~= 0 then
     redis.call('ZREM', expiry, key)
   end
+  local kind = before and 'updated' or 'created'
   if #entry.value <= maxLogged then
-    logChange(entry.etag, 'c', 'put', 'k', key, 'h', header, 'v', entry.value)
+    logChange('c', kind, 'k', key, 'h', header, 'v', entry.value)
   else
-    logChange(entry.etag, 'c', 'put', 'k', key, 'h', header, 's', tostring(#entry.value))
+    logChange('c', kind, 'k', key, 'h', header, 's', tostring(#entry.value))
   end
 end
 
--- Drops an eighth of the log at once, so that few writes have to.
+-- Drops the oldest lines, up to `last`, where the log has more than `limit` bytes; an eighth more, so that few writes have to,
+-- but only some at once: a script holds up everybody.
+local function trim(limit, last)
+  if bytes <= limit or floor >= last then return false end
+  local lines = redis.call('XRANGE', log, '-', '+', 'COUNT', 2 * written + LINES_AT_ONCE)
+  for _, each in ipairs(lines) do
+    local number = tonumber(string.match(each[1], '^%d+'))
+    if bytes <= limit * 7 / 8 or number > last then break end
+    floor = number
+    bytes = math.max(0, bytes - sizeOf(each[2]))
+  end
+  redis.call('XTRIM', log, 'MINID', text(floor + 1) .. '-0')
+  return true
+end
+
+-- A script never drops its own lines, nor the last one, which says how far the log has come.
 local function trimLog()
-  local targetCount, targetBytes = maxCount * 7 / 8, maxBytes * 7 / 8
-  while count > maxCount or bytes > maxBytes do
-    local oldest = redis.call('XRANGE', log, '-', '+', 'COUNT', 16)
-    if #oldest == 0 then break end
-    for _, line in ipairs(oldest) do
-      if count <= targetCount and bytes <= targetBytes then break end
-      floor = tonumber(string.match(line[1], '^%d+'))
-      count = count - 1
-      bytes = bytes - sizeOf(line[2])
-    end
-    redis.call('XTRIM', log, 'MINID', (floor + 1) .. '-0')
-  end
+  if now - markedAt >= LEAST_AGE then aged, marked, markedAt = marked, startSequence, now end
+  local last = math.min(startSequence, sequence - 1)
+  local trimmed = trim(shareBytes, math.min(aged, last))
+  return trim(maxBytes, last) or trimmed
 end
 
-local function finish()
-  if not changed then return end
-  trimLog()
-  redis.call('HSET', state, 'tag', tag, 'now', string.format('%.0f', now), 'floor', floor, 'count', count, 'bytes', bytes)
+-- `replies` is the text of `replies` in write.lua, where an earlier try of the same write may be asked for it.
+local function finish(replies)
+  if line and replies then
+    line[#line + 1] = 'r'
+    line[#line + 1] = replies
+  end
+  addLine()
+  local trimmed = trimLog()
+  if written == 0 and not trimmed then return end
+  redis.call('HSET', state, 'tag', tag, 'now', text(now), 'floor', text(floor), 'bytes', text(bytes), 'aged', text(aged),
+    'marked', text(marked), 'markedAt', text(markedAt))
   -- pcall: the message is only a hint, and what was written must not fail because the user may not use the channel.
-  redis.pcall('SPUBLISH', state .. epoch, tag)
+  if written > 0 then redis.pcall('SPUBLISH', state .. epoch, tag) end
 end

@@ -3,7 +3,7 @@
 local low, high = ARGV[2], ARGV[3]
 local live = redis.call('ZLEXCOUNT', index, low, high)
 if live == 0 then return { tag, 0 } end
-for _, key in ipairs(redis.call('ZRANGEBYSCORE', expiry, '-inf', string.format('%.0f', now))) do
+for _, key in ipairs(redis.call('ZRANGEBYSCORE', expiry, '-inf', text(now))) do
   local here = '[' .. key
   if redis.call('ZLEXCOUNT', index, low, here) > 0 and redis.call('ZLEXCOUNT', index, here, high) > 0 then live = live - 1 end
 end

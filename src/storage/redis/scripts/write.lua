@@ -1,13 +1,120 @@
--- Applies operations to entries of the partition, in order. KEYS 6 and on are the entries. ARGV 7 is 1 for all or nothing,
--- ARGV 8 the most bytes of values that may be found. Then come seven arguments for each operation (write-script.ts): its name,
--- the number of its entry in KEYS, its condition as JSON, the mode and the time of its expiry, the type or what to add, the
--- value.
+-- Applies operations to entries of the partition, in order, once, however often they are sent.
+--
+-- KEYS 6 and on are the entries. ARGV 7 is the server's time until which this may be carried out; ARGV 8 the number of this
+-- try; ARGV 9 the last tag of the partition that the caller knew before its first. ARGV 10 is 1 for all or nothing, ARGV 11 the
+-- most bytes of values that may be found. Then come seven arguments for each operation (write-script.ts): its name, the number
+-- of its entry in KEYS, its condition as JSON, the mode and the time of its expiry, the type or what to add, the value.
 --
 -- Returns the time, the partition's last tag and a reply for each operation: its outcome, with header and value if there are
 -- any, or `!`, an error code and the present tag. An atomic batch that is refused has one such reply, with the operation's
 -- index.
-local atomic, maxFound, found = ARGV[7] == '1', tonumber(ARGV[8]), 0
+--
+-- Problem: an answer can get lost, and the caller sends its write again; but others may have written meanwhile, and the first
+-- try may even arrive after the second. Design: all tries have the same random digits, which are in the tags that they give.
+-- A later try leaves word for those that it has overtaken, and looks through the log since the tag that the caller knew: if an
+-- earlier try is there, its replies are returned, and nothing is done. No try is carried out after the deadline, when the
+-- caller has given up. Guarantee: a write is applied at most once, and not after its caller was told that it is unknown.
+local deadline, try, known = tonumber(ARGV[7]), tonumber(ARGV[8]), ARGV[9]
+local FIRST_OPERATION = 12
+if time > deadline then return redis.error_reply('LATE ' .. text(time)) end
+
+-- `tries` has, of every write that was sent again and is not past its deadline: its random digits, the last try, the deadline.
+local tries = {}
+for id, number, to in string.gmatch(stored[8] or '', '(%x+):(%d+):(%d+)') do
+  if id == random then
+    if tonumber(number) >= try then return redis.error_reply('OVERTAKEN by a later try') end
+  elseif tonumber(to) >= time then
+    tries[#tries + 1] = id .. ':' .. number .. ':' .. to
+  end
+end
+if try > 1 then
+  tries[#tries + 1] = random .. ':' .. try .. ':' .. text(deadline)
+  redis.call('HSET', state, 'tries', table.concat(tries, ' '))
+end
+
+local atomic, maxFound, found = ARGV[10] == '1', tonumber(ARGV[11]), 0
+local count = (#ARGV - FIRST_OPERATION + 1) / 7
 local planned, steps, replies = {}, {}, {}
+
+-- What an earlier try has left in the log: its lines, and the text of `repliesOf` if there is one. Returns nil if the log does
+-- not tell, because it was trimmed since, or another server has taken over without the change that the caller knew.
+local function earlierTry()
+  local last = sequenceOf(known)
+  if last > sequence or last < floor or (last == floor and last > 0) then return nil end
+  if last > 0 then
+    local line = redis.call('XRANGE', log, text(last) .. '-0', text(last) .. '-0')[1]
+    if not line or tagOf(line[2]) ~= known then return nil end
+  end
+  local own = { lines = {} }
+  while true do
+    local lines = redis.call('XRANGE', log, '(' .. text(last) .. '-0', '+', 'COUNT', 16)
+    for _, each in ipairs(lines) do
+      local line = each[2]
+      last = tonumber(string.match(each[1], '^%d+'))
+      if string.sub(tagOf(line), 24) == random then
+        if line[2] ~= 'expire' then own.lines[#own.lines + 1] = line end
+        if line[#line - 1] == 'r' then own.words = line[#line] end
+      end
+    end
+    if #lines < 16 then return own end
+  end
+end
+
+-- The header and the value of the entry `name` when it had the tag `etag`; nil if they are gone.
+local function asOf(name, etag, lines)
+  for _, line in ipairs(lines) do
+    if tagOf(line) == etag and line[7] == 'v' then return line[6], line[8] end
+  end
+  local entry = redis.call('HMGET', name, 'h', 'v')
+  if entry[1] and string.match(entry[1], '^%S+') == etag then return entry[1], entry[2] end
+end
+
+local function outcomeOf(line)
+  return line[2] == 'delete' and 'deleted' or line[2]
+end
+
+-- The replies of an earlier try; nil if a value is gone that they need. `words` has a word for each operation: its outcome, or
+-- `!` with code and tag, or `found` with its tag. What was written is in `lines`, in the same order.
+local function repliesOf(words, lines)
+  local result, at = {}, 0
+  for word in string.gmatch(words, '%S+') do
+    local first = FIRST_OPERATION + #result * 7
+    local kind, detail, etag = string.match(word, '^([^:]*):?([^:]*):?(.*)$')
+    local reply = { kind }
+    if kind == 'created' or kind == 'updated' or kind == 'deleted' then at = at + 1 end
+    if kind == '!' then
+      reply = { kind, detail, etag }
+    elseif kind == 'found' then
+      reply[2], reply[3] = asOf(KEYS[tonumber(ARGV[first + 1])], detail, lines)
+    elseif kind == 'created' or kind == 'updated' then
+      local header = lines[at][6]
+      reply[2] = header
+      if ARGV[first] ~= 'put' then
+        reply[2], reply[3] = asOf(KEYS[tonumber(ARGV[first + 1])], string.match(header, '^%S+'), lines)
+      end
+    end
+    if #reply == 1 and (kind == 'found' or kind == 'created' or kind == 'updated') then return nil end
+    result[#result + 1] = reply
+  end
+  return result
+end
+
+-- The text that `repliesOf` reads; a single operation needs none.
+local function wordsOf()
+  if count == 1 then return nil end
+  local words = {}
+  for i, reply in ipairs(replies) do
+    local kind = reply[1]
+    if kind == '!' then
+      words[i] = table.concat({ kind, reply[2], reply[3] }, ':')
+    elseif kind == 'found' then
+      words[i] = kind .. ':' .. string.match(reply[2], '^%S+')
+    else
+      words[i] = kind
+    end
+  end
+  return table.concat(words, ' ')
+end
 
 local function matches(tags, entry)
   if not entry then return false end
@@ -76,10 +183,6 @@ local function plan(op, name, condition, mode, time, detail, value)
     return { '!', 'precondition-failed', entry and entry.etag or '' }
   end
   if op == 'check' then return { 'checked' } end
-  -- The same call again, because its reply was lost.
-  if op == 'put' and entry and not entry.planned and string.sub(entry.etag, 24) == random then
-    return { entry.created == entry.modified and 'created' or 'updated', entry.header }
-  end
   if op == 'get' then
     found = found + #valueOf(name, entry)
     if found > maxFound then return { '!', 'body-too-large', '' } end
@@ -98,8 +201,8 @@ local function plan(op, name, condition, mode, time, detail, value)
       -- The value of a planned entry is not stored yet.
       after.type, after.value, after.sameValue = entry.type, valueOf(name, entry), not entry.planned
     end
-    after.created = entry and entry.created or string.format('%.0f', now)
-    after.modified = string.format('%.0f', now)
+    after.created = entry and entry.created or text(now)
+    after.modified = text(now)
   end
   local key = string.sub(name, #entries + 1)
   if before and not entry then
@@ -116,7 +219,7 @@ local function plan(op, name, condition, mode, time, detail, value)
   end
   after.etag = nextTag()
   after.header = after.etag .. ' ' .. after.created .. ' ' .. after.modified .. ' '
-    .. string.format('%.0f', after.expires) .. ' ' .. after.type
+    .. text(after.expires) .. ' ' .. after.type
   steps[#steps + 1] = { put, key, after, entry }
   planned[name] = after
   return { entry and 'updated' or 'created', after.header, op ~= 'put' and after.value or nil }
@@ -127,16 +230,24 @@ local function carryOut()
   steps = {}
 end
 
+if try > 1 then
+  local own = earlierTry()
+  local words = own and (own.words or (own.lines[1] and outcomeOf(own.lines[1])))
+  local earlier = words and repliesOf(words, own.lines)
+  if not own or (words and not earlier) then return redis.error_reply('FORGOTTEN the log does not tell') end
+  if earlier then return { text(now), tag, unpack(earlier) } end
+end
+
 local startTag = tag
-for i = 9, #ARGV, 7 do
+for i = FIRST_OPERATION, #ARGV, 7 do
   local reply = plan(ARGV[i], KEYS[tonumber(ARGV[i + 1])], unpack(ARGV, i + 2, i + 6))
   replies[#replies + 1] = reply
   if atomic then
-    if reply[1] == '!' then return { string.format('%.0f', now), startTag, { '!', reply[2], reply[3], #replies - 1 } } end
+    if reply[1] == '!' then return { text(now), startTag, { '!', reply[2], reply[3], #replies - 1 } } end
   else
     carryOut()
   end
 end
 carryOut()
-finish()
-return { string.format('%.0f', now), tag, unpack(replies) }
+finish(wordsOf())
+return { text(now), tag, unpack(replies) }
