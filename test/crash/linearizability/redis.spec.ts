@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { HANG_MS } from '../../support/eventually.js';
-import { rounds } from '../../support/long-run.js';
+import { rounds, shortOrLong } from '../../support/long-run.js';
 import { Random } from '../../support/random.js';
 import { startCluster } from '../../support/redis-cluster.js';
 import { describeOnRedis, startRedis } from '../../support/redis.js';
@@ -11,7 +11,7 @@ import { Findings } from './findings.js';
 import { RedisFaults, type Surroundings } from './redis-faults.js';
 
 const HISTORIES = rounds(2);
-const LENGTH = 1000;
+const LENGTH = shortOrLong(600, 2_000);
 const SERVERS = 2;
 /** Two of each primary, in these slots. */
 const PARTITIONS = 6;

@@ -148,6 +148,7 @@ export class ClusterClient {
         }
       }
       topology.refreshSoon();
+      if (connection?.isGone) continue;
       await pause(Math.max(0, Math.min(wait * (0.5 + Math.random() / 2), deadline - performance.now())));
       wait = Math.min(MAX_PAUSE_MS, wait * 2);
     }
