@@ -139,7 +139,7 @@ export interface Change {
 
 /** What one read of the change log returns. */
 export interface LogPage {
-  /** Oldest first. There may be more, which a read from `position` returns; if it is empty there are none. */
+  /** Oldest first. There may be more, which a read after `position` returns; if it is empty there are none. */
   readonly changes: readonly Change[];
   /** The position of a reader that has seen the log up to the last of them. */
   readonly position: string;

@@ -16,7 +16,8 @@ import { hashedPartOf, hashTagOf, slotOf, SLOT_COUNT } from './cluster-client/sl
  *   i       zset    the index: all keys with score 0, which Redis orders by their bytes
  *   x       zset    the keys that expire, by time
  *   l       stream  the change log; the id of a line is the sequence of the change
- *   s       hash    the state: tag, of the last change; now, the highest time seen; floor, count and bytes of the log
+ *   s       hash    the state: tag, of the last change; now, the highest time seen; floor and bytes of the log, and how far it
+ *                   is old (common-write.lua); tries, of writes that were sent again (write.lua)
  *   t       hash    scratch space, where a script adds 64-bit integers
  *
  * Once for the database: `pigeonhole`, a hash of its format, number of partitions and epoch; and in partition 0 `system`, a

@@ -1,5 +1,5 @@
 import type { EngineState } from '../storage-engine.js';
-import { describeSkew, MAX_SKEW_MS, type Connection } from './cluster-client/connection.js';
+import type { Connection } from './cluster-client/connection.js';
 import { SLOT_COUNT } from './cluster-client/slots.js';
 import type { Topology } from './cluster-client/topology.js';
 
@@ -12,7 +12,8 @@ export async function engineState(topology: Topology): Promise<EngineState> {
     topology.primaries().map(async (primary) => {
       try {
         const limits = await durabilityLimits(primary);
-        return Math.abs(primary.skew) > MAX_SKEW_MS ? [describeSkew(primary), ...limits] : limits;
+        const skew = primary.clock.skew();
+        return skew ? [`${primary.name}: ${skew}`, ...limits] : limits;
       } catch (error) {
         problems.push(`${primary.name} does not answer: ${(error as Error).message}`);
         return [];

@@ -39,8 +39,6 @@ const MAX_CHECKS_WAITING = COMMAND_TIMEOUT_MS / CHECK_EVERY_MS;
 /** The server is asked for its time once a second. */
 const CHECKS_PER_TIME = 4;
 const TIME_TIMEOUT_MS = 1_500;
-/** A difference between the clocks of a server and of this computer that is reported, milliseconds. */
-export const MAX_SKEW_MS = 1_000;
 
 /** A command that was sent and has no reply yet. */
 interface Pending {
@@ -84,7 +82,7 @@ export class Connection {
   private closed = false;
   private wasReady = false;
   private lostAt = performance.now();
-  private isSkewed = false;
+  private skew: string | undefined;
   private failure: Error | undefined;
   private readonly checker: NodeJS.Timeout;
   private replicating: Promise<number> | undefined;
@@ -131,11 +129,6 @@ export class Connection {
   /** Why the connection is not ready; undefined while it is, and before the first failure. */
   get lastError(): Error | undefined {
     return this.failure;
-  }
-
-  /** How far the server's clock is ahead of this computer's, milliseconds; 0 until it is known. */
-  get skew(): number {
-    return (this.clock.now() ?? Date.now()) - Date.now();
   }
 
   /** The connection that carries such commands. */
@@ -282,9 +275,9 @@ export class Connection {
   }
 
   private reportSkew(): void {
-    const wasSkewed = this.isSkewed;
-    this.isSkewed = Math.abs(this.skew) > MAX_SKEW_MS;
-    if (this.isSkewed && !wasSkewed) this.options.report(`Redis at ${describeSkew(this)}`);
+    const before = this.skew;
+    this.skew = this.clock.skew();
+    if (this.skew && !before) this.options.report(`Redis at ${this.name}: ${this.skew}`);
   }
 
   private fail(error: Error): void {
@@ -327,13 +320,6 @@ export class Connection {
     endClient(this.client);
     this.client = this.connect();
   }
-}
-
-/** Says that the clock of a server differs from this computer's, in a sentence that begins with the server's name. */
-export function describeSkew({ name, skew }: Connection): string {
-  const seconds = Math.round(Math.abs(skew) / 1000);
-  const side = skew > 0 ? 'ahead of' : 'behind';
-  return `${name}: its clock is ${seconds} s ${side} this computer's. The servers of Redis decide when entries end.`;
 }
 
 function wasSent(error: unknown): boolean {

@@ -1,5 +1,7 @@
 /** A server that seems to be this much behind itself has been set back, milliseconds; less is how long its reply took. */
 const SET_BACK_MS = 1_000;
+/** A difference to the clock of this computer that is told, milliseconds. */
+const MAX_SKEW_MS = 1_000;
 
 /**
  * Tells the time of one server, from what it says about once a second.
@@ -36,6 +38,14 @@ export class ServerClock {
   /** Moves `now` forward to a time that the server has seen. */
   raise(time: number): void {
     if (time > (this.now() ?? -Infinity)) this.base = { time, at: this.monotonic() };
+  }
+
+  /** Says in a sentence how the server's clock differs from this computer's; undefined if it does not. */
+  skew(): string | undefined {
+    const by = (this.now() ?? Date.now()) - Date.now();
+    if (Math.abs(by) <= MAX_SKEW_MS) return undefined;
+    const side = by > 0 ? 'ahead of' : 'behind';
+    return `its clock is ${Math.round(Math.abs(by) / 1000)} s ${side} this computer's. Redis's own decides when entries end.`;
   }
 
   private since({ time, at }: Sample): number {
