@@ -6,6 +6,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 /** Requests go to the upstream, answers come from it. */
 export type Direction = 'request' | 'answer';
 
+/** What one connection sends at once over a link that others share. */
+const PIECE_BYTES = 16 * 1024;
+
 const running = new Set<TcpProxy>();
 
 afterAll(() => Promise.all([...running].map((proxy) => proxy.stop())));
@@ -45,6 +48,11 @@ export class TcpProxy {
     this.network.delay = typeof ms === 'number' ? () => ms : ms;
   }
 
+  /** All connections together carry so many bytes a second in each direction. */
+  throttle(bytesPerSecond: number): void {
+    this.network.bytesPerMs = bytesPerSecond / 1000;
+  }
+
   /**
    * Resets the clients' side of every connection, new ones are accepted. What the clients have sent still arrives, as late
    * as the delay has it, and its answers are lost.
@@ -73,6 +81,7 @@ export class TcpProxy {
   restore(): void {
     this.dropping = false;
     this.delay(0);
+    this.throttle(Infinity);
     this.cutAfter(Infinity, 'request');
     this.cutAfter(Infinity, 'answer');
     this.network.release();
@@ -103,10 +112,20 @@ export class TcpProxy {
 /** What happens to the bytes of all connections. */
 class Network {
   delay: () => number = () => 0;
+  bytesPerMs = Infinity;
+  private readonly freeAt: Record<Direction, number> = { request: 0, answer: 0 };
   readonly limit: Record<Direction, number> = { request: Infinity, answer: Infinity };
   /** Pending while nothing passes. */
   passable: Promise<void> = Promise.resolve();
   release: () => void = () => undefined;
+
+  /** Waits as long as so many bytes take, after those that others have sent before. */
+  async carry(bytes: number, direction: Direction): Promise<void> {
+    if (this.bytesPerMs === Infinity) return;
+    const now = performance.now();
+    this.freeAt[direction] = Math.max(now, this.freeAt[direction]) + bytes / this.bytesPerMs;
+    await sleep(this.freeAt[direction] - now);
+  }
 
   hold(): void {
     this.release();
@@ -123,8 +142,8 @@ class Connection {
     private readonly upstream: Socket,
     network: Network,
   ) {
-    this.request = new Lane(client, upstream, network, network.limit.request);
-    this.answer = new Lane(upstream, client, network, network.limit.answer);
+    this.request = new Lane(client, upstream, network, 'request');
+    this.answer = new Lane(upstream, client, network, 'answer');
   }
 
   reset(): void {
@@ -143,30 +162,39 @@ class Connection {
 class Lane extends Transform {
   private last: Promise<unknown> = Promise.resolve();
   private cut = false;
+  /** Bytes that may still pass. */
+  left: number;
 
   constructor(
     private readonly from: Socket,
     to: Socket,
     private readonly network: Network,
-    /** Bytes that may still pass. */
-    public left: number,
+    private readonly direction: Direction,
   ) {
     super();
+    this.left = network.limit[direction];
     from.setNoDelay().pipe(this).pipe(to);
     from.on('error', () => this.inOrder(() => reset(to)));
   }
 
   override _transform(chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
-    this.inOrder(() => this.deliver(chunk));
+    const { network, direction } = this;
+    this.inOrder(async () => {
+      for (let at = 0; at < chunk.length; at += PIECE_BYTES) {
+        const piece = chunk.subarray(at, at + PIECE_BYTES);
+        await network.carry(piece.length, direction);
+        this.deliver(piece);
+      }
+    });
     // More is only taken in while something passes, so that the sender feels it.
-    void this.network.passable.then(() => done());
+    void (network.bytesPerMs === Infinity ? network.passable : this.last).then(() => done());
   }
 
   override _flush(done: TransformCallback): void {
     this.inOrder(() => done());
   }
 
-  private inOrder(pass: () => void): void {
+  private inOrder(pass: () => void | Promise<void>): void {
     const ms = this.network.delay();
     const late = ms > 0 ? sleep(ms) : undefined;
     this.last = this.last

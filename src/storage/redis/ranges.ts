@@ -59,18 +59,29 @@ const EXPIRES_ABOUT_NOW_MS = 2_000;
 export class RedisRanges {
   constructor(private readonly store: RedisStore) {}
 
-  /** The live entry under `key`, in one round trip unless it expires about now. */
+  /** The live entry under `key`, in one round trip unless it is large or expires about now. */
   async get(key: string, deadline?: number): Promise<Entry | undefined> {
     const partition = this.store.partitions.ofKey(key);
     const args = ['HMGET', partition.entryPrefix + key, 'h', 'v'];
     const reply = await this.store.client.run({ slot: partition.slot, args, idempotent: true, deadline });
     const [header, value] = reply as [Buffer | null, Buffer | null];
-    if (!header || !value) return undefined;
-    const entry = decode(key, header, value);
+    if (!header) return undefined;
+    const entry = value ? decode(key, header, value) : await this.getLarge(partition, key, deadline);
+    if (!entry) return undefined;
     if (entry.expires === 0) return entry;
     const left = entry.expires - this.store.timeOf(partition);
     if (Math.abs(left) < EXPIRES_ABOUT_NOW_MS) return this.getExactly(partition, key);
     return left > 0 ? entry : undefined;
+  }
+
+  /** The entry under `key`, over the connection for large values unless it has become small meanwhile. */
+  private async getLarge({ slot, entryPrefix }: Partition, key: string, deadline?: number) {
+    const name = entryPrefix + key;
+    const run = (args: readonly string[], replyBytes?: number) =>
+      this.store.client.run({ slot, args, idempotent: true, deadline, replyBytes });
+    const size = (await run(['HSTRLEN', name, 'b'])) as number;
+    const [header, small, large] = (await run(['HMGET', name, 'h', 'v', 'b'], size)) as (Buffer | null)[];
+    return header ? decode(key, header, (small ?? large)!) : undefined;
   }
 
   /** The entry under `key`, if it is live by the clock of its server. */

@@ -1,13 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { Backlog } from './backlog.js';
-import {
-  AWAY_AFTER_MS,
-  COMMAND_TIMEOUT_MS,
-  ConnectionError,
-  type Connection,
-  type Reply,
-  type Script,
-} from './connection.js';
+import { ConnectionError } from './connection-error.js';
+import { AWAY_AFTER_MS, COMMAND_TIMEOUT_MS, type Connection, type Reply, type Script } from './connection.js';
 import {
   classify,
   isUnknownScript,
@@ -21,6 +15,10 @@ import { Topology } from './topology.js';
 
 const MIN_PAUSE_MS = 20;
 const MAX_PAUSE_MS = 250;
+/** A value of more bytes is large: it has a connection of its own, and time for each of its bytes. */
+export const LARGE_BYTES = 256 * 1024;
+/** 1 MiB/s: what a network should carry at least. */
+const LARGE_BYTES_PER_MS = 2 ** 20 / 1000;
 const MAX_REDIRECTIONS = 8;
 const REPLICATION_TIMEOUT_MS = 2_000;
 const WARN_EVERY_MS = 60_000;
@@ -40,7 +38,9 @@ export interface Command {
   readonly triesAt?: number;
   /** Whether the command writes, so that it waits for replicas where that is asked for. */
   readonly write?: boolean;
-  /** When the caller gives up, on the clock of `performance`; 5 s from now by default. */
+  /** Bytes of the reply, where they are known to be many. */
+  readonly replyBytes?: number | undefined;
+  /** When the caller gives up, on the clock of `performance`; 5 s from now by default. Large values get more time. */
   readonly deadline?: number | undefined;
 }
 
@@ -85,7 +85,10 @@ export class ClusterClient {
     const backlog = this.topology.ownerOf(command.slot)?.backlog ?? this.unassigned;
     backlog.add(bytes);
     try {
-      return await this.retry(command, command.deadline ?? performance.now() + COMMAND_TIMEOUT_MS);
+      const { deadline = performance.now() + COMMAND_TIMEOUT_MS, replyBytes = 0 } = command;
+      const largest = Math.max(bytes, replyBytes);
+      if (largest <= LARGE_BYTES) return await this.retry(command, deadline, false);
+      return await this.retry(command, deadline + largest / LARGE_BYTES_PER_MS, true);
     } finally {
       backlog.remove(bytes);
     }
@@ -106,7 +109,7 @@ export class ClusterClient {
     this.topology.close();
   }
 
-  private async retry(command: Command, deadline: number): Promise<Reply> {
+  private async retry(command: Command, deadline: number, isLarge: boolean): Promise<Reply> {
     const { topology } = this;
     /** The number of this try; earlier ones may have been carried out. */
     let number = 1;
@@ -121,7 +124,7 @@ export class ClusterClient {
       }
       try {
         if (connection)
-          return await this.send(command, connection, askTarget !== undefined, number, deadline);
+          return await this.send(command, connection, askTarget !== undefined, number, deadline, isLarge);
       } catch (error) {
         askTarget = undefined;
         const failure = classify(error);
@@ -161,10 +164,11 @@ export class ClusterClient {
     asking: boolean,
     number: number,
     deadline: number,
+    isLarge: boolean,
   ): Promise<Reply> {
     const { script, write } = command;
-    const args = argsOfTry(command, server, number, deadline);
-    const connection = server.channelFor(command);
+    const args = argsOfTry(command, server, number, isLarge ? deadline : patienceWith(server, deadline));
+    const connection = server.channelFor(write === true, isLarge);
     const submit = () => (asking ? connection.sendAsking(args, deadline) : connection.send(args, deadline));
     let reply: Reply;
     try {
@@ -199,12 +203,15 @@ export class ClusterClient {
   }
 }
 
+/** When a server must not carry a command out any more: one that nobody can replace is given up after a while. */
+function patienceWith(server: Connection, deadline: number): number {
+  return server.isAlone ? Math.min(deadline, performance.now() + AWAY_AFTER_MS) : deadline;
+}
+
 /** The arguments of a try. @throws ConnectionError if the server has not said its time yet */
 function argsOfTry({ args, triesAt }: Command, server: Connection, number: number, deadline: number) {
   if (triesAt === undefined) return args;
-  // One that nobody can replace is given up after that time, and must not carry the command out later.
-  const patience = server.isAlone ? performance.now() + AWAY_AFTER_MS : deadline;
-  const until = server.clock.timeAt(Math.min(patience, deadline));
+  const until = server.clock.timeAt(deadline);
   if (until === undefined) throw new ConnectionError(false, 'its time is not known yet');
   const own = [...args];
   own[triesAt] = String(until);

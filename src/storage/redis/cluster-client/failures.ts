@@ -1,6 +1,6 @@
 import { ErrorReply } from '@redis/client';
 import { DatabaseError } from '../../../errors.js';
-import { ConnectionError } from './connection.js';
+import { ConnectionError } from './connection-error.js';
 
 /** Why a command failed, which decides what the client does next. */
 export type Failure =

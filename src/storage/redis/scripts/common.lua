@@ -19,6 +19,14 @@ local clock = redis.call('TIME')
 local time = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local now = math.max(time, tonumber(ARGV[1]), tonumber(stored[2] or 0))
 
+-- A larger value lies in a field of its own, so that who reads a small one does not get it unasked (LARGE_BYTES).
+local LARGE = 256 * 1024
+local SMALL_FIELD, LARGE_FIELD = 'v', 'b'
+
+local function storedValue(name)
+  return redis.call('HGET', name, SMALL_FIELD) or redis.call('HGET', name, LARGE_FIELD)
+end
+
 local function parse(header)
   local etag, created, modified, expires, type = string.match(header, '^(%S+) (%d+) (%d+) (%d+) (.*)$')
   return { header = header, etag = etag, created = created, modified = modified, expires = tonumber(expires), type = type }

@@ -49,10 +49,12 @@ while count < limit and visited < limit + 1000 and not done do
         done = false
         break
       end
-      local size = redis.call('HSTRLEN', entries .. key, 'v')
+      local name = entries .. key
+      local size = redis.call('HSTRLEN', name, SMALL_FIELD)
+      if size == 0 then size = redis.call('HSTRLEN', name, LARGE_FIELD) end
       local value = false
       if size <= maxValue and size <= bytesLeft then
-        value = redis.call('HGET', entries .. key, 'v')
+        value = storedValue(name)
         bytesLeft = bytesLeft - size
       end
       items[#items + 1] = { key, header, size, value }
