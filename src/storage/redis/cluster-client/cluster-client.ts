@@ -113,6 +113,8 @@ export class ClusterClient {
     const { topology } = this;
     /** The number of this try; earlier ones may have been carried out. */
     let number = 1;
+    /** When no server carries an earlier try out any more. */
+    let until = 0;
     let askTarget: Connection | undefined;
     let redirections = 0;
     let wait = MIN_PAUSE_MS;
@@ -120,11 +122,17 @@ export class ClusterClient {
       const connection = askTarget ?? topology.ownerOf(command.slot);
       if (connection?.isGone) {
         topology.refreshSoon();
-        throw number > 1 && command.write ? outcomeUnknown() : partUnavailable();
+        if (number === 1 || !command.write) throw partUnavailable();
+        await pause(Math.max(0, until - performance.now()));
+        throw outcomeUnknown();
       }
       try {
-        if (connection)
-          return await this.send(command, connection, askTarget !== undefined, number, deadline, isLarge);
+        if (connection) {
+          const patience = isLarge ? deadline : patienceWith(connection, deadline);
+          until = Math.max(until, patience);
+          const args = argsOfTry(command, connection, number, patience);
+          return await this.send(command, args, connection, askTarget !== undefined, deadline, isLarge);
+        }
       } catch (error) {
         askTarget = undefined;
         const failure = classify(error);
@@ -159,15 +167,13 @@ export class ClusterClient {
   }
 
   private async send(
-    command: Command,
+    { script, write }: Command,
+    args: Command['args'],
     server: Connection,
     asking: boolean,
-    number: number,
     deadline: number,
     isLarge: boolean,
   ): Promise<Reply> {
-    const { script, write } = command;
-    const args = argsOfTry(command, server, number, isLarge ? deadline : patienceWith(server, deadline));
     const connection = server.channelFor(write === true, isLarge);
     const submit = () => (asking ? connection.sendAsking(args, deadline) : connection.send(args, deadline));
     let reply: Reply;
