@@ -1,10 +1,8 @@
-import type { Reply } from './connection.js';
-
 /** The WAITs of one connection. */
 export class ReplicaWaits {
   private current: Promise<number> | undefined;
 
-  constructor(private readonly send: (args: readonly string[], deadline: number) => Promise<Reply>) {}
+  constructor(private readonly send: (args: readonly string[], deadline: number) => Promise<unknown>) {}
 
   /**
    * Waits until `count` replicas have what was written on this connection before the call, for `timeout` milliseconds.
