@@ -3,7 +3,7 @@ import { Injectable } from '@nestjs/common';
 import { AppConfig } from '../config/app-config.js';
 import { DatabaseError, MissingKeyError } from '../errors.js';
 import type { Condition } from '../storage/condition.js';
-import { TEXT, type Entry } from '../storage/entry.js';
+import { TEXT, type Entry, type EntryHeader } from '../storage/entry.js';
 import { ALL_KEYS, isInRange, type KeyRange } from '../storage/key-range.js';
 import {
   assertHolds,
@@ -57,10 +57,22 @@ export class DatabaseService {
     return this.engine.capabilities.totalOrder;
   }
 
-  /** Returns the entry under `key`, without a promise where the engine can. @throws MissingKeyError */
-  get(key: string): Awaitable<Entry> {
+  /**
+   * Returns the entry under `key`, without a promise where the engine can.
+   *
+   * @param checkSize is told the size before the value is read
+   * @throws MissingKeyError, what `checkSize` throws
+   */
+  get(key: string, checkSize?: (bytes: number) => void): Awaitable<Entry> {
+    if (checkSize) return this.getChecked(key, checkSize);
     const found = this.find(key);
     return found instanceof Promise ? found.then((entry) => present(key, entry)) : present(key, found);
+  }
+
+  /** Returns the entry under `key` without its value. @throws MissingKeyError */
+  async head(key: string): Promise<EntryHeader> {
+    checkKey(key);
+    return present(key, await this.engine.head(key));
   }
 
   /** Returns the entry under `key`, or undefined. */
@@ -182,6 +194,11 @@ export class DatabaseService {
     return deleted;
   }
 
+  private async getChecked(key: string, checkSize: (bytes: number) => void): Promise<Entry> {
+    checkSize((await this.head(key)).size);
+    return this.get(key);
+  }
+
   /** Computes the new value here, and puts it on the condition that nobody has changed the entry meanwhile. */
   private async editAlone(
     key: string,
@@ -220,7 +237,7 @@ export class DatabaseService {
   }
 }
 
-function present(key: string, entry: Entry | undefined): Entry {
+function present<T extends EntryHeader>(key: string, entry: T | undefined): T {
   if (!entry) throw new MissingKeyError(key);
   return entry;
 }

@@ -1,10 +1,13 @@
 import { Controller, Get, Head, Req, Res, UseFilters } from '@nestjs/common';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { answerJson, startText, vary } from '../http/answer/answer.js';
+import { giveWay } from '../event-loop.js';
+import { answerJson, answerJsonPieces, startText, vary } from '../http/answer/answer.js';
 import { Documented, Undocumented } from '../http/answer/documented.js';
 import { writePaced } from '../http/answer/paced-writer.js';
+import { sizeCheck } from '../http/answer/unsent-answers.js';
 import type { Entry } from '../storage/entry.js';
 import { DatabaseService } from './database.service.js';
+import { PIECE_BYTES } from './entry-json.js';
 import { MissingKeyFilter } from './missing-key.filter.js';
 import { JSON_DOCUMENT } from '../http/request/accept.js';
 import { memberAsJson, membersAsJson } from './original-json.js';
@@ -39,7 +42,7 @@ export class KvController {
   @Get('get')
   @Documented(docs, 'DescribeGet')
   get(@Req() request: IncomingMessage, @Res() response: ServerResponse): void | Promise<void> {
-    const entry = this.database.get(parseGetQuery(request.url!));
+    const entry = this.database.get(parseGetQuery(request.url!), sizeCheck(response));
     return entry instanceof Promise ? entry.then((found) => show(response, found)) : show(response, entry);
   }
 
@@ -73,8 +76,20 @@ export class KvController {
   }
 }
 
-function show(response: ServerResponse, entry: Entry): void {
+function show(response: ServerResponse, entry: Entry): void | Promise<void> {
+  if (entry.size > PIECE_BYTES) return showLarge(response, entry);
   answerJson(response, 200, `{${memberAsJson(entry)}}`);
+}
+
+/** In pieces: one text takes the memory of four, and holds up others while it is made. */
+async function showLarge(response: ServerResponse, entry: Entry): Promise<void> {
+  const pieces: Buffer[] = [Buffer.from('{')];
+  for (const text of membersAsJson([entry])) {
+    pieces.push(Buffer.from(text));
+    await giveWay();
+  }
+  pieces.push(Buffer.from('}'));
+  await answerJsonPieces(response, pieces);
 }
 
 function startJson(response: ServerResponse): void {

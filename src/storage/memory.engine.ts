@@ -1,7 +1,7 @@
 import { DatabaseError } from '../errors.js';
 import { giveWay } from '../event-loop.js';
 import { Clock } from './clock.js';
-import type { Entry } from './entry.js';
+import type { Entry, EntryHeader } from './entry.js';
 import { ALL_KEYS, compareKeys, groupOf, isInRange, type KeyRange } from './key-range.js';
 import {
   decide,
@@ -79,6 +79,10 @@ export class MemoryEngine extends StorageEngine {
   get(key: string): Entry | undefined {
     const entry = this.live(this.entries.get(key));
     return entry && copyOf(entry, true);
+  }
+
+  head(key: string): EntryHeader | undefined {
+    return this.live(this.entries.get(key));
   }
 
   async write(operation: Operation): Promise<Outcome> {

@@ -31,6 +31,11 @@ export type Operation =
 /** An operation that a batch may contain. */
 export type BatchOperation = Operation;
 
+/** Returns how many bytes of values an operation brings. */
+export function sizeOf(operation: Operation): number {
+  return operation.op === 'put' ? operation.value.length : 0;
+}
+
 /** The result of an operation, with the entry as it is after it. */
 export type Outcome =
   | { readonly kind: 'created' | 'updated' | 'found'; readonly entry: Entry }

@@ -204,6 +204,9 @@ export abstract class StorageEngine {
   /** Returns the live entry under `key`. @throws DatabaseError `corrupt` */
   abstract get(key: string): Awaitable<Entry | undefined>;
 
+  /** Returns the live entry under `key` without its value, which is not copied. @throws DatabaseError `corrupt` */
+  abstract head(key: string): Awaitable<EntryHeader | undefined>;
+
   /** Applies one operation. @throws DatabaseError if `decide` refuses it or the engine cannot store it */
   abstract write(operation: Operation): Promise<Outcome>;
 

@@ -112,6 +112,12 @@ export function answerValue(
   response.end(value);
 }
 
+/** Answers HEAD for a stored value of `size` bytes. */
+export function answerValueHead(response: ServerResponse, size: number, headers: readonly string[]): void {
+  response.writeHead(200, [...VALUE_HEADERS, ...headers, 'Content-Length', String(size)]);
+  response.end();
+}
+
 /** Answers a file that is part of the server. */
 export function answerAsset(response: ServerResponse, type: string, text: string): void {
   const length = String(Buffer.byteLength(text));

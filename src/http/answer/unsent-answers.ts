@@ -9,6 +9,8 @@ const MAX_IDLE_CHECKS = 30;
 /** Answers up to here fit the buffers of the system, so they are not counted. */
 const SMALL_BYTES = 64 * 1024;
 const COUNT_AT = 1000;
+/** A sixteenth of the budget is the largest value. */
+const CROWDED = 15 / 16;
 
 /** Node's handle of a connection. */
 type HandledSocket = Socket & {
@@ -59,6 +61,15 @@ class UnsentAnswers {
     this.answers.add(response);
     this.bytes += bytes;
     if (this.answers.size > this.countAt) this.count();
+  }
+
+  /** Whether the largest value might not fit. */
+  get isCrowded(): boolean {
+    return this.bytes > this.limit * CROWDED;
+  }
+
+  refuseUnlessFits(bytes: number): void {
+    if (bytes > SMALL_BYTES && !this.fits(bytes)) throw this.refusal();
   }
 
   refuseIfFull(): void {
@@ -127,6 +138,15 @@ export function limitUnsent(
 /** Counts an answer of `bytes` that is about to begin. @throws DatabaseError `busy` if it is that of a read and does not fit */
 export function countUnsent(response: CountedResponse, bytes: number): void {
   if (bytes > SMALL_BYTES || response.socket === null) response[UNSENT]?.add(response, bytes);
+}
+
+/**
+ * Returns what checks the size of an answer before it is read, while there may be no space for a large one; else undefined:
+ * what is read in vain fills the memory too.
+ */
+export function sizeCheck(response: CountedResponse): ((bytes: number) => void) | undefined {
+  const unsent = response[UNSENT];
+  return unsent?.isCrowded ? (bytes) => unsent.refuseUnlessFits(bytes) : undefined;
 }
 
 /** Refuses a write that may have a large answer while there is no space for one. @throws DatabaseError `busy` */

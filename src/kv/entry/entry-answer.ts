@@ -1,9 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { DatabaseError } from '../../errors.js';
-import { answerEmpty, answerJson, answerValue, vary } from '../../http/answer/answer.js';
+import { answerEmpty, answerJson, answerValue, answerValueHead, vary } from '../../http/answer/answer.js';
 import { conditionOf } from '../../http/request/preconditions.js';
 import { evaluate } from '../../storage/condition.js';
-import type { Entry } from '../../storage/entry.js';
+import type { Entry, EntryHeader } from '../../storage/entry.js';
 import type { Written } from '../database.service.js';
 import { describe, httpDate, timestamp } from '../entry-json.js';
 import { pathOf } from '../key.js';
@@ -11,7 +11,30 @@ import { rangeOf } from './byte-range.js';
 
 /** Answers a read of a stored entry: its conditions, then its range, in the order of RFC 9110, 13.2.2. */
 export function answerEntry(request: IncomingMessage, response: ServerResponse, entry: Entry): void {
-  const { headers, method } = request;
+  if (request.method === 'HEAD') return answerHead(request, response, entry);
+  const about = headersUnlessKnown(request, response, entry);
+  if (!about) return;
+  const range = rangeOf(request.headers, entry);
+  about.push('Content-Type', entry.type, 'Accept-Ranges', 'bytes');
+  if (!range) return answerValue(response, 200, entry.value, about);
+  about.push('Content-Range', `bytes ${range.first}-${range.last}/${entry.size}`);
+  answerValue(response, 206, entry.value.subarray(range.first, range.last + 1), about);
+}
+
+/** Answers HEAD as `answerEntry` answers GET; Range is for GET alone (RFC 9110, 14.2). */
+export function answerHead(request: IncomingMessage, response: ServerResponse, entry: EntryHeader): void {
+  const about = headersUnlessKnown(request, response, entry);
+  if (!about) return;
+  about.push('Content-Type', entry.type, 'Accept-Ranges', 'bytes');
+  answerValueHead(response, entry.size, about);
+}
+
+/** Returns the headers of a stored entry, or undefined after it has answered 304. @throws DatabaseError `precondition-failed` */
+function headersUnlessKnown(
+  request: IncomingMessage,
+  response: ServerResponse,
+  entry: EntryHeader,
+): string[] | undefined {
   const condition = conditionOf(request);
   const verdict = condition ? evaluate(condition, entry) : 'holds';
   if (verdict === 'failed') {
@@ -19,12 +42,9 @@ export function answerEntry(request: IncomingMessage, response: ServerResponse, 
     throw new DatabaseError('precondition-failed', detail, { etag: entry.etag });
   }
   const about = [...headersOf(entry), ...vary(response)];
-  if (verdict === 'known') return answerEmpty(response, 304, about);
-  const range = method === 'GET' ? rangeOf(headers, entry) : undefined;
-  about.push('Content-Type', entry.type, 'Accept-Ranges', 'bytes');
-  if (!range) return answerValue(response, 200, entry.value, about);
-  about.push('Content-Range', `bytes ${range.first}-${range.last}/${entry.size}`);
-  answerValue(response, 206, entry.value.subarray(range.first, range.last + 1), about);
+  if (verdict !== 'known') return about;
+  answerEmpty(response, 304, about);
+  return undefined;
 }
 
 /** Answers a write with the description of the entry. `base` precedes the path in Location (PUBLIC_URL). */
@@ -44,7 +64,7 @@ export function answerNewValue(response: ServerResponse, written: Written, base:
   answerValue(response, created ? 201 : 200, entry.value, headers);
 }
 
-function headersOf(entry: Entry): string[] {
+function headersOf(entry: EntryHeader): string[] {
   const headers = ['ETag', `"${entry.etag}"`, 'Last-Modified', httpDate(entry.modified)];
   if (entry.expires !== 0) headers.push('KV-Expires', timestamp(entry.expires));
   return headers;

@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { AppConfig } from '../../config/app-config.js';
 import { DatabaseError, MissingKeyError } from '../../errors.js';
 import { answerEmpty, hasBody } from '../../http/answer/answer.js';
+import { sizeCheck } from '../../http/answer/unsent-answers.js';
 import { Documented } from '../../http/answer/documented.js';
 import { ANY_TYPE } from '../../http/request/accept.js';
 import { BodyReader } from '../../http/request/body-reader.js';
@@ -24,7 +25,7 @@ import {
   WatchEndpoint,
   watchParameters,
 } from '../watch/watch.endpoint.js';
-import { answerDescription, answerEntry, answerNewValue } from './entry-answer.js';
+import { answerDescription, answerEntry, answerHead, answerNewValue } from './entry-answer.js';
 import { applyPatch } from './merge-patch.js';
 
 /** Loaded when somebody asks for the document. */
@@ -52,7 +53,8 @@ export class EntryController {
     parametersOf(request, [WATCH_PARAMETER]).flag(WATCH_PARAMETER);
     const wait = waitOf(request);
     if (wait !== undefined) return this.getWhenNew(request, response, key, wait);
-    const entry = key.endsWith('/') ? this.getOrAdvise(key) : this.database.get(key);
+    if (request.method === 'HEAD') return this.head(request, response, key);
+    const entry = key.endsWith('/') ? this.getOrAdvise(key) : this.database.get(key, sizeCheck(response));
     if (entry instanceof Promise) return entry.then((found) => answerEntry(request, response, found));
     answerEntry(request, response, entry);
   }
@@ -107,6 +109,11 @@ export class EntryController {
     parametersOf(request, []);
     await this.database.delete(keyOfPath(request.url!), writeConditionOf(request));
     answerEmpty(response, 204);
+  }
+
+  /** Answers what GET would, without reading the value. */
+  private async head(request: IncomingMessage, response: ServerResponse, key: string): Promise<void> {
+    answerHead(request, response, await this.database.head(key));
   }
 
   private follow(request: IncomingMessage, response: ServerResponse, key: string): Promise<void> {

@@ -1,8 +1,8 @@
 import { DatabaseError } from '../../errors.js';
 import { Clock } from '../clock.js';
-import type { Entry } from '../entry.js';
+import type { Entry, EntryHeader } from '../entry.js';
 import { ALL_KEYS, type KeyRange } from '../key-range.js';
-import { FoundBytes, type BatchOperation, type Operation, type Outcome } from '../operation.js';
+import { FoundBytes, sizeOf, type BatchOperation, type Operation, type Outcome } from '../operation.js';
 import {
   StorageEngine,
   type Awaitable,
@@ -169,6 +169,11 @@ export class LmdbEngine extends StorageEngine {
     return record && this.live(this.store.decode(key, record));
   }
 
+  head(key: string): EntryHeader | undefined {
+    const record = this.current.entries.borrow(key);
+    return record && this.live(this.store.decode(key, record, false));
+  }
+
   write(operation: Operation): Promise<Outcome> {
     return this.commits.submit(sizeOf(operation), () => this.writer.apply(operation));
   }
@@ -289,8 +294,4 @@ export class LmdbEngine extends StorageEngine {
   private live(entry: StoredEntry): StoredEntry | undefined {
     return entry.expires !== 0 && entry.expires <= this.clock.now() ? undefined : entry;
   }
-}
-
-function sizeOf(operation: Operation): number {
-  return operation.op === 'put' ? operation.value.length : 0;
 }

@@ -1,6 +1,6 @@
 import { DatabaseError, StartError } from '../../errors.js';
 import { Clock } from '../clock.js';
-import type { Entry } from '../entry.js';
+import type { Entry, EntryHeader } from '../entry.js';
 import { ALL_KEYS, compareKeys, type KeyRange } from '../key-range.js';
 import type { BatchOperation, Operation, Outcome } from '../operation.js';
 import {
@@ -128,6 +128,10 @@ export class RedisEngine extends StorageEngine {
 
   get(key: string): Promise<Entry | undefined> {
     return this.ranges.get(key);
+  }
+
+  head(key: string): Promise<EntryHeader | undefined> {
+    return this.ranges.head(key);
   }
 
   write(operation: Operation): Promise<Outcome> {

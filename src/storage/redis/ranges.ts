@@ -1,6 +1,7 @@
 import type { Entry, EntryHeader } from '../entry.js';
-import { boundsOf, compareKeys, type KeyRange } from '../key-range.js';
+import { compareKeys, type KeyRange } from '../key-range.js';
 import type { RangeCount, RangePage, RangeQuery, ScanRange } from '../storage-engine.js';
+import { indexBounds } from './index-bounds.js';
 import type { Partition } from './partitions.js';
 import { encodePosition, LOG_START, offsetAfter, type Offset } from './position.js';
 import { decode, decodeHeader } from './record.js';
@@ -52,6 +53,8 @@ const MIN_SCAN_ITEMS = 16;
 const CHUNK_ENTRIES = 256;
 const CHUNK_BYTES = 256 * 1024;
 const NO_VALUE = Buffer.alloc(0);
+/** For items without values. */
+const NO_BYTES = -1;
 /** Longer than what is known here of a server's time can be wrong. */
 const EXPIRES_ABOUT_NOW_MS = 2_000;
 
@@ -70,27 +73,33 @@ export class RedisRanges {
     if (!entry) return undefined;
     if (entry.expires === 0) return entry;
     const left = entry.expires - this.store.timeOf(partition);
-    if (Math.abs(left) < EXPIRES_ABOUT_NOW_MS) return this.getExactly(partition, key);
+    if (Math.abs(left) < EXPIRES_ABOUT_NOW_MS) {
+      const item = await this.readItem(partition, key, Number.MAX_SAFE_INTEGER);
+      return item && { ...item.header!, value: item.value! };
+    }
     return left > 0 ? entry : undefined;
+  }
+
+  async head(key: string): Promise<EntryHeader | undefined> {
+    return (await this.readItem(this.store.partitions.ofKey(key), key, NO_BYTES))?.header;
   }
 
   /** The entry under `key`, over the connection for large values unless it has become small meanwhile. */
   private async getLarge({ slot, entryPrefix }: Partition, key: string, deadline?: number) {
-    const name = entryPrefix + key;
-    const run = (args: readonly string[], replyBytes?: number) =>
-      this.store.client.run({ slot, args, idempotent: true, deadline, replyBytes });
-    const size = (await run(['HSTRLEN', name, 'b'])) as number;
-    const [header, small, large] = (await run(['HMGET', name, 'h', 'v', 'b'], size)) as (Buffer | null)[];
+    const replyBytes = (await this.head(key))?.size;
+    const args = ['HMGET', entryPrefix + key, 'h', 'v', 'b'];
+    const reply = await this.store.client.run({ slot, args, idempotent: true, deadline, replyBytes });
+    const [header, small, large] = reply as (Buffer | null)[];
     return header ? decode(key, header, (small ?? large)!) : undefined;
   }
 
-  /** The entry under `key`, if it is live by the clock of its server. */
-  private async getExactly(partition: Partition, key: string): Promise<Entry | undefined> {
+  /** The entry under `key`, if it is live by the clock of its server, with its value if that has at most `bytes`. */
+  private async readItem(partition: Partition, key: string, bytes: number): Promise<Item | undefined> {
     const bound = `[${key}`;
-    const all = String(Number.MAX_SAFE_INTEGER);
-    const reply = await this.store.query(partition, PAGE, [bound, bound, '0', '1', key, '', all, all]);
-    const [, , [item]] = reply as [Buffer, Buffer | null, [Buffer, Buffer, number, Buffer][]];
-    return item && decode(key, item[1], item[3]);
+    const limits = [String(bytes), String(bytes)];
+    const reply = await this.store.query(partition, PAGE, [bound, bound, '0', '1', key, '', ...limits]);
+    const [, , [item]] = reply as [Buffer, Buffer | null, [Buffer, Buffer, number, Buffer | null][]];
+    return item && decodeItem(key, item[1], item[2], item[3]);
   }
 
   async readPage(query: RangeQuery): Promise<RangePage> {
@@ -237,7 +246,7 @@ export class RedisRanges {
 }
 
 function valueLimits(values: boolean, partitions: number): Pick<PartQuery, 'valueBytes' | 'maxValue'> {
-  const maxValue = values ? MAX_VALUE_BYTES : -1;
+  const maxValue = values ? MAX_VALUE_BYTES : NO_BYTES;
   return { maxValue, valueBytes: Math.max(maxValue, Math.ceil(VALUE_BYTES_AT_ONCE / partitions)) };
 }
 
@@ -245,21 +254,6 @@ function valueLimits(values: boolean, partitions: number): Pick<PartQuery, 'valu
 function shareOf(items: number, partitions: number): number {
   const mean = items / partitions;
   return partitions === 1 ? items : Math.ceil(mean + 3 * Math.sqrt(mean)) + 1;
-}
-
-/** The keys of a query as bounds of ZRANGEBYLEX. */
-function indexBounds(
-  query: KeyRange & Pick<PartQuery, 'after' | 'reverse'>,
-): [low: string | Buffer, high: string | Buffer] {
-  const { start, end } = boundsOf(query);
-  const low = start ? Buffer.concat([Buffer.from('['), start]) : '-';
-  const high = end ? Buffer.concat([Buffer.from('('), end]) : '+';
-  if (query.after === undefined) return [low, high];
-  // A place outside the range must not lead out of it.
-  const after = Buffer.from(query.after);
-  const excluded = `(${query.after}`;
-  if (query.reverse) return [low, !end || after.compare(end) < 0 ? excluded : high];
-  return [!start || after.compare(start) >= 0 ? excluded : low, high];
 }
 
 function decodeItem(name: string, header?: Buffer, size?: number, value?: Buffer | null): Item {

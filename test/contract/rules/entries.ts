@@ -43,6 +43,25 @@ export const entryRules: readonly Rule[] = [
     },
   },
   {
+    rule: 'head returns what get does, without the value, of small, large and empty ones',
+    async run({ engine, time }) {
+      expect(await engine.head('a')).toBeUndefined();
+      for (const [key, size] of [
+        ['a', 0],
+        ['b', 1],
+        ['c', 70_000],
+        ['d', 3_000_000],
+      ] as const) {
+        await put(engine, key, Buffer.alloc(size, 'v'), { type: 'x/y', expiry: { in: 1000 } });
+        expect(headerOf((await engine.head(key))!)).toEqual(headerOf((await engine.get(key))!));
+        expect((await engine.head(key))!.size).toBe(size);
+      }
+      await engine.write({ op: 'delete', key: 'a' });
+      time.advance(1000);
+      for (const key of ['a', 'b', 'c', 'd']) expect(await engine.head(key)).toBeUndefined();
+    },
+  },
+  {
     rule: 'put returns the entry as every read then shows it',
     async run({ engine, time }) {
       const entry = await put(engine, 'a', 'häh', { type: 'text/x', expiry: { in: 5000 } });

@@ -72,7 +72,7 @@ end
 -- Drops the oldest lines, up to `last`, where the log has more than `limit` bytes; an eighth more, so that few writes have to,
 -- but only some at once: a script holds up everybody.
 local function trim(limit, last)
-  if bytes <= limit or floor >= last then return false end
+  if bytes <= limit or floor >= last then return end
   local lines = redis.call('XRANGE', log, '-', '+', 'COUNT', 2 * written + LINES_AT_ONCE)
   for _, each in ipairs(lines) do
     local number = tonumber(string.match(each[1], '^%d+'))
@@ -81,15 +81,19 @@ local function trim(limit, last)
     bytes = math.max(0, bytes - sizeOf(each[2]))
   end
   redis.call('XTRIM', log, 'MINID', text(floor + 1) .. '-0')
-  return true
+  redis.call('HSET', state, 'floor', text(floor), 'bytes', text(bytes))
 end
 
 -- A script never drops its own lines, nor the last one, which says how far the log has come.
 local function trimLog()
-  if now - markedAt >= LEAST_AGE then aged, marked, markedAt = marked, startSequence, now end
+  if now - markedAt >= LEAST_AGE then
+    aged, marked, markedAt = marked, startSequence, now
+    -- pcall: where memory is full, this is refused, and dropping lines is not.
+    redis.pcall('HSET', state, 'aged', text(aged), 'marked', text(marked), 'markedAt', text(markedAt))
+  end
   local last = math.min(startSequence, sequence - 1)
-  local trimmed = trim(shareBytes, math.min(aged, last))
-  return trim(maxBytes, last) or trimmed
+  trim(shareBytes, math.min(aged, last))
+  trim(maxBytes, last)
 end
 
 -- `replies` is the text of `replies` in write.lua, where an earlier try of the same write may be asked for it.
@@ -99,10 +103,10 @@ local function finish(replies)
     line[#line + 1] = replies
   end
   addLine()
-  local trimmed = trimLog()
-  if written == 0 and not trimmed then return end
-  redis.call('HSET', state, 'tag', tag, 'now', text(now), 'floor', text(floor), 'bytes', text(bytes), 'aged', text(aged),
-    'marked', text(marked), 'markedAt', text(markedAt))
+  -- A sweep that finds nothing writes nothing, unless there is too much.
+  if written > 0 or bytes > shareBytes then trimLog() end
+  if written == 0 then return end
+  redis.call('HSET', state, 'tag', tag, 'now', text(now), 'bytes', text(bytes))
   -- pcall: the message is only a hint, and what was written must not fail because the user may not use the channel.
-  if written > 0 then redis.pcall('SPUBLISH', state .. epoch, tag) end
+  redis.pcall('SPUBLISH', state .. epoch, tag)
 end
