@@ -7,6 +7,7 @@ import { TEXT, type Entry, type EntryHeader } from '../storage/entry.js';
 import { ALL_KEYS, isInRange, type KeyRange } from '../storage/key-range.js';
 import {
   assertHolds,
+  assertReached,
   type BatchOperation,
   type Expiry,
   type Operation,
@@ -185,6 +186,7 @@ export class DatabaseService {
     for (let i = 0; i < keys.length; i += DELETE_CHUNK) {
       const operations = keys.slice(i, i + DELETE_CHUNK).map((key) => ({ op: 'delete', key }) as const);
       const outcomes = await this.engine.batch(operations, false);
+      assertReached(outcomes);
       deleted += outcomes.filter(
         (outcome) => !(outcome instanceof Error) && outcome.kind === 'deleted',
       ).length;

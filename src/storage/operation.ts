@@ -115,6 +115,23 @@ export function preconditionFailed(key: string, etag: string | undefined): Datab
   );
 }
 
+/** Whether an operation was not carried out, or perhaps not, because the storage could not be reached. */
+export function isFailure(outcome: Outcome | DatabaseError): boolean {
+  return outcome instanceof DatabaseError && FAILURES.has(outcome.code);
+}
+
+/** @throws DatabaseError as one for all operations of a pipeline, if some of them are failures */
+export function assertReached(outcomes: readonly (Outcome | DatabaseError)[]): void {
+  const failures = outcomes.filter((outcome): outcome is DatabaseError => isFailure(outcome));
+  if (failures.length === 0) return;
+  const unknown = failures.find(({ code }) => code === 'outcome-unknown');
+  if (unknown || failures.length === outcomes.length) throw unknown ?? failures[0]!;
+  throw new DatabaseError(
+    'outcome-unknown',
+    'A part of the database could not be reached, so some of the operations have been applied and others not.',
+  );
+}
+
 /** Counts the bytes of the values that a batch reads, up to a limit. */
 export class FoundBytes {
   private total = 0;
@@ -136,6 +153,7 @@ export function tooMuchFound(limit: number): DatabaseError {
   });
 }
 
+const FAILURES: ReadonlySet<string> = new Set(['busy', 'unavailable', 'outcome-unknown']);
 const INTEGER = /^(?:0|-?[1-9][0-9]{0,18})$/;
 const MAX_INT64 = 2n ** 63n - 1n;
 const MIN_INT64 = -(2n ** 63n);

@@ -220,7 +220,8 @@ export abstract class StorageEngine {
    * Applies operations in order; each sees the effects of those before it.
    *
    * An atomic batch is applied entirely or not at all. In a pipeline, which is not atomic, each operation stands for
-   * itself, and the error of a refused one takes the place of its outcome.
+   * itself, and the error of a refused one takes the place of its outcome; so does `unavailable` or `outcome-unknown` where
+   * only a part of the storage cannot be reached.
    *
    * @param maxBytes of all values that the batch reads; a `get` that exceeds it is refused with `body-too-large`
    * @throws DatabaseError the first refusal of an atomic batch, with its `index`; in both modes, a commit that failed

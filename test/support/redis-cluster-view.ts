@@ -15,7 +15,7 @@ export function parseNodes(text: string): NodeView[] {
     const ranges = slots.filter((slot) => !slot.startsWith('[')).map((range) => range.split('-').map(Number));
     return {
       id,
-      connected: link === 'connected' && !/fail|handshake|noaddr/.test(flags),
+      connected: link === 'connected' && !/\bfail|handshake|noaddr/.test(flags),
       primary,
       slots: ranges.map(([first = 0, last = first]) => [first, last] as const),
     };

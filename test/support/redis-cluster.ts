@@ -7,6 +7,8 @@ import { startTcpProxy, type TcpProxy } from './tcp-proxy.js';
 
 const SLOTS = 16_384;
 const POLL_MS = 100;
+/** After so long a replica has given up a manual failover (CLUSTER_MF_TIMEOUT is 5 s). */
+const FAILOVER_TIMEOUT_MS = 6_000;
 
 /** After how long a node that does not reply counts as failed (cluster-node-timeout), milliseconds. */
 export const NODE_TIMEOUT_MS = 3000;
@@ -17,6 +19,8 @@ export interface ClusterOptions extends RedisOptions {
   readonly primaries?: number;
   /** Of each primary. */
   readonly replicas?: number;
+  /** Whether a proxy stands before each node, whose port the node announces from the start; see `proxy`. */
+  readonly proxied?: boolean;
 }
 
 /** Starts a cluster on loopback ports and waits until it is healthy. The first nodes are the primaries, in slot order. */
@@ -40,6 +44,8 @@ export async function startCluster(options: ClusterOptions = {}): Promise<RedisC
 
 /** Several servers as one Redis Cluster. A single node is killed, paused and restarted by its own methods. */
 export class RedisCluster {
+  /** With `proxied`, in the order of the nodes. */
+  readonly proxies: TcpProxy[] = [];
   private readonly byId = new Map<string, RedisServer>();
 
   constructor(
@@ -58,6 +64,9 @@ export class RedisCluster {
    * Does what `redis-cli --cluster create` does, but waits for each condition itself instead of in steps of a second.
    */
   async create(primaries: number): Promise<void> {
+    if (this.options.proxied) {
+      for (const node of this.nodes) this.proxies.push(await announceProxy(node));
+    }
     await Promise.all(this.nodes.map((node, i) => this.prepare(node, i, primaries)));
     for (const [i, node] of this.nodes.entries()) {
       const others = this.nodes.slice(i + 1);
@@ -90,14 +99,50 @@ export class RedisCluster {
    * (https://github.com/valkey-io/valkey/pull/1274), take over without an election, be overruled, and lose writes.
    */
   async failover(replica: RedisServer): Promise<void> {
-    const [, timeout] = (await replica.cli('CONFIG', 'GET', 'cluster-node-timeout')).split('\n').map(Number);
-    await sleep(Math.max(0, lastElection(replica.log()) + 4 * timeout! + 500 - Date.now()));
-    await replica.cli('CLUSTER', 'FAILOVER');
-    await until(async () =>
-      (await replica.cli('ROLE')).startsWith('master') ? undefined : 'the replica is no primary yet',
-    );
+    await this.takeOver(replica);
     await this.waitHealthy();
     if (!(await replica.cli('ROLE')).startsWith('master')) throw new Error('The new primary was overruled');
+  }
+
+  /** Does what `failover` does, without waiting until the others know. */
+  async takeOver(replica: RedisServer): Promise<void> {
+    const [, timeout] = (await replica.cli('CONFIG', 'GET', 'cluster-node-timeout')).split('\n').map(Number);
+    await sleep(Math.max(0, lastElection(replica.log()) + 4 * timeout! + 500 - Date.now()));
+    let askedAt = -Infinity;
+    await until(async () => {
+      if ((await replica.cli('ROLE')).startsWith('master')) return undefined;
+      // A replica that has no connection to its primary gives up.
+      if (Date.now() - askedAt > FAILOVER_TIMEOUT_MS) {
+        askedAt = Date.now();
+        await replica.cli('CLUSTER', 'FAILOVER');
+      }
+      return 'the replica is no primary yet';
+    });
+  }
+
+  /** Moves one slot with its keys, from node to node and not through a proxy, without waiting until every node knows. */
+  async moveSlot(slot: number, to: RedisServer): Promise<void> {
+    const from = await this.primaryOf(slot);
+    if (from === to) return;
+    const [source, target] = [this.idOf(from), this.idOf(to)];
+    await to.cli('CLUSTER', 'SETSLOT', `${slot}`, 'IMPORTING', source);
+    await from.cli('CLUSTER', 'SETSLOT', `${slot}`, 'MIGRATING', target);
+    for (;;) {
+      const keys = await from.cli('CLUSTER', 'GETKEYSINSLOT', `${slot}`, '4');
+      if (keys === '') break;
+      await from.cli(
+        'MIGRATE',
+        '127.0.0.1',
+        `${to.port}`,
+        '',
+        '0',
+        `${HANG_MS}`,
+        'KEYS',
+        ...keys.split('\n'),
+      );
+    }
+    // The target first: else nobody would serve the slot if the source knew alone.
+    for (const node of [to, from]) await node.cli('CLUSTER', 'SETSLOT', `${slot}`, 'NODE', target);
   }
 
   /** Moves `slots` slots with their keys from one primary to another and waits until every node knows. */
@@ -113,8 +158,7 @@ export class RedisCluster {
    * clients whom the cluster redirects, but not those that connect by `url`. A restart of the node ends that.
    */
   async proxy(node: RedisServer): Promise<TcpProxy> {
-    const proxy = await startTcpProxy(node.port);
-    await node.cli('CONFIG', 'SET', 'cluster-announce-port', `${proxy.port}`);
+    const proxy = await announceProxy(node);
     await until(async () => {
       const running = this.nodes.filter(({ isRunning }) => isRunning);
       const views = await Promise.all(running.map((each) => each.cli('CLUSTER', 'NODES')));
@@ -187,6 +231,12 @@ export class RedisCluster {
     if (!found) throw new Error(`${node.address} is no node of this cluster`);
     return found[0];
   }
+}
+
+async function announceProxy(node: RedisServer): Promise<TcpProxy> {
+  const proxy = await startTcpProxy(node.port);
+  await node.cli('CONFIG', 'SET', 'cluster-announce-port', `${proxy.port}`);
+  return proxy;
 }
 
 /** Waits until `obstacle` returns undefined, for a bounded time. */

@@ -6,6 +6,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 /** Requests go to the upstream, answers come from it. */
 export type Direction = 'request' | 'answer';
 
+/** What one connection sends at once over a link that others share. */
+const PIECE_BYTES = 16 * 1024;
+
 const running = new Set<TcpProxy>();
 
 afterAll(() => Promise.all([...running].map((proxy) => proxy.stop())));
@@ -37,9 +40,25 @@ export class TcpProxy {
     return this.open.size;
   }
 
-  /** Every byte arrives so many milliseconds late, in both directions. */
-  delay(ms: number): void {
-    this.network.delayMs = ms;
+  /**
+   * Every byte arrives so many milliseconds late, in both directions. What arrives together on a connection gets one
+   * delay of its own from a function, and stays in order there, so that connections overtake one another.
+   */
+  delay(ms: number | (() => number)): void {
+    this.network.delay = typeof ms === 'number' ? () => ms : ms;
+  }
+
+  /** All connections together carry so many bytes a second in each direction. */
+  throttle(bytesPerSecond: number): void {
+    this.network.bytesPerMs = bytesPerSecond / 1000;
+  }
+
+  /**
+   * Resets the clients' side of every connection, new ones are accepted. What the clients have sent still arrives, as late
+   * as the delay has it, and its answers are lost.
+   */
+  loseAnswers(): void {
+    for (const connection of this.open) connection.loseAnswers();
   }
 
   /** Resets every connection, and new ones as soon as they are there. */
@@ -62,6 +81,7 @@ export class TcpProxy {
   restore(): void {
     this.dropping = false;
     this.delay(0);
+    this.throttle(Infinity);
     this.cutAfter(Infinity, 'request');
     this.cutAfter(Infinity, 'answer');
     this.network.release();
@@ -91,11 +111,21 @@ export class TcpProxy {
 
 /** What happens to the bytes of all connections. */
 class Network {
-  delayMs = 0;
+  delay: () => number = () => 0;
+  bytesPerMs = Infinity;
+  private readonly freeAt: Record<Direction, number> = { request: 0, answer: 0 };
   readonly limit: Record<Direction, number> = { request: Infinity, answer: Infinity };
   /** Pending while nothing passes. */
   passable: Promise<void> = Promise.resolve();
   release: () => void = () => undefined;
+
+  /** Waits as long as so many bytes take, after those that others have sent before. */
+  async carry(bytes: number, direction: Direction): Promise<void> {
+    if (this.bytesPerMs === Infinity) return;
+    const now = performance.now();
+    this.freeAt[direction] = Math.max(now, this.freeAt[direction]) + bytes / this.bytesPerMs;
+    await sleep(this.freeAt[direction] - now);
+  }
 
   hold(): void {
     this.release();
@@ -112,13 +142,19 @@ class Connection {
     private readonly upstream: Socket,
     network: Network,
   ) {
-    this.request = new Lane(client, upstream, network, network.limit.request);
-    this.answer = new Lane(upstream, client, network, network.limit.answer);
+    this.request = new Lane(client, upstream, network, 'request');
+    this.answer = new Lane(upstream, client, network, 'answer');
   }
 
   reset(): void {
     reset(this.client);
     reset(this.upstream);
+  }
+
+  loseAnswers(): void {
+    this.answer.unpipe().resume();
+    reset(this.client);
+    this.request.end();
   }
 }
 
@@ -126,31 +162,41 @@ class Connection {
 class Lane extends Transform {
   private last: Promise<unknown> = Promise.resolve();
   private cut = false;
+  /** Bytes that may still pass. */
+  left: number;
 
   constructor(
     private readonly from: Socket,
     to: Socket,
     private readonly network: Network,
-    /** Bytes that may still pass. */
-    public left: number,
+    private readonly direction: Direction,
   ) {
     super();
+    this.left = network.limit[direction];
     from.setNoDelay().pipe(this).pipe(to);
     from.on('error', () => this.inOrder(() => reset(to)));
   }
 
   override _transform(chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
-    this.inOrder(() => this.deliver(chunk));
+    const { network, direction } = this;
+    this.inOrder(async () => {
+      for (let at = 0; at < chunk.length; at += PIECE_BYTES) {
+        const piece = chunk.subarray(at, at + PIECE_BYTES);
+        await network.carry(piece.length, direction);
+        this.deliver(piece);
+      }
+    });
     // More is only taken in while something passes, so that the sender feels it.
-    void this.network.passable.then(() => done());
+    void (network.bytesPerMs === Infinity ? network.passable : this.last).then(() => done());
   }
 
   override _flush(done: TransformCallback): void {
     this.inOrder(() => done());
   }
 
-  private inOrder(pass: () => void): void {
-    const late = this.network.delayMs > 0 ? sleep(this.network.delayMs) : undefined;
+  private inOrder(pass: () => void | Promise<void>): void {
+    const ms = this.network.delay();
+    const late = ms > 0 ? sleep(ms) : undefined;
     this.last = this.last
       .then(() => late)
       .then(() => this.network.passable)

@@ -7,7 +7,7 @@ import { giveWay } from '../../event-loop.js';
 import { BodyReader } from '../../http/request/body-reader.js';
 import { longestLine, MemoryBudget } from '../../http/request/memory-budget.js';
 import { inTurns, type Turns } from '../../http/request/turns.js';
-import type { BatchOperation, Outcome } from '../../storage/operation.js';
+import { assertReached, isFailure, type BatchOperation, type Outcome } from '../../storage/operation.js';
 import type { Awaitable } from '../../storage/storage-engine.js';
 import { DatabaseService } from '../database.service.js';
 import { parseLine, type Closing, type ImportMode, type Put } from './import-line.js';
@@ -224,6 +224,7 @@ class ImportRun {
       false,
     );
     outcomes.forEach((outcome, index) => this.note(outcome, chunk[index]!.line));
+    assertReached(outcomes);
   }
 
   private operationOf(put: Put): BatchOperation {
@@ -235,6 +236,7 @@ class ImportRun {
     if (outcome instanceof DatabaseError) {
       if (outcome.code === 'precondition-failed') this.noteExisting();
       else if (outcome.code === 'disk-full') throw outcome;
+      else if (isFailure(outcome)) return;
       else this.reject(line, outcome.detail);
     } else if (outcome.kind === 'updated') this.report.updated++;
     else this.report.created++;

@@ -1,3 +1,4 @@
+import { DatabaseError } from '../../errors.js';
 import type { Change, LogPage, WatchTarget } from '../storage-engine.js';
 import { ChangeNotifications } from './change-notifications.js';
 import type { Partition } from './partitions.js';
@@ -53,7 +54,7 @@ export class RedisChangeLog {
       return concerned.has(each) ? offset : later(offset, offsetAfter(lastTags.of(each)));
     });
     const moved = [...concerned].filter((each) => !isSame(start[each.id]!, offsetAfter(lastTags.of(each))));
-    const parts = await Promise.all(moved.map((partition) => this.read(partition, start[partition.id]!)));
+    const parts = await this.reachable(moved, (partition) => this.read(partition, start[partition.id]!));
     if (parts.includes(undefined)) return undefined;
     return pageOf(epoch, start, parts.flat() as LoggedChange[]);
   }
@@ -111,10 +112,28 @@ export class RedisChangeLog {
     return found;
   }
 
+  /** Reads the last tags of some partitions. That of one that cannot be reached stays as it is known. */
   private async refresh(partitions: readonly Partition[]): Promise<void> {
     const { store } = this;
-    await Promise.all(partitions.map((each) => store.lastTags.refresh(each, () => store.lastTagOf(each))));
+    await this.reachable(partitions, (each) => store.lastTags.refresh(each, () => store.lastTagOf(each)));
     this.informed ||= partitions.length === store.partitions.all.length;
+  }
+
+  /**
+   * Does `work` with some partitions, and returns what came of those that can be reached: one that is gone concerns nobody
+   * who watches others. What is left is read when the partition is back. @throws DatabaseError if none can be reached
+   */
+  private async reachable<T>(
+    partitions: readonly Partition[],
+    work: (partition: Partition) => Promise<T>,
+  ): Promise<T[]> {
+    const settled = await Promise.allSettled(partitions.map(work));
+    const failed = settled.filter((each) => each.status === 'rejected');
+    const serious = failed.find(({ reason }) => !isUnavailable(reason));
+    if (serious || failed.length === this.store.partitions.all.length) throw (serious ?? failed[0]!).reason;
+    for (const [i, { status }] of settled.entries())
+      if (status === 'rejected') this.store.lastTags.doubt(partitions[i]!);
+    return settled.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
   }
 
   private notify(): void {
@@ -136,6 +155,10 @@ export class RedisChangeLog {
     this.store.lastTags.advance(partition, tag.toString('latin1'));
     return changes.map((fields) => decodeChange(partition, fields));
   }
+}
+
+function isUnavailable(error: unknown): boolean {
+  return error instanceof DatabaseError && error.code === 'unavailable';
 }
 
 type LoggedChange = Omit<Change, 'position'> & { readonly partition: number };

@@ -10,6 +10,8 @@ export class LastTags {
   onChange: () => void = () => undefined;
   /** Empty before a partition's first change. */
   private readonly tags: string[];
+  /** Partitions with changes that could not be read. */
+  private readonly unread = new Set<number>();
 
   constructor(partitions: number) {
     this.tags = Array.from({ length: partitions }, () => '');
@@ -34,7 +36,13 @@ export class LastTags {
     const known = this.tags[id];
     const tag = await read();
     // An older tag counts too, because a failover can undo the last changes; unless a newer one has come meanwhile.
-    if (tag !== known && this.tags[id] === known) this.set(id, tag);
+    const isNews = this.unread.delete(id) || tag !== known;
+    if (isNews && this.tags[id] === known) this.set(id, tag);
+  }
+
+  /** Tells of a partition again as soon as its last tag is read, because what has changed there could not be read. */
+  doubt({ id }: Partition): void {
+    this.unread.add(id);
   }
 
   private set(id: number, tag: string): void {

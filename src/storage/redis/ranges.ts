@@ -1,8 +1,8 @@
-import { isUtf8 } from 'node:buffer';
 import type { Entry, EntryHeader } from '../entry.js';
-import { boundsOf, compareKeys, type KeyRange } from '../key-range.js';
+import { compareKeys, type KeyRange } from '../key-range.js';
 import type { RangeCount, RangePage, RangeQuery, ScanRange } from '../storage-engine.js';
 import { readPartitions } from './partition-reads.js';
+import { indexBounds } from './index-bounds.js';
 import type { Partition } from './partitions.js';
 import {
   countBare,
@@ -65,14 +65,15 @@ const EXPIRES_ABOUT_NOW_MS = 2_000;
 export class RedisRanges {
   constructor(private readonly store: RedisStore) {}
 
-  /** The live entry under `key`, in one round trip unless it expires about now. */
+  /** The live entry under `key`, in one round trip unless it is large or expires about now. */
   async get(key: string, deadline?: number): Promise<Entry | undefined> {
     const partition = this.store.partitions.ofKey(key);
     const args = ['HMGET', partition.entryPrefix + key, 'h', 'v'];
     const reply = await this.store.client.run({ slot: partition.slot, args, idempotent: true, deadline });
     const [header, value] = reply as [Buffer | null, Buffer | null];
-    if (!header || !value) return undefined;
-    const entry = decode(key, header, value);
+    if (!header) return undefined;
+    const entry = value ? decode(key, header, value) : await this.getLarge(partition, key, deadline);
+    if (!entry) return undefined;
     if (entry.expires === 0) return entry;
     const left = entry.expires - this.store.timeOf(partition);
     if (Math.abs(left) < EXPIRES_ABOUT_NOW_MS) {
@@ -85,6 +86,15 @@ export class RedisRanges {
   async head(key: string): Promise<EntryHeader | undefined> {
     const item = await this.readItem(this.store.partitions.ofKey(key), key, NO_BYTES);
     return item && decodeHeader(key, item.header!, item.size);
+  }
+
+  /** The entry under `key`, over the connection for large values unless it has become small meanwhile. */
+  private async getLarge({ slot, entryPrefix }: Partition, key: string, deadline?: number) {
+    const replyBytes = (await this.head(key))?.size;
+    const args = ['HMGET', entryPrefix + key, 'h', 'v', 'b'];
+    const reply = await this.store.client.run({ slot, args, idempotent: true, deadline, replyBytes });
+    const [header, small, large] = reply as (Buffer | null)[];
+    return header ? decode(key, header, (small ?? large)!) : undefined;
   }
 
   /** The entry under `key`, if it is live by the clock of its server, with its value if that has at most `bytes`. */
@@ -272,24 +282,4 @@ function headersOf(parts: readonly Part[], last: string | undefined, reverse: bo
   return starts
     .filter(({ limit }) => limit > 0)
     .map(({ part: { partition }, limit }) => ({ partition, limit, names: false }));
-}
-
-/** The keys of a query as bounds of ZRANGEBYLEX. */
-function indexBounds(
-  query: KeyRange & Pick<PartQuery, 'after' | 'reverse'>,
-): [low: string | Buffer, high: string | Buffer] {
-  const { start, end } = boundsOf(query);
-  const low = start ? bound('[', start) : '-';
-  const high = end ? bound('(', end) : '+';
-  if (query.after === undefined) return [low, high];
-  // A place outside the range must not lead out of it.
-  const after = Buffer.from(query.after);
-  const excluded = `(${query.after}`;
-  if (query.reverse) return [low, !end || after.compare(end) < 0 ? excluded : high];
-  return [!start || after.compare(start) >= 0 ? excluded : low, high];
-}
-
-/** As text where that is the same, because bytes cost the client a write of their own. */
-function bound(sign: string, bytes: Buffer): string | Buffer {
-  return isUtf8(bytes) ? sign + bytes.toString() : Buffer.concat([Buffer.from(sign), bytes]);
 }

@@ -1,7 +1,7 @@
 import type { Entry, EntryHeader } from '../entry.js';
 
 /*
- * How an entry lies in Redis: a hash of its value and its header. The header is the text
+ * How an entry lies in Redis: a hash of its value, in the field `v` or, if it is large, in `b`, and its header. The header is the text
  * `<etag> <created> <modified> <expires> <type>`, with times in milliseconds since 1970; the scripts write it.
  */
 

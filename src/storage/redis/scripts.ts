@@ -14,12 +14,12 @@ import type { Script } from './cluster-client/connection.js';
 
 export const ACL_CHECK = load('acl-check');
 export const CREATE = load('create');
-export const WRITE = load('common', 'common-write', 'write');
-export const WRITE_PAST_FENCE = load('common', 'pass-fence', 'common-write', 'write');
+export const WRITE = load('common', 'values', 'common-write', 'write');
+export const WRITE_PAST_FENCE = load('common', 'pass-fence', 'values', 'common-write', 'write');
 export const FENCE = load('fence');
 export const SYSTEM = load('system');
-export const SWEEP = load('common', 'common-write', 'sweep');
-export const PAGE = load('common-read', 'page');
+export const SWEEP = load('common', 'values', 'common-write', 'sweep');
+export const PAGE = load('common-read', 'values', 'page');
 export const COUNT = load('common-read', 'count');
 export const CHANGES = load('common', 'changes');
 

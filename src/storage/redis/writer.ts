@@ -1,5 +1,5 @@
 import { DatabaseError } from '../../errors.js';
-import { FoundBytes, type BatchOperation, type Outcome } from '../operation.js';
+import { assertReached, FoundBytes, isFailure, type BatchOperation, type Outcome } from '../operation.js';
 import type { Command } from './cluster-client/cluster-client.js';
 import { COMMAND_TIMEOUT_MS } from './cluster-client/connection.js';
 import { hashedPartOf } from './cluster-client/slots.js';
@@ -31,7 +31,10 @@ export class RedisWriter {
     return outcome;
   }
 
-  /** Applies each operation by itself; the error of one that is refused stands in its place. */
+  /**
+   * Applies each operation by itself; the error of one that is refused, or whose part of the database cannot be reached,
+   * stands in its place. @throws DatabaseError if none of them can be reached
+   */
   async applyEach(
     operations: readonly BatchOperation[],
     maxBytes?: number,
@@ -42,14 +45,12 @@ export class RedisWriter {
     const step = operations.some(({ op }) => op === 'get') ? MAX_CONCURRENT_READS : shares.length;
     for (let i = 0; i < shares.length; i += step) {
       const left = maxBytes === undefined ? undefined : maxBytes - foundIn(outcomes);
-      const settled = await Promise.allSettled(
+      await Promise.all(
         shares.slice(i, i + step).map((share) => this.applyShare(share, left, deadline, outcomes)),
       );
-      const failures = settled.flatMap((share) =>
-        share.status === 'rejected' ? [share.reason as unknown] : [],
-      );
-      if (failures.length > 0) throw failureOf(failures, i > 0 || failures.length < settled.length);
     }
+    // Nothing is known but failures: that of the request as a whole.
+    if (outcomes.every(isFailure)) assertReached(outcomes);
     return withinBytes(outcomes, maxBytes);
   }
 
@@ -76,10 +77,14 @@ export class RedisWriter {
     outcomes: (Outcome | DatabaseError)[],
   ): Promise<void> {
     const options = { atomic: false, maxBytes, deadline };
-    const replies = await this.send(partition, operations, options);
-    for (const [i, operation] of operations.entries()) {
-      outcomes[indexes[i]!] = decodeOutcome(operation, replies[i]!, maxBytes);
-    }
+    const outcomesOf = await this.send(partition, operations, options).then(
+      (replies) => operations.map((operation, i) => decodeOutcome(operation, replies[i]!, maxBytes)),
+      (error: unknown) => {
+        if (!(error instanceof DatabaseError)) throw error;
+        return operations.map(() => error);
+      },
+    );
+    for (const [i, outcome] of outcomesOf.entries()) outcomes[indexes[i]!] = outcome;
   }
 
   private async send(
@@ -108,17 +113,6 @@ export class RedisWriter {
     }
     return [...shares.values()];
   }
-}
-
-/** The error of a batch of which some shares failed; `applied` says whether others may have been applied. */
-function failureOf(failures: readonly unknown[], applied: boolean): unknown {
-  const isUnknown = (error: unknown) => !(error instanceof DatabaseError) || error.code === 'outcome-unknown';
-  const [first] = failures;
-  if (!applied || isUnknown(first)) return failures.find(isUnknown) ?? first;
-  return new DatabaseError(
-    'outcome-unknown',
-    'Redis did not confirm a part of the batch, so some of its operations may have been applied and others not.',
-  );
 }
 
 /** Redis's own rule: what is allowed must not depend on which keys happen to share a partition. */

@@ -1,55 +1,23 @@
-import net from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
-import { HANG_MS } from '../../support/eventually.js';
 import type { Random } from '../../support/random.js';
-import { parseAnswers, type RawAnswer } from '../../support/raw-http.js';
-import { ABSENT, APART, type Answer, type Exchange, type Request } from './register.js';
+import type { RawAnswer } from '../../support/raw-http.js';
+import { Pipeline } from './pipeline.js';
+import { APART, objectOf, type Exchange, type Part } from './register.js';
+import { batchBytes, bytesOf, saidBy, saidByAtomic, saidByEach, type Said, type Sent } from './wire.js';
 
 const CLIENTS = 8;
 /** Most requests that one connection has under way. */
 const PIPELINE = 4;
 const RECONNECT_MS = 10;
+const BATCHES = 0.2;
+const MAX_PARTS = 4;
+const OBJECTS = 4;
+const KEYS_OF_OBJECT = 2;
 
-/** A connection that sends requests without waiting for the answers to earlier ones. */
-class Pipeline {
-  private readonly waiting: { resolve: (answer: RawAnswer) => void; reject: (error: Error) => void }[] = [];
-  private received: Buffer = Buffer.alloc(0);
-
-  private constructor(private readonly socket: net.Socket) {
-    socket.setNoDelay().setTimeout(HANG_MS, () => socket.destroy());
-    socket.on('data', (bytes) => this.take(bytes)).on('error', () => undefined);
-    socket.on('close', () => {
-      for (const { reject } of this.waiting.splice(0)) reject(new Error('the connection was cut'));
-    });
-  }
-
-  static open(port: number): Promise<Pipeline> {
-    return new Promise((resolve, reject) => {
-      const socket = net.connect(port, '127.0.0.1', () => resolve(new Pipeline(socket)));
-      socket.once('error', reject);
-    });
-  }
-
-  get isOpen(): boolean {
-    return !this.socket.destroyed;
-  }
-
-  send(bytes: string): Promise<RawAnswer> {
-    return new Promise((resolve, reject) => {
-      this.waiting.push({ resolve, reject });
-      this.socket.write(bytes);
-    });
-  }
-
-  close(): void {
-    this.socket.destroy();
-  }
-
-  private take(bytes: Buffer): void {
-    const { answers, rest } = parseAnswers(Buffer.concat([this.received, bytes]));
-    this.received = Buffer.from(rest, 'latin1');
-    for (const answer of answers) this.waiting.shift()!.resolve(answer);
-  }
+/** Returns the keys of a history: those of an object share a tag, so that one batch can change them together. */
+export function keysOf(seed: number): string[] {
+  const tags = Array.from({ length: OBJECTS }, (_, i) => `{${seed}-${i}}`);
+  return tags.flatMap((tag) => Array.from({ length: KEYS_OF_OBJECT }, (_, i) => `${tag}/${i}`));
 }
 
 /** The values of tags, as far as answers have shown them. */
@@ -69,9 +37,14 @@ class Tags {
   }
 }
 
-interface Recorded extends Exchange {
-  /** The tag in a refusal, whose value may be known only later. */
-  readonly named?: string;
+interface RecordedPart extends Part {
+  readonly named: string | undefined;
+}
+
+interface Recorded {
+  readonly start: number;
+  readonly end: number;
+  readonly parts: readonly RecordedPart[];
 }
 
 /** Clients that send random requests and record the answers. */
@@ -96,9 +69,12 @@ export class Clients {
   }
 
   get exchanges(): Exchange[] {
-    return this.recorded.map(({ named, ...exchange }) => {
-      const value = named === undefined ? undefined : this.tags.valueOf(named);
-      return value === undefined ? exchange : { ...exchange, answer: { kind: 'refused', value } };
+    return this.recorded.map(({ start, end, parts }) => {
+      const [first, ...rest] = parts.map(({ named, ...part }): Part => {
+        const value = named === undefined ? undefined : this.tags.valueOf(named);
+        return value === undefined ? part : { ...part, answer: { kind: 'refused', value } };
+      });
+      return { ...first!, rest, start, end };
     });
   }
 
@@ -120,83 +96,74 @@ export class Clients {
     }
   }
 
-  private async ask(pipeline: Pipeline): Promise<void> {
+  private ask(pipeline: Pipeline): Promise<void> {
     this.sent++;
     const key = this.random.pick(this.keys);
-    const { request, tag } = this.randomRequest(key);
-    const start = performance.now();
-    const answer = await pipeline.send(bytesOf(key, request, tag)).catch(() => undefined);
-    const end = performance.now();
-    if (answer?.status === 503) return; // Nothing was applied.
-    const isUnknown = !answer || answer.status === 504;
-    if (isUnknown && request.kind === 'get') return;
-    if (isUnknown) this.recorded.push({ key, request, start, end: Infinity, answer: undefined });
-    else this.recorded.push({ key, request, start, end, ...this.parse(key, request, answer) });
+    if (!this.random.chance(BATCHES)) return this.askOne(pipeline, this.randomRequest(key));
+    const isAtomic = this.random.chance(0.7);
+    const keys = this.keys.filter((other) => !isAtomic || objectOf(other) === objectOf(key));
+    const count = 1 + this.random.below(MAX_PARTS);
+    const parts = Array.from({ length: count }, () => this.randomRequest(this.random.pick(keys)));
+    return isAtomic ? this.askAtomic(pipeline, parts) : this.askEach(pipeline, parts);
   }
 
-  private randomRequest(key: string): { request: Request; tag?: string } {
+  private askOne(pipeline: Pipeline, sent: Sent): Promise<void> {
+    return this.exchange(pipeline, bytesOf(sent), (answer) => [[this.record(sent, saidBy(sent, answer))]]);
+  }
+
+  /** Asks for an atomic batch, whose parts happen at one instant. */
+  private askAtomic(pipeline: Pipeline, parts: readonly Sent[]): Promise<void> {
+    return this.exchange(pipeline, batchBytes(parts, true), (answer) => [
+      saidByAtomic(parts, answer).map((said, i) => this.record(parts[i]!, said)),
+    ]);
+  }
+
+  /** Asks for a batch whose parts happen each at an instant of its own. */
+  private askEach(pipeline: Pipeline, parts: readonly Sent[]): Promise<void> {
+    return this.exchange(pipeline, batchBytes(parts, false), (answer) =>
+      saidByEach(parts, answer).map((said, i) => [this.record(parts[i]!, said)]),
+    );
+  }
+
+  /** @param read returns what the answer says: lists of parts that happened together */
+  private async exchange(
+    pipeline: Pipeline,
+    bytes: string,
+    read: (answer: RawAnswer | undefined) => (RecordedPart | undefined)[][],
+  ): Promise<void> {
+    const start = performance.now();
+    const answer = await pipeline.send(bytes).catch(() => undefined);
+    const end = performance.now();
+    for (const together of read(answer)) {
+      const parts = together.filter((part) => part !== undefined);
+      if (parts.length > 0) this.recorded.push({ start, end, parts });
+    }
+  }
+
+  private randomRequest(key: string): Sent {
     const value = String(APART * ++this.made);
     const seen = this.random.chance(0.8) ? this.seen.get(key) : undefined;
     const condition = seen && { ifMatch: seen.value };
     const tag = seen?.tag;
     const kind = this.random.below(24);
-    if (kind < 9) return { request: { kind: 'get' } };
-    if (kind < 13) return { request: { kind: 'put', value } };
-    if (kind < 14) return { request: { kind: 'put', value, ifAbsent: true } };
-    if (kind < 17) return { request: { kind: 'put', value, ...condition }, tag };
-    if (kind < 20) return { request: { kind: 'incr' } };
-    if (kind < 22) return { request: { kind: 'incr', ...condition }, tag };
-    if (kind < 23) return { request: { kind: 'delete' } };
-    return { request: { kind: 'delete', ...condition }, tag };
+    if (kind < 9) return { key, request: { kind: 'get' }, tag: undefined };
+    if (kind < 13) return { key, request: { kind: 'put', value }, tag: undefined };
+    if (kind < 15) return { key, request: { kind: 'put', value, ifAbsent: true }, tag: undefined };
+    if (kind < 17) return { key, request: { kind: 'put', value, ...condition }, tag };
+    if (kind < 20) return { key, request: { kind: 'incr' }, tag: undefined };
+    if (kind < 21) return { key, request: { kind: 'incr', ...condition }, tag };
+    if (kind < 23) return { key, request: { kind: 'delete' }, tag: undefined };
+    return { key, request: { kind: 'delete', ...condition }, tag };
   }
 
-  private parse(
-    key: string,
-    request: Request,
-    { status, headers, body }: RawAnswer,
-  ): { answer: Answer; named?: string } {
-    const tag = headers['etag'];
-    if (request.kind === 'get' && status === 404) return { answer: { kind: 'found', value: ABSENT } };
-    if (request.kind === 'get' && status === 200) {
-      this.see(key, tag!, body);
-      return { answer: { kind: 'found', value: body } };
-    }
-    if (request.kind === 'put' && (status === 200 || status === 201)) {
-      this.see(key, tag!, request.value);
-      return { answer: { kind: 'done', created: status === 201 } };
-    }
-    if (request.kind === 'incr' && (status === 200 || status === 201)) {
-      this.see(key, tag!, body);
-      return { answer: { kind: 'counted', value: body } };
-    }
-    if (request.kind === 'delete' && status === 204) return { answer: { kind: 'done' } };
-    if (status === 412) {
-      const { etag } = JSON.parse(body) as { etag?: string };
-      // An absent key has no tag.
-      return etag === undefined
-        ? { answer: { kind: 'refused', value: ABSENT } }
-        : { answer: { kind: 'refused' }, named: `"${etag}"` };
-    }
-    throw new Error(`${request.kind} was answered ${status} ${body}`);
+  private record({ key, request }: Sent, said: Said | undefined): RecordedPart | undefined {
+    if (!said) return undefined;
+    if (said.entry) this.see(key, said.entry);
+    return { key, request, answer: said.answer, named: said.named };
   }
 
-  private see(key: string, tag: string, value: string): void {
-    this.tags.learn(tag, value);
-    if (Number(value) >= APART) this.seen.set(key, { tag, value });
+  private see(key: string, entry: { tag: string; value: string }): void {
+    this.tags.learn(entry.tag, entry.value);
+    if (Number(entry.value) >= APART) this.seen.set(key, entry);
   }
-}
-
-const LINES = { get: 'GET /kv/*', put: 'PUT /kv/*', incr: 'PATCH /kv/*?incr=1', delete: 'DELETE /kv/*' };
-
-function bytesOf(key: string, request: Request, tag: string | undefined): string {
-  const body = request.kind === 'put' ? request.value : undefined;
-  return [
-    `${LINES[request.kind].replace('*', key)} HTTP/1.1`,
-    'Host: localhost',
-    ...(tag === undefined ? [] : [`If-Match: ${tag}`]),
-    ...(request.kind === 'put' && request.ifAbsent ? ['If-None-Match: *'] : []),
-    ...(body === undefined ? [] : ['Content-Type: text/plain', `Content-Length: ${body.length}`]),
-    '',
-    body ?? '',
-  ].join('\r\n');
 }

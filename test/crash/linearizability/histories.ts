@@ -97,6 +97,21 @@ class Sequel {
     return this;
   }
 
+  /** Adds a request that is under way while the next ones are. */
+  during(request: Request, answer: Answer, next: number): this {
+    const end = this.at + 3 * next + 2;
+    this.exchanges.push({ key: 'k', request, start: this.at + 1, end, answer });
+    return this;
+  }
+
+  /** Adds an atomic batch of requests by key, each with the same answer. */
+  together(requests: Record<string, Request>, answer: Answer | undefined): this {
+    const [first, ...rest] = Object.entries(requests).map(([key, request]) => ({ key, request, answer }));
+    this.exchanges.push({ ...first!, rest, start: this.at + 1, end: this.at + 2 });
+    this.at += 3;
+    return this;
+  }
+
   /** Adds two concurrent requests. */
   both(a: [Request, Answer], b: [Request, Answer]): this {
     for (const [request, answer] of [a, b])
@@ -144,6 +159,32 @@ export const FAULTS: Record<string, (sequel: Sequel) => Sequel> = {
       .next(GET, found('u')),
   'a value that is read after its deletion': (s) =>
     s.next(put('a'), DONE).next({ kind: 'delete', ifMatch: 'a' }, DONE).next(GET, found('a')),
+  'a delete that is carried out twice, with a creation between': (s) =>
+    s
+      .next(put('a'), DONE)
+      .during({ kind: 'delete' }, DONE, 4)
+      .next(GET, found(ABSENT))
+      .next({ kind: 'put', value: 'b', ifAbsent: true }, { kind: 'done', created: true })
+      .next(GET, found('b'))
+      .next(GET, found(ABSENT)),
+  "a put that is carried out twice, with somebody's replacement between": (s) =>
+    s
+      .next(put('a'), DONE)
+      .during(put('u'), DONE, 4)
+      .next(GET, found('u'))
+      .next(putIf('b', 'u'), DONE)
+      .next(GET, found('u')),
+  'half an atomic batch': (s) =>
+    s
+      .next(put('a'), DONE)
+      .together({ k: put('b'), other: put('b') }, DONE)
+      .next(GET, found('a')),
+  'an atomic batch that is read in halves': (s) =>
+    s
+      .together({ k: put('a'), other: put('a') }, DONE)
+      .together({ k: put('b'), other: put('b') }, undefined)
+      .together({ k: GET, other: GET }, found('b'))
+      .together({ other: GET }, found('a')),
   'a creation of an existing key': (s) =>
     s.next(put('a'), DONE).next(putIf('b', 'a'), { kind: 'done', created: true }),
 };

@@ -1,11 +1,11 @@
 import { describe, expect, test } from '@jest/globals';
 import { Random } from '../../support/random.js';
 import { FAULTS, falseHistory, trueHistory } from './histories.js';
-import { operationsOf } from './register.js';
+import { judgeObject, operationsOf } from './register.js';
 import { judge, type Operation } from './judge.js';
 
 const LEGAL = 100;
-const ILLEGAL = 20;
+const ILLEGAL = 32;
 const SMALL = 3000;
 
 describe('the judge of histories', () => {
@@ -21,8 +21,8 @@ describe('the judge of histories', () => {
     'rejects the false history %i, %s, and accepts what came before',
     (seed, _name, fault) => {
       const { before, whole } = falseHistory(new Random(1000 + seed), fault);
-      expect(judge(operationsOf(before), '')).toBe('legal');
-      expect(judge(operationsOf(whole), '')).toBe('illegal');
+      expect(judgeObject(before)).toBe('legal');
+      expect(judgeObject(whole)).toBe('illegal');
     },
   );
 

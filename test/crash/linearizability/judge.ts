@@ -5,7 +5,8 @@
  * The search is that of Wing and Gong (Testing and Verifying Concurrent Objects, 1993): the next operation of the order is
  * one that started before any other remaining operation had ended. The memory of configurations is from Lowe (Testing for
  * Linearizability, 2017): equal sets of done operations with equal states are searched once. An operation with an unknown
- * outcome may have happened at any time after its start, or never. It is tried last, because most do not matter.
+ * outcome may have happened at any time after its start, or never. It is tried last, because most do not matter, and a
+ * configuration is not searched if one was that differs only in having needed fewer of them.
  */
 
 export interface Operation {
@@ -39,7 +40,9 @@ class Search {
   private readonly done: boolean[];
   /** Index of the first answered operation that is not done. */
   private first = 0;
-  private readonly visited = new Set<string>();
+  /** Of each configuration, the sets of operations with unknown outcomes with which it was searched, as bits. */
+  private readonly visited = new Map<string, bigint[]>();
+  private unanswered = 0n;
   private readonly steps: Step[] = [];
 
   constructor(
@@ -69,9 +72,7 @@ class Search {
       const next = this.all[index]!.apply(step.state);
       if (next === undefined || (next === step.state && this.isUnanswered(index))) continue;
       this.mark(index, true);
-      const configuration = this.configurationWith(next);
-      if (!this.visited.has(configuration)) {
-        this.visited.add(configuration);
+      if (this.isNew(next)) {
         this.enter(next, index);
         return true;
       }
@@ -109,6 +110,7 @@ class Search {
 
   private mark(index: number, done: boolean): void {
     this.done[index] = done;
+    if (this.isUnanswered(index)) this.unanswered ^= 1n << BigInt(index - this.answered.length);
     if (index < this.first) this.first = index;
     while (this.first < this.answered.length && this.done[this.first]) this.first++;
   }
@@ -117,12 +119,21 @@ class Search {
     return index >= this.answered.length;
   }
 
-  /** Returns the configuration: the done operations and the state. All before `first` are done, and few after it. */
+  /** Returns whether nothing was searched from where at least as much was possible, and remembers this. */
+  private isNew(state: string): boolean {
+    const configuration = this.configurationWith(state);
+    const { unanswered } = this;
+    const searched = this.visited.get(configuration) ?? [];
+    if (searched.some((set) => (set & ~unanswered) === 0n)) return false;
+    this.visited.set(configuration, [...searched, unanswered]);
+    return true;
+  }
+
+  /** Returns the state and the done operations that were answered. All before `first` are done, and few after it. */
   private configurationWith(state: string): string {
     const others: number[] = [];
     for (let i = this.first; i < this.answered.length && this.isNear(i); i++)
       if (this.done[i]) others.push(i);
-    for (let i = this.answered.length; i < this.all.length; i++) if (this.done[i]) others.push(i);
     return `${this.first} ${others.join(',')} ${state}`;
   }
 

@@ -5,12 +5,11 @@ import { Random } from '../../support/random.js';
 import { startServer, type ServerProcess } from '../../support/server.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 import { workersOf } from '../../support/workers.js';
-import { Clients } from './clients.js';
-import { judgeKeys, type Exchange } from './register.js';
+import { Clients, keysOf } from './clients.js';
+import { Findings } from './findings.js';
 
 const HISTORIES = rounds(2);
 const LENGTH = 2000;
-const KEYS = 8;
 const MAX_KILLS = 3;
 
 /** A server that is killed, as a whole or one of its workers, and started again. */
@@ -55,14 +54,9 @@ class CrashingServer {
 }
 
 /** Records one history, in which the server is killed `kills` times. */
-async function record(
-  server: CrashingServer,
-  seed: number,
-  kills: number,
-): Promise<{ exchanges: Exchange[]; conflicts: string[] }> {
+async function record(server: CrashingServer, seed: number, kills: number): Promise<Clients> {
   const random = new Random(seed);
-  const keys = Array.from({ length: KEYS }, (_, i) => `${seed}-${i}`);
-  const clients = new Clients(random, keys, LENGTH);
+  const clients = new Clients(random, keysOf(seed), LENGTH);
   const running = clients.run(() => server.port);
   for (let kill = 1; kill <= kills; kill++) {
     const at = (LENGTH * (kill - 1 + random.below(100) / 100)) / kills;
@@ -72,7 +66,7 @@ async function record(
   }
   await running;
   await server.complete();
-  return { exchanges: clients.exchanges, conflicts: clients.tags.conflicts };
+  return clients;
 }
 
 describe.each([1, 4])('%i processes', (workers) => {
@@ -81,28 +75,17 @@ describe.each([1, 4])('%i processes', (workers) => {
     async () => {
       const server = new CrashingServer(workers);
       await server.start();
-      const found = { legal: 0, illegal: 0, undecided: 0 };
-      const wrong: string[] = [];
-      let [answered, unanswered, kills] = [0, 0, 0];
+      const found = new Findings();
+      let kills = 0;
       for (let seed = 1; seed <= HISTORIES; seed++) {
         const killed = seed % 2 === 0 ? 1 + (seed % MAX_KILLS) : 0;
-        const { exchanges, conflicts } = await record(server, seed, killed);
+        found.add(await record(server, seed, killed));
         kills += killed;
-        answered += exchanges.filter(({ answer }) => answer).length;
-        unanswered += exchanges.filter(({ answer }) => !answer).length;
-        wrong.push(...conflicts);
-        for (const [key, verdict] of judgeKeys(exchanges)) {
-          found[verdict]++;
-          if (verdict !== 'legal') wrong.push(`${key} is ${verdict}`);
-        }
       }
       await server.end();
-      process.stdout.write(
-        `linearizability, ${workers} processes: ${HISTORIES} histories, ${kills} kills, ${answered} answered, ` +
-          `${unanswered} unknown, ${found.illegal} illegal keys, ${found.undecided} undecided\n`,
-      );
-      expect(wrong).toEqual([]);
-      expect(answered).toBeGreaterThan((HISTORIES * LENGTH) / 2);
+      found.print(`linearizability, ${workers} processes`, `${kills} kills`);
+      expect(found.wrong).toEqual([]);
+      expect(found.operations).toBeGreaterThan((HISTORIES * LENGTH) / 2);
     },
     HANG_MS + HISTORIES * 60_000,
   );

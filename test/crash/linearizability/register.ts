@@ -16,13 +16,18 @@ export type Request =
   | { readonly kind: 'delete'; readonly ifMatch?: string };
 
 /** A request for a key and its answer. The value of a tag stands for the tag. */
-export interface Exchange {
+export interface Part {
   readonly key: string;
   readonly request: Request;
-  readonly start: number;
-  readonly end: number;
   /** Undefined if the outcome is unknown. */
   readonly answer: Answer | undefined;
+}
+
+export interface Exchange extends Part {
+  readonly start: number;
+  readonly end: number;
+  /** What happened right after it and at the same instant: the rest of an atomic batch, on keys of the same object. */
+  readonly rest?: readonly Part[];
 }
 
 export type Answer =
@@ -31,23 +36,66 @@ export type Answer =
   | { readonly kind: 'done'; readonly created?: boolean }
   /** Answer to an increment: the new value. */
   | { readonly kind: 'counted'; readonly value: string }
-  /** The condition did not hold; `value` is the current one, if it is known. */
-  | { readonly kind: 'refused'; readonly value?: string };
+  /** The condition did not hold; `value` is the current one, if it is known. Nothing of its batch was applied. */
+  | { readonly kind: 'refused'; readonly value?: string }
+  /** The condition held, and a later one of the batch did not. */
+  | { readonly kind: 'held' };
 
-/** Judges each key by itself: a history is linearizable if that of each object is (Herlihy and Wing, 1990). */
-export function judgeKeys(exchanges: readonly Exchange[]): Map<string, Verdict> {
-  const keys = [...new Set(exchanges.map(({ key }) => key))];
-  const historyOf = (key: string) => operationsOf(exchanges.filter((exchange) => exchange.key === key));
-  return new Map(keys.map((key) => [key, judge(historyOf(key), ABSENT)]));
+/** Keys that share a `{tag}` are one object: an atomic batch changes several of them. */
+export function objectOf(key: string): string {
+  return /\{(.+?)\}/.exec(key)?.[1] ?? key;
 }
 
-/** Returns the exchanges of one key as operations on a register. */
-export function operationsOf(exchanges: readonly Exchange[]): Operation[] {
-  return exchanges.map(({ request, start, end, answer }) => ({
-    start,
-    end: answer ? end : Infinity,
-    apply: (state) => (answer ? answered(request, answer, state) : stateAfter(request, state)),
-  }));
+/** Judges each object by itself: a history is linearizable if that of each object is (Herlihy and Wing, 1990). */
+export function judgeObjects(exchanges: readonly Exchange[]): Map<string, Verdict> {
+  const objects = [...new Set(exchanges.map(({ key }) => objectOf(key)))];
+  return new Map(
+    objects.map((object) => [object, judgeObject(exchanges.filter(({ key }) => objectOf(key) === object))]),
+  );
+}
+
+export function judgeObject(history: readonly Exchange[]): Verdict {
+  return judge(operationsOf(history), initialOf(history));
+}
+
+/** Returns the exchanges of one object as operations on the values of its keys, which are in order and joined. */
+export function operationsOf(history: readonly Exchange[]): Operation[] {
+  const keys = keysOf(history);
+  return history.map((exchange) => {
+    const parts = partsOf(exchange);
+    return {
+      start: exchange.start,
+      end: exchange.answer ? exchange.end : Infinity,
+      apply: (state) => applyAll(parts, keys, state),
+    };
+  });
+}
+
+function initialOf(history: readonly Exchange[]): string {
+  return keysOf(history)
+    .map(() => ABSENT)
+    .join(' ');
+}
+
+function keysOf(history: readonly Exchange[]): string[] {
+  return [...new Set(history.flatMap(partsOf).map(({ key }) => key))].toSorted();
+}
+
+export function partsOf(exchange: Exchange): readonly Part[] {
+  return [exchange, ...(exchange.rest ?? [])];
+}
+
+/** Returns the state after all parts, or the same one if an answer or a condition says that nothing was applied. */
+function applyAll(parts: readonly Part[], keys: readonly string[], state: string): string | undefined {
+  const values = state.split(' ');
+  for (const { key, request, answer } of parts) {
+    const at = keys.indexOf(key);
+    if (!answer && !holds(request, values[at]!)) return state;
+    const next = answer ? answered(request, answer, values[at]!) : stateAfter(request, values[at]!);
+    if (next === undefined) return undefined;
+    values[at] = next;
+  }
+  return parts.at(-1)!.answer?.kind === 'refused' ? state : values.join(' ');
 }
 
 function answered(request: Request, answer: Answer, state: string): string | undefined {
@@ -58,6 +106,8 @@ function answered(request: Request, answer: Answer, state: string): string | und
       return holds(request, state) || (answer.value !== undefined && answer.value !== state)
         ? undefined
         : state;
+    case 'held':
+      return holds(request, state) ? stateAfter(request, state) : undefined;
     case 'done':
       if (!holds(request, state)) return undefined;
       if (answer.created !== undefined && answer.created !== (state === ABSENT)) return undefined;

@@ -1,18 +1,24 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { Backlog } from './backlog.js';
+import { ConnectionError } from './connection-error.js';
+import { AWAY_AFTER_MS, COMMAND_TIMEOUT_MS, type Connection, type Reply, type Script } from './connection.js';
 import {
-  COMMAND_TIMEOUT_MS,
-  ConnectionError,
-  type Connection,
-  type Reply,
-  type Script,
-} from './connection.js';
-import { classify, isUnknownScript, outcomeUnknown, RefusedError, unavailable } from './failures.js';
+  classify,
+  isUnknownScript,
+  outcomeUnknown,
+  partUnavailable,
+  RefusedError,
+  unavailable,
+} from './failures.js';
 import type { RedisUrl } from './redis-url.js';
 import { Topology } from './topology.js';
 
 const MIN_PAUSE_MS = 20;
-const MAX_PAUSE_MS = 500;
+const MAX_PAUSE_MS = 250;
+/** A value of more bytes is large: it has a connection of its own, and time for each of its bytes. */
+export const LARGE_BYTES = 256 * 1024;
+/** 1 MiB/s: what a network should carry at least. */
+const LARGE_BYTES_PER_MS = 2 ** 20 / 1000;
 const MAX_REDIRECTIONS = 8;
 const REPLICATION_TIMEOUT_MS = 2_000;
 const WARN_EVERY_MS = 60_000;
@@ -32,7 +38,9 @@ export interface Command {
   readonly triesAt?: number;
   /** Whether the command writes, so that it waits for replicas where that is asked for. */
   readonly write?: boolean;
-  /** When the caller gives up, on the clock of `performance`; 5 s from now by default. */
+  /** Bytes of the reply, where they are known to be many. */
+  readonly replyBytes?: number | undefined;
+  /** When the caller gives up, on the clock of `performance`; 5 s from now by default. Large values get more time. */
   readonly deadline?: number | undefined;
 }
 
@@ -40,10 +48,11 @@ export interface Command {
  * Sends commands to the servers of a cluster, or to a single server.
  *
  * Design: a command that was refused or never sent is tried again, with growing, jittered pauses, until its deadline; so is
- * one whose outcome is unknown, if it is idempotent. Several commands for one request share a deadline. Guarantee:
+ * one whose outcome is unknown, if it is idempotent. Several commands for one request share a deadline. Nothing waits for a
+ * server of a cluster that is gone and has no replica left, so that its part fails fast and alone. Guarantee:
  * `unavailable` and `busy` mean that nothing was applied, `outcome-unknown` that something may have been, and will not be any
- * more; a reply or an error comes within 6 s, whatever the cluster does. No redirection, and no text of Redis or of the library, reaches a
- * client of ours.
+ * more; a reply or an error comes within 6 s, whatever the cluster does. No redirection, and no text of Redis or of the
+ * library, reaches a client of ours.
  */
 export class ClusterClient {
   readonly topology: Topology;
@@ -76,7 +85,10 @@ export class ClusterClient {
     const backlog = this.topology.ownerOf(command.slot)?.backlog ?? this.unassigned;
     backlog.add(bytes);
     try {
-      return await this.retry(command, command.deadline ?? performance.now() + COMMAND_TIMEOUT_MS);
+      const { deadline = performance.now() + COMMAND_TIMEOUT_MS, replyBytes = 0 } = command;
+      const largest = Math.max(bytes, replyBytes);
+      if (largest <= LARGE_BYTES) return await this.retry(command, deadline, false);
+      return await this.retry(command, deadline + largest / LARGE_BYTES_PER_MS, true);
     } finally {
       backlog.remove(bytes);
     }
@@ -97,18 +109,30 @@ export class ClusterClient {
     this.topology.close();
   }
 
-  private async retry(command: Command, deadline: number): Promise<Reply> {
+  private async retry(command: Command, deadline: number, isLarge: boolean): Promise<Reply> {
     const { topology } = this;
     /** The number of this try; earlier ones may have been carried out. */
     let number = 1;
+    /** When no server carries an earlier try out any more. */
+    let until = 0;
     let askTarget: Connection | undefined;
     let redirections = 0;
     let wait = MIN_PAUSE_MS;
     while (!this.closed && performance.now() < deadline) {
       const connection = askTarget ?? topology.ownerOf(command.slot);
+      if (connection?.isGone) {
+        topology.refreshSoon();
+        if (number === 1 || !command.write) throw partUnavailable();
+        await pause(Math.max(0, until - performance.now()));
+        throw outcomeUnknown();
+      }
       try {
-        if (connection)
-          return await this.send(command, connection, askTarget !== undefined, number, deadline);
+        if (connection) {
+          const patience = isLarge ? deadline : patienceWith(connection, deadline);
+          until = Math.max(until, patience);
+          const args = argsOfTry(command, connection, number, patience);
+          return await this.send(command, args, connection, askTarget !== undefined, deadline, isLarge);
+        }
       } catch (error) {
         askTarget = undefined;
         const failure = classify(error);
@@ -135,6 +159,7 @@ export class ClusterClient {
         }
       }
       topology.refreshSoon();
+      if (connection?.isGone) continue;
       await pause(Math.max(0, Math.min(wait * (0.5 + Math.random() / 2), deadline - performance.now())));
       wait = Math.min(MAX_PAUSE_MS, wait * 2);
     }
@@ -142,15 +167,14 @@ export class ClusterClient {
   }
 
   private async send(
-    command: Command,
+    { script, write }: Command,
+    args: Command['args'],
     server: Connection,
     asking: boolean,
-    number: number,
     deadline: number,
+    isLarge: boolean,
   ): Promise<Reply> {
-    const { script, write } = command;
-    const args = argsOfTry(command, server, number, deadline);
-    const connection = server.channelFor(command);
+    const connection = server.channelFor(write === true, isLarge);
     const submit = () => (asking ? connection.sendAsking(args, deadline) : connection.send(args, deadline));
     let reply: Reply;
     try {
@@ -183,6 +207,11 @@ export class ClusterClient {
     this.warnedAt = now;
     this.report(line);
   }
+}
+
+/** When a server must not carry a command out any more: one that nobody can replace is given up after a while. */
+function patienceWith(server: Connection, deadline: number): number {
+  return server.isAlone ? Math.min(deadline, performance.now() + AWAY_AFTER_MS) : deadline;
 }
 
 /** The arguments of a try. @throws ConnectionError if the server has not said its time yet */

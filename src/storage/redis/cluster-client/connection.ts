@@ -1,8 +1,11 @@
-import { ClientClosedError, ClientOfflineError, ErrorReply } from '@redis/client';
+import { ErrorReply } from '@redis/client';
 import { Backlog } from './backlog.js';
+import { ConnectionError, wasSent } from './connection-error.js';
 import { endClient, makeClient, type Client } from './node-redis.js';
 import { formatHostPort, type HostPort, type RedisUrl } from './redis-url.js';
+import { ReplicaWaits } from './replica-waits.js';
 import { ServerClock } from './server-clock.js';
+import { subscribe } from './subscription.js';
 
 /** A reply of Redis: bulk strings are bytes, integers are numbers, nil is null. */
 export type Reply = Buffer | string | number | null | readonly Reply[];
@@ -14,22 +17,15 @@ export interface Script {
   readonly sha: string;
 }
 
-/** A command got no reply because of the connection. */
-export class ConnectionError extends Error {
-  constructor(
-    /** Whether the server may have received the command. */
-    readonly wasSent: boolean,
-    cause: unknown,
-  ) {
-    super(cause instanceof Error ? cause.message : String(cause), { cause });
-  }
-}
-
 /** How long a command may take before its caller gets an error. */
 export const COMMAND_TIMEOUT_MS = 5_000;
 const CHECK_EVERY_MS = 250;
 /** 3 s: a server that sends nothing for so many checks, while commands wait, is taken for dead. */
 const MAX_SILENT_CHECKS = 12;
+/** Half a second to three quarters: after so many the server counts as away, which matters where none can replace it. */
+const AWAY_CHECKS = 3;
+/** How long a server may be without a connection, or late with a reply, before it counts as away. */
+export const AWAY_AFTER_MS = 500;
 /** 5 s: a command that waits for longer means that the server is too far behind to be of use. */
 const MAX_CHECKS_WAITING = COMMAND_TIMEOUT_MS / CHECK_EVERY_MS;
 /** The server is asked for its time once a second. */
@@ -49,6 +45,8 @@ export interface ConnectionOptions {
   readonly report: (line: string) => void;
   /** Whether writes wait for replicas. That holds up all later commands of a connection, so writes get their own. */
   readonly waitsForReplicas: boolean;
+  /** Whether it carries large values, which take their time: only deadlines count there. */
+  readonly isBulk?: boolean;
   /** Returns milliseconds, from any start. */
   readonly monotonic: () => number;
 }
@@ -59,12 +57,15 @@ export interface ConnectionOptions {
  * Problem: the library's timeout covers only commands that it has not written yet, and a socket's timeout restarts with
  * every write, so neither notices a server that is stopped while others write to it. Design: a check four times a second.
  * When commands wait and nothing has arrived for 3 s, or the oldest has waited for 5 s, the connection is dropped and made
- * again. Guarantee: by its deadline a command has a reply, or fails as never sent or as sent; abandoned commands do not
- * pile up. Deadlines are on the clock of `performance`.
+ * again. A server that nobody can replace is given up sooner: when nothing has come from it for half a second or more, all
+ * that waits for it fails. Guarantee: by its deadline a command has a reply, or fails as never sent or as sent; abandoned
+ * commands do not pile up. Deadlines are on the clock of `performance`.
  */
 export class Connection {
   readonly name: string;
   readonly backlog = new Backlog();
+  /** The servers that can take its place; undefined if it is not known to be a primary of a cluster. */
+  replicas: readonly Connection[] | undefined;
   readonly clock: ServerClock;
   private client: Client;
   private readonly pending = new Set<Pending>();
@@ -74,12 +75,14 @@ export class Connection {
   private silentChecks = 0;
   private closed = false;
   private wasReady = false;
+  private lostAt = performance.now();
   private skew: string | undefined;
   private failure: Error | undefined;
   private readonly checker: NodeJS.Timeout;
-  private replicating: Promise<number> | undefined;
+  private readonly waits = new ReplicaWaits((args, deadline) => this.send(args, deadline));
   private readonly loading = new Map<string, Promise<Reply>>();
   private readonly writer: Connection | undefined;
+  private bulk: Connection | undefined;
 
   constructor(
     private readonly url: RedisUrl,
@@ -89,8 +92,7 @@ export class Connection {
     this.name = formatHostPort(address);
     this.clock = new ServerClock(options.monotonic);
     if (options.waitsForReplicas) {
-      const silent = { ...options, report: () => undefined, waitsForReplicas: false };
-      this.writer = new Connection(url, address, silent);
+      this.writer = this.another({});
     }
     this.client = this.connect();
     // After what has arrived meanwhile was read, so that a pause of this process does not count as one of the server.
@@ -101,13 +103,31 @@ export class Connection {
     return this.client.isReady;
   }
 
+  /** Whether the server has not answered for a while. */
+  get isAway(): boolean {
+    // Large values may be all that the network carries for a while.
+    const isSilent = this.silentChecks >= AWAY_CHECKS && !this.bulk?.pending.size;
+    return isSilent || (!this.isReady && performance.now() - this.lostAt > AWAY_AFTER_MS);
+  }
+
+  /** Whether it is a primary of a cluster whose place nobody can take. */
+  get isAlone(): boolean {
+    return this.replicas !== undefined && this.replicas.every(({ isAway }) => isAway);
+  }
+
+  /** Whether there is no use in waiting for it. */
+  get isGone(): boolean {
+    return this.isAway && this.isAlone;
+  }
+
   /** Why the connection is not ready; undefined while it is, and before the first failure. */
   get lastError(): Error | undefined {
     return this.failure;
   }
 
-  /** The connection that carries such commands. */
-  channelFor({ write }: { readonly write?: boolean | undefined }): Connection {
+  /** The connection that carries such commands. Large values have their own, so that small ones need not wait for them. */
+  channelFor(write: boolean, isLarge: boolean): Connection {
+    if (isLarge) return (this.bulk ??= this.another({ isBulk: true }));
     return (write && this.writer) || this;
   }
 
@@ -165,65 +185,44 @@ export class Connection {
     await load;
   }
 
-  /**
-   * Waits until `count` replicas have what was written on this connection before the call, for `timeout` milliseconds.
-   * Returns how many have it. Callers that come while a WAIT is under way share the next one, which covers all of them.
-   */
-  async waitForReplicas(count: number, timeout: number, deadline: number): Promise<number> {
-    const current = this.replicating;
-    if (current) {
-      await current.catch(() => undefined);
-      if (this.replicating && this.replicating !== current) return this.replicating;
-    }
-    const next = this.send(['WAIT', String(count), String(timeout)], deadline) as Promise<number>;
-    const clear = () => {
-      if (this.replicating === next) this.replicating = undefined;
-    };
-    this.replicating = next;
-    next.then(clear, clear);
-    return next;
+  /** Waits for replicas, see ReplicaWaits. */
+  waitForReplicas(count: number, timeout: number, deadline: number): Promise<number> {
+    return this.waits.wait(count, timeout, deadline);
   }
 
-  /**
-   * Subscribes to sharded channels, on a connection of its own. Returns a function that unsubscribes.
-   * @param onEnd called once if the subscription ends by itself: the server, or one of the channels, has gone away
-   */
+  /** Subscribes to sharded channels of this server, see `subscribe`. */
   subscribe(
     channels: readonly string[],
     onMessage: (channel: string, message: string) => void,
     onEnd: () => void,
   ): () => void {
-    const client = makeClient(this.url, this.address, false);
-    let ended = false;
-    const unsubscribe = () => {
-      ended = true;
-      endClient(client);
-    };
-    const fail = () => {
-      if (ended) return;
-      unsubscribe();
-      onEnd();
-    };
-    client.on('error', fail).on('sharded-channel-moved', fail);
-    const subscribeAll = () =>
-      Promise.all(
-        channels.map((each) => client.sSubscribe(each, (message, channel) => onMessage(channel, message))),
-      );
-    client.connect().then(subscribeAll).catch(fail);
-    return unsubscribe;
+    return subscribe(makeClient(this.url, this.address, false), channels, onMessage, onEnd);
   }
 
   close(): void {
     this.closed = true;
     clearInterval(this.checker);
     endClient(this.client);
-    this.writer?.close();
+    this.others.forEach((each) => each.close());
   }
 
   /** Closes at once if no command is pending, else when every pending one has met its deadline. */
   closeWhenIdle(): void {
-    if (this.pending.size === 0 && !this.writer?.pending.size) this.close();
-    else setTimeout(() => this.close(), COMMAND_TIMEOUT_MS).unref();
+    const latest = [this, ...this.others].flatMap(({ pending }) =>
+      [...pending].map(({ deadline }) => deadline),
+    );
+    if (latest.length === 0) this.close();
+    else setTimeout(() => this.close(), Math.max(...latest) - performance.now()).unref();
+  }
+
+  private get others(): Connection[] {
+    return [this.writer, this.bulk].filter((each) => each !== undefined);
+  }
+
+  /** Another connection to the same server. */
+  private another(options: Partial<ConnectionOptions>): Connection {
+    const silent = { ...this.options, report: () => undefined, waitsForReplicas: false };
+    return new Connection(this.url, this.address, { ...silent, ...options });
   }
 
   private connect(): Client {
@@ -241,6 +240,7 @@ export class Connection {
     if (this.wasReady && this.failure) this.options.report(`Redis at ${this.name} answers again.`);
     this.wasReady = true;
     this.failure = undefined;
+    this.silentChecks = 0;
     this.learnTime();
   }
 
@@ -256,6 +256,7 @@ export class Connection {
 
   private fail(error: Error): void {
     if (this.closed) return;
+    if (!this.failure) this.lostAt = performance.now();
     if (this.wasReady && !this.failure)
       this.options.report(`Redis at ${this.name} is lost: ${error.message}.`);
     this.failure = error;
@@ -264,27 +265,36 @@ export class Connection {
   private check(): void {
     if (this.closed) return;
     this.checks++;
-    if (this.checks % CHECKS_PER_TIME === 0 && this.isReady) this.learnTime();
-    const now = performance.now();
-    for (const { deadline, reject } of this.pending) {
-      if (deadline <= now) reject(new ConnectionError(true, 'no answer in time'));
-    }
+    this.giveUp(performance.now());
     const [oldest] = this.pending;
+    if (this.options.isBulk) {
+      if (oldest && performance.now() - oldest.deadline > CHECK_EVERY_MS) this.reconnect();
+      return;
+    }
+    if (this.checks % CHECKS_PER_TIME === 0 && this.isReady) this.learnTime();
     const isAlive = this.received || (this.isReady && !oldest);
     this.received = false;
     this.silentChecks = isAlive ? 0 : this.silentChecks + 1;
     const isLate = oldest !== undefined && this.checks - oldest.sentAt > MAX_CHECKS_WAITING;
+    if (this.isGone) {
+      for (const each of [this, ...this.others]) each.giveUp(Infinity);
+    }
     if (this.silentChecks > MAX_SILENT_CHECKS || isLate) this.reconnect();
   }
 
+  /** Fails the commands whose deadline is not after `now`. They stay pending, for a reply would show that there is life. */
+  private giveUp(now: number): void {
+    for (const { deadline, reject } of this.pending)
+      if (deadline <= now) reject(new ConnectionError(true, 'no answer in time'));
+  }
+
   private reconnect(): void {
-    this.silentChecks = 0;
     this.fail(new Error('it does not answer'));
+    // It has been away for as long.
+    this.lostAt -= this.silentChecks * CHECK_EVERY_MS;
+    this.silentChecks = 0;
     endClient(this.client);
     this.client = this.connect();
+    this.bulk?.reconnect();
   }
-}
-
-function wasSent(error: unknown): boolean {
-  return !(error instanceof ClientOfflineError || error instanceof ClientClosedError);
 }

@@ -1,6 +1,6 @@
 import { ErrorReply } from '@redis/client';
 import { DatabaseError } from '../../../errors.js';
-import { ConnectionError } from './connection.js';
+import { ConnectionError } from './connection-error.js';
 
 /** Why a command failed, which decides what the client does next. */
 export type Failure =
@@ -61,6 +61,15 @@ export function unavailable(): DatabaseError {
   return new DatabaseError(
     'unavailable',
     'Redis does not answer at present. Nothing was applied; repeat the request.',
+  );
+}
+
+/** A server of a cluster is gone, and nobody has its data. */
+export function partUnavailable(): DatabaseError {
+  return new DatabaseError(
+    'unavailable',
+    'A part of the database cannot be reached: its Redis server does not answer, and no replica can take its place. ' +
+      'Nothing was applied; repeat the request.',
   );
 }
 

@@ -104,7 +104,7 @@ export class Topology {
   }
 
   private async readSlots(): Promise<void> {
-    const ready = [...this.connections.values()].filter(({ isReady }) => isReady);
+    const ready = [...this.connections.values()].filter(({ isReady, isAway }) => isReady && !isAway);
     const first = Math.floor(Math.random() * ready.length);
     for (const connection of [...ready.slice(first), ...ready.slice(0, first)]) {
       try {
@@ -124,7 +124,10 @@ export class Topology {
       const connections = servers.map(([host, port]) =>
         this.connectionTo({ host: hostOf(host?.toString() ?? '', from), port }),
       );
-      for (let slot = first; slot <= last; slot++) owners[slot] = connections[0];
+      const [primary, ...replicas] = connections;
+      for (let slot = first; slot <= last; slot++) owners[slot] = primary;
+      if (primary) primary.replicas = replicas;
+      for (const replica of replicas) replica.replicas = undefined;
       // Replicas too: when a primary is gone, they have the next table.
       for (const each of connections) named.add(each);
     }

@@ -49,7 +49,11 @@ local function put(key, entry, before)
   if entry.sameValue then
     redis.call('HSET', entries .. key, 'h', header)
   else
-    redis.call('HSET', entries .. key, 'h', header, 'v', entry.value)
+    local field, other = SMALL_FIELD, LARGE_FIELD
+    if #entry.value > LARGE then field, other = other, field end
+    local name = entries .. key
+    -- One new field: the value before was in the other.
+    if redis.call('HSET', name, 'h', header, field, entry.value) == 1 then redis.call('HDEL', name, other) end
   end
   if not before then redis.call('ZADD', index, 0, key) end
   if entry.expires ~= 0 then

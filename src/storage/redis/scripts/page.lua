@@ -19,9 +19,9 @@ end
 
 local function itemOf(partition, key, header, bytesLeft)
   local name = partition.entries .. key
-  local size = call('HSTRLEN', name, 'v')
+  local size = storedSize(name)
   if size > maxValue or size > bytesLeft then return { key, header, size }, 0 end
-  return { key, header, size, call('HGET', name, 'v') }, size
+  return { key, header, size, storedValue(name) }, size
 end
 
 local function isLive(partition, header)

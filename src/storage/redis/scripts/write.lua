@@ -65,8 +65,8 @@ local function asOf(name, etag, lines)
   for _, line in ipairs(lines) do
     if tagOf(line) == etag and line[7] == 'v' then return line[6], line[8] end
   end
-  local entry = redis.call('HMGET', name, 'h', 'v')
-  if entry[1] and string.match(entry[1], '^%S+') == etag then return entry[1], entry[2] end
+  local header = redis.call('HGET', name, 'h')
+  if header and string.match(header, '^%S+') == etag then return header, storedValue(name) end
 end
 
 local function outcomeOf(line)
@@ -153,7 +153,7 @@ local function load(name)
 end
 
 local function valueOf(name, entry)
-  if not entry.value then entry.value = redis.call('HGET', name, 'v') end
+  if not entry.value then entry.value = storedValue(name) end
   return entry.value
 end
 
