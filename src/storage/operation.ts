@@ -153,7 +153,7 @@ export function tooMuchFound(limit: number): DatabaseError {
   });
 }
 
-const FAILURES: ReadonlySet<string> = new Set(['busy', 'unavailable', 'outcome-unknown']);
+const FAILURES: ReadonlySet<string> = new Set(['busy', 'moved', 'unavailable', 'outcome-unknown']);
 const INTEGER = /^(?:0|-?[1-9][0-9]{0,18})$/;
 const MAX_INT64 = 2n ** 63n - 1n;
 const MIN_INT64 = -(2n ** 63n);
