@@ -58,7 +58,7 @@ describe('the help', () => {
     );
     for (const { code, stderr } of [all!, serve!, migrate!])
       expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-    expect(all!.stdout).toMatch(/^ {2}serve .*\n(.*\n)* {2}migrate <from> <to> /m);
+    expect(all!.stdout).toMatch(/^ {2}serve .*\n(.*\n)* {2}migrate \[options\] \[from\] \[to\] /m);
     const words = serve!.stdout.replace(/\s+/g, ' ');
     for (const { name, meaning, form, default: value } of Object.values(SETTINGS)) {
       const takes = `Takes ${form}${value === '' ? '' : ` (default: ${value})`}.`;
