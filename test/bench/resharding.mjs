@@ -2,14 +2,14 @@
 //
 // What is out, and for how long, while one slot with so many keys moves from one of three primaries to another, as
 // `redis-cli --cluster reshard` moves it: MIGRATE of `--at-once` keys, one call after the other. All keys have one {tag}, so
-// that they are a whole partition. With --interrupt it stops half-way, and `redis-cli --cluster fix` ends it without Pigeonhole.
+// that they are a whole partition. With --interrupt it stops half-way, and `redis-cli --cluster fix` ends it.
 import { createClient } from '@redis/client';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { ALL_CORES, kill, run } from './processes.mjs';
+import { ALL_CORES, run } from './processes.mjs';
 import { Side } from './sides.mjs';
 
 const { values: options } = parseArgs({
@@ -69,14 +69,13 @@ if (options.interrupt) await mend();
 await side.stop();
 process.exit();
 
-/** Ends the move as an operator would, while nobody writes: `fix` makes the new server the owner before it has all keys. */
+/** Ends the move as an operator would. `fix` makes the new server the owner before it has all keys. */
 async function mend() {
-  await kill(side.children.at(-1));
   const begin = performance.now();
   await run('redis-cli', ['--cluster', 'fix', `127.0.0.1:${from.port}`, '--cluster-yes']);
   const held = await to.send('CLUSTER', 'COUNTKEYSINSLOT', slot.slot);
   const time = seconds(performance.now() - begin);
-  console.log(`\nredis-cli --cluster fix, without Pigeonhole: ${time}, ${held} of ${slot.keys} Redis keys`);
+  console.log(`\nredis-cli --cluster fix: ${time}, ${held} of ${slot.keys} Redis keys`);
 }
 
 async function fill() {

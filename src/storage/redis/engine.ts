@@ -92,9 +92,10 @@ export class RedisEngine extends StorageEngine {
     const client = new ClusterClient(url, settings.waitReplicas, settings.report, onMoved, monotonic);
     this.client = client;
     try {
-      const { epoch, partitions } = await preflight(client, url, settings);
+      const { epoch, partitions, hasBegun } = await preflight(client, url, settings);
       const { watchLogBytes, passesFence } = settings;
       this.store = new RedisStore(client, epoch, partitions, watchLogBytes, passesFence);
+      if (!hasBegun) await this.store.begin();
       await this.store.onEachPartition((partition) => this.store.sync(partition));
     } catch (error) {
       client.close();

@@ -22,8 +22,8 @@ import { hashedPartOf, hashTagOf, slotOf, SLOT_COUNT } from './cluster-client/sl
  *                   the database has moved: its fence
  *   t       hash    scratch space, where a script adds 64-bit integers
  *
- * Once for the database: `pigeonhole`, a hash of its format, number of partitions and epoch; and in partition 0 `system`, a
- * hash of the server's private records.
+ * Once for the database: `pigeonhole`, a hash of its format, number of partitions and epoch, and whether they have begun; and
+ * in partition 0 `system`, a hash of the server's private records.
  */
 
 /** The Redis key that makes a database ours. */

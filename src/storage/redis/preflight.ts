@@ -21,6 +21,8 @@ interface Metadata {
   readonly partitions: number;
   /** When the database was made, seconds since 1970. */
   readonly epoch: number;
+  /** Whether every partition has its state. */
+  readonly hasBegun: boolean;
 }
 
 interface PreflightSettings extends OpenSettings {
@@ -202,5 +204,5 @@ function decodeMetadata(fields: readonly Buffer[], servers: string): Metadata {
     );
   const [partitions, epoch] = [numbers.get('partitions'), numbers.get('epoch')];
   if (!partitions || !epoch) throw foreignMetadata(servers);
-  return { partitions, epoch };
+  return { partitions, epoch, hasBegun: numbers.has('begun') };
 }

@@ -14,6 +14,7 @@ import type { Script } from './cluster-client/connection.js';
 
 export const ACL_CHECK = load('acl-check');
 export const CREATE = load('create');
+export const BEGIN = load('begin');
 export const WRITE = load('common', 'values', 'common-write', 'write');
 export const WRITE_PAST_FENCE = load('common', 'pass-fence', 'values', 'common-write', 'write');
 export const FENCE = load('fence');

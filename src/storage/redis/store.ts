@@ -3,9 +3,10 @@ import { moved } from '../fence.js';
 import { LOGGED_VALUE_BYTES } from '../storage-engine.js';
 import type { ClusterClient, Command } from './cluster-client/cluster-client.js';
 import type { Reply, Script } from './cluster-client/connection.js';
+import { slotOf } from './cluster-client/slots.js';
 import { LastTags } from './last-tags.js';
-import { Partitions, type Partition } from './partitions.js';
-import { FENCE, SWEEP, SYSTEM, WRITE, WRITE_PAST_FENCE } from './scripts.js';
+import { METADATA_KEY, Partitions, type Partition } from './partitions.js';
+import { BEGIN, FENCE, SWEEP, SYSTEM, WRITE, WRITE_PAST_FENCE } from './scripts.js';
 
 /** Random hexadecimal digits at the end of a tag. */
 const RANDOM_DIGITS = 12;
@@ -153,10 +154,25 @@ export class RedisStore {
     return { count, tag: tag.toString('latin1') };
   }
 
+  /** Gives every partition its state, when the database has been made. Others may do the same at the same time. */
+  async begin(): Promise<void> {
+    await this.onEachPartition(({ slot, state }) =>
+      this.client.run({
+        slot,
+        args: evalsha(BEGIN, [state], [String(this.epoch * 1000)]),
+        script: BEGIN,
+        idempotent: true,
+        write: true,
+      }),
+    );
+    const args = ['HSET', METADATA_KEY, 'begun', '1'];
+    await this.client.run({ slot: slotOf(METADATA_KEY), args, idempotent: true, write: true });
+  }
+
   /** Learns the last tag of the partition, and the highest time that it has seen. */
   async sync(partition: Partition): Promise<void> {
     const [tag, now] = (await this.read(partition, 'HMGET', partition.state, 'tag', 'now')) as Buffer[];
-    if (tag && now) this.learn(partition, now, tag);
+    if (now) this.learn(partition, now, tag);
   }
 
   /** The time of the server that has the partition, milliseconds since 1970; 0 until it is known. */

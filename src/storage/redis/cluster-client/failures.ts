@@ -20,15 +20,15 @@ export type Failure =
   | { readonly kind: 'final'; readonly error: Error };
 
 const TRANSIENT =
-  /^(?:NOSCRIPT|TRYAGAIN|LOADING|CLUSTERDOWN|READONLY|MASTERDOWN|BUSY|NOREPLICAS|UNBLOCKED|OVERTAKEN)\b/;
+  /^(?:NOSCRIPT|TRYAGAIN|LOADING|CLUSTERDOWN|READONLY|MASTERDOWN|BUSY|NOREPLICAS|UNBLOCKED|OVERTAKEN|EMPTY)\b/;
 const REFUSED = /^(?:MISCONF|NOAUTH|NOPERM|WRONGPASS)/;
 const LATE = /^LATE (?<time>[0-9]+)/;
 const REDIRECTION = /^(?<kind>MOVED|ASK) [0-9]+ (?<to>\S+)/;
 
 /**
  * Classifies what `Connection.send` has thrown. The texts are those of
- * https://redis.io/docs/latest/develop/reference/protocol-spec and of the server's source; LATE, OVERTAKEN and FORGOTTEN are
- * those of scripts/write.lua.
+ * https://redis.io/docs/latest/develop/reference/protocol-spec and of the server's source; LATE, OVERTAKEN,
+ * FORGOTTEN and EMPTY are those of our scripts.
  */
 export function classify(error: unknown): Failure {
   if (error instanceof ConnectionError) return { kind: error.wasSent ? 'unknown' : 'transient' };

@@ -10,8 +10,11 @@ local function open(state)
   return { state = state, index = start .. 'i', expiry = start .. 'x', entries = start .. 'e' }
 end
 
+-- The last tag. Every read of a partition asks for it, and fails where the partition is not (common.lua).
 local function tagOf(partition)
-  return call('HGET', partition.state, 'tag') or ''
+  local stored = call('HMGET', partition.state, 'tag', 'now')
+  if not stored[2] then error({ err = 'EMPTY the partition has no state here' }) end
+  return stored[1] or ''
 end
 
 -- The time of a partition (common.lua), which few have to know.

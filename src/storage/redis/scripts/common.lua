@@ -4,6 +4,9 @@
 local state, index, expiry, log, scratch = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local entries = string.sub(state, 1, -2) .. 'e'
 local stored = redis.call('HMGET', state, 'tag', 'now', 'floor', 'bytes', 'aged', 'marked', 'markedAt', 'tries', 'moved')
+-- A partition has its state from the beginning. Where it is missing, the server has lost it, or has got the slot before the keys
+-- (`redis-cli --cluster fix`): what was written now would be a second beginning.
+if not stored[2] then return redis.error_reply('EMPTY the partition has no state here') end
 local tag = stored[1] or ''
 local floor = tonumber(stored[3] or 0)
 
@@ -17,7 +20,7 @@ local sequence = sequenceOf(tag)
 -- of a partition is the highest that it has seen.
 local clock = redis.call('TIME')
 local time = clock[1] * 1000 + math.floor(clock[2] / 1000)
-local now = math.max(time, tonumber(ARGV[1]), tonumber(stored[2] or 0))
+local now = math.max(time, tonumber(ARGV[1]), tonumber(stored[2]))
 
 -- Where the database has moved: then nothing is changed any more.
 local moved = stored[9]

@@ -1,0 +1,63 @@
+import { afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
+import { parseRedisUrl } from '../../../src/storage/redis/cluster-client/redis-url.js';
+import { RedisEngine } from '../../../src/storage/redis/engine.js';
+import type { RedisServer } from '../../support/redis-server.js';
+import { describeOnRedis, startRedis } from '../../support/redis.js';
+import { codeOf, countOf, incrOf, namesOf, put, putOf, textOf } from '../shorthand.js';
+
+const KEY = 'key';
+
+/** Such a moment there is in `redis-cli --cluster fix`, which gives a server a slot before it has all of its keys. */
+describeOnRedis('a partition whose keys are not where they should be', (binary) => {
+  let redis: RedisServer;
+  let engine: RedisEngine;
+
+  beforeAll(async () => {
+    redis = await startRedis({ binary });
+  });
+  beforeEach(async () => {
+    await redis.flush();
+    const settings = { watchLogBytes: 2 ** 20, waitReplicas: 0, report: () => undefined };
+    engine = new RedisEngine(parseRedisUrl(`${redis.url}?partitions=4`)!, settings);
+    await engine.open();
+    await put(engine, KEY, '1');
+    await put(engine, 'other', 'x');
+  });
+  afterEach(() => engine.close());
+
+  /** Moves the Redis keys of the partition of KEY away, or back. */
+  async function rename(from: string, to: string): Promise<void> {
+    const { entryPrefix } = engine['store'].partitions.ofKey(KEY);
+    const tag = entryPrefix.slice(0, entryPrefix.indexOf('}') + 1);
+    for (const name of ['s', 'i', 'l'])
+      await redis.cli('RENAME', `${tag}${name}${from}`, `${tag}${name}${to}`);
+  }
+
+  it('is not begun anew: writes and listings fail, other partitions do not, and all is as before when they are there', async () => {
+    const position = await engine.position();
+    await rename('', '-away');
+    const writes = [
+      engine.write(putOf(KEY, '2')),
+      engine.write(incrOf(KEY, 1n)),
+      engine.write({ op: 'delete', key: KEY }),
+      engine.batch([putOf(KEY, '2')], true),
+      countOf(engine, { prefix: '' }),
+      namesOf(engine),
+    ];
+    const other = engine['store'].partitions.all.find(
+      (each) => each !== engine['store'].partitions.ofKey(KEY),
+    )!;
+    const elsewhere = ['a', 'b', 'c', 'd', 'e', 'f', 'g'].find(
+      (key) => engine['store'].partitions.ofKey(key) === other,
+    )!;
+    expect((await put(engine, elsewhere, 'x')).key).toBe(elsewhere);
+    expect(new Set(await Promise.all(writes.map((write) => codeOf(write))))).toEqual(
+      new Set(['unavailable']),
+    );
+    await rename('-away', '');
+    expect(await textOf(engine, KEY)).toBe('1');
+    expect((await engine.write(incrOf(KEY, 1n))).kind).toBe('updated');
+    const page = await engine.changes(position);
+    expect(page!.changes.map(({ key }) => key).toSorted()).toEqual([elsewhere, KEY].toSorted());
+  });
+});
