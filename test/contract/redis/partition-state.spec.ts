@@ -17,13 +17,25 @@ describeOnRedis('a partition whose keys are not where they should be', (binary) 
   });
   beforeEach(async () => {
     await redis.flush();
-    const settings = { watchLogBytes: 2 ** 20, waitReplicas: 0, report: () => undefined };
-    engine = new RedisEngine(parseRedisUrl(`${redis.url}?partitions=4`)!, settings);
-    await engine.open();
+    engine = await opened();
     await put(engine, KEY, '1');
-    await put(engine, 'other', 'x');
+    await put(engine, keyElsewhere(), 'old');
   });
   afterEach(() => engine.close());
+
+  async function opened(): Promise<RedisEngine> {
+    const settings = { watchLogBytes: 2 ** 20, waitReplicas: 0, report: () => undefined };
+    const made = new RedisEngine(parseRedisUrl(`${redis.url}?partitions=4`)!, settings);
+    await made.open();
+    return made;
+  }
+
+  /** A key of another partition. */
+  function keyElsewhere(): string {
+    const { partitions } = engine['store'];
+    const own = partitions.ofKey(KEY);
+    return [...'abcdefgh'].find((key) => partitions.ofKey(key) !== own)!;
+  }
 
   /** Moves the Redis keys of the partition of KEY away, or back. */
   async function rename(from: string, to: string): Promise<void> {
@@ -44,12 +56,7 @@ describeOnRedis('a partition whose keys are not where they should be', (binary) 
       countOf(engine, { prefix: '' }),
       namesOf(engine),
     ];
-    const other = engine['store'].partitions.all.find(
-      (each) => each !== engine['store'].partitions.ofKey(KEY),
-    )!;
-    const elsewhere = ['a', 'b', 'c', 'd', 'e', 'f', 'g'].find(
-      (key) => engine['store'].partitions.ofKey(key) === other,
-    )!;
+    const elsewhere = keyElsewhere();
     expect((await put(engine, elsewhere, 'x')).key).toBe(elsewhere);
     expect(new Set(await Promise.all(writes.map((write) => codeOf(write))))).toEqual(
       new Set(['unavailable']),
@@ -59,5 +66,22 @@ describeOnRedis('a partition whose keys are not where they should be', (binary) 
     expect((await engine.write(incrOf(KEY, 1n))).kind).toBe('updated');
     const page = await engine.changes(position);
     expect(page!.changes.map(({ key }) => key).toSorted()).toEqual([elsewhere, KEY].toSorted());
+  });
+
+  it('is begun anew at the next start, once an operator has said so', async () => {
+    await rename('', '-lost');
+    await redis.cli('HDEL', 'pigeonhole', 'begun');
+    await engine.close();
+    engine = await opened();
+    expect((await put(engine, KEY, '2')).key).toBe(KEY);
+    expect(await namesOf(engine)).toEqual([keyElsewhere(), KEY].toSorted());
+  });
+
+  it('is begun anew at the next start when all of the database is gone', async () => {
+    await redis.flush();
+    expect(await codeOf(put(engine, KEY, '2'))).toBe('unavailable');
+    await engine.close();
+    engine = await opened();
+    expect((await put(engine, KEY, '2')).key).toBe(KEY);
   });
 });
