@@ -41,7 +41,7 @@ describeOnRedis('a partition whose keys are not where they should be', (binary) 
   async function rename(from: string, to: string): Promise<void> {
     const { entryPrefix } = engine['store'].partitions.ofKey(KEY);
     const tag = entryPrefix.slice(0, entryPrefix.indexOf('}') + 1);
-    for (const name of ['s', 'i', 'l'])
+    for (const name of ['s', 'i', 'l', `e${KEY}`])
       await redis.cli('RENAME', `${tag}${name}${from}`, `${tag}${name}${to}`);
   }
 
