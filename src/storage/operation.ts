@@ -36,7 +36,7 @@ export function sizeOf(operation: Operation): number {
   return operation.op === 'put' ? operation.value.length : 0;
 }
 
-/** The result of an operation, with the entry as it is after it. */
+/** The result of an operation, with the entry as it is after it. A touched one may come without its value, if that is large. */
 export type Outcome =
   | { readonly kind: 'created' | 'updated' | 'found'; readonly entry: Entry }
   | { readonly kind: 'deleted' | 'absent' | 'checked' };

@@ -72,7 +72,9 @@ export class RedisRanges {
     const reply = await this.store.client.run({ slot: partition.slot, args, idempotent: true, deadline });
     const [header, value] = reply as [Buffer | null, Buffer | null];
     if (!header) return undefined;
-    const entry = value ? decode(key, header, value) : await this.getLarge(partition, key, deadline);
+    const entry = value
+      ? decode(key, header, value)
+      : await this.store.readEntry(partition, key, (await this.head(key))?.size, deadline);
     if (!entry) return undefined;
     if (entry.expires === 0) return entry;
     const left = entry.expires - this.store.timeOf(partition);
@@ -86,15 +88,6 @@ export class RedisRanges {
   async head(key: string): Promise<EntryHeader | undefined> {
     const item = await this.readItem(this.store.partitions.ofKey(key), key, NO_BYTES);
     return item && decodeHeader(key, item.header!, item.size);
-  }
-
-  /** The entry under `key`, over the connection for large values unless it has become small meanwhile. */
-  private async getLarge({ slot, entryPrefix }: Partition, key: string, deadline?: number) {
-    const replyBytes = (await this.head(key))?.size;
-    const args = ['HMGET', entryPrefix + key, 'h', 'v', 'b'];
-    const reply = await this.store.client.run({ slot, args, idempotent: true, deadline, replyBytes });
-    const [header, small, large] = reply as (Buffer | null)[];
-    return header ? decode(key, header, (small ?? large)!) : undefined;
   }
 
   /** The entry under `key`, if it is live by the clock of its server, with its value if that has at most `bytes`. */

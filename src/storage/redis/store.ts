@@ -1,11 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { moved } from '../fence.js';
+import type { Entry } from '../entry.js';
 import { LOGGED_VALUE_BYTES } from '../storage-engine.js';
 import type { ClusterClient, Command } from './cluster-client/cluster-client.js';
 import type { Reply, Script } from './cluster-client/connection.js';
 import { slotOf } from './cluster-client/slots.js';
 import { LastTags } from './last-tags.js';
 import { METADATA_KEY, Partitions, type Partition } from './partitions.js';
+import { decode } from './record.js';
 import { BEGIN, FENCE, SWEEP, SYSTEM, WRITE, WRITE_PAST_FENCE } from './scripts.js';
 
 /** Random hexadecimal digits at the end of a tag. */
@@ -134,6 +136,19 @@ export class RedisStore {
     const [first] = replies;
     if (Buffer.isBuffer(first)) throw moved(first.toString());
     return replies;
+  }
+
+  /** The entry under `key`, live or not, whose value has about `bytes`, over the connection for values of that size. */
+  async readEntry(
+    { slot, entryPrefix }: Partition,
+    key: string,
+    bytes: number | undefined,
+    deadline?: number,
+  ): Promise<Entry | undefined> {
+    const args = ['HMGET', entryPrefix + key, 'h', 'v', 'b'];
+    const reply = await this.client.run({ slot, args, idempotent: true, deadline, replyBytes: bytes });
+    const [header, small, large] = reply as (Buffer | null)[];
+    return header ? decode(key, header, (small ?? large)!) : undefined;
   }
 
   /** The tag of the partition's last change; empty before the first. */

@@ -2,11 +2,12 @@ import { DatabaseError, MissingKeyError } from '../../errors.js';
 import { TEXT } from '../entry.js';
 import { integerOverflow, notAnInteger, preconditionFailed, tooMuchFound } from '../operation.js';
 import type { BatchOperation, Expiry, Outcome } from '../operation.js';
-import { decode } from './record.js';
+import { decode, decodeHeader } from './record.js';
 
 /* The arguments and replies of scripts/write.lua: operations, and their outcomes. */
 
 const NONE = '';
+const NO_VALUE = Buffer.alloc(0);
 
 /** The seven arguments of one operation; `keyNumber` says which of KEYS its entry is, from 1. */
 export function encodeOperation(operation: BatchOperation, keyNumber: number): (string | Buffer)[] {
@@ -29,12 +30,18 @@ function encodeExpiry(expiry: Expiry): [mode: string, time: string] {
   return 'in' in expiry ? ['in', String(expiry.in)] : ['at', String(expiry.at)];
 }
 
-/** The reply to one operation: an outcome with header and value, or `!` with an error code, a tag and an index. */
-export type OperationReply = readonly [kind: Buffer, first?: Buffer, second?: Buffer, index?: number];
+/** The reply to one operation: an outcome with header and value, or the size of a large value in its place, or `!` with an error code, a tag and an index. */
+export type OperationReply = readonly [
+  kind: Buffer,
+  first?: Buffer | null,
+  second?: Buffer | null,
+  index?: number | null,
+  size?: number,
+];
 
 export function decodeOutcome(
   operation: BatchOperation,
-  [kind, first, second]: OperationReply,
+  [kind, first, second, , size]: OperationReply,
   maxBytes: number | undefined,
 ): Outcome | DatabaseError {
   const outcome = kind.toString('latin1');
@@ -44,8 +51,11 @@ export function decodeOutcome(
     case 'created':
     case 'updated':
     case 'found': {
-      const value = operation.op === 'put' ? operation.value : second!;
-      return { kind: outcome, entry: decode(operation.key, first!, value) };
+      const value = operation.op === 'put' ? operation.value : second;
+      const entry = value
+        ? decode(operation.key, first!, value)
+        : { ...decodeHeader(operation.key, first!, size!), value: NO_VALUE };
+      return { kind: outcome, entry };
     }
     default:
       return { kind: outcome as 'deleted' | 'absent' | 'checked' };

@@ -64,7 +64,7 @@ export class RedisWriter {
     const partition = this.store.partitions.ofKey(operations[0]!.key);
     const replies = await this.send(partition, operations, { atomic: true, maxBytes });
     const [, , , index] = replies[0]!;
-    if (index !== undefined) {
+    if (typeof index === 'number') {
       throw (decodeOutcome(operations[index]!, replies[0]!, maxBytes) as DatabaseError).with({ index });
     }
     return operations.map((operation, i) => decodeOutcome(operation, replies[i]!, maxBytes) as Outcome);

@@ -62,6 +62,19 @@ describeOnRedis('a large value', (binary) => {
     expect(server.output().stdout + server.output().stderr).not.toMatch(/is lost/);
   });
 
+  test('is touched without being sent', async () => {
+    const whole = 'y'.repeat(8 * 2 ** 20);
+    await stored(port, 'whole', whole);
+    proxy.throttle((30 * 1e6) / 8);
+    for (let i = 0; i < 4; i++) {
+      const touched = await ask(port, `${pathOf('whole')}?ttl=1h`, { method: 'PATCH' });
+      expect(touched.status).toBe(200);
+      expect(JSON.parse(touched.text)).toMatchObject({ size: whole.length });
+    }
+    proxy.restore();
+    expect(await valueOf(port, 'whole')).toBe(whole);
+  });
+
   test('takes the place of a small one, and leaves it', async () => {
     const values = ['', 'small', LARGE, `${LARGE}!`, 'small', LARGE, ''];
     for (const value of values) {

@@ -62,10 +62,11 @@ local function put(key, entry, before)
     redis.call('ZREM', expiry, key)
   end
   local kind = before and 'updated' or 'created'
-  if #entry.value <= maxLogged then
+  local size = entry.value and #entry.value or entry.size
+  if size <= maxLogged then
     logChange('c', kind, 'k', key, 'h', header, 'v', entry.value)
   else
-    logChange('c', kind, 'k', key, 'h', header, 's', tostring(#entry.value))
+    logChange('c', kind, 'k', key, 'h', header, 's', tostring(size))
   end
 end
 

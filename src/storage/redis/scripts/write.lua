@@ -6,7 +6,7 @@
 -- of its entry in KEYS, its condition as JSON, the mode and the time of its expiry, the type or what to add, the value.
 --
 -- Returns the time, the partition's last tag and a reply for each operation: its outcome, with header and value if there are
--- any, or `!`, an error code and the present tag. An atomic batch that is refused has one such reply, with the operation's
+-- any, or as the fifth the size of a large value that was touched, or `!`, an error code and the present tag. An atomic batch that is refused has one such reply, with the operation's
 -- index. Where the database has moved there is the place instead of the replies.
 --
 -- Problem: an answer can get lost, and the caller sends its write again; but others may have written meanwhile, and the first
@@ -157,6 +157,10 @@ local function valueOf(name, entry)
   return entry.value
 end
 
+local function sizeOfValue(name, entry)
+  return entry.value and #entry.value or entry.size or storedSize(name)
+end
+
 local function sum(value, by)
   if #value > 20 or not (value == '0' or string.match(value, '^-?[1-9]%d*$')) then return nil, 'not-an-integer' end
   redis.call('HSET', scratch, 'n', value)
@@ -184,9 +188,10 @@ local function plan(op, name, condition, mode, time, detail, value)
   end
   if op == 'check' then return { 'checked' } end
   if op == 'get' then
-    found = found + #valueOf(name, entry)
+    local size = sizeOfValue(name, entry)
+    found = found + size
     if found > maxFound then return { '!', 'body-too-large', '' } end
-    return { 'found', entry.header, entry.value }
+    return { 'found', entry.header, valueOf(name, entry) }
   end
   local after
   if op ~= 'delete' then
@@ -199,7 +204,9 @@ local function plan(op, name, condition, mode, time, detail, value)
       if entry then after.expires = entry.expires end
     elseif op == 'touch' then
       -- The value of a planned entry is not stored yet.
-      after.type, after.value, after.sameValue = entry.type, valueOf(name, entry), not entry.planned
+      after.type, after.value, after.size = entry.type, entry.value, sizeOfValue(name, entry)
+      after.sameValue = not entry.planned or entry.sameValue
+      if after.size <= LARGE then after.value = valueOf(name, entry) end
     end
     after.created = entry and entry.created or text(now)
     after.modified = text(now)
@@ -222,7 +229,11 @@ local function plan(op, name, condition, mode, time, detail, value)
     .. text(after.expires) .. ' ' .. after.type
   steps[#steps + 1] = { put, key, after, entry }
   planned[name] = after
-  return { entry and 'updated' or 'created', after.header, op ~= 'put' and after.value or nil }
+  local kind = entry and 'updated' or 'created'
+  if op == 'put' then return { kind, after.header } end
+  -- A large value is left out, with its size instead: small replies of the same connection would wait for it.
+  if not after.value then return { kind, after.header, false, false, after.size } end
+  return { kind, after.header, after.value }
 end
 
 local function carryOut()
