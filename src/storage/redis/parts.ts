@@ -44,7 +44,8 @@ export interface Item {
 
 /** The tag alone where there was nothing. */
 export type PartReply = Buffer | readonly [tag: Buffer, end: Buffer | null, items: readonly ItemReply[]];
-type ItemReply = readonly [name: Buffer, header?: Buffer | null, size?: number, value?: Buffer];
+/** The name alone of an entry whose header was not read; of a group in a list. */
+type ItemReply = Buffer | readonly [name: Buffer, header?: Buffer | null, size?: number, value?: Buffer];
 
 export function decodePart(
   { partition, limit, names }: PartStart,
@@ -59,7 +60,10 @@ export function decodePart(
   return { partition, limit, names, tag, end: end?.toString(), items: shown };
 }
 
-function decodeItem([name, header, size = 0, value]: ItemReply): Item {
+function decodeItem(reply: ItemReply): Item {
+  if (Buffer.isBuffer(reply))
+    return { name: reply.toString(), isGroup: false, header: undefined, size: 0, value: undefined };
+  const [name, header, size = 0, value] = reply as Exclude<ItemReply, Buffer>;
   return { name: name.toString(), isGroup: header === undefined, header: header ?? undefined, size, value };
 }
 

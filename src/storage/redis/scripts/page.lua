@@ -2,10 +2,11 @@
 --
 -- ARGV 2 to 8: lower and upper bound for ZRANGEBYLEX; 1 for descending order; the prefix; the delimiter or nothing; the most
 -- bytes of all values of a partition together, and of a single one. Then come four arguments for each partition: its state;
--- its limit of items; the key after which it is read on, or nothing; 1 if names are enough. Returns for each the last tag alone if nothing is left
--- to read; else the last tag; the last key that was read, or nothing at the end of the index; and the items: for an entry its
--- key, header, size and value, which is nothing if it is too large; its key and nothing if names are enough, and no header has
--- to be read to know that it has not expired; for a group its name.
+-- its limit of items; the key after which it is read on, or nothing; 1 if names are enough.
+--
+-- Returns for each the last tag alone if nothing is left to read; else the last tag; the last key that was read, or nothing at
+-- the end of the index; and the items: of an entry its key, header, size and value, which is nothing if it is too large; its key
+-- alone if names are enough, and no header has to be read to know that it has not expired; of a group its name in a list.
 local descending, prefix, delimiter = ARGV[4] == '1', ARGV[5], ARGV[6]
 local mostBytes, maxValue = tonumber(ARGV[7]), tonumber(ARGV[8])
 local command, first, second = 'ZRANGEBYLEX', 2, 3
@@ -60,7 +61,7 @@ local function read(at)
           break
         end
         if bare then
-          items[#items + 1] = { key, false }
+          items[#items + 1] = key
         else
           local item, bytes = itemOf(partition, key, header, bytesLeft)
           items[#items + 1], bytesLeft = item, bytesLeft - bytes
