@@ -61,6 +61,8 @@ export class Clients {
     private readonly random: Random,
     private readonly keys: readonly string[],
     private readonly length: number,
+    /** Whether nothing is done any more when a connection has ended, because the server has. */
+    private readonly endsWithConnection = false,
   ) {}
 
   /** Runs until all requests have been sent and answered, over the crashes of the server. */
@@ -74,7 +76,7 @@ export class Clients {
         const value = named === undefined ? undefined : this.tags.valueOf(named);
         return value === undefined ? part : { ...part, answer: { kind: 'refused', value } };
       });
-      return { ...first!, rest, start, end };
+      return { ...first!, rest, start, end, until: this.endsWithConnection ? end : undefined };
     });
   }
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { Random } from '../../support/random.js';
 import { FAULTS, falseHistory, trueHistory } from './histories.js';
-import { judgeObject, operationsOf } from './register.js';
+import { ABSENT, judgeObject, operationsOf, type Exchange } from './register.js';
 import { judge, type Operation } from './judge.js';
 
 const LEGAL = 100;
@@ -36,6 +36,29 @@ describe('the judge of histories', () => {
     }
     expect(verdicts.legal).toBeGreaterThan(SMALL / 10);
     expect(verdicts.illegal).toBeGreaterThan(SMALL / 10);
+  });
+
+  test.each([
+    { until: undefined, verdict: 'legal' },
+    { until: 11, verdict: 'legal' },
+    { until: 5, verdict: 'illegal' },
+  ])('lets a write without an answer happen until $until, and not later', ({ until, verdict }) => {
+    const get = (value: string, start: number): Exchange => ({
+      key: 'k',
+      request: { kind: 'get' },
+      start,
+      end: start + 1,
+      answer: { kind: 'found', value },
+    });
+    const put: Exchange = {
+      key: 'k',
+      request: { kind: 'put', value: 'new' },
+      start: 0,
+      end: 4,
+      answer: undefined,
+      until,
+    };
+    expect(judgeObject([put, get(ABSENT, 8), get('new', 10)])).toBe(verdict);
   });
 
   test('leaves a history undecided that needs too many steps', () => {

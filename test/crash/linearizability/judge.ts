@@ -14,6 +14,8 @@ export interface Operation {
   readonly start: number;
   /** Not earlier than its answer arrived; Infinity if none ever did. */
   readonly end: number;
+  /** Of one that was never answered: it has happened by then or never will; Infinity if absent. */
+  readonly until?: number | undefined;
   /** Returns the state after the operation in `state`; undefined if its answer would have been another. */
   apply(state: string): string | undefined;
 }
@@ -24,13 +26,15 @@ export type Verdict = 'legal' | 'illegal' | 'undecided';
 interface Step {
   readonly state: string;
   readonly choices: readonly number[];
+  /** The latest start of the operations that are done: what was over by then cannot come after them. */
+  readonly latest: number;
   tried: number;
   /** The operation that led to the state. */
   readonly by: number | undefined;
 }
 
 /** @param maxSteps of the search, after which the history is undecided */
-export function judge(operations: readonly Operation[], initial: string, maxSteps = 5_000_000): Verdict {
+export function judge(operations: readonly Operation[], initial: string, maxSteps = 400_000): Verdict {
   return new Search(operations, initial).run(maxSteps);
 }
 
@@ -72,7 +76,7 @@ class Search {
       const next = this.all[index]!.apply(step.state);
       if (next === undefined || (next === step.state && this.isUnanswered(index))) continue;
       this.mark(index, true);
-      if (this.isNew(next)) {
+      if (this.isNew(next, Math.max(step.latest, this.all[index]!.start))) {
         this.enter(next, index);
         return true;
       }
@@ -89,11 +93,13 @@ class Search {
   }
 
   private enter(state: string, by: number | undefined): void {
-    this.steps.push({ state, choices: this.choices(), tried: 0, by });
+    const before = this.steps.at(-1)?.latest ?? -Infinity;
+    const latest = by === undefined ? before : Math.max(before, this.all[by]!.start);
+    this.steps.push({ state, choices: this.choices(latest), latest, tried: 0, by });
   }
 
   /** Returns the operations that started before any other that is not done had ended. */
-  private choices(): number[] {
+  private choices(latest: number): number[] {
     const found: number[] = [];
     let earliestEnd = Infinity;
     for (let i = this.first; i < this.answered.length && this.all[i]!.start <= earliestEnd; i++) {
@@ -103,7 +109,7 @@ class Search {
     }
     const possible = found.filter((i) => this.all[i]!.start <= earliestEnd);
     for (let i = this.answered.length; i < this.all.length && this.all[i]!.start <= earliestEnd; i++) {
-      if (!this.done[i]) possible.push(i);
+      if (!this.done[i] && this.mayFollow(i, latest)) possible.push(i);
     }
     return possible;
   }
@@ -115,14 +121,28 @@ class Search {
     while (this.first < this.answered.length && this.done[this.first]) this.first++;
   }
 
+  /** Whether an operation without an answer can come after one that started at `latest`. */
+  private mayFollow(index: number, latest: number): boolean {
+    return (this.all[index]!.until ?? Infinity) >= latest;
+  }
+
+  /** Those that may still happen after `latest`, as bits. */
+  private possibleAfter(latest: number): bigint {
+    let bits = 0n;
+    for (let i = this.answered.length; i < this.all.length; i++)
+      if (this.mayFollow(i, latest)) bits |= 1n << BigInt(i - this.answered.length);
+    return bits;
+  }
+
   private isUnanswered(index: number): boolean {
     return index >= this.answered.length;
   }
 
   /** Returns whether nothing was searched from where at least as much was possible, and remembers this. */
-  private isNew(state: string): boolean {
-    const configuration = this.configurationWith(state);
-    const { unanswered } = this;
+  private isNew(state: string, latest: number): boolean {
+    const possible = this.possibleAfter(latest);
+    const configuration = `${this.configurationWith(state)} ${possible}`;
+    const unanswered = this.unanswered & possible;
     const searched = this.visited.get(configuration) ?? [];
     if (searched.some((set) => (set & ~unanswered) === 0n)) return false;
     this.visited.set(configuration, [...searched, unanswered]);

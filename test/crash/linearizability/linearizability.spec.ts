@@ -56,7 +56,7 @@ class CrashingServer {
 /** Records one history, in which the server is killed `kills` times. */
 async function record(server: CrashingServer, seed: number, kills: number): Promise<Clients> {
   const random = new Random(seed);
-  const clients = new Clients(random, keysOf(seed), LENGTH);
+  const clients = new Clients(random, keysOf(seed), LENGTH, true);
   const running = clients.run(() => server.port);
   for (let kill = 1; kill <= kills; kill++) {
     const at = (LENGTH * (kill - 1 + random.below(100) / 100)) / kills;

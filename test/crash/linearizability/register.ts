@@ -26,6 +26,8 @@ export interface Part {
 export interface Exchange extends Part {
   readonly start: number;
   readonly end: number;
+  /** If the outcome is unknown: it has happened by then or never will; Infinity if absent. */
+  readonly until?: number | undefined;
   /** What happened right after it and at the same instant: the rest of an atomic batch, on keys of the same object. */
   readonly rest?: readonly Part[];
 }
@@ -66,6 +68,7 @@ export function operationsOf(history: readonly Exchange[]): Operation[] {
     return {
       start: exchange.start,
       end: exchange.answer ? exchange.end : Infinity,
+      until: exchange.until,
       apply: (state) => applyAll(parts, keys, state),
     };
   });
