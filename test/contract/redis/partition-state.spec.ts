@@ -34,7 +34,7 @@ describeOnRedis('a partition whose keys are not where they should be', (binary) 
   function keyElsewhere(): string {
     const { partitions } = engine['store'];
     const own = partitions.ofKey(KEY);
-    return [...'abcdefgh'].find((key) => partitions.ofKey(key) !== own)!;
+    return ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'].find((key) => partitions.ofKey(key) !== own)!;
   }
 
   /** Moves the Redis keys of the partition of KEY away, or back. */
