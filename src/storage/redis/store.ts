@@ -84,14 +84,23 @@ export class RedisStore {
 
   /** Sets the fence in the first partition first, and lifts it there last: that one says whether any has it. */
   async setFence(place: string | undefined): Promise<void> {
-    const write = ({ slot, state }: Partition): Promise<Reply> => {
-      const args = evalsha(FENCE, [state], place === undefined ? [] : [place]);
-      return this.client.run({ slot, args, script: FENCE, idempotent: true, write: true });
-    };
+    const args = place === undefined ? [] : [place];
+    const write = (partition: Partition) => this.changeState(partition, FENCE, args);
     const [first, ...others] = this.partitions.all;
     if (place !== undefined) await write(first!);
     await Promise.all(others.map(write));
     if (place === undefined) await write(first!);
+  }
+
+  /** Runs a script on the state of a partition alone. Doing it twice is the same as once. */
+  private changeState({ slot, state }: Partition, script: Script, args: readonly string[]): Promise<Reply> {
+    return this.client.run({
+      slot,
+      args: evalsha(script, [state], args),
+      script,
+      idempotent: true,
+      write: true,
+    });
   }
 
   /** Runs a script that changes nothing. */
@@ -171,15 +180,8 @@ export class RedisStore {
 
   /** Gives every partition its state, when the database has been made. Others may do the same at the same time. */
   async begin(): Promise<void> {
-    await this.onEachPartition(({ slot, state }) =>
-      this.client.run({
-        slot,
-        args: evalsha(BEGIN, [state], [String(this.epoch * 1000)]),
-        script: BEGIN,
-        idempotent: true,
-        write: true,
-      }),
-    );
+    const start = [String(this.epoch * 1000)];
+    await this.onEachPartition((partition) => this.changeState(partition, BEGIN, start));
     const args = ['HSET', METADATA_KEY, 'begun', '1'];
     await this.client.run({ slot: slotOf(METADATA_KEY), args, idempotent: true, write: true });
   }
