@@ -4,7 +4,7 @@ import { LmdbEngine } from '../../src/storage/lmdb/engine.js';
 import { MemoryEngine } from '../../src/storage/memory.engine.js';
 import { decodePosition, encodePosition, LOG_START, type Offset } from '../../src/storage/redis/position.js';
 import { parseRedisUrl } from '../../src/storage/redis/cluster-client/redis-url.js';
-import { RedisEngine } from '../../src/storage/redis/engine.js';
+import { RedisEngine, type RedisSettings } from '../../src/storage/redis/engine.js';
 import { formatTag, parseTag } from '../../src/storage/revision.js';
 import type { RedisCluster } from '../support/redis-cluster.js';
 import type { RedisServer } from '../support/redis-server.js';
@@ -43,6 +43,16 @@ export const lmdb: EngineFactory = {
   storedEntries: (engine) => (engine as LmdbEngine)['store'].entryCount(),
 };
 
+/** Returns an engine on a server of Redis, not open yet. @param monotonic its clock, where tests move the time */
+export function redisEngine(
+  url: string,
+  settings: Partial<RedisSettings> = {},
+  monotonic?: () => number,
+): RedisEngine {
+  const all = { watchLogBytes: LOG_BYTES, waitReplicas: 0, report: () => undefined, ...settings };
+  return new RedisEngine(parseRedisUrl(url)!, all, monotonic);
+}
+
 /**
  * Returns the factory of an engine on a server that the tests start, with a clock of their own, and that is emptied before
  * every rule.
@@ -58,11 +68,7 @@ export function redisAt(
   const nowhere = `redis${cluster ? '+cluster' : ''}://127.0.0.1:1`;
   return {
     make: (clock, folder) =>
-      new RedisEngine(
-        parseRedisUrl(url(folder === '' ? nowhere : started().url))!,
-        { watchLogBytes: LOG_BYTES, waitReplicas: 0, report: () => undefined },
-        clock['monotonic'],
-      ),
+      redisEngine(url(folder === '' ? nowhere : started().url), {}, clock['monotonic']),
     follow: (fake) => time.follow(fake),
     clean: async () => {
       const server = started();

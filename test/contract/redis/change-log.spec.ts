@@ -1,12 +1,12 @@
 import { afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
-import { parseRedisUrl } from '../../../src/storage/redis/cluster-client/redis-url.js';
-import { RedisEngine } from '../../../src/storage/redis/engine.js';
+import type { RedisEngine } from '../../../src/storage/redis/engine.js';
 import { eventually } from '../../support/eventually.js';
 import { FakeTime } from '../../support/fake-time.js';
 import type { RedisServer } from '../../support/redis-server.js';
 import { describeOnRedis, startRedis } from '../../support/redis.js';
 import { describeWhere } from '../../support/requires.js';
 import { canSetServerTime, ServerTime, WHY_NOT } from '../../support/server-time.js';
+import { redisEngine } from '../engines.js';
 import { changesAfter, put, putOf } from '../shorthand.js';
 
 const PARTITIONS = 16;
@@ -33,9 +33,7 @@ describeOnRedis(
       await redis.flush();
       time = new FakeTime();
       clock.follow(time);
-      const settings = { watchLogBytes: WHOLE, waitReplicas: 0, report: () => undefined };
-      const url = parseRedisUrl(`${redis.url}?partitions=${PARTITIONS}`)!;
-      engine = new RedisEngine(url, settings, time.elapsed);
+      engine = redisEngine(`${redis.url}?partitions=${PARTITIONS}`, { watchLogBytes: WHOLE }, time.elapsed);
       await engine.open();
     });
     afterEach(() => engine.close());
@@ -45,7 +43,7 @@ describeOnRedis(
     }
 
     async function logBytes(): Promise<number> {
-      const { store } = engine as unknown as { store: RedisEngine['store'] };
+      const store = engine['store'];
       const partition = store.partitions.ofKey(KEY);
       const reply = (await store.read(partition, 'XRANGE', partition.log, '-', '+')) as [Buffer, Buffer[]][];
       return Buffer.concat(reply.flatMap(([, fields]) => fields)).length;

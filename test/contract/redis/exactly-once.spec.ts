@@ -2,12 +2,12 @@ import { afterEach, beforeAll, beforeEach, describe, expect, it, test } from '@j
 import { DatabaseError } from '../../../src/errors.js';
 import type { BatchOperation, Outcome } from '../../../src/storage/operation.js';
 import type { Command } from '../../../src/storage/redis/cluster-client/cluster-client.js';
-import { parseRedisUrl } from '../../../src/storage/redis/cluster-client/redis-url.js';
-import { RedisEngine } from '../../../src/storage/redis/engine.js';
+import type { RedisEngine } from '../../../src/storage/redis/engine.js';
 import { eventually } from '../../support/eventually.js';
 import type { RedisServer } from '../../support/redis-server.js';
 import { describeOnRedis, startRedis } from '../../support/redis.js';
 import { startTcpProxy, type TcpProxy } from '../../support/tcp-proxy.js';
+import { redisEngine } from '../engines.js';
 import { codeOf, incrOf, kindOf, pause, put, putOf, textOf, tied } from '../shorthand.js';
 
 interface Scenario {
@@ -157,11 +157,7 @@ describeOnRedis('a write whose answer is lost', (binary) => {
   });
 
   async function open(url: string, watchLogBytes = 2 ** 20): Promise<RedisEngine> {
-    const opened = new RedisEngine(parseRedisUrl(url)!, {
-      watchLogBytes,
-      waitReplicas: 0,
-      report: () => undefined,
-    });
+    const opened = redisEngine(url, { watchLogBytes });
     await opened.open();
     return opened;
   }

@@ -1,8 +1,8 @@
 import { beforeEach, expect, test } from '@jest/globals';
-import { parseRedisUrl } from '../../../src/storage/redis/cluster-client/redis-url.js';
-import { RedisEngine } from '../../../src/storage/redis/engine.js';
+import type { RedisEngine } from '../../../src/storage/redis/engine.js';
 import type { RedisServer } from '../../support/redis-server.js';
 import { describeOnRedis, startRedis } from '../../support/redis.js';
+import { redisEngine } from '../engines.js';
 import { changesAfter, put } from '../shorthand.js';
 
 describeOnRedis('a database of many partitions', (binary) => {
@@ -15,12 +15,8 @@ describeOnRedis('a database of many partitions', (binary) => {
   });
 
   function engineOf(partitions: number): RedisEngine {
-    const settings = {
-      watchLogBytes: 2 ** 20,
-      waitReplicas: 0,
-      report: (line: string) => void reported.push(line),
-    };
-    return new RedisEngine(parseRedisUrl(`${redis.url}?partitions=${partitions}`)!, settings);
+    const report = (line: string) => void reported.push(line);
+    return redisEngine(`${redis.url}?partitions=${partitions}`, { report });
   }
 
   test('is not made with more than 256, and the refusal says why', async () => {

@@ -1,14 +1,13 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import { parseRedisUrl } from '../../../src/storage/redis/cluster-client/redis-url.js';
-import { RedisEngine } from '../../../src/storage/redis/engine.js';
+import type { RedisEngine } from '../../../src/storage/redis/engine.js';
 import type { KeyRange } from '../../../src/storage/key-range.js';
 import { startCluster, type RedisCluster } from '../../support/redis-cluster.js';
 import type { RedisServer } from '../../support/redis-server.js';
 import { describeOnRedis, startRedis } from '../../support/redis.js';
+import { redisEngine } from '../engines.js';
 import { put } from '../shorthand.js';
 
 const KEYS = Array.from({ length: 200 }, (_, i) => `k${String(i).padStart(3, '0')}`);
-const SETTINGS = { watchLogBytes: 2 ** 20, waitReplicas: 0, report: () => undefined };
 
 async function keysOf(engine: RedisEngine): Promise<string[]> {
   const { items } = await engine.range({ prefix: '', limit: 1000 });
@@ -30,7 +29,7 @@ describeOnRedis('a listing over many partitions', (binary) => {
 
     beforeAll(async () => {
       redis = await startRedis({ binary });
-      engine = new RedisEngine(parseRedisUrl(`${redis.url}?partitions=${PARTITIONS}`)!, SETTINGS);
+      engine = redisEngine(`${redis.url}?partitions=${PARTITIONS}`);
       await engine.open();
       for (const key of KEYS) await put(engine, `{tag}${key}`, 'x');
     });
@@ -79,7 +78,7 @@ describeOnRedis('a listing over many partitions', (binary) => {
     });
     beforeEach(async () => {
       await Promise.all(cluster.nodes.map((node) => node.flush()));
-      engine = new RedisEngine(parseRedisUrl(`${cluster.url}?partitions=16`)!, SETTINGS);
+      engine = redisEngine(`${cluster.url}?partitions=16`);
       await engine.open();
       for (const key of KEYS) await put(engine, key, 'x');
     });

@@ -1,8 +1,8 @@
 import { afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
-import { parseRedisUrl } from '../../../src/storage/redis/cluster-client/redis-url.js';
-import { RedisEngine } from '../../../src/storage/redis/engine.js';
+import type { RedisEngine } from '../../../src/storage/redis/engine.js';
 import type { RedisServer } from '../../support/redis-server.js';
 import { describeOnRedis, startRedis } from '../../support/redis.js';
+import { redisEngine } from '../engines.js';
 import { codeOf, countOf, incrOf, namesOf, put, putOf, textOf } from '../shorthand.js';
 
 const KEY = 'key';
@@ -24,8 +24,7 @@ describeOnRedis('a partition whose keys are not where they should be', (binary) 
   afterEach(() => engine.close());
 
   async function opened(): Promise<RedisEngine> {
-    const settings = { watchLogBytes: 2 ** 20, waitReplicas: 0, report: () => undefined };
-    const made = new RedisEngine(parseRedisUrl(`${redis.url}?partitions=4`)!, settings);
+    const made = redisEngine(`${redis.url}?partitions=4`);
     await made.open();
     return made;
   }

@@ -1,12 +1,12 @@
 import { afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
-import { parseRedisUrl } from '../../../src/storage/redis/cluster-client/redis-url.js';
-import { RedisEngine } from '../../../src/storage/redis/engine.js';
+import type { RedisEngine } from '../../../src/storage/redis/engine.js';
 import { eventually } from '../../support/eventually.js';
 import { FakeTime } from '../../support/fake-time.js';
 import type { RedisServer } from '../../support/redis-server.js';
 import { describeOnRedis, startRedis } from '../../support/redis.js';
 import { describeWhere } from '../../support/requires.js';
 import { canSetServerTime, ServerTime, WHY_NOT } from '../../support/server-time.js';
+import { redisEngine } from '../engines.js';
 import { put, textOf } from '../shorthand.js';
 
 const HOUR_MS = 3_600_000;
@@ -35,12 +35,8 @@ describeOnRedis(
     });
 
     async function open(): Promise<RedisEngine> {
-      const settings = {
-        watchLogBytes: 2 ** 20,
-        waitReplicas: 0,
-        report: (line: string) => lines.push(line),
-      };
-      const engine = new RedisEngine(parseRedisUrl(redis.url)!, settings, time.elapsed);
+      const report = (line: string) => void lines.push(line);
+      const engine = redisEngine(redis.url, { report }, time.elapsed);
       engines.push(engine);
       await engine.open();
       return engine;

@@ -1,10 +1,10 @@
 import { afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
-import { parseRedisUrl } from '../../../src/storage/redis/cluster-client/redis-url.js';
-import { RedisEngine } from '../../../src/storage/redis/engine.js';
+import type { RedisEngine } from '../../../src/storage/redis/engine.js';
 import { eventually } from '../../support/eventually.js';
 import { startCluster, type RedisCluster } from '../../support/redis-cluster.js';
 import type { RedisServer } from '../../support/redis-server.js';
 import { describeOnRedis, startRedis } from '../../support/redis.js';
+import { redisEngine } from '../engines.js';
 import { entryOf, incrOf, kindOf, namesOf, pause, put, textOf } from '../shorthand.js';
 
 /** Epochs, which are parts of channels, differ when databases are made so long after one another. */
@@ -26,8 +26,7 @@ describeOnRedis('servers that share a Redis', (binary) => {
   });
 
   async function open(url: string): Promise<RedisEngine> {
-    const settings = { watchLogBytes: 2 ** 20, waitReplicas: 0, report: () => undefined };
-    const engine = new RedisEngine(parseRedisUrl(url)!, settings);
+    const engine = redisEngine(url);
     engines.push(engine);
     await engine.open();
     return engine;
