@@ -18,7 +18,7 @@ export class Findings {
     this.wrong.push(...tags.conflicts);
     for (const [object, verdict] of judgeObjects(exchanges)) {
       this.verdicts[verdict]++;
-      // After a crash with many requests under way there can be more orders than can be tried: they are counted.
+      if (verdict === 'undecided') this.wrong.push(`${object} is undecided`);
       if (verdict !== 'illegal') continue;
       const history = exchanges.filter(({ key }) => objectOf(key) === object);
       this.wrong.push(`${object} is illegal:\n${describeHistory(smallest(history))}`);

@@ -34,7 +34,7 @@ interface Step {
 }
 
 /** @param maxSteps of the search, after which the history is undecided */
-export function judge(operations: readonly Operation[], initial: string, maxSteps = 400_000): Verdict {
+export function judge(operations: readonly Operation[], initial: string, maxSteps = 5_000_000): Verdict {
   return new Search(operations, initial).run(maxSteps);
 }
 
