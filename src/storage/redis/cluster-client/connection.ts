@@ -45,8 +45,11 @@ export interface ConnectionOptions {
   readonly report: (line: string) => void;
   /** Whether writes wait for replicas. That holds up all later commands of a connection, so writes get their own. */
   readonly waitsForReplicas: boolean;
-  /** Whether it carries large values, which take their time: only deadlines count there. */
-  readonly isBulk?: boolean;
+  /**
+   * The connection beside which it carries large values. They take their time: only deadlines count here, and what arrives
+   * shows that the server is there for that one too.
+   */
+  readonly bulkOf?: Connection;
   /** Returns milliseconds, from any start. */
   readonly monotonic: () => number;
 }
@@ -127,7 +130,7 @@ export class Connection {
 
   /** The connection that carries such commands. Large values have their own, so that small ones need not wait for them. */
   channelFor(write: boolean, isLarge: boolean): Connection {
-    if (isLarge) return (this.bulk ??= this.another({ isBulk: true }));
+    if (isLarge) return (this.bulk ??= this.another({ bulkOf: this }));
     return (write && this.writer) || this;
   }
 
@@ -146,13 +149,13 @@ export class Connection {
       client.sendCommand(args).then(
         (reply) => {
           pending.delete(command);
-          this.received = true;
+          this.noteLife();
           resolve(reply as unknown as Reply);
         },
         (error: unknown) => {
           pending.delete(command);
           if (!(error instanceof ErrorReply)) return reject(new ConnectionError(wasSent(error), error));
-          this.received = true;
+          this.noteLife();
           reject(error);
         },
       );
@@ -215,6 +218,13 @@ export class Connection {
     else setTimeout(() => this.close(), Math.max(...latest) - performance.now()).unref();
   }
 
+  /** The server has answered, so it is not away, however long it took. */
+  private noteLife(): void {
+    this.received = true;
+    this.silentChecks = 0;
+    this.options.bulkOf?.noteLife();
+  }
+
   private get others(): Connection[] {
     return [this.writer, this.bulk].filter((each) => each !== undefined);
   }
@@ -267,7 +277,7 @@ export class Connection {
     this.checks++;
     this.giveUp(performance.now());
     const [oldest] = this.pending;
-    if (this.options.isBulk) {
+    if (this.options.bulkOf) {
       if (oldest && performance.now() - oldest.deadline > CHECK_EVERY_MS) this.reconnect();
       return;
     }
