@@ -27,6 +27,7 @@ class JailedEngine extends JailEngine {
     this.system = {
       get: (name) => system().get(name),
       put: (name, value) => system().put(name, value),
+      replace: (name, expected, value) => system().replace(name, expected, value),
       delete: (name) => system().delete(name),
       list: (prefix) => system().list(prefix),
     };

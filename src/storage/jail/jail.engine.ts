@@ -218,7 +218,13 @@ export class JailEngine extends StorageEngine {
     return refuse();
   }
 
-  readonly system: SystemKeyspace = { get: refuse, put: refuse, delete: refuse, list: refuse };
+  readonly system: SystemKeyspace = {
+    get: refuse,
+    put: refuse,
+    replace: refuse,
+    delete: refuse,
+    list: refuse,
+  };
 
   private operationOf<T extends Operation>(operation: T): T {
     return { ...operation, key: this.names.keyOf(operation.key) };
