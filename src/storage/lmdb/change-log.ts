@@ -2,7 +2,7 @@ import { crc32 } from 'node:zlib';
 import { DatabaseError } from '../../errors.js';
 import type { Revision } from '../revision.js';
 import { formatTag, parseTag } from '../revision.js';
-import { MAX_KEY_BYTES, type EntryHeader } from '../entry.js';
+import { MAX_STORED_KEY_BYTES, type EntryHeader } from '../entry.js';
 import { LOGGED_VALUE_BYTES, type Change } from '../storage-engine.js';
 import {
   decode,
@@ -46,7 +46,7 @@ const CRC_BYTES = 4;
 const TRAILER_BYTES = 16 + CRC_BYTES;
 const SEGMENT_BYTES = 64 * 1024;
 /** Size of the largest change: its header, the longest key, and the record of the largest value that is logged. */
-const MAX_CHANGE_BYTES = HEADER_BYTES + MAX_KEY_BYTES + RECORD_BYTES + 512 + LOGGED_VALUE_BYTES;
+const MAX_CHANGE_BYTES = HEADER_BYTES + MAX_STORED_KEY_BYTES + RECORD_BYTES + 512 + LOGGED_VALUE_BYTES;
 const READ_BYTES = 256 * 1024;
 /** The cast is because the library's types accept only a version here. */
 const APPEND = { append: true } as unknown as number;
