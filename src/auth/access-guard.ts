@@ -102,7 +102,7 @@ export class AccessGuard {
     { access, credentials }: Presented,
   ): boolean {
     request.access = access;
-    access.isUsed = true;
+    this.authenticator.noteUse(access);
     const right = rightFor(request);
     if (right !== undefined && !access.may(right))
       return this.refuse(request, response, forbidden(access, right));

@@ -16,12 +16,8 @@ export const ADMIN_ID = 'admin';
 
 /** What the holder of a token may do, and the database that the token shows. */
 export class Access {
-  /** Whether a request has come with it since that was noted last. */
+  /** Whether a request has come with it. */
   isUsed = false;
-  /** Whether it has to be looked up again before the next request. */
-  isStale = false;
-  /** How many watches it has under way in this process. */
-  watchers = 0;
 
   constructor(
     /** The public id of the token. */
@@ -33,6 +29,8 @@ export class Access {
     readonly engine: StorageEngine,
     /** From when on the text that was presented is no token any more, milliseconds since 1970; 0 for never. */
     readonly expires: number,
+    /** Which state of all tokens it was found in. */
+    readonly generation: number,
   ) {}
 
   /** Whether it may do everything with the whole database for ever. */

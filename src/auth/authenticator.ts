@@ -28,7 +28,9 @@ export class Authenticator implements OnModuleInit, OnModuleDestroy {
   private readonly adminDigest: string | undefined;
   private readonly listeners: (() => void)[] = [];
   private store: TokenStore | undefined;
-  private cache = new Map<string, Access>();
+  private readonly cache = new Map<string, Access>();
+  /** Counts the times at which everything that was known became stale. */
+  private generation = 0;
   /** The ids of the tokens that requests came with in this minute. */
   private readonly used = new Set<string>();
   private revision: string | undefined;
@@ -73,7 +75,7 @@ export class Authenticator implements OnModuleInit, OnModuleDestroy {
 
   /** What a request may do where none needs a token. */
   get open(): Access {
-    return new Access('', OPEN, [], this.engine, 0);
+    return new Access('', OPEN, [], this.engine, 0, this.generation);
   }
 
   /** Calls `listener` after each change of tokens, and about once a second while tokens end. */
@@ -83,7 +85,14 @@ export class Authenticator implements OnModuleInit, OnModuleDestroy {
 
   /** Whether what was found for a text still counts. */
   isCurrent(access: Access): boolean {
-    return !access.isStale && !this.isOver(access.expires);
+    return access.generation === this.generation && !this.isOver(access.expires);
+  }
+
+  /** Notes that a request has come with a token. */
+  noteUse(access: Access): void {
+    if (access.isUsed) return;
+    access.isUsed = true;
+    if (access.id !== ADMIN_ID) this.used.add(access.id);
   }
 
   /** Returns what the holder of a token may do. @throws DatabaseError `invalid-token` */
@@ -116,11 +125,12 @@ export class Authenticator implements OnModuleInit, OnModuleDestroy {
 
   private async find(text: string, digest: string): Promise<Access> {
     if (this.adminDigest !== undefined && isSameDigest(digest, this.adminDigest))
-      return this.keep(digest, new Access(ADMIN_ID, OPEN, [], this.jailOf('', ADMIN_ID), 0));
+      return this.keep(digest, new Access(ADMIN_ID, OPEN, [], this.jailOf('', ADMIN_ID), 0, this.generation));
     const id = idIn(text);
     if (id === undefined)
       throw invalidToken('The token is not of the form `pgh_…`, or a character of it is wrong.');
-    const before = this.revision;
+    // Tokens may change while they are read.
+    const { generation } = this;
     const record = await this.tokens.get(id);
     const until = record && this.validity(record, digest);
     if (!record || until === undefined)
@@ -130,10 +140,8 @@ export class Authenticator implements OnModuleInit, OnModuleDestroy {
     const isOrphan = parents.some((parent) => !parent || this.isOver(parent.expires));
     if (isOrphan) throw invalidToken('A token that this one was made with has ended.');
     const limited = [record, ...(parents as TokenRecord[])].filter(hasLimits);
-    const access = new Access(id, record, limited, this.jailOf(record.namespace, id), until);
-    // Tokens may have changed since they were read.
-    if (before !== this.revision) access.isStale = true;
-    return this.keep(digest, access);
+    const engine = this.jailOf(record.namespace, id);
+    return this.keep(digest, new Access(id, record, limited, engine, until, generation));
   }
 
   /** Returns until when a digest stands for a token; undefined if it does not. */
@@ -154,11 +162,8 @@ export class Authenticator implements OnModuleInit, OnModuleDestroy {
   }
 
   private forget(): void {
-    for (const access of this.cache.values()) {
-      access.isStale = true;
-      if (access.isUsed && access.id !== ADMIN_ID) this.used.add(access.id);
-    }
-    this.cache = new Map();
+    this.generation++;
+    this.cache.clear();
     this.tell();
   }
 

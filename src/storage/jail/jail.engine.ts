@@ -25,6 +25,8 @@ import { RenamedChange, RenamedEntry } from './views.js';
 export interface Inmate {
   /** What its keys begin with in the whole database, as `namespaceFault` allows it. */
   readonly namespace: string;
+  /** The public id of the token that writes with it. */
+  readonly by?: string;
 }
 
 /**
