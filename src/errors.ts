@@ -34,6 +34,10 @@ export const ERRORS = {
     'The URL does not answer this method; Allow lists those it does.',
   ],
   'malformed-request': ['Malformed Request', 'What was sent is not a well-formed HTTP request.'],
+  'too-many-requests': [
+    'Too Many Requests',
+    'More than the limit allows in a minute. Nothing was applied; wait as long as Retry-After says.',
+  ],
   'headers-too-large': [
     'Headers Too Large',
     'URL and headers take more than 64 KiB, or there are more than 200.',
@@ -99,6 +103,10 @@ export interface ErrorContext {
   readonly index?: number;
   /** The size of the value, bytes, when a range lies outside it. */
   readonly size?: number;
+  /** The name of the limit that was exceeded, where it counts by the minute. */
+  readonly policy?: string;
+  /** Until that limit allows more, seconds. */
+  readonly retryAfter?: number;
   /** What an import had done when it failed. */
   readonly [progress: string]: unknown;
 }

@@ -19,6 +19,15 @@ const HEADERS: Record<number, object> = {
     'Accept-Patch': { description: 'What PATCH takes, if it was the type of a PATCH.', ...TEXT },
   },
   416: { 'Content-Range': { description: '`bytes */n`: the value has n.', required: true, ...TEXT } },
+  429: {
+    'Retry-After': { description: 'Seconds to wait.', required: true, ...TEXT },
+    'RateLimit-Policy': { description: 'The limit: its name, `q` in `w` seconds.', required: true, ...TEXT },
+    RateLimit: {
+      description: 'Its name, what remains (`r`), and for how long (`t`).',
+      required: true,
+      ...TEXT,
+    },
+  },
   503: { 'Retry-After': { description: 'Seconds to wait.', required: true, ...TEXT } },
 };
 
@@ -117,6 +126,8 @@ const PROBLEM = {
     etag: { type: 'string', description: 'The tag of the entry as it is, if a condition failed.' },
     limit: { type: 'integer', description: 'The limit that was passed.' },
     setting: { type: 'string', description: 'The setting that decides.' },
+    policy: { type: 'string', description: 'The name of a limit that counts by the minute.' },
+    retryAfter: { type: 'integer', minimum: 1, description: 'Until that limit allows more, seconds.' },
     index: { type: 'integer', minimum: 0, description: 'The operation of a batch, from 0.' },
     keys: { type: 'array', items: { type: 'string' }, description: 'The keys concerned.' },
   },

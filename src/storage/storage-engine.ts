@@ -113,6 +113,11 @@ export interface EngineState {
 export interface SystemKeyspace {
   get(name: string): Awaitable<Buffer | undefined>;
   put(name: string, value: Buffer): Promise<void>;
+  /**
+   * Puts `value` if the record is still `expected`, byte for byte; undefined is an absent one, before or after. Returns
+   * whether it was.
+   */
+  replace(name: string, expected: Buffer | undefined, value: Buffer | undefined): Promise<boolean>;
   /** Deletes a record; deleting an absent one succeeds. */
   delete(name: string): Promise<void>;
   /** Lists the records whose names begin with `prefix`, in byte order. */

@@ -1,5 +1,6 @@
 import type { DatabaseError, ErrorCode } from '../../errors.js';
 import { MERGE_PATCH } from '../request/media-type.js';
+import { overLimitFields } from './rate-limit.js';
 
 /** The HTTP status of every code. */
 export const STATUS_OF: Record<ErrorCode, number> = {
@@ -17,6 +18,7 @@ export const STATUS_OF: Record<ErrorCode, number> = {
   'route-not-found': 404,
   'method-not-allowed': 405,
   'malformed-request': 400,
+  'too-many-requests': 429,
   'headers-too-large': 431,
   'request-timeout': 408,
   'unsupported-version': 505,
@@ -59,5 +61,6 @@ export function headersOf({ code, context }: DatabaseError, method: string | und
   if (code === 'precondition-failed' && context.etag !== undefined && context.index === undefined)
     return ['ETag', `"${context.etag}"`];
   if (code === 'range-not-satisfiable') return ['Content-Range', `bytes */${context.size}`];
+  if (code === 'too-many-requests') return overLimitFields(context);
   return STATUS_OF[code] === 503 ? ['Retry-After', '1'] : [];
 }

@@ -228,8 +228,14 @@ export class RedisEngine extends StorageEngine {
       const { partition, hash } = this.store.partitions.system;
       return ((await this.store.read(partition, 'HGET', hash, name)) as Buffer | null) ?? undefined;
     },
-    put: (name: string, value: Buffer) => this.track(this.store.writeSystem(name, value)),
-    delete: (name: string) => this.track(this.store.writeSystem(name)),
+    put: async (name: string, value: Buffer) => {
+      await this.track(this.store.writeSystem(name, 'any', value));
+    },
+    replace: (name: string, expected: Buffer | undefined, value: Buffer | undefined) =>
+      this.track(this.store.writeSystem(name, expected ?? 'absent', value)),
+    delete: async (name: string) => {
+      await this.track(this.store.writeSystem(name, 'any'));
+    },
     list: async (prefix: string) => {
       const { partition, hash } = this.store.partitions.system;
       const fields = (await this.store.read(partition, 'HGETALL', hash)) as Buffer[];
