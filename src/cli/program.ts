@@ -1,7 +1,7 @@
 import 'reflect-metadata';
 import { Command } from 'commander';
-import { readFileSync } from 'node:fs';
 import { startFailure } from '../errors.js';
+import { VERSION } from '../version.js';
 import { addCheckCommand } from './check.command.js';
 import { addCompactCommand } from './compact.command.js';
 import { addMigrateCommand } from './migrate.command.js';
@@ -15,7 +15,7 @@ export async function runProgram(): Promise<void> {
   try {
     const program = new Command('pigeonhole')
       .description('A small, durable key-value database over plain HTTP.')
-      .version(version())
+      .version(VERSION)
       .helpCommand(false)
       .configureOutput({ outputError: (text, write) => write(`pigeonhole: ${inOneLine(text)}\n`) })
       .addHelpText(
@@ -44,9 +44,4 @@ function inOneLine(text: string): string {
     .replace(/^error: /, '')
     .trim()
     .replaceAll('\n', ' ');
-}
-
-function version(): string {
-  const manifest = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(manifest) as { version: string }).version;
 }

@@ -94,9 +94,9 @@ export class DatabaseService {
   }
 
   /** Adds to a counter, which begins at 0 and then expires as `expiry` says. */
-  increment(key: string, by: bigint, expiry: Expiry, condition?: Condition): Promise<Written> {
+  increment(key: string, amount: bigint, expiry: Expiry, condition?: Condition): Promise<Written> {
     checkKey(key);
-    return this.write({ op: 'incr', key, by, expiry, condition });
+    return this.write({ op: 'incr', key, amount, expiry, condition });
   }
 
   /** Changes when an entry ends. @throws MissingKeyError */

@@ -1,10 +1,10 @@
-import { readFileSync } from 'node:fs';
 import type { INestApplication } from '@nestjs/common';
 import { DocumentBuilder, SwaggerModule, type OpenAPIObject } from '@nestjs/swagger';
 import type { ErrorCode } from '../errors.js';
 import { documentHandlers } from '../http/answer/documented.js';
 import { ERRORS_EXTENSION } from '../http/answer/operation.openapi.js';
 import { writesOnGet } from '../http/request/safe.js';
+import { VERSION } from '../version.js';
 import { hoistSchemas } from './components.js';
 import { addErrors, errorsOf } from './error-responses.js';
 import { METHODS_TAG } from './explorer-page.js';
@@ -47,7 +47,7 @@ export async function makeDocument(app: INestApplication): Promise<string> {
   const config = new DocumentBuilder()
     .setOpenAPIVersion('3.1.0')
     .setTitle('Pigeonhole')
-    .setVersion(version())
+    .setVersion(VERSION)
     .setDescription(INTRODUCTION.trim())
     .setLicense('MIT', 'https://opensource.org/license/mit')
     .addServer('/')
@@ -97,11 +97,4 @@ function dropUndescribed(responses: Operation['responses']): void {
   for (const [status, response] of Object.entries(responses)) {
     if (response && 'description' in response && response.description === '') delete responses[status];
   }
-}
-
-function version(): string {
-  const manifest = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
-    version: string;
-  };
-  return manifest.version;
 }

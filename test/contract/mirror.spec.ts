@@ -129,11 +129,17 @@ class StepGenerator {
   }
 
   private operation(shown: number, key = this.key()): (side: Side) => Operation {
+    const action = this.action(shown, key);
+    const by = this.random.pick([undefined, 'aNnAnNaNn001', 'bObBoBbObB02']);
+    return (side) => ({ ...action(side), by });
+  }
+
+  private action(shown: number, key: string): (side: Side) => Operation {
     const { random } = this;
     const expiry = this.expiry();
     const condition = this.condition(shown);
     const value = random.pick([random.bytes(random.below(30)), Buffer.from(`${random.below(100) - 50}`)]);
-    const by = random.pick([1n, -1n, 2n ** 62n, -(2n ** 63n), BigInt(random.below(1000))]);
+    const amount = random.pick([1n, -1n, 2n ** 62n, -(2n ** 63n), BigInt(random.below(1000))]);
     const type = random.pick(TYPES);
     const op = random.pick(OPS);
     return (side) => {
@@ -142,7 +148,7 @@ class StepGenerator {
         case 'put':
           return { op, key, value, type, expiry, condition: decided };
         case 'incr':
-          return { op, key, by, expiry, condition: decided };
+          return { op, key, amount, expiry, condition: decided };
         case 'touch':
           return { op, key, expiry, condition: decided };
         case 'check':
@@ -270,8 +276,8 @@ async function wholeLog(engine: StorageEngine, start: string): Promise<Logged[]>
     const page = (await engine.changes(position))!;
     if (page.changes.length === 0) return log;
     position = page.position;
-    for (const { kind, key, value, entry } of page.changes) {
-      const change = { kind, key, value, type: entry?.type, expires: entry?.expires };
+    for (const { kind, key, value, entry, by } of page.changes) {
+      const change = { kind, key, value, type: entry?.type, expires: entry?.expires, by };
       if (kind !== 'expire') log.push(change);
     }
   }

@@ -41,6 +41,7 @@ export interface Inmate {
  * fail or are not told. Opening and closing are up to whoever has the engine inside.
  */
 export class JailEngine extends StorageEngine {
+  private readonly by: { readonly by?: string };
   private readonly names: Namespace;
   private readonly everything: readonly WatchTarget[];
   /** Targets in the whole database: an engine is asked for the same array again. */
@@ -48,9 +49,10 @@ export class JailEngine extends StorageEngine {
 
   constructor(
     private readonly whole: StorageEngine,
-    { namespace }: Inmate,
+    { namespace, by }: Inmate,
   ) {
     super();
+    this.by = by === undefined ? {} : { by };
     this.names = new Namespace(namespace);
     this.everything = [{ prefix: namespace }];
   }
@@ -229,7 +231,7 @@ export class JailEngine extends StorageEngine {
   };
 
   private operationOf<T extends Operation>(operation: T): T {
-    return { ...operation, key: this.names.keyOf(operation.key) };
+    return { ...operation, ...this.by, key: this.names.keyOf(operation.key) };
   }
 
   private changesInside(changes: readonly Change[]): Change[] {

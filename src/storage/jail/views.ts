@@ -55,6 +55,14 @@ export class RenamedChange implements Change {
     return this.change.kind;
   }
 
+  get time(): number {
+    return this.change.time;
+  }
+
+  get by(): string | undefined {
+    return this.change.by;
+  }
+
   get etag(): string {
     return this.change.etag;
   }

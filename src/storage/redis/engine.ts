@@ -3,6 +3,7 @@ import { Clock } from '../clock.js';
 import type { Entry, EntryHeader } from '../entry.js';
 import { ALL_KEYS, compareKeys, type KeyRange } from '../key-range.js';
 import type { BatchOperation, Operation, Outcome } from '../operation.js';
+import type { OpenSettings } from '../open-settings.js';
 import {
   StorageEngine,
   type Capabilities,
@@ -10,7 +11,6 @@ import {
   type EngineState,
   type EngineStats,
   type LogPage,
-  type OpenSettings,
   type RangeCount,
   type RangePage,
   type RangeQuery,
