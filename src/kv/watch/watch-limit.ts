@@ -1,15 +1,16 @@
 import { Injectable } from '@nestjs/common';
 import { AppConfig, isLoopback, shareOf } from '../../config/app-config.js';
 import { DatabaseError } from '../../errors.js';
+import { networkOf } from '../../http/request/client-address.js';
 
 /** Does not hold for clients of this machine: its programs, and those behind a proxy on it, share one address. */
 const MAX_PER_ADDRESS = 100;
 
-/** Bounds how many clients watch at once, in all and from one address. */
+/** Bounds how many clients watch at once, in all and from one address, or network of IPv6. */
 @Injectable()
 export class WatchLimit {
   private count = 0;
-  private readonly byAddress = new Map<string, number>();
+  private readonly byNetwork = new Map<string, number>();
 
   constructor(private readonly config: AppConfig) {}
 
@@ -23,7 +24,7 @@ export class WatchLimit {
     const refusal = this.refusal(address);
     if (refusal) throw refusal;
     this.count++;
-    this.byAddress.set(address, this.countOf(address) + 1);
+    this.byNetwork.set(networkOf(address), this.countOf(address) + 1);
     let isIn = true;
     return () => {
       if (isIn) this.leave(address);
@@ -34,8 +35,8 @@ export class WatchLimit {
   private leave(address: string): void {
     this.count--;
     const left = this.countOf(address) - 1;
-    if (left === 0) this.byAddress.delete(address);
-    else this.byAddress.set(address, left);
+    if (left === 0) this.byNetwork.delete(networkOf(address));
+    else this.byNetwork.set(networkOf(address), left);
   }
 
   private refusal(address: string): DatabaseError | undefined {
@@ -45,7 +46,7 @@ export class WatchLimit {
       return new DatabaseError('busy', detail, { limit, setting: 'MAX_WATCHERS' });
     }
     const limitOfOne = shareOf(MAX_PER_ADDRESS, this.config);
-    if (this.countOf(address) >= limitOfOne && !isOfThisMachine(address)) {
+    if (this.countOf(address) >= limitOfOne && !isLoopback(address)) {
       const detail = `${limitOfOne} clients of this address are watching already.`;
       return new DatabaseError('busy', detail, { limit: limitOfOne });
     }
@@ -59,11 +60,6 @@ export class WatchLimit {
   }
 
   private countOf(address: string): number {
-    return this.byAddress.get(address) ?? 0;
+    return this.byNetwork.get(networkOf(address)) ?? 0;
   }
-}
-
-/** A server that listens on `::` sees IPv4 addresses mapped into IPv6. */
-function isOfThisMachine(address: string): boolean {
-  return isLoopback(address.replace(/^::ffff:/i, ''));
 }

@@ -10,6 +10,7 @@ import {
   type WatchTarget,
 } from '../../storage/storage-engine.js';
 import { EVENT_STREAM, prefers, type TypeName } from '../../http/request/accept.js';
+import { ClientAddresses } from '../../http/request/client-address.js';
 import { Parameters } from '../../http/request/parameters.js';
 import { preferenceOf } from '../../http/request/prefer.js';
 import { whenHalfClosed, whenOver } from '../../http/request/when-over.js';
@@ -29,6 +30,7 @@ export class WatchEndpoint {
     private readonly engine: StorageEngine,
     private readonly hub: WatchHub,
     private readonly limit: WatchLimit,
+    private readonly addresses: ClientAddresses,
   ) {}
 
   /** Answers with events for as long as the client stays. @throws DatabaseError `busy` if too many are watching */
@@ -60,7 +62,7 @@ export class WatchEndpoint {
     response: ServerResponse,
     onGone: (listener: () => void) => void,
   ): void {
-    const address = request.socket.remoteAddress ?? '';
+    const address = this.addresses.of(request);
     let leave = this.limit.enter(address);
     onGone(() => leave());
     whenHalfClosed(request, response, () => {
@@ -86,7 +88,7 @@ export class WatchEndpoint {
     read: () => Awaitable<T>,
     isKnown: (state: T) => boolean,
   ): Promise<T> {
-    const address = response.req.socket.remoteAddress ?? '';
+    const address = this.addresses.of(response.req);
     if (!this.limit.allows(address)) return read();
     const leaveLimit = this.limit.enter(address);
     response.setHeader('Preference-Applied', `wait=${wait}`);
