@@ -1,3 +1,4 @@
+import type { RequestListener } from 'node:http';
 import type { INestApplication } from '@nestjs/common';
 import { AccessGuard } from './auth/access-guard.js';
 import { AppConfig, isLoopback } from './config/app-config.js';
@@ -8,6 +9,7 @@ import { AllowedHosts } from './http/gate/allowed-hosts.js';
 import { DatabaseErrorFilter } from './http/answer/database-error.filter.js';
 import { NotFoundFilter } from './http/answer/not-found.filter.js';
 import { RequestGate } from './http/gate/request-gate.js';
+import { ClientAddresses } from './http/request/client-address.js';
 import { memoryLimit } from './http/request/memory-budget.js';
 import { JSON_DOCUMENT } from './http/request/accept.js';
 import { withKeyInPath } from './kv/key.js';
@@ -21,8 +23,13 @@ export function createHttp(config: AppConfig): { gate: RequestGate; adapter: Fas
     new Cors(config.corsOrigins),
     (request) => withKeyInPath(request.url!, () => wantsEvents(request, JSON_DOCUMENT)),
   );
-  const onRequest = config.logLevel === 'debug' ? logAccess : undefined;
-  return { gate, adapter: new FastExpressAdapter(gate, memoryLimit(config), onRequest) };
+  return { gate, adapter: new FastExpressAdapter(gate, memoryLimit(config), accessLog(config)) };
+}
+
+function accessLog({ logLevel, trustedProxies }: AppConfig): RequestListener | undefined {
+  if (logLevel !== 'debug') return undefined;
+  const addresses = new ClientAddresses(trustedProxies);
+  return (request, response) => logAccess(request, response, addresses.of(request));
 }
 
 /** The host of PUBLIC_URL, which is what a proxy passes on. */

@@ -26,6 +26,7 @@ const FLOORS: readonly (readonly (readonly string[])[])[] = [
     [
       'kv/conditions.openapi.ts',
       'kv/database.service.ts',
+      'kv/databases.ts',
       'kv/entry-json.ts',
       'kv/expiry.ts',
       'kv/key.ts',

@@ -8,7 +8,7 @@ import { overLimit, rateLimitFields, type Allowance } from '../http/answer/rate-
 import { WITHOUT_DATA } from '../http/gate/request-gate.js';
 import { WindowLimit } from '../http/gate/window-limit.js';
 import { breakBody } from '../http/request/body-reader.js';
-import { networkOf } from '../http/request/client-address.js';
+import { ClientAddresses, networkOf } from '../http/request/client-address.js';
 import { isSafe, writesOnGet } from '../http/request/safe.js';
 import type { ServingSocket } from '../http/server/serving-socket.js';
 import { forbidden, type Access } from './access.js';
@@ -41,6 +41,7 @@ export class AccessGuard {
 
   constructor(
     private readonly authenticator: Authenticator,
+    private readonly addresses: ClientAddresses,
     private readonly config: AppConfig,
   ) {
     authenticator.onChange(() => this.cutEnded());
@@ -139,12 +140,12 @@ export class AccessGuard {
 
   /** Counts a wrong token. Returns the refusal of it, which is another one when there were too many. */
   private failed(request: IncomingMessage, error: DatabaseError): DatabaseError {
-    const allowance = this.failures.take(addressOf(request), MOST_FAILURES);
+    const allowance = this.failures.take(networkOf(this.addresses.of(request)), MOST_FAILURES);
     return allowance.allowed ? error : tooManyFailures(allowance);
   }
 
   private checkFailures(request: IncomingMessage): void {
-    const allowance = this.failures.look(addressOf(request), MOST_FAILURES);
+    const allowance = this.failures.look(networkOf(this.addresses.of(request)), MOST_FAILURES);
     if (!allowance.allowed) throw tooManyFailures(allowance);
   }
 
@@ -201,10 +202,6 @@ function challenge({ headers }: IncomingMessage, { code }: DatabaseError): reado
   const mode = headers['sec-fetch-mode'];
   if (mode !== undefined && mode !== 'navigate') return bearer;
   return [...bearer, 'WWW-Authenticate', 'Basic realm="pigeonhole", charset="UTF-8"'];
-}
-
-function addressOf({ socket }: IncomingMessage): string {
-  return networkOf(socket.remoteAddress ?? '');
 }
 
 function addFields(response: ServerResponse, fields: readonly string[]): void {

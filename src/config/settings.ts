@@ -112,6 +112,12 @@ export const SETTINGS = {
     meaning:
       'Where clients reach the server, through a proxy; addresses in answers begin with it. Its host is allowed.',
   },
+  trustedProxies: {
+    name: 'TRUSTED_PROXIES',
+    default: '',
+    ...list('IP addresses and networks like 10.0.0.0/8', networkOf),
+    meaning: 'Proxies that are believed when they say, in X-Forwarded-For, whose request they pass on.',
+  },
   corsOrigins: {
     name: 'CORS_ORIGINS',
     default: '',
@@ -208,6 +214,14 @@ function hostOf(text: string): string | undefined {
   if (inBrackets !== undefined) return isIP(inBrackets) === 6 ? inBrackets : undefined;
   if (isIP(text) !== 0) return text;
   return isHostName(text) ? text.toLowerCase() : undefined;
+}
+
+/** Returns an IP address or network as `address/bits`. */
+function networkOf(text: string): string | undefined {
+  const [, address = '', bits] = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(text) ?? [];
+  const most = { 0: -1, 4: 32, 6: 128 }[isIP(address)]!;
+  const given = bits === undefined ? most : Number(bits);
+  return most > 0 && given <= most ? `${address}/${given}` : undefined;
 }
 
 /** An origin, or a URL that has nothing more than one. */

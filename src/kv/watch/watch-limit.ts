@@ -2,18 +2,22 @@ import { Injectable } from '@nestjs/common';
 import type { IncomingMessage } from 'node:http';
 import { AppConfig, isLoopback, shareOf } from '../../config/app-config.js';
 import { DatabaseError } from '../../errors.js';
+import { ClientAddresses, networkOf } from '../../http/request/client-address.js';
 
 /** Does not hold for clients of this machine: its programs, and those behind a proxy on it, share one address. */
 const MAX_PER_ADDRESS = 100;
 
-/** Bounds how many clients watch at once: in all, from one address, and with one token. */
+/** Bounds how many clients watch at once: in all, from one address or network of IPv6, and with one token. */
 @Injectable()
 export class WatchLimit {
   private count = 0;
-  /** How many watch from each address, and with each token that has a limit. */
+  /** How many watch from each address or network, and with each token that has a limit. */
   private readonly counts = new Map<string, number>();
 
-  constructor(private readonly config: AppConfig) {}
+  constructor(
+    private readonly config: AppConfig,
+    private readonly addresses: ClientAddresses,
+  ) {}
 
   /** Whether one more client, that of `request`, may watch. */
   allows(request: IncomingMessage): boolean {
@@ -24,7 +28,7 @@ export class WatchLimit {
   enter(request: IncomingMessage): () => void {
     const refusal = this.refusal(request);
     if (refusal) throw refusal;
-    const names = [addressOf(request), ...limitsOf(request).map(({ name }) => name)];
+    const names = [networkOf(this.addresses.of(request)), ...limitsOf(request).map(({ name }) => name)];
     this.change(names, 1);
     let isIn = true;
     return () => {
@@ -48,9 +52,9 @@ export class WatchLimit {
       const detail = `${limit} clients are watching already (MAX_WATCHERS${this.divided}).`;
       return new DatabaseError('busy', detail, { limit, setting: 'MAX_WATCHERS' });
     }
-    const address = addressOf(request);
+    const address = this.addresses.of(request);
     const limitOfOne = shareOf(MAX_PER_ADDRESS, this.config);
-    if (this.countOf(address) >= limitOfOne && !isOfThisMachine(address)) {
+    if (this.countOf(networkOf(address)) >= limitOfOne && !isLoopback(address)) {
       const detail = `${limitOfOne} clients of this address are watching already.`;
       return new DatabaseError('busy', detail, { limit: limitOfOne });
     }
@@ -74,18 +78,9 @@ export class WatchLimit {
   }
 }
 
-function addressOf({ socket }: IncomingMessage): string {
-  return socket.remoteAddress ?? '';
-}
-
 /** Returns the limits of the request's token and of those that it was made with. */
 function limitsOf({ access }: IncomingMessage): { readonly name: string; readonly most: number }[] {
   return (access?.limited ?? []).flatMap(({ id, limits }) =>
     limits.watchers === undefined ? [] : [{ name: id, most: limits.watchers }],
   );
-}
-
-/** A server that listens on `::` sees IPv4 addresses mapped into IPv6. */
-function isOfThisMachine(address: string): boolean {
-  return isLoopback(address.replace(/^::ffff:/i, ''));
 }
