@@ -25,7 +25,19 @@ export function loadConfig(environment: NodeJS.ProcessEnv): AppConfig {
         'Set ALLOW_ANONYMOUS=true if that is what you want, or listen on 127.0.0.1.',
     );
   }
+  refuseHalfTls(config);
   return config;
+}
+
+function refuseHalfTls({ tlsCert, tlsKey, tlsClientCa }: Values): void {
+  if ((tlsCert === '') !== (tlsKey === '')) {
+    const [given, missing] = tlsKey === '' ? ['TLS_CERT', 'TLS_KEY'] : ['TLS_KEY', 'TLS_CERT'];
+    throw new StartError(`${given} needs ${missing}, too: a certificate and its key belong together.`);
+  }
+  if (tlsClientCa !== '' && tlsCert === '')
+    throw new StartError(
+      'TLS_CLIENT_CA needs TLS_CERT and TLS_KEY: only over TLS do clients show certificates.',
+    );
 }
 
 function read(setting: Setting, environment: NodeJS.ProcessEnv): unknown {
@@ -38,7 +50,7 @@ function read(setting: Setting, environment: NodeJS.ProcessEnv): unknown {
 }
 
 /** Settings that a later version will have. Who sets one believes that the server is protected, and it is not. */
-const UNBUILT = ['ADMIN_TOKEN', 'ADMIN_TOKEN_FILE', 'TLS_CERT', 'TLS_KEY'];
+const UNBUILT = ['ADMIN_TOKEN', 'ADMIN_TOKEN_FILE'];
 
 function refuseUnbuilt(environment: NodeJS.ProcessEnv): void {
   const name = UNBUILT.find((each) => environment[each]);

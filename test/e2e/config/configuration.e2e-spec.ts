@@ -224,6 +224,9 @@ describe('the defaults', () => {
       allowAnonymous: false,
       allowedHosts: [],
       publicUrl: '',
+      tlsCert: '',
+      tlsKey: '',
+      tlsClientCa: '',
       trustedProxies: [],
       corsOrigins: [],
       maxValueBytes: 16 * 1024 * 1024,
@@ -277,13 +280,26 @@ describe('a HOST that others can reach', () => {
     expect(() => loadConfig({ HOST: host, ALLOW_ANONYMOUS: 'true' })).not.toThrow();
   });
 
-  test.each(['ADMIN_TOKEN', 'TLS_CERT'])('%s, which is to come, is refused and not passed over', (name) => {
+  test.each(['ADMIN_TOKEN'])('%s, which is to come, is refused and not passed over', (name) => {
     expect(() => loadConfig({ [name]: 'x' })).toThrow(new RegExp(`^${name} is not available`));
   });
 
   test('ends the start in one line', async () => {
     expect(await refusal({ HOST: '0.0.0.0' })).toContain('ALLOW_ANONYMOUS=true');
     expect(await refusal({ HOST: '0.0.0.0', ALLOW_ANONYMOUS: 'false' })).toContain('ALLOW_ANONYMOUS=true');
+  });
+});
+
+describe('TLS by halves', () => {
+  test.each([
+    [{ TLS_CERT: 'a' }, 'TLS_CERT needs TLS_KEY, too: a certificate and its key belong together.'],
+    [{ TLS_KEY: 'a' }, 'TLS_KEY needs TLS_CERT, too: a certificate and its key belong together.'],
+    [
+      { TLS_CLIENT_CA: 'a' },
+      'TLS_CLIENT_CA needs TLS_CERT and TLS_KEY: only over TLS do clients show certificates.',
+    ],
+  ])('is refused: %j', (settings, line) => {
+    expect(() => loadConfig(settings)).toThrow(new StartError(line));
   });
 });
 
