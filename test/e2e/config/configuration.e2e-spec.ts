@@ -224,6 +224,9 @@ describe('the defaults', () => {
       allowAnonymous: false,
       allowedHosts: [],
       publicUrl: '',
+      tlsCert: '',
+      tlsKey: '',
+      tlsClientCa: '',
       trustedProxies: [],
       corsOrigins: [],
       maxValueBytes: 16 * 1024 * 1024,
@@ -266,6 +269,19 @@ describe('the defaults', () => {
       expect(status).toBe(200);
       await server.end('SIGTERM');
     }
+  });
+});
+
+describe('TLS by halves', () => {
+  test.each([
+    [{ TLS_CERT: 'a' }, 'TLS_CERT needs TLS_KEY, too: a certificate and its key belong together.'],
+    [{ TLS_KEY: 'a' }, 'TLS_KEY needs TLS_CERT, too: a certificate and its key belong together.'],
+    [
+      { TLS_CLIENT_CA: 'a' },
+      'TLS_CLIENT_CA needs TLS_CERT and TLS_KEY: only over TLS do clients show certificates.',
+    ],
+  ])('is refused: %j', (settings, line) => {
+    expect(() => loadConfig(settings)).toThrow(new StartError(line));
   });
 });
 
