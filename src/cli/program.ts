@@ -7,6 +7,7 @@ import { addCompactCommand } from './compact.command.js';
 import { addMigrateCommand } from './migrate.command.js';
 import { addSalvageCommand } from './salvage.command.js';
 import { addServeCommand } from './serve.command.js';
+import { addTokenCommand } from './token.command.js';
 import { addSetClockCommand } from './set-clock.command.js';
 
 /** Runs the command that the arguments of the process name. */
@@ -27,6 +28,7 @@ export async function runProgram(): Promise<void> {
     addSalvageCommand(program);
     addCompactCommand(program);
     addSetClockCommand(program);
+    addTokenCommand(program);
     await program.parseAsync();
   } catch (error) {
     const line = startFailure(error);

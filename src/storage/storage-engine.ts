@@ -78,9 +78,9 @@ export interface ScanRange extends KeyRange {
 export interface EngineStats {
   /** Number of live entries. */
   readonly entries: number;
-  /** Size of the store where it lives, bytes. */
-  readonly storedBytes: number;
-  /** Bytes that can be written before the engine refuses puts; undefined if the engine cannot know. */
+  /** Size of the store where it lives, bytes; undefined for a namespace, which is a part of it. */
+  readonly storedBytes: number | undefined;
+  /** Bytes that can be written before the engine refuses puts; undefined if the engine cannot know, and for a namespace. */
   readonly availableBytes: number | undefined;
 }
 
@@ -148,7 +148,7 @@ export type WatchTarget = { readonly key: string } | { readonly prefix: string }
 /**
  * Stores entries by key. Every engine implements this class, which is its injection token too.
  *
- * Callers pass keys of 1 to MAX_KEY_BYTES bytes of well-formed Unicode and types that are valid header text. They do not
+ * Callers pass keys of 1 to MAX_STORED_KEY_BYTES bytes of well-formed Unicode and types that are valid header text. They do not
  * change a buffer that they have passed before the promise settles. Engines check none of this again.
  *
  * Durability: when the promise of a write resolves, the write is as durable as `capabilities.durable` says. A read never

@@ -13,6 +13,7 @@ import { describeWhere } from '../support/requires.js';
 import { canSetServerTime, ServerTime, WHY_NOT } from '../support/server-time.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 import { lmdb, memory, redisAt } from './engines.js';
+import { namespaceIn } from './namespaces.js';
 import type { EngineFactory } from './rule.js';
 import { countOf, tied } from './shorthand.js';
 
@@ -72,6 +73,7 @@ class Side {
     ])
       if (name in result) plain[name] = this.plain((result as Record<string, unknown>)[name]);
     delete plain['record'];
+    delete plain['renamed'];
     delete plain['epoch'];
     delete plain['sequence'];
     // Only its own engine understands a position.
@@ -317,6 +319,7 @@ function compareWithMemory(name: string, factory: EngineFactory, seeds: number):
 }
 
 compareWithMemory('lmdb', lmdb, 20);
+compareWithMemory('a namespace in lmdb', namespaceIn(lmdb), 3);
 
 describeOnRedis(
   'random operations',
@@ -340,6 +343,7 @@ describeOnRedis(
       redisAt(true, time, () => cluster),
       4,
     );
+    compareWithMemory('a namespace in redis+cluster', namespaceIn(redisAt(true, time, () => cluster)), 1);
   },
   describeWhere(canSetServerTime, WHY_NOT),
 );

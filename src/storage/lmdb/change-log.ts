@@ -1,7 +1,7 @@
 import { DatabaseError } from '../../errors.js';
 import type { Revision } from '../revision.js';
 import { parseTag } from '../revision.js';
-import { MAX_KEY_BYTES } from '../entry.js';
+import { MAX_STORED_KEY_BYTES } from '../entry.js';
 import { LOGGED_VALUE_BYTES, type Change } from '../storage-engine.js';
 import { Segment, TRAILER_BYTES, writeTrailer } from './log-segment.js';
 import {
@@ -39,7 +39,7 @@ import type { Head } from './store-format.js';
  */
 const SEGMENT_BYTES = 64 * 1024;
 /** Size of the largest change: with the longest key, and the record of the largest value that is logged. */
-const MAX_CHANGE_BYTES = MOST_CHANGE_BYTES + MAX_KEY_BYTES + RECORD_BYTES + 512 + LOGGED_VALUE_BYTES;
+const MAX_CHANGE_BYTES = MOST_CHANGE_BYTES + MAX_STORED_KEY_BYTES + RECORD_BYTES + 512 + LOGGED_VALUE_BYTES;
 const READ_BYTES = 256 * 1024;
 /** The cast is because the library's types accept only a version here. */
 const APPEND = { append: true } as unknown as number;

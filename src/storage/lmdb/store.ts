@@ -145,7 +145,7 @@ export class Store {
   checkOrder(previous: string | undefined, key: string, reverse = false): void {
     if (previous === undefined || compareKeys(key, previous) * (reverse ? -1 : 1) > 0) return;
     const detail = `A page of the data file leads from the key \`${previous}\` back to \`${key}\`. Restore a backup.`;
-    const error = new DatabaseError('corrupt', detail);
+    const error = new DatabaseError('corrupt', detail, { keys: [previous, key] });
     this.faults.note(error);
     throw error;
   }
