@@ -128,7 +128,7 @@ export class ClusterClient {
       }
       try {
         if (connection) {
-          const patience = patienceWith(connection, deadline, largeBytes);
+          const patience = largeBytes > 0 ? deadline : patienceWith(connection, deadline);
           until = Math.max(until, patience);
           const args = argsOfTry(command, connection, number, patience);
           return await this.send(command, args, connection, askTarget !== undefined, deadline, largeBytes);
@@ -212,13 +212,9 @@ export class ClusterClient {
   }
 }
 
-/**
- * When a server must not carry a command out any more: one that nobody can replace is given up after a while, and the time
- * that a large value needs to get there.
- */
-function patienceWith(server: Connection, deadline: number, largeBytes: number): number {
-  const needed = AWAY_AFTER_MS + largeBytes / LARGE_BYTES_PER_MS;
-  return server.isAlone ? Math.min(deadline, performance.now() + needed) : deadline;
+/** When a server must not carry a command out any more: one that nobody can replace is given up after a while. */
+function patienceWith(server: Connection, deadline: number): number {
+  return server.isAlone ? Math.min(deadline, performance.now() + AWAY_AFTER_MS) : deadline;
 }
 
 /** The arguments of a try. @throws ConnectionError if the server has not said its time yet */
