@@ -28,6 +28,7 @@ const FLOORS: readonly (readonly (readonly string[])[])[] = [
       'kv/database.service.ts',
       'kv/entry-json.ts',
       'kv/expiry.ts',
+      'kv/json-pieces.ts',
       'kv/key.ts',
       'kv/schemas.ts',
     ],
