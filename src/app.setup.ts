@@ -1,4 +1,6 @@
+import type { RequestListener } from 'node:http';
 import type { INestApplication } from '@nestjs/common';
+import { AccessGuard } from './auth/access-guard.js';
 import { AppConfig, isLoopback } from './config/app-config.js';
 import { logAccess } from './http/server/access-log.js';
 import { Cors } from './http/gate/cors.js';
@@ -7,6 +9,7 @@ import { AllowedHosts } from './http/gate/allowed-hosts.js';
 import { DatabaseErrorFilter } from './http/answer/database-error.filter.js';
 import { NotFoundFilter } from './http/answer/not-found.filter.js';
 import { RequestGate } from './http/gate/request-gate.js';
+import { ClientAddresses } from './http/request/client-address.js';
 import { memoryLimit } from './http/request/memory-budget.js';
 import { JSON_DOCUMENT } from './http/request/accept.js';
 import { withKeyInPath } from './kv/key.js';
@@ -20,8 +23,13 @@ export function createHttp(config: AppConfig): { gate: RequestGate; adapter: Fas
     new Cors(config.corsOrigins),
     (request) => withKeyInPath(request.url!, () => wantsEvents(request, JSON_DOCUMENT)),
   );
-  const onRequest = config.logLevel === 'debug' ? logAccess : undefined;
-  return { gate, adapter: new FastExpressAdapter(gate, memoryLimit(config), onRequest) };
+  return { gate, adapter: new FastExpressAdapter(gate, memoryLimit(config), accessLog(config)) };
+}
+
+function accessLog({ logLevel, trustedProxies }: AppConfig): RequestListener | undefined {
+  if (logLevel !== 'debug') return undefined;
+  const addresses = new ClientAddresses(trustedProxies);
+  return (request, response) => logAccess(request, response, addresses.of(request));
 }
 
 /** The host of PUBLIC_URL, which is what a proxy passes on. */
@@ -33,5 +41,6 @@ function publicHosts({ publicUrl }: AppConfig): string[] {
 export function setUp(app: INestApplication): void {
   // The last filter that fits an exception wins, so the catch-all stands first.
   app.useGlobalFilters(new NotFoundFilter(app.get(AppConfig).publicUrl), new DatabaseErrorFilter());
+  (app.getHttpAdapter() as FastExpressAdapter).guard = app.get(AccessGuard);
   app.get(ApiDocument).describe(app);
 }

@@ -16,6 +16,8 @@ export interface Question {
   readonly headers?: OutgoingHttpHeaders;
   readonly body?: string | Buffer;
   readonly agent?: http.Agent | false;
+  /** Where the client is, one of 127.0.0.0/8. */
+  readonly localAddress?: string;
 }
 
 /**
@@ -23,8 +25,16 @@ export interface Question {
  * ASCII are given as latin1 characters and sent as those bytes.
  */
 export async function ask(port: number, path: string, question: Question = {}): Promise<Answer> {
-  const { method = 'GET', headers = {}, body } = question;
-  const options = { host: '127.0.0.1', port, path, method, headers, agent: question.agent ?? agent };
+  const { method = 'GET', headers = {}, body, localAddress } = question;
+  const options = {
+    host: '127.0.0.1',
+    port,
+    path,
+    method,
+    headers,
+    agent: question.agent ?? agent,
+    localAddress,
+  };
   return answerTo(http.request({ ...options, timeout: HANG_MS }), `${method} ${path}`, body);
 }
 

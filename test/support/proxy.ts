@@ -111,8 +111,8 @@ export class Proxy {
 
   /** Sends `path` as it stands, over TLS. */
   async ask(path: string, question: Question = {}): Promise<Answer> {
-    const { method = 'GET', headers = {}, body } = question;
-    const options = { ...this.target(path), method, headers: { Host: PROXY_HOST, ...headers } };
+    const { method = 'GET', headers = {}, body, localAddress } = question;
+    const options = { ...this.target(path), localAddress, method, headers: { Host: PROXY_HOST, ...headers } };
     return answerTo(https.request(options), `${method} ${path}`, body);
   }
 

@@ -85,9 +85,22 @@ async function writePieces(response: ServerResponse, pieces: readonly Buffer[]):
   response.end(pieces.at(-1));
 }
 
-/** Answers JSON text that no cache may store, a piece after the other. @throws DatabaseError as `writePaced` does */
-export function answerUncached(response: ServerResponse, pieces: readonly Buffer[]): Promise<void> {
+/** Answers JSON text that no cache may store and that may be large. @throws DatabaseError as `writePaced` does */
+export function answerUncachedPieces(response: ServerResponse, pieces: readonly Buffer[]): Promise<void> {
   return answerPieces(response, pieces, UNCACHED_HEADERS);
+}
+
+/** Answers JSON text that no cache may store. */
+export function answerUncached(
+  response: ServerResponse,
+  status: number,
+  json: string,
+  headers = NO_HEADERS,
+): void {
+  const bytes = Buffer.byteLength(json);
+  countUnsent(response, bytes);
+  response.writeHead(status, [...UNCACHED_HEADERS, ...headers, 'Content-Length', String(bytes)]);
+  response.end(json);
 }
 
 /** Starts an answer whose text follows in pieces, or, for HEAD, not at all. */

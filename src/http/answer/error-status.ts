@@ -1,5 +1,6 @@
 import type { DatabaseError, ErrorCode } from '../../errors.js';
 import { MERGE_PATCH } from '../request/media-type.js';
+import { overLimitFields } from './rate-limit.js';
 
 /** The HTTP status of every code. */
 export const STATUS_OF: Record<ErrorCode, number> = {
@@ -17,6 +18,13 @@ export const STATUS_OF: Record<ErrorCode, number> = {
   'route-not-found': 404,
   'method-not-allowed': 405,
   'malformed-request': 400,
+  unauthenticated: 401,
+  'invalid-token': 401,
+  forbidden: 403,
+  'unknown-token': 404,
+  'last-admin': 409,
+  'condition-required': 428,
+  'too-many-requests': 429,
   'headers-too-large': 431,
   'request-timeout': 408,
   'unsupported-version': 505,
@@ -59,5 +67,6 @@ export function headersOf({ code, context }: DatabaseError, method: string | und
   if (code === 'precondition-failed' && context.etag !== undefined && context.index === undefined)
     return ['ETag', `"${context.etag}"`];
   if (code === 'range-not-satisfiable') return ['Content-Range', `bytes */${context.size}`];
+  if (code === 'too-many-requests') return overLimitFields(context);
   return STATUS_OF[code] === 503 ? ['Retry-After', '1'] : [];
 }

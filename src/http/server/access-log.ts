@@ -6,13 +6,15 @@ const MAX_LENGTH = 256;
 const logger = new Logger('Access');
 
 /** Logs a request when its answer is out. Values never appear, and nothing that a client sends can forge a line. */
-export function logAccess(request: IncomingMessage, response: ServerResponse): void {
+export function logAccess(request: IncomingMessage, response: ServerResponse, address: string): void {
   const start = performance.now();
   const { method, url } = request;
   response.once('close', () => {
     const took = Math.round(performance.now() - start);
     const outcome = response.writableFinished ? String(response.statusCode) : 'cut off';
-    logger.debug(`${method} ${printable(withoutValue(url!), MAX_LENGTH)} ${outcome} ${took} ms`);
+    logger.debug(
+      `${method} ${printable(withoutValue(url!), MAX_LENGTH)} ${outcome} ${took} ms, from ${address}`,
+    );
   });
 }
 

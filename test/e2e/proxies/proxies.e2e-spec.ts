@@ -65,7 +65,12 @@ for (const name of Object.keys(PROXIES)) {
     let server: ServerProcess;
     let proxy: Proxy;
     beforeAll(async () => {
-      server = await startServer({ DATABASE_URL: 'memory:', ALLOWED_HOSTS: PROXY_HOST });
+      server = await startServer({
+        DATABASE_URL: 'memory:',
+        ALLOWED_HOSTS: PROXY_HOST,
+        TRUSTED_PROXIES: '127.0.0.1',
+        LOG_LEVEL: 'debug',
+      });
       proxy = await Proxy.start(name, program.path, shownFor(name), server.port);
     });
     afterAll(async () => {
@@ -145,6 +150,15 @@ for (const name of Object.keys(PROXIES)) {
         (await proxy.ask('/kv/page', { method: 'DELETE', headers: { Origin: 'https://evil.example' } }))
           .status,
       ).toBe(403);
+    });
+
+    test('the address of the client is known, whatever it says itself', async () => {
+      const headers = { 'X-Forwarded-For': '198.51.100.1, 127.0.0.1' };
+      await proxy.ask('/kv/whose', { headers, localAddress: '127.0.0.2' });
+      await eventually(
+        () => /\/kv\/whose[^\n]* from 127\.0\.0\.2\b/.test(server.output().stdout),
+        'the line',
+      );
     });
 
     test('tags pass, so that conditions work', async () => {
