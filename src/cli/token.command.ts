@@ -48,8 +48,12 @@ async function create({ data, ...flags }: Flags): Promise<string> {
   const { readTokenRequest } = await import('../auth/token-request.js');
   const request = readTokenRequest({ ...flags, can: flags.can.split(',').map((right) => right.trim()) });
   const config = loadConfig({});
+  const { maxSnapshotAge, watchLogBytes, waitReplicas } = config;
   const engine = await createEngine(`lmdb:${dataFolder(data)}`, {
-    ...config,
+    maxSnapshotAge,
+    maxSnapshotBytes: Infinity,
+    watchLogBytes,
+    waitReplicas,
     onFailure: (error) => {
       throw error;
     },
