@@ -1,10 +1,12 @@
 #!/usr/bin/env node
 import cluster from 'node:cluster';
+import type { Server as TlsServer } from 'node:tls';
 import type { INestApplication } from '@nestjs/common';
 import type { AppConfig } from './config/app-config.js';
 import type { RequestGate } from './http/gate/request-gate.js';
+import type { Certificates } from './http/server/certificates.js';
 import { StartError, startFailure } from './errors.js';
-import { endOnSignals, ignoreOutputErrors, isStopping } from './process.js';
+import { endOnSignals, ignoreOutputErrors, isStopping, onReload } from './process.js';
 
 ignoreOutputErrors();
 endOnSignals();
@@ -29,6 +31,7 @@ try {
 
 /** Serves requests. The application is loaded only here, so that a supervisor of workers stays small. */
 async function serve(config: AppConfig): Promise<void> {
+  const certificates = await readCertificates(config);
   await import('reflect-metadata');
   const { NestFactory } = await import('@nestjs/core');
   const { AppModule } = await import('./app.module.js');
@@ -40,11 +43,21 @@ async function serve(config: AppConfig): Promise<void> {
     logger: new ServerLogger(config.logLevel),
     abortOnError: false,
     bodyParser: false,
+    httpsOptions: certificates?.options,
   });
   setUp(app);
   const starting = start(app, gate, config);
   shutDownOnSignals(app, gate, starting);
   await starting;
+  if (!certificates) return;
+  certificates.follow(app.getHttpServer() as TlsServer);
+  onReload(() => certificates.lookAgain());
+}
+
+async function readCertificates(config: AppConfig): Promise<Certificates | undefined> {
+  if (config.tlsCert === '') return undefined;
+  const { Certificates } = await import('./http/server/certificates.js');
+  return Certificates.read(config);
 }
 
 /** Opens the database, listens, and says where, and how much it has found. */
@@ -64,9 +77,9 @@ async function start(app: INestApplication, gate: RequestGate, config: AppConfig
   logger.log(`Listening on ${await app.getUrl()}, data in ${loggedUrl(config.databaseUrl)}${found}`);
   const { Authenticator } = await import('./auth/authenticator.js');
   if (config.allowAnonymous && !app.get(Authenticator).needsToken) {
-    logger.warn(
-      'ALLOW_ANONYMOUS is on: everybody who reaches this address, and any web page they visit, can read and write',
-    );
+    // Over TLS browsers say which site a request comes from.
+    const pages = config.tlsCert === '' ? ', and any web page they visit,' : '';
+    logger.warn(`ALLOW_ANONYMOUS is on: everybody who reaches this address${pages} can read and write`);
   }
 }
 

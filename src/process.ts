@@ -4,19 +4,21 @@
  * Problem: a signal that comes while a library loads finds no handler, or the handler of a server that is half there,
  * and a write to a closed or full stdout is an error that ends the process. Design: this file loads nothing, and the
  * entry points call it before they load anything. Guarantee: the first SIGTERM, SIGINT or SIGHUP ends the server with
- * 0, at once as long as nothing is open, by `onStop` after that; further signals change nothing. Node itself needs some
+ * 0, at once as long as nothing is open, by `onStop` after that; further signals change nothing. With certificates SIGHUP
+ * does not stop the server, but has them read again, as with other servers. Node itself needs some
  * 40 ms before the first line of a program runs; a signal in that time ends the process as the system does by default.
  */
 
 /** A closed terminal sends SIGHUP. */
 const STOP_SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
 
+let reload: () => void = () => undefined;
 let stop: (signal: NodeJS.Signals) => void = () => process.exit(0);
 let stopping = false;
 
 /** Ends the process with 0 on the first signal to stop. */
 export function endOnSignals(): void {
-  for (const signal of STOP_SIGNALS) process.on(signal, stopOnce);
+  for (const signal of STOP_SIGNALS) process.off(signal, handle).on(signal, handle);
 }
 
 /** Leaves it to `handler` to end the process, which has something to close from now on. */
@@ -27,6 +29,16 @@ export function onStop(handler: (signal: NodeJS.Signals) => void): void {
 /** Whether a signal to stop has come. */
 export function isStopping(): boolean {
   return stopping;
+}
+
+/** Leaves it to `handler` to read the certificates again. */
+export function onReload(handler: () => void): void {
+  reload = handler;
+}
+
+function handle(signal: NodeJS.Signals): void {
+  if (signal === 'SIGHUP' && process.env['TLS_CERT']) reload();
+  else stopOnce(signal);
 }
 
 function stopOnce(signal: NodeJS.Signals): void {

@@ -7,7 +7,7 @@ import { Logger } from '@nestjs/common';
 import type { AppConfig } from './config/app-config.js';
 import { WORKER_SLOT } from './config/worker.js';
 import { ServerLogger } from './http/server/server-logger.js';
-import { onStop } from './process.js';
+import { onReload, onStop } from './process.js';
 import { lockStore } from './storage/engine-factory.js';
 
 /** One second more than a worker allows its last requests. */
@@ -41,6 +41,7 @@ export async function superviseWorkers({
   cluster.setupPrimary({ exec: fileURLToPath(import.meta.resolve('./main.js')), args: [] });
   const supervisor = new Supervisor(workers);
   onStop((signal) => supervisor.stopOn(signal));
+  onReload(() => supervisor.reload());
   const lock = await lockStore(databaseUrl, (line) => logger.warn(line));
   await supervisor.run();
   lock?.release();
@@ -89,6 +90,11 @@ class Supervisor {
     logger.log(`Stopping on ${signal}: requests under way finish, within ${STOP_DEADLINE_MS / 1000} s`);
     process.once('exit', () => logger.log('Stopped'));
     this.stop();
+  }
+
+  /** Has the workers read the certificates again. */
+  reload(): void {
+    for (const worker of this.running) worker.process.kill('SIGHUP');
   }
 
   private stop(): void {

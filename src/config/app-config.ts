@@ -19,7 +19,19 @@ export function loadConfig(environment: NodeJS.ProcessEnv): AppConfig {
   const config = Object.fromEntries(
     Object.entries(SETTINGS).map(([field, setting]) => [field, read(setting, environment[setting.name])]),
   ) as unknown as Values;
+  refuseHalfTls(config);
   return { ...config, adminToken: adminTokenOf(config) };
+}
+
+function refuseHalfTls({ tlsCert, tlsKey, tlsClientCa }: Values): void {
+  if ((tlsCert === '') !== (tlsKey === '')) {
+    const [given, missing] = tlsKey === '' ? ['TLS_CERT', 'TLS_KEY'] : ['TLS_KEY', 'TLS_CERT'];
+    throw new StartError(`${given} needs ${missing}, too: a certificate and its key belong together.`);
+  }
+  if (tlsClientCa !== '' && tlsCert === '')
+    throw new StartError(
+      'TLS_CLIENT_CA needs TLS_CERT and TLS_KEY: only over TLS do clients show certificates.',
+    );
 }
 
 function read(setting: Setting, given: string | undefined): unknown {

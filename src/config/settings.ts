@@ -90,6 +90,25 @@ export const SETTINGS = {
     parse: (text) => text,
     meaning: 'A file that holds ADMIN_TOKEN, as secrets of containers come.',
   },
+  tlsCert: {
+    name: 'TLS_CERT',
+    default: '',
+    ...file('certificates in PEM'),
+    meaning:
+      'The certificate of the server, and those between it and its authority. With it the server speaks https.',
+  },
+  tlsKey: {
+    name: 'TLS_KEY',
+    default: '',
+    ...file('a key in PEM'),
+    meaning: 'The private key of TLS_CERT, without a passphrase.',
+  },
+  tlsClientCa: {
+    name: 'TLS_CLIENT_CA',
+    default: '',
+    ...file('certificates in PEM'),
+    meaning: 'The authority of which every client then needs a certificate.',
+  },
   allowAnonymous: {
     name: 'ALLOW_ANONYMOUS',
     default: 'false',
@@ -184,6 +203,10 @@ function wholeNumber(least: number, most: number, unit?: string): Kind<number> {
       return value >= least && value <= most ? value : undefined;
     },
   };
+}
+
+function file(contents: string): Kind<string> {
+  return { form: `the path of a file with ${contents}`, parse: (path) => path };
 }
 
 /** An empty text is an empty list. */

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { eventually, HANG_MS } from './eventually.js';
 import { answerTo, type Answer, type Question } from './http.js';
 import { releasePort, takePort } from './redis-ports.js';
-import { certificate } from './redis-tls.js';
+import { certificate } from './certificates.js';
 import { temporaryFolder } from './temporary-folder.js';
 
 /** The name in the certificate and in the configurations. */

@@ -7,7 +7,7 @@ import { HANG_MS } from './eventually.js';
 import { cli } from './redis-cli.js';
 import { Guardian } from './redis-guardian.js';
 import { releasePort, takePort } from './redis-ports.js';
-import type { Certificate } from './redis-tls.js';
+import type { Certificate } from './certificates.js';
 import type { Exit } from './server.js';
 
 const PORT_CLASHES = 5;

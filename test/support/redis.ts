@@ -1,7 +1,7 @@
 import { afterAll, describe } from '@jest/globals';
 import { RedisServer, running, type Credentials } from './redis-server.js';
 import { REDIS_PROGRAM } from './redis-program.js';
-import { certificate as makeCertificate } from './redis-tls.js';
+import { certificate as makeCertificate } from './certificates.js';
 import { findProgram, requireProgram, type Describe } from './requires.js';
 import type { ServerTime } from './server-time.js';
 

@@ -3,6 +3,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { HANG_MS } from './eventually.js';
+import { tlsSettings, plainPort } from './over-tls.js';
 import { temporaryFolder } from './temporary-folder.js';
 
 const ROOT = process.cwd();
@@ -58,9 +59,9 @@ export async function startServer(
   cwd?: string,
 ): Promise<ServerProcess> {
   const DATABASE_URL = settings['DATABASE_URL'] ?? `lmdb:${temporaryFolder()}`;
-  const child = spawnServer({ PORT: '0', ...settings, DATABASE_URL }, cwd);
+  const child = spawnServer({ PORT: '0', ...tlsSettings(), ...settings, DATABASE_URL }, cwd);
   const { exit, output } = watch(child);
-  const port = await listening(child, exit, output);
+  const port = await plainPort(await listening(child, exit, output));
   return {
     pid: child.pid!,
     port,

@@ -5,7 +5,9 @@ import type { AddressInfo, Socket } from 'node:net';
 import { AppModule } from '../../src/app.module.js';
 import { createHttp, setUp } from '../../src/app.setup.js';
 import { loadConfig } from '../../src/config/app-config.js';
+import { Certificates } from '../../src/http/server/certificates.js';
 import type { Capabilities } from '../../src/storage/storage-engine.js';
+import { IS_OVER_TLS, tlsSettings, plainPort } from './over-tls.js';
 import { startCluster, type RedisCluster } from './redis-cluster.js';
 import type { RedisServer } from './redis-server.js';
 import { startRedis } from './redis.js';
@@ -28,19 +30,23 @@ export async function startInProcess(
   settings: Record<string, string> = {},
   address?: string,
 ): Promise<Target> {
-  const config = loadConfig({ DATABASE_URL: 'memory:', PORT: '0', ...settings });
+  const config = loadConfig({ DATABASE_URL: 'memory:', PORT: '0', ...tlsSettings(), ...settings });
   const { adapter } = createHttp(config);
   const module = await Test.createTestingModule({ imports: [AppModule.with(config)] }).compile();
-  const app = module.createNestApplication(adapter, { bodyParser: false, logger: ['fatal', 'error'] });
+  const app = module.createNestApplication(adapter, {
+    bodyParser: false,
+    logger: ['fatal', 'error'],
+    httpsOptions: config.tlsCert === '' ? undefined : (await Certificates.read(config)).options,
+  });
   setUp(app);
   await app.listen(0, '127.0.0.1');
   const server = app.getHttpServer() as Server;
   if (address !== undefined)
-    server.prependListener('connection', (socket: Socket) =>
+    server.prependListener(IS_OVER_TLS ? 'secureConnection' : 'connection', (socket: Socket) =>
       Object.defineProperty(socket, 'remoteAddress', { value: address }),
     );
   return {
-    port: (server.address() as AddressInfo).port,
+    port: await plainPort((server.address() as AddressInfo).port),
     close: () => {
       // Keep-alive connections of the test's agent would hold the close for a minute.
       server.closeAllConnections();

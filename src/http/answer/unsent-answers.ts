@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import { Server as TlsServer } from 'node:tls';
 import { DatabaseError } from '../../errors.js';
 import { isSafe } from '../request/safe.js';
+import { tcpSocketOf } from '../request/tcp-socket.js';
 
 const CHECK_EVERY_MS = 1_000;
 const MAX_IDLE_CHECKS = 30;
@@ -132,7 +133,8 @@ class UnsentAnswers {
 }
 
 /** Returns how many bytes the system has taken to send. */
-function takenFrom({ _handle }: HandledSocket): number {
+function takenFrom(socket: Socket): number {
+  const { _handle } = tcpSocketOf(socket) as HandledSocket;
   return _handle ? _handle.bytesWritten - _handle.writeQueueSize : -1;
 }
 

@@ -7,6 +7,7 @@ import { limitUnsent } from '../answer/unsent-answers.js';
 import { inOrder } from './pipeline.js';
 import { RouteTable } from './route-table.js';
 import { HTTP_LIMITS, limitServer } from './server-limits.js';
+import { prepareTls, TLS_LIMITS } from './tls.js';
 import type { RequestGate } from '../gate/request-gate.js';
 
 /** Decides about requests; see `FastExpressAdapter.guard`. It throws nothing. */
@@ -66,7 +67,7 @@ export class FastExpressAdapter extends ExpressAdapter {
     };
     const serverOptions: ServerOptions = { ...HTTP_LIMITS, ...classes } as ServerOptions;
     const server = options.httpsOptions
-      ? https.createServer({ ...options.httpsOptions, ...serverOptions }, listener)
+      ? prepareTls(https.createServer({ ...options.httpsOptions, ...TLS_LIMITS, ...serverOptions }, listener))
       : http.createServer(serverOptions, listener);
     limitServer(server);
     limitUnsent(server, classes.ServerResponse, this.maxUnsentBytes);

@@ -67,7 +67,7 @@ function answerClientError(failure: ClientError, socket: Socket): void {
   const { code } = failure;
   // Headers are not late while the server reads no more of the connection, because too much of it is under way.
   if (code === 'ERR_HTTP_REQUEST_TIMEOUT' && socket.isPaused()) return;
-  if (code === 'ECONNRESET' || !socket.writable) {
+  if (code === 'ECONNRESET' || code?.startsWith('ERR_SSL_') || !socket.writable) {
     if (!socket.writableEnded) socket.destroy();
   } else if (!failed.has(socket)) {
     failed.add(socket);
@@ -76,7 +76,7 @@ function answerClientError(failure: ClientError, socket: Socket): void {
 }
 
 /** Ends the connection with `error`, after the answers under way: among their bytes it would be taken for theirs. */
-function sendLast(error: DatabaseError, url: string, socket: ServingSocket): void {
+export function sendLast(error: DatabaseError, url: string, socket: ServingSocket): void {
   if (socket._httpMessage) {
     socket._httpMessage.once('close', () => sendLast(error, url, socket));
     breakBody(socket._httpMessage.req, error);
@@ -90,7 +90,10 @@ function sendLast(error: DatabaseError, url: string, socket: ServingSocket): voi
 const MAX_START = 2048;
 
 /** Returns the part of the URL that has arrived; nothing unless the bytes begin with the request that failed. */
-function urlOf({ rawPacket, bytesParsed = 0 }: ClientError): string {
+export function urlOf({
+  rawPacket,
+  bytesParsed = 0,
+}: Pick<ClientError, 'rawPacket' | 'bytesParsed'>): string {
   const start = rawPacket?.toString('latin1', 0, MAX_START) ?? '';
   const isFirst = !start.slice(0, bytesParsed).includes('\r\n\r\n');
   return (isFirst && /^[A-Z]+ (\/[^\s]*)/.exec(start)?.[1]) || '';

@@ -1,10 +1,10 @@
 import cluster from 'node:cluster';
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
-import { Server as TlsServer } from 'node:tls';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Logger, type INestApplication } from '@nestjs/common';
 import { onStop } from '../../process.js';
+import { tcpSocketOf } from '../request/tcp-socket.js';
 import type { RequestGate } from '../gate/request-gate.js';
 import type { ServingSocket } from './serving-socket.js';
 
@@ -29,9 +29,14 @@ export function shutDownOnSignals(app: INestApplication, gate: RequestGate, star
 /** Returns a function that ends connections without a request. Node takes silent ones, which browsers open, for busy. */
 function unusedConnections(server: Server): () => void {
   const open = new Set<ServingSocket>();
-  server.on(server instanceof TlsServer ? 'secureConnection' : 'connection', (socket: Socket) => {
+  const add = (socket: Socket) => {
     open.add(socket);
     socket.once('close', () => open.delete(socket));
+  };
+  server.on('connection', add);
+  server.on('secureConnection', (socket: Socket) => {
+    open.delete(tcpSocketOf(socket));
+    add(socket);
   });
   return () => {
     for (const socket of open) if (!socket._httpMessage) socket.destroy();
