@@ -1,4 +1,5 @@
 import { Module, type DynamicModule } from '@nestjs/common';
+import { AuthModule } from './auth/auth.module.js';
 import type { AppConfig } from './config/app-config.js';
 import { ConfigModule } from './config/config.module.js';
 import { KvModule } from './kv/kv.module.js';
@@ -8,6 +9,6 @@ import { OpenApiModule } from './openapi/openapi.module.js';
 @Module({})
 export class AppModule {
   static with(config: AppConfig): DynamicModule {
-    return { module: AppModule, imports: [ConfigModule.with(config), KvModule, OpenApiModule] };
+    return { module: AppModule, imports: [ConfigModule.with(config), KvModule, AuthModule, OpenApiModule] };
   }
 }

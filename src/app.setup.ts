@@ -1,5 +1,6 @@
 import type { RequestListener } from 'node:http';
 import type { INestApplication } from '@nestjs/common';
+import { AccessGuard } from './auth/access-guard.js';
 import { AppConfig, isLoopback } from './config/app-config.js';
 import { logAccess } from './http/server/access-log.js';
 import { Cors } from './http/gate/cors.js';
@@ -40,5 +41,6 @@ function publicHosts({ publicUrl }: AppConfig): string[] {
 export function setUp(app: INestApplication): void {
   // The last filter that fits an exception wins, so the catch-all stands first.
   app.useGlobalFilters(new NotFoundFilter(app.get(AppConfig).publicUrl), new DatabaseErrorFilter());
+  (app.getHttpAdapter() as FastExpressAdapter).guard = app.get(AccessGuard);
   app.get(ApiDocument).describe(app);
 }

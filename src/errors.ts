@@ -34,6 +34,18 @@ export const ERRORS = {
     'The URL does not answer this method; Allow lists those it does.',
   ],
   'malformed-request': ['Malformed Request', 'What was sent is not a well-formed HTTP request.'],
+  unauthenticated: ['Token Needed', 'The server asks for a token, and the request has none.'],
+  'invalid-token': [
+    'Invalid Token',
+    'The token is not one of this server, or it has ended; or the credentials are malformed.',
+  ],
+  forbidden: ['Right Missing', 'The token has not the right that the request needs.'],
+  'unknown-token': ['Unknown Token', 'There is no token with this id, or it is not yours to see.'],
+  'last-admin': ['Last Admin Token', 'Without this token nobody could make or end tokens any more.'],
+  'condition-required': [
+    'Condition Required',
+    'The token writes on a condition only: with If-Match or If-None-Match.',
+  ],
   'too-many-requests': [
     'Too Many Requests',
     'More than the limit allows in a minute. Nothing was applied; wait as long as Retry-After says.',
@@ -103,6 +115,8 @@ export interface ErrorContext {
   readonly index?: number;
   /** The size of the value, bytes, when a range lies outside it. */
   readonly size?: number;
+  /** The right that is missing. */
+  readonly right?: string;
   /** The name of the limit that was exceeded, where it counts by the minute. */
   readonly policy?: string;
   /** Until that limit allows more, seconds. */

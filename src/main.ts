@@ -75,7 +75,8 @@ async function start(app: INestApplication, gate: RequestGate, config: AppConfig
   if (!reports || isStopping()) return;
   const logger = new Logger('Server');
   logger.log(`Listening on ${await app.getUrl()}, data in ${loggedUrl(config.databaseUrl)}${found}`);
-  if (config.allowAnonymous) {
+  const { Authenticator } = await import('./auth/authenticator.js');
+  if (config.allowAnonymous && !app.get(Authenticator).needsToken) {
     // Over TLS browsers say which site a request comes from.
     const pages = config.tlsCert === '' ? ', and any web page they visit,' : '';
     logger.warn(`ALLOW_ANONYMOUS is on: everybody who reaches this address${pages} can read and write`);

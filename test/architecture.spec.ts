@@ -10,7 +10,7 @@ const MOST_LINES = 300;
  * nothing of each other. A room is a folder, or a list of files of one; a file belongs to the most exact of them.
  */
 const FLOORS: readonly (readonly (readonly string[])[])[] = [
-  [['errors.ts'], ['event-loop.ts'], ['process.ts']],
+  [['errors.ts'], ['event-loop.ts'], ['process.ts'], ['version.ts']],
   [['config']],
   [['storage/redis/cluster-client']],
   [['storage']],
@@ -26,6 +26,7 @@ const FLOORS: readonly (readonly (readonly string[])[])[] = [
     [
       'kv/conditions.openapi.ts',
       'kv/database.service.ts',
+      'kv/databases.ts',
       'kv/entry-json.ts',
       'kv/expiry.ts',
       'kv/key.ts',

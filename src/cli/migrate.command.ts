@@ -2,7 +2,8 @@ import type { Command } from 'commander';
 import { loadConfig } from '../config/app-config.js';
 import { DatabaseError, StartError } from '../errors.js';
 import { createEngine, placeOf, withoutPassword } from '../storage/engine-factory.js';
-import { MIGRATION, type OpenSettings, type StorageEngine } from '../storage/storage-engine.js';
+import type { OpenSettings } from '../storage/open-settings.js';
+import { MIGRATION, type StorageEngine } from '../storage/storage-engine.js';
 import { Migration } from '../migration/migration.js';
 import { ProgressOutput } from './progress-output.js';
 

@@ -1,12 +1,13 @@
 import 'reflect-metadata';
 import { Command } from 'commander';
-import { readFileSync } from 'node:fs';
 import { startFailure } from '../errors.js';
+import { VERSION } from '../version.js';
 import { addCheckCommand } from './check.command.js';
 import { addCompactCommand } from './compact.command.js';
 import { addMigrateCommand } from './migrate.command.js';
 import { addSalvageCommand } from './salvage.command.js';
 import { addServeCommand } from './serve.command.js';
+import { addTokenCommand } from './token.command.js';
 import { addSetClockCommand } from './set-clock.command.js';
 
 /** Runs the command that the arguments of the process name. */
@@ -14,7 +15,7 @@ export async function runProgram(): Promise<void> {
   try {
     const program = new Command('pigeonhole')
       .description('A small, durable key-value database over plain HTTP.')
-      .version(version())
+      .version(VERSION)
       .helpCommand(false)
       .configureOutput({ outputError: (text, write) => write(`pigeonhole: ${inOneLine(text)}\n`) })
       .addHelpText(
@@ -27,6 +28,7 @@ export async function runProgram(): Promise<void> {
     addSalvageCommand(program);
     addCompactCommand(program);
     addSetClockCommand(program);
+    addTokenCommand(program);
     await program.parseAsync();
   } catch (error) {
     const line = startFailure(error);
@@ -42,9 +44,4 @@ function inOneLine(text: string): string {
     .replace(/^error: /, '')
     .trim()
     .replaceAll('\n', ' ');
-}
-
-function version(): string {
-  const manifest = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(manifest) as { version: string }).version;
 }

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 
 import { StartError } from '../errors.js';
@@ -15,18 +16,11 @@ export abstract class AppConfig extends (Object as unknown as abstract new () =>
  * @throws StartError in one line that names the setting and the accepted form
  */
 export function loadConfig(environment: NodeJS.ProcessEnv): AppConfig {
-  refuseUnbuilt(environment);
   const config = Object.fromEntries(
-    Object.entries(SETTINGS).map(([field, setting]) => [field, read(setting, environment)]),
+    Object.entries(SETTINGS).map(([field, setting]) => [field, read(setting, environment[setting.name])]),
   ) as unknown as Values;
-  if (!isLoopback(config.host) && !config.allowAnonymous) {
-    throw new StartError(
-      `HOST ${config.host} can be reached by others, and everybody who reaches it could read and write. ` +
-        'Set ALLOW_ANONYMOUS=true if that is what you want, or listen on 127.0.0.1.',
-    );
-  }
   refuseHalfTls(config);
-  return config;
+  return { ...config, adminToken: adminTokenOf(config) };
 }
 
 function refuseHalfTls({ tlsCert, tlsKey, tlsClientCa }: Values): void {
@@ -40,22 +34,29 @@ function refuseHalfTls({ tlsCert, tlsKey, tlsClientCa }: Values): void {
     );
 }
 
-function read(setting: Setting, environment: NodeJS.ProcessEnv): unknown {
-  const text = environment[setting.name] || setting.default;
+function read(setting: Setting, given: string | undefined): unknown {
+  const text = given || setting.default;
   const value = setting.parse(text);
-  if (value === undefined) {
-    throw new StartError(`${setting.name} must be ${setting.form}, not ${JSON.stringify(text)}.`);
-  }
-  return value;
+  if (value !== undefined) return value;
+  const shown = setting.secret ? '' : `, not ${JSON.stringify(text)}`;
+  throw new StartError(`${setting.name} must be ${setting.form}${shown}.`);
 }
 
-/** Settings that a later version will have. Who sets one believes that the server is protected, and it is not. */
-const UNBUILT = ['ADMIN_TOKEN', 'ADMIN_TOKEN_FILE'];
-
-function refuseUnbuilt(environment: NodeJS.ProcessEnv): void {
-  const name = UNBUILT.find((each) => environment[each]);
-  if (name !== undefined)
-    throw new StartError(`${name} is not available in this version. Start the server without it.`);
+/** Returns ADMIN_TOKEN, which may stand in a file. @throws StartError that never shows it */
+function adminTokenOf({ adminToken, adminTokenFile }: Values): string {
+  if (adminTokenFile === '') return adminToken;
+  if (adminToken !== '') throw new StartError('Set ADMIN_TOKEN or ADMIN_TOKEN_FILE, not both.');
+  let text: string;
+  try {
+    text = readFileSync(adminTokenFile, 'utf8').trim();
+  } catch (error) {
+    throw new StartError(`ADMIN_TOKEN_FILE ${adminTokenFile} cannot be read: ${(error as Error).message}.`);
+  }
+  if (text === '') throw new StartError(`ADMIN_TOKEN_FILE ${adminTokenFile} is empty.`);
+  return read(
+    { ...SETTINGS.adminToken, name: `The token in ADMIN_TOKEN_FILE ${adminTokenFile}` },
+    text,
+  ) as string;
 }
 
 /** Returns one process's share of a limit of the whole server. */

@@ -18,11 +18,15 @@ export interface Setting<T = unknown> extends Kind<T> {
   readonly default: string;
   /** What the setting does, for the help and the documentation. */
   readonly meaning: string;
+  /** Whether its values are for nobody to see. */
+  readonly secret?: boolean;
 }
 
 const LOG_LEVELS = ['error', 'warn', 'info', 'debug'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
+/** Longer ones than this are in nobody's headers. */
+const ADMIN_TOKEN = /^[\x21-\x7e]{16,1024}$/;
 const MAX_WORKERS = 64;
 const SECOND = 1_000;
 const KIB = 2 ** 10;
@@ -38,7 +42,7 @@ export const SETTINGS = {
     default: '127.0.0.1',
     form: 'an IP address or host name',
     parse: hostOf,
-    meaning: 'Address to listen on. One that others can reach needs ALLOW_ANONYMOUS=true.',
+    meaning: 'Address to listen on. One that others can reach needs a token, or ALLOW_ANONYMOUS=true.',
   },
   port: {
     name: 'PORT',
@@ -89,12 +93,29 @@ export const SETTINGS = {
     ...file('certificates in PEM'),
     meaning: 'The authority of which every client then needs a certificate.',
   },
+  adminToken: {
+    name: 'ADMIN_TOKEN',
+    default: '',
+    form: 'at least 16 visible ASCII characters, without spaces',
+    parse: (text) => (text === '' || ADMIN_TOKEN.test(text) ? text : undefined),
+    meaning:
+      'A token that may do everything, and makes others. With it, or with any other token, requests need one.',
+    secret: true,
+  },
+  adminTokenFile: {
+    name: 'ADMIN_TOKEN_FILE',
+    default: '',
+    form: 'a path',
+    parse: (text) => text,
+    meaning: 'A file that holds ADMIN_TOKEN, as secrets of containers come.',
+  },
   allowAnonymous: {
     name: 'ALLOW_ANONYMOUS',
     default: 'false',
     form: 'true or false',
     parse: (text) => (text === 'true' ? true : text === 'false' ? false : undefined),
-    meaning: 'Lets everybody who reaches the server read and write.',
+    meaning:
+      'Lets the server listen where others reach it although there is no token, so that everybody can read and write.',
   },
   allowedHosts: {
     name: 'ALLOWED_HOSTS',

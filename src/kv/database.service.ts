@@ -1,6 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { Injectable } from '@nestjs/common';
-import { AppConfig } from '../config/app-config.js';
+import type { AppConfig } from '../config/app-config.js';
 import { DatabaseError, MissingKeyError } from '../errors.js';
 import type { Condition } from '../storage/condition.js';
 import { TEXT, type Entry, type EntryHeader } from '../storage/entry.js';
@@ -13,13 +12,13 @@ import {
   type Operation,
   type Outcome,
 } from '../storage/operation.js';
-import {
+import type {
+  Awaitable,
+  RangeCount,
+  RangePage,
+  RangeQuery,
+  ScanRange,
   StorageEngine,
-  type Awaitable,
-  type RangeCount,
-  type RangePage,
-  type RangeQuery,
-  type ScanRange,
 } from '../storage/storage-engine.js';
 import { checkKey, isKey } from './key.js';
 
@@ -37,14 +36,15 @@ export interface Written {
 }
 
 /** The database as its users know it: the rules that hold on every engine. */
-@Injectable()
 export class DatabaseService {
   /** For each key that is being edited, the end of its last edit. */
   private readonly edits = new Map<string, Promise<unknown>>();
 
+  /** @param needsConditions whether a write without a condition is refused, with `condition-required` */
   constructor(
     private readonly engine: StorageEngine,
     private readonly config: AppConfig,
+    private readonly needsConditions = false,
   ) {}
 
   /** Returns the time of the clock that TTLs count from, milliseconds since 1970. */
@@ -94,9 +94,9 @@ export class DatabaseService {
   }
 
   /** Adds to a counter, which begins at 0 and then expires as `expiry` says. */
-  increment(key: string, by: bigint, expiry: Expiry, condition?: Condition): Promise<Written> {
+  increment(key: string, amount: bigint, expiry: Expiry, condition?: Condition): Promise<Written> {
     checkKey(key);
-    return this.write({ op: 'incr', key, by, expiry, condition });
+    return this.write({ op: 'incr', key, amount, expiry, condition });
   }
 
   /** Changes when an entry ends. @throws MissingKeyError */
@@ -115,6 +115,7 @@ export class DatabaseService {
     condition?: Condition,
   ): Promise<Written> {
     checkKey(key);
+    this.requireCondition(condition);
     // Edits of one key take turns, because those that ran at once would all but one be done again.
     const before = this.edits.get(key) ?? Promise.resolve();
     const edit = before.then(() => this.editAlone(key, change, condition));
@@ -130,6 +131,7 @@ export class DatabaseService {
   /** Removes an entry, or does nothing if there is none. */
   async delete(key: string, condition?: Condition): Promise<void> {
     checkKey(key);
+    this.requireCondition(condition);
     await this.engine.write({ op: 'delete', key, condition });
   }
 
@@ -172,6 +174,7 @@ export class DatabaseService {
 
   /** Deletes the keys of a range that exist when it begins, damaged ones too, in chunks. Returns how many there were. */
   async deleteRange(range: KeyRange): Promise<number> {
+    this.requireCondition(undefined);
     const damaged: string[] = [];
     const onDamaged = (key: string) => void damaged.push(key);
     let deleted = 0;
@@ -179,6 +182,15 @@ export class DatabaseService {
       deleted += await this.deleteAll(entries.map(({ key }) => key));
     // The key itself may be what is damaged. It must not lead to another entry.
     return deleted + (await this.deleteAll(damaged.filter((key) => isKey(key) && isInRange(key, range))));
+  }
+
+  /** @throws DatabaseError `condition-required` where writes need one and this has none */
+  requireCondition(condition: Condition | undefined): void {
+    if (!this.needsConditions || condition) return;
+    throw new DatabaseError(
+      'condition-required',
+      'The token writes on a condition only: send If-Match with the tag of the entry, or If-None-Match: * to create one.',
+    );
   }
 
   private async deleteAll(keys: readonly string[]): Promise<number> {
@@ -223,6 +235,7 @@ export class DatabaseService {
     if (operation instanceof DatabaseError) return operation;
     try {
       checkKey(operation.key);
+      if (operation.op !== 'get') this.requireCondition(operation.condition);
       if (operation.op === 'put') checkValueSize(operation.value.length, this.config.maxValueBytes);
       return undefined;
     } catch (error) {
@@ -231,6 +244,7 @@ export class DatabaseService {
   }
 
   private async write(operation: Operation): Promise<Written> {
+    if (operation.op !== 'get') this.requireCondition(operation.condition);
     const outcome = await this.engine.write(operation);
     if (!('entry' in outcome)) throw new Error(`a ${operation.op} came to ${outcome.kind}`);
     return { created: outcome.kind === 'created', entry: outcome.entry };

@@ -6,7 +6,7 @@ import { Documented, Undocumented } from '../http/answer/documented.js';
 import { writePaced } from '../http/answer/paced-writer.js';
 import { sizeCheck } from '../http/answer/unsent-answers.js';
 import type { Entry } from '../storage/entry.js';
-import { DatabaseService } from './database.service.js';
+import { Databases } from './databases.js';
 import { PIECE_BYTES } from './entry-json.js';
 import { MissingKeyFilter } from './missing-key.filter.js';
 import { JSON_DOCUMENT } from '../http/request/accept.js';
@@ -25,7 +25,7 @@ const docs = () => import('./kv.openapi.js');
 @UseFilters(MissingKeyFilter)
 export class KvController {
   constructor(
-    private readonly database: DatabaseService,
+    private readonly databases: Databases,
     private readonly watch: WatchEndpoint,
   ) {}
 
@@ -34,7 +34,7 @@ export class KvController {
   @Documented(docs, 'DescribeSet')
   async set(@Req() request: IncomingMessage, @Res() response: ServerResponse): Promise<void> {
     const { key, value } = parseSetQuery(request.url!);
-    const { created } = await this.database.set(key, value);
+    const { created } = await this.databases.of(request).set(key, value);
     answerJson(response, created ? 201 : 200, `{${JSON.stringify(key)}:${JSON.stringify(value)}}`);
   }
 
@@ -42,7 +42,7 @@ export class KvController {
   @Get('get')
   @Documented(docs, 'DescribeGet')
   get(@Req() request: IncomingMessage, @Res() response: ServerResponse): void | Promise<void> {
-    const entry = this.database.get(parseGetQuery(request.url!), sizeCheck(response));
+    const entry = this.databases.of(request).get(parseGetQuery(request.url!), sizeCheck(response));
     return entry instanceof Promise ? entry.then((found) => show(response, found)) : show(response, entry);
   }
 
@@ -63,7 +63,7 @@ export class KvController {
       return this.watch.stream(request, response, [{ prefix: '' }], since);
     }
     let before = '{';
-    for await (const entries of this.database.scan()) {
+    for await (const entries of this.databases.of(request).scan()) {
       if (before === '{') startJson(response);
       for (const text of membersAsJson(entries)) {
         await writePaced(response, before + text);

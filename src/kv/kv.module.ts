@@ -2,7 +2,7 @@ import { Module } from '@nestjs/common';
 import { StorageModule } from '../storage/storage.module.js';
 import { HttpModule } from '../http/http.module.js';
 import { BatchController } from './batch/batch.controller.js';
-import { DatabaseService } from './database.service.js';
+import { Databases } from './databases.js';
 import { EntryController } from './entry/entry.controller.js';
 import { ImportController } from './transfer/import.controller.js';
 import { Importer } from './transfer/importer.js';
@@ -15,8 +15,8 @@ import { WatchLimit } from './watch/watch-limit.js';
 /** The product: keys and values over HTTP. */
 @Module({
   imports: [StorageModule, HttpModule],
-  providers: [DatabaseService, Importer, WatchHub, WatchLimit, WatchEndpoint],
+  providers: [Databases, Importer, WatchHub, WatchLimit, WatchEndpoint],
   controllers: [KvController, EntryController, RangeController, ImportController, BatchController],
-  exports: [DatabaseService],
+  exports: [Databases],
 })
 export class KvModule {}

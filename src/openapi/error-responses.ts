@@ -2,7 +2,8 @@ import type { OpenAPIObject } from '@nestjs/swagger';
 import { ERROR_CODES, ERRORS, type ErrorCode } from '../errors.js';
 import { speaksProblems } from '../http/answer/answer.js';
 import { ORIGINAL_STATUS, STATUS_OF } from '../http/answer/error-status.js';
-import { COMMON_ERRORS, ERRORS_EXTENSION } from '../http/answer/operation.openapi.js';
+import { COMMON_ERRORS, ERRORS_EXTENSION, TOKEN_ERRORS } from '../http/answer/operation.openapi.js';
+import { WITHOUT_DATA } from '../http/gate/request-gate.js';
 
 type Operation = NonNullable<OpenAPIObject['paths'][string]['get']>;
 type ResponseHeaders = Extract<NonNullable<Operation['responses'][string]>, { headers?: object }>['headers'];
@@ -12,6 +13,13 @@ const BEFORE_THE_PATH = [400, 408, 431];
 
 const TEXT = { schema: { type: 'string' } };
 const HEADERS: Record<number, object> = {
+  401: {
+    'WWW-Authenticate': {
+      description: 'Bearer, and Basic where a browser may ask.',
+      required: true,
+      ...TEXT,
+    },
+  },
   405: { Allow: { description: 'The methods of the path.', required: true, ...TEXT } },
   412: { ETag: { description: 'The present tag, if there is an entry.', ...TEXT } },
   415: {
@@ -37,7 +45,9 @@ export function addErrors(method: string, path: string, operation: Operation): v
   const own = errorsOf(operation);
   delete (operation as Listed)[ERRORS_EXTENSION];
   const isProblem = speaksProblems(path);
-  const codes = ERROR_CODES.filter((code) => own.includes(code) || COMMON_ERRORS.includes(code));
+  const needsToken = method !== 'options' && !WITHOUT_DATA.test(path);
+  const always = needsToken ? [...COMMON_ERRORS, ...TOKEN_ERRORS] : COMMON_ERRORS;
+  const codes = ERROR_CODES.filter((code) => own.includes(code) || always.includes(code));
   for (const [status, some] of byStatus(codes, isProblem)) {
     const content = isProblem ? problemContent(some) : plainContent(some);
     const early = some.filter((code) => COMMON_ERRORS.includes(code));
@@ -126,6 +136,7 @@ const PROBLEM = {
     etag: { type: 'string', description: 'The tag of the entry as it is, if a condition failed.' },
     limit: { type: 'integer', description: 'The limit that was passed.' },
     setting: { type: 'string', description: 'The setting that decides.' },
+    right: { type: 'string', description: 'The right that is missing.' },
     policy: { type: 'string', description: 'The name of a limit that counts by the minute.' },
     retryAfter: { type: 'integer', minimum: 1, description: 'Until that limit allows more, seconds.' },
     index: { type: 'integer', minimum: 0, description: 'The operation of a batch, from 0.' },

@@ -1,10 +1,10 @@
-import { readFileSync } from 'node:fs';
 import type { INestApplication } from '@nestjs/common';
 import { DocumentBuilder, SwaggerModule, type OpenAPIObject } from '@nestjs/swagger';
 import type { ErrorCode } from '../errors.js';
 import { documentHandlers } from '../http/answer/documented.js';
 import { ERRORS_EXTENSION } from '../http/answer/operation.openapi.js';
 import { writesOnGet } from '../http/request/safe.js';
+import { VERSION } from '../version.js';
 import { hoistSchemas } from './components.js';
 import { addErrors, errorsOf } from './error-responses.js';
 import { METHODS_TAG } from './explorer-page.js';
@@ -19,8 +19,14 @@ A small, durable key-value database over plain HTTP. Keys are 1 to 1024 bytes of
 their type. Every write that is answered with 2xx survives \`kill -9\` and power loss.
 
 The examples run as they stand: they write only keys that begin with \`example/\`, and \`somekey\`. A method that a
-path does not have is 405 with \`Allow\`, and a URL that is not here is 404. Errors of \`/kv\` and \`/batch\` are
-problem details (RFC 9457), all others have exactly \`title\` and \`detail\`.`;
+path does not have is 405 with \`Allow\`, and a URL that is not here is 404. Errors of \`/kv\`, \`/batch\` and \`/tokens\` are
+problem details (RFC 9457), all others have exactly \`title\` and \`detail\`.
+
+As soon as there is a token every request for data needs one, in \`Authorization: Bearer …\` or as the password of Basic. What
+is shown is then the namespace of the token, as a database of its own.`;
+
+/** A server without tokens needs none. */
+const SECURITY = [{}, { token: [] }, { basic: [] }];
 
 const METHODS = ['get', 'put', 'post', 'patch', 'delete', 'head', 'options'] as const;
 
@@ -30,6 +36,7 @@ const TAGS: Record<string, string> = {
   'One entry': 'A key and its value: any bytes, with a type, a tag for conditions, and a time to live.',
   'Many entries': 'Pages, counts, exports, imports and deletions of all keys that begin alike.',
   Batches: 'Many operations in one request, all or nothing.',
+  Tokens: 'Who may do what: each token has a part of the database as its own.',
   Problems: 'The closed table of everything that can go wrong.',
   [METHODS_TAG]: 'What GET answers, without its body; and the methods that each path has.',
 };
@@ -40,10 +47,15 @@ export async function makeDocument(app: INestApplication): Promise<string> {
   const config = new DocumentBuilder()
     .setOpenAPIVersion('3.1.0')
     .setTitle('Pigeonhole')
-    .setVersion(version())
+    .setVersion(VERSION)
     .setDescription(INTRODUCTION.trim())
     .setLicense('MIT', 'https://opensource.org/license/mit')
-    .addServer('/');
+    .addServer('/')
+    .addBearerAuth({ type: 'http', scheme: 'bearer', description: 'A token.' }, 'token')
+    .addBasicAuth(
+      { type: 'http', scheme: 'basic', description: 'A token as the password, any user name.' },
+      'basic',
+    );
   for (const [name, description] of Object.entries(TAGS)) config.addTag(name, description);
   const document = SwaggerModule.createDocument(app, config.build(), {
     autoTagControllers: false,
@@ -53,7 +65,8 @@ export async function makeDocument(app: INestApplication): Promise<string> {
   const completed = Object.entries(document.paths).map(([path, item]) => [path, withErrors(path, item)]);
   const schemas = {};
   const paths = hoistSchemas(Object.fromEntries(completed), schemas);
-  return JSON.stringify({ ...document, security: [], paths, components: { schemas } });
+  const { securitySchemes } = document.components!;
+  return JSON.stringify({ ...document, security: SECURITY, paths, components: { schemas, securitySchemes } });
 }
 
 /** Adds HEAD beside GET, which it answers like; where GET writes it is refused. */
@@ -84,11 +97,4 @@ function dropUndescribed(responses: Operation['responses']): void {
   for (const [status, response] of Object.entries(responses)) {
     if (response && 'description' in response && response.description === '') delete responses[status];
   }
-}
-
-function version(): string {
-  const manifest = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
-    version: string;
-  };
-  return manifest.version;
 }

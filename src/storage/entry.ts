@@ -26,3 +26,9 @@ export const TEXT = 'text/plain; charset=utf-8';
 
 /** Length of the longest key, bytes of UTF-8. */
 export const MAX_KEY_BYTES = 1024;
+
+/** Length of the longest namespace, which comes before the keys of those who are kept in it. */
+export const MAX_NAMESPACE_BYTES = 256;
+
+/** Length of the longest key as engines get it: with the namespace that it is in. */
+export const MAX_STORED_KEY_BYTES = MAX_NAMESPACE_BYTES + MAX_KEY_BYTES;

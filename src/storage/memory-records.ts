@@ -17,6 +17,16 @@ export class MemoryRecords implements SystemKeyspace {
     this.records.set(name, Buffer.from(value));
   }
 
+  async replace(name: string, expected: Buffer | undefined, value: Buffer | undefined): Promise<boolean> {
+    this.assertWritable();
+    const found = this.records.get(name);
+    if (found === undefined || expected === undefined ? found !== expected : !found.equals(expected))
+      return false;
+    if (value === undefined) this.records.delete(name);
+    else this.records.set(name, Buffer.from(value));
+    return true;
+  }
+
   async delete(name: string): Promise<void> {
     this.assertWritable();
     this.records.delete(name);

@@ -229,25 +229,25 @@ export class MemoryEngine extends StorageEngine {
 
   private apply(operation: Operation): Outcome {
     const now = this.now();
-    const { key } = operation;
+    const { key, by } = operation;
     const current = this.live(this.entries.get(key));
     const effect = decide(operation, current, now);
-    if (!current && this.entries.delete(key)) this.logChange('expire', key);
+    if (!current && this.entries.delete(key)) this.logChange('expire', key, now);
     if (effect.kind === 'none') return effect.outcome;
     if (effect.kind === 'remove') {
       this.entries.delete(key);
-      this.logChange('delete', key);
+      this.logChange('delete', key, now, by);
       return effect.outcome;
     }
-    const entry = this.store(key, effect, now);
+    const entry = this.store(key, effect, now, by);
     return { kind: current ? 'updated' : 'created', entry };
   }
 
   /** Logs a change. A put has its revision already; other changes take the next one. */
-  private logChange(kind: Change['kind'], key: string, entry?: Entry): void {
+  private logChange(kind: Change['kind'], key: string, time: number, by?: string, entry?: Entry): void {
     const position = formatTag(this.epoch, entry ? this.sequence : ++this.sequence);
     const value = entry && entry.size <= LOGGED_VALUE_BYTES ? entry.value : undefined;
-    const change = { position, kind, key, etag: position, entry, value };
+    const change = { position, kind, key, etag: position, time, by, entry, value };
     this.log.push(change);
     this.logBytes += loggedBytes(change);
     while (this.log.length > MAX_LOG_CHANGES || this.logBytes > MAX_LOG_BYTES) {
@@ -268,13 +268,13 @@ export class MemoryEngine extends StorageEngine {
     return low;
   }
 
-  private store(key: string, effect: Extract<Effect, { kind: 'write' }>, now: number): Entry {
+  private store(key: string, effect: Extract<Effect, { kind: 'write' }>, now: number, by?: string): Entry {
     const { value, type, created, expires } = effect;
     const etag = formatTag(this.epoch, ++this.sequence);
     const entry = { key, value, type, size: value.length, etag, created, modified: now, expires };
     const stored = copyOf(entry, true);
     this.entries.set(key, stored);
-    this.logChange('put', key, stored);
+    this.logChange('put', key, now, by, stored);
     return entry;
   }
 
@@ -282,7 +282,7 @@ export class MemoryEngine extends StorageEngine {
     for (const entry of this.entries.values()) {
       if (this.place !== undefined || this.live(entry)) continue;
       this.entries.delete(entry.key);
-      this.logChange('expire', entry.key);
+      this.logChange('expire', entry.key, this.now());
     }
   }
 }

@@ -6,7 +6,12 @@ import { TEXT, type Entry, type EntryHeader } from './entry.js';
 export type Expiry = 'never' | 'keep' | { readonly in: number } | { readonly at: number };
 
 /** An operation on one key. It is plain data, so that an engine can send it to where the key lives. */
-export type Operation =
+export type Operation = Action & {
+  /** Public id of the token that asks for it, which the change log keeps; absent where there is none. */
+  readonly by?: string;
+};
+
+type Action =
   | { readonly op: 'get'; readonly key: string; readonly condition?: Condition }
   | { readonly op: 'check'; readonly key: string; readonly condition: Condition }
   | {
@@ -18,11 +23,11 @@ export type Operation =
       readonly condition?: Condition;
     }
   | { readonly op: 'delete'; readonly key: string; readonly condition?: Condition }
-  /** Adds `by` to a decimal integer of 64 bits, exactly. An absent key counts from 0 and takes `expiry`. */
+  /** Adds `amount` to a decimal integer of 64 bits, exactly. An absent key counts from 0 and takes `expiry`. */
   | {
       readonly op: 'incr';
       readonly key: string;
-      readonly by: bigint;
+      readonly amount: bigint;
       readonly expiry: Expiry;
       readonly condition?: Condition;
     }
@@ -78,7 +83,7 @@ export function decide(operation: Operation, current: Entry | undefined, now: nu
     case 'put':
       return write(operation.value, operation.type, current, operation.expiry, now);
     case 'incr': {
-      const sum = Buffer.from(add(operation.key, current, operation.by).toString());
+      const sum = Buffer.from(add(operation.key, current, operation.amount).toString());
       return current
         ? write(sum, current.type, current, 'keep', now)
         : write(sum, TEXT, current, operation.expiry, now);
@@ -163,11 +168,11 @@ function integerIn(value: Buffer): bigint | undefined {
   return INTEGER.test(text) ? BigInt(text) : undefined;
 }
 
-function add(key: string, current: Entry | undefined, by: bigint): bigint {
+function add(key: string, current: Entry | undefined, amount: bigint): bigint {
   const value = current ? integerIn(current.value) : 0n;
   if (value === undefined || value > MAX_INT64 || value < MIN_INT64) throw notAnInteger(key);
-  const sum = value + by;
-  if (sum > MAX_INT64 || sum < MIN_INT64) throw integerOverflow(key, by);
+  const sum = value + amount;
+  if (sum > MAX_INT64 || sum < MIN_INT64) throw integerOverflow(key, amount);
   return sum;
 }
 
@@ -178,9 +183,9 @@ export function notAnInteger(key: string): DatabaseError {
   );
 }
 
-export function integerOverflow(key: string, by: bigint): DatabaseError {
+export function integerOverflow(key: string, amount: bigint): DatabaseError {
   return new DatabaseError(
     'integer-overflow',
-    `Adding ${by} to the key \`${key}\` would leave the range of 64-bit integers.`,
+    `Adding ${amount} to the key \`${key}\` would leave the range of 64-bit integers.`,
   );
 }

@@ -74,27 +74,13 @@ export interface ScanRange extends KeyRange {
   readonly onPosition?: (position: string) => void;
 }
 
-/** How a store is opened. */
-export interface OpenSettings {
-  /** Opens an existing store beside the processes that write to it: nothing is created, swept or written but its fence. */
-  readonly readOnly?: boolean;
-  /** Writes to a store that has a fence, too, as a migration does that brings the database back. */
-  readonly passesFence?: boolean;
-  /**
-   * How many processes use the store at once, this one included; 1 by default. They see each other's writes at once,
-   * their listeners are called soon after them, and they share the limits of the store. A process that writes alone owns
-   * the store; who starts several has made itself their owner (`lockStore`).
-   */
-  readonly processes?: number;
-}
-
 /** Figures of a store, for health, metrics and the console. */
 export interface EngineStats {
   /** Number of live entries. */
   readonly entries: number;
-  /** Size of the store where it lives, bytes. */
-  readonly storedBytes: number;
-  /** Bytes that can be written before the engine refuses puts; undefined if the engine cannot know. */
+  /** Size of the store where it lives, bytes; undefined for a namespace, which is a part of it. */
+  readonly storedBytes: number | undefined;
+  /** Bytes that can be written before the engine refuses puts; undefined if the engine cannot know, and for a namespace. */
   readonly availableBytes: number | undefined;
 }
 
@@ -113,6 +99,11 @@ export interface EngineState {
 export interface SystemKeyspace {
   get(name: string): Awaitable<Buffer | undefined>;
   put(name: string, value: Buffer): Promise<void>;
+  /**
+   * Puts `value` if the record is still `expected`, byte for byte; undefined is an absent one, before or after. Returns
+   * whether it was.
+   */
+  replace(name: string, expected: Buffer | undefined, value: Buffer | undefined): Promise<boolean>;
   /** Deletes a record; deleting an absent one succeeds. */
   delete(name: string): Promise<void>;
   /** Lists the records whose names begin with `prefix`, in byte order. */
@@ -133,6 +124,10 @@ export interface Change {
   readonly key: string;
   /** The tag of the change; for a put, the tag of the new entry. */
   readonly etag: string;
+  /** When it was made, milliseconds since 1970: as `now` of the engine told it then, so that it never runs backwards. */
+  readonly time: number;
+  /** Public id of the token that made it; undefined if there was none, and for an expiry. */
+  readonly by?: string;
   /** For a put: the new entry. */
   readonly entry?: EntryHeader;
   /** For a put: the new value, unless it is larger than LOGGED_VALUE_BYTES. */
@@ -153,7 +148,7 @@ export type WatchTarget = { readonly key: string } | { readonly prefix: string }
 /**
  * Stores entries by key. Every engine implements this class, which is its injection token too.
  *
- * Callers pass keys of 1 to MAX_KEY_BYTES bytes of well-formed Unicode and types that are valid header text. They do not
+ * Callers pass keys of 1 to MAX_STORED_KEY_BYTES bytes of well-formed Unicode and types that are valid header text. They do not
  * change a buffer that they have passed before the promise settles. Engines check none of this again.
  *
  * Durability: when the promise of a write resolves, the write is as durable as `capabilities.durable` says. A read never
@@ -173,11 +168,11 @@ export type WatchTarget = { readonly key: string } | { readonly prefix: string }
  * after a restart, a restored backup or a data folder that was copied back.
  *
  * Change log: every put, delete and expiry is logged in commit order, in the transaction that makes the change, so the
- * log and the entries always agree. The log is bounded in bytes. A position is opaque text that says how
- * much of the log a reader has seen. The engine recognises a position that it cannot serve: one that has left the log,
- * comes from the future, belongs to another database or to another life of this one. A reader takes its position first,
- * then reads pages, then reads the log from that position and leaves out each change that the position of its page
- * `covers`. Such a reader misses nothing and sees nothing twice.
+ * log and the entries always agree, with the time and with who asked for it. The log is bounded in bytes. A position is
+ * opaque text that says how much of the log a reader has seen. The engine recognises a position that it cannot serve: one
+ * that has left the log, comes from the future, belongs to another database or to another life of this one. A reader takes
+ * its position first, then reads pages, then reads the log from that position and leaves out each change that the position
+ * of its page `covers`. Such a reader misses nothing and sees nothing twice.
  *
  * Empty case: an absent key reads as undefined, an empty range has no items, an empty scan no chunks, and an empty count
  * is 0. Deleting an absent key succeeds, changes nothing and takes no revision.

@@ -16,6 +16,7 @@ import { scanRules } from './rules/scans.js';
 import { systemRules } from './rules/system.js';
 import { tagRules } from './rules/tags.js';
 import { valueRules } from './rules/values.js';
+import { whoAndWhenRules } from './rules/who-and-when.js';
 
 /** All promises of StorageEngine. Engines are tested against the rules, and lying engines test the rules. */
 export const RULES: readonly Rule[] = [
@@ -32,6 +33,7 @@ export const RULES: readonly Rule[] = [
   ...systemRules,
   ...durabilityRules,
   ...changeLogRules,
+  ...whoAndWhenRules,
   ...positionRules,
   ...fenceRules,
 ];

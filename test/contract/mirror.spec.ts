@@ -13,6 +13,7 @@ import { describeWhere } from '../support/requires.js';
 import { canSetServerTime, ServerTime, WHY_NOT } from '../support/server-time.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 import { lmdb, memory, redisAt } from './engines.js';
+import { namespaceIn } from './namespaces.js';
 import type { EngineFactory } from './rule.js';
 import { countOf, tied } from './shorthand.js';
 
@@ -72,6 +73,7 @@ class Side {
     ])
       if (name in result) plain[name] = this.plain((result as Record<string, unknown>)[name]);
     delete plain['record'];
+    delete plain['renamed'];
     delete plain['epoch'];
     delete plain['sequence'];
     // Only its own engine understands a position.
@@ -127,11 +129,17 @@ class StepGenerator {
   }
 
   private operation(shown: number, key = this.key()): (side: Side) => Operation {
+    const action = this.action(shown, key);
+    const by = this.random.pick([undefined, 'aNnAnNaNn001', 'bObBoBbObB02']);
+    return (side) => ({ ...action(side), by });
+  }
+
+  private action(shown: number, key: string): (side: Side) => Operation {
     const { random } = this;
     const expiry = this.expiry();
     const condition = this.condition(shown);
     const value = random.pick([random.bytes(random.below(30)), Buffer.from(`${random.below(100) - 50}`)]);
-    const by = random.pick([1n, -1n, 2n ** 62n, -(2n ** 63n), BigInt(random.below(1000))]);
+    const amount = random.pick([1n, -1n, 2n ** 62n, -(2n ** 63n), BigInt(random.below(1000))]);
     const type = random.pick(TYPES);
     const op = random.pick(OPS);
     return (side) => {
@@ -140,7 +148,7 @@ class StepGenerator {
         case 'put':
           return { op, key, value, type, expiry, condition: decided };
         case 'incr':
-          return { op, key, by, expiry, condition: decided };
+          return { op, key, amount, expiry, condition: decided };
         case 'touch':
           return { op, key, expiry, condition: decided };
         case 'check':
@@ -268,8 +276,8 @@ async function wholeLog(engine: StorageEngine, start: string): Promise<Logged[]>
     const page = (await engine.changes(position))!;
     if (page.changes.length === 0) return log;
     position = page.position;
-    for (const { kind, key, value, entry } of page.changes) {
-      const change = { kind, key, value, type: entry?.type, expires: entry?.expires };
+    for (const { kind, key, value, entry, by } of page.changes) {
+      const change = { kind, key, value, type: entry?.type, expires: entry?.expires, by };
       if (kind !== 'expire') log.push(change);
     }
   }
@@ -311,6 +319,7 @@ function compareWithMemory(name: string, factory: EngineFactory, seeds: number):
 }
 
 compareWithMemory('lmdb', lmdb, 20);
+compareWithMemory('a namespace in lmdb', namespaceIn(lmdb), 3);
 
 describeOnRedis(
   'random operations',
@@ -334,6 +343,7 @@ describeOnRedis(
       redisAt(true, time, () => cluster),
       4,
     );
+    compareWithMemory('a namespace in redis+cluster', namespaceIn(redisAt(true, time, () => cluster)), 1);
   },
   describeWhere(canSetServerTime, WHY_NOT),
 );

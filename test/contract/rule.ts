@@ -1,6 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '../../src/storage/clock.js';
+import { MAX_STORED_KEY_BYTES } from '../../src/storage/entry.js';
 import type { Awaitable, Capabilities, StorageEngine } from '../../src/storage/storage-engine.js';
 import { eventually } from '../support/eventually.js';
 import { FakeTime } from '../support/fake-time.js';
@@ -20,6 +21,8 @@ export interface EngineFactory {
   forgedPositions(position: string): string[];
   /** Returns how many entries the store holds, with those that have expired and are not swept yet. */
   storedEntries(engine: StorageEngine): Awaitable<number>;
+  /** Most bytes of a key; MAX_STORED_KEY_BYTES if not given. */
+  readonly longestKey?: number;
   /** How long to wait for what the engine does in the background, milliseconds; HANG_MS if not given. */
   readonly hangMs?: number;
 }
@@ -77,6 +80,11 @@ export class Fixture {
 
   forgedPositions(position: string): string[] {
     return this.factory.forgedPositions(position);
+  }
+
+  /** Most bytes of a key. */
+  get longestKey(): number {
+    return this.factory.longestKey ?? MAX_STORED_KEY_BYTES;
   }
 
   storedEntries(): Awaitable<number> {

@@ -23,8 +23,8 @@ export function putOf(key: string, value: string | Buffer, options: PutOptions =
   return { op: 'put', key, value: Buffer.from(value as string), type, expiry, condition };
 }
 
-export function incrOf(key: string, by: bigint, expiry: Expiry = 'never'): BatchOperation {
-  return { op: 'incr', key, by, expiry };
+export function incrOf(key: string, amount: bigint, expiry: Expiry = 'never'): BatchOperation {
+  return { op: 'incr', key, amount, expiry };
 }
 
 /** Puts a value and returns the entry. */

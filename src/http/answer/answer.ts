@@ -72,10 +72,15 @@ export async function answerJsonPieces(
 }
 
 /** Answers JSON text that no cache may store. */
-export function answerUncached(response: ServerResponse, status: number, json: string): void {
+export function answerUncached(
+  response: ServerResponse,
+  status: number,
+  json: string,
+  headers = NO_HEADERS,
+): void {
   const bytes = Buffer.byteLength(json);
   countUnsent(response, bytes);
-  response.writeHead(status, [...UNCACHED_HEADERS, 'Content-Length', String(bytes)]);
+  response.writeHead(status, [...UNCACHED_HEADERS, ...headers, 'Content-Length', String(bytes)]);
   response.end(json);
 }
 

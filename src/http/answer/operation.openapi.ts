@@ -20,12 +20,21 @@ export const COMMON_ERRORS: readonly ErrorCode[] = [
   'internal',
 ];
 
+/** The errors of every operation on data: where it needs a token, the request may have none, a wrong one or a weak one. */
+export const TOKEN_ERRORS: readonly ErrorCode[] = [
+  'unauthenticated',
+  'invalid-token',
+  'forbidden',
+  'too-many-requests',
+];
+
 /** The errors of operations that read the store. */
 export const READ_ERRORS: readonly ErrorCode[] = ['busy', 'unavailable', 'moved', 'corrupt'];
 /** The errors of operations that write to the store. */
 export const WRITE_ERRORS: readonly ErrorCode[] = [
   ...READ_ERRORS,
   'cross-site',
+  'condition-required',
   'outcome-unknown',
   'disk-full',
 ];

@@ -13,7 +13,7 @@ const MAX_HEADERS = 200;
 const READ_BODIES: ReadonlySet<string> = new Set(['PUT', 'PATCH', 'POST']);
 
 /** Paths that have nothing of the database. */
-const WITHOUT_DATA = /^\/(?:docs|openapi\.json|problems|favicon\.ico)(?=[/?]|$)/;
+export const WITHOUT_DATA = /^\/(?:docs|openapi\.json|problems|favicon\.ico)(?=[/?]|$)/;
 
 /** What the guards need of the raw headers. `request.headers` is not touched: building it costs more than this. */
 interface HeaderSummary {

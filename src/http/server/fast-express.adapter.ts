@@ -10,6 +10,11 @@ import { HTTP_LIMITS, limitServer } from './server-limits.js';
 import { prepareTls, TLS_LIMITS } from './tls.js';
 import type { RequestGate } from '../gate/request-gate.js';
 
+/** Decides about requests; see `FastExpressAdapter.guard`. It throws nothing. */
+export interface Guard {
+  admits(request: IncomingMessage, response: ServerResponse): boolean | Promise<boolean>;
+}
+
 type ExpressApp = ReturnType<typeof express>;
 
 /**
@@ -27,6 +32,9 @@ type ExpressApp = ReturnType<typeof express>;
  * is never routed.
  */
 export class FastExpressAdapter extends ExpressAdapter {
+  /** What decides after the gate whether a request may do what it asks for. Whoever refuses one has answered it. */
+  guard: Guard | undefined;
+
   constructor(
     private readonly gate: RequestGate,
     /** How many bytes of answers may wait for their readers. */
@@ -42,6 +50,11 @@ export class FastExpressAdapter extends ExpressAdapter {
     let routes: RouteTable | undefined;
     const serve = (request: IncomingMessage, response: ServerResponse) => {
       if (!this.gate.admits(request, response)) return;
+      const admitted = this.guard?.admits(request, response) ?? true;
+      if (admitted === true) route(request, response);
+      else if (admitted !== false) void admitted.then((isAdmitted) => isAdmitted && route(request, response));
+    };
+    const route = (request: IncomingMessage, response: ServerResponse) => {
       routes ??= new RouteTable(app); // the first request comes after the last route
       const handler = routes.find(request.method!, request.url!);
       const viaExpress = () => app(request as never, response as never);

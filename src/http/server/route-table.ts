@@ -16,8 +16,11 @@ interface Layer {
   };
 }
 
-/** `/get`, and `/kv/{*key}`, which stands for every path that begins with `/kv/` and goes on. */
-const FINDABLE = /^(\/[\w./-]*)(\{\*\w+\})?$/;
+/**
+ * `/get`, and `/kv/{*key}`, which stands for every path that begins with `/kv/` and goes on; after the star may stand how it
+ * ends.
+ */
+const FINDABLE = /^(\/[\w./-]*)(?:(\{\*\w+\})(\/\w+)?)?$/;
 const LITERAL_START = /^[\w./-]*/;
 const PATH_END = /[?#]/;
 
@@ -33,7 +36,7 @@ const PATH_END = /[?#]/;
  */
 export class RouteTable {
   private readonly byPath = new Map<string, Route>();
-  private readonly byPrefix: { readonly prefix: string; readonly route: Route }[] = [];
+  private readonly byPrefix: Prefixed[] = [];
 
   /** @param app with all its routes registered */
   constructor(app: ExpressApp) {
@@ -41,14 +44,16 @@ export class RouteTable {
     // The first layer is the adapter's own, for hooks that nothing here sets.
     for (const { route } of (app.router as unknown as { stack: Layer[] }).stack.slice(1)) {
       if (!route) break;
-      const [, path, star] = FINDABLE.exec(route.path) ?? [];
+      const [, path, star, end = ''] = FINDABLE.exec(route.path) ?? [];
       if (path === undefined || shadows.some((shadow) => path.startsWith(shadow))) {
         shadows.push(LITERAL_START.exec(route.path)![0]);
         continue;
       }
-      const found = star ? this.routeAfter(path) : this.routeAt(path);
+      const found = star ? this.routeAfter(path, end) : this.routeAt(path);
       for (const { method, handle } of route.stack) found.add(method!.toUpperCase(), handle);
     }
+    // What ends in some way is more exact than what ends in any.
+    this.byPrefix.sort((a, b) => b.end.length - a.end.length);
   }
 
   /** Returns what answers the request; undefined if only Express can tell. */
@@ -61,8 +66,8 @@ export class RouteTable {
   }
 
   private prefixed(path: string): Route | undefined {
-    for (const { prefix, route } of this.byPrefix) {
-      if (path.startsWith(prefix)) return route;
+    for (const { prefix, end, route } of this.byPrefix) {
+      if (path.startsWith(prefix) && path.endsWith(end)) return route;
     }
     return undefined;
   }
@@ -73,11 +78,18 @@ export class RouteTable {
     return route;
   }
 
-  private routeAfter(prefix: string): Route {
-    let found = this.byPrefix.find((candidate) => candidate.prefix === prefix);
-    if (!found) this.byPrefix.push((found = { prefix, route: new Route(false) }));
+  private routeAfter(prefix: string, end: string): Route {
+    let found = this.byPrefix.find((candidate) => candidate.prefix === prefix && candidate.end === end);
+    if (!found) this.byPrefix.push((found = { prefix, end, route: new Route(false) }));
     return found.route;
   }
+}
+
+/** The route of paths that begin and end in some way. */
+interface Prefixed {
+  readonly prefix: string;
+  readonly end: string;
+  readonly route: Route;
 }
 
 /** The methods of one path. */

@@ -104,7 +104,7 @@ function* parseOperation(members: Members, now: number): Turns<BatchOperation> {
     case 'put':
       return yield* putOf(key, members, expiry ?? 'never', condition);
     case 'incr':
-      return { op, key, by: yield* amountOf(members), expiry: expiry ?? 'never', condition };
+      return { op, key, amount: yield* amountOf(members), expiry: expiry ?? 'never', condition };
     case 'touch':
       if (expiry === undefined) throw invalid('`touch` needs `ttl` or `expires`.');
       return { op, key, expiry, condition };

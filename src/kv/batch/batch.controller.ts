@@ -1,6 +1,7 @@
 import { Controller, Post, Req, Res } from '@nestjs/common';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { DatabaseError, MissingKeyError } from '../../errors.js';
+import { requireRight, type Access } from '../../auth/access.js';
 import { answerUncached, problemOf } from '../../http/answer/answer.js';
 import { Documented } from '../../http/answer/documented.js';
 import { BodyReader } from '../../http/request/body-reader.js';
@@ -8,7 +9,7 @@ import { STATUS_OF } from '../../http/answer/error-status.js';
 import { refuseIfFull } from '../../http/answer/unsent-answers.js';
 import type { BatchOperation, Outcome } from '../../storage/operation.js';
 import { parseBatch } from './batch-request.js';
-import { DatabaseService } from '../database.service.js';
+import { Databases } from '../databases.js';
 import { expiresJson, typeJson, valueMember } from '../entry-json.js';
 import { contentTypeOf, essenceOf, JSON_TYPE } from '../../http/request/media-type.js';
 import { Parameters } from '../../http/request/parameters.js';
@@ -25,7 +26,7 @@ const TYPES = [JSON_TYPE, 'application/x-www-form-urlencoded', 'text/plain'];
 @Controller('batch')
 export class BatchController {
   constructor(
-    private readonly database: DatabaseService,
+    private readonly databases: Databases,
     private readonly bodies: BodyReader,
   ) {}
 
@@ -39,11 +40,24 @@ export class BatchController {
       throw new DatabaseError('unsupported-type', 'A batch must be sent as application/json.');
     }
     const body = await this.bodies.read(request, response, LIMIT);
-    const { operations, atomic } = await inTurns(parseBatch(body, this.database.now()));
+    const database = this.databases.of(request);
+    const { operations, atomic } = await inTurns(parseBatch(body, database.now()));
+    requireRights(request.access, operations);
     if (operations.some((each) => 'op' in each && each.op === 'get')) refuseIfFull(response);
-    const outcomes = await this.database.batch(operations, atomic);
+    const outcomes = await database.batch(operations, atomic);
     const results = outcomes.map((outcome, index) => resultJson(operations[index]!, outcome));
     answerUncached(response, 200, `{"results":[${results.join(',')}]}\n`);
+  }
+}
+
+/** @throws DatabaseError `forbidden` unless the token may do every operation; a check tells no value and changes nothing */
+function requireRights(
+  access: Access | undefined,
+  operations: readonly (BatchOperation | DatabaseError)[],
+): void {
+  for (const operation of operations) {
+    if (!('op' in operation) || operation.op === 'check') continue;
+    requireRight(access, operation.op === 'get' ? 'read' : 'write');
   }
 }
 

@@ -15,7 +15,8 @@ import { inTurns } from '../../http/request/turns.js';
 import { evaluate } from '../../storage/condition.js';
 import type { Entry } from '../../storage/entry.js';
 import type { Expiry } from '../../storage/operation.js';
-import { DatabaseService } from '../database.service.js';
+import type { DatabaseService } from '../database.service.js';
+import { Databases } from '../databases.js';
 import { EXPIRY_PARAMETERS, parseExpiry } from '../expiry.js';
 import { checkKey, keyOfPath } from '../key.js';
 import {
@@ -38,7 +39,7 @@ const docs = () => import('./entry.openapi.js');
 @Controller('kv/{*key}')
 export class EntryController {
   constructor(
-    private readonly database: DatabaseService,
+    private readonly databases: Databases,
     private readonly bodies: BodyReader,
     private readonly watch: WatchEndpoint,
     private readonly config: AppConfig,
@@ -54,7 +55,8 @@ export class EntryController {
     const wait = waitOf(request);
     if (wait !== undefined) return this.getWhenNew(request, response, key, wait);
     if (request.method === 'HEAD') return this.head(request, response, key);
-    const entry = key.endsWith('/') ? this.getOrAdvise(key) : this.database.get(key, sizeCheck(response));
+    const database = this.databases.of(request);
+    const entry = key.endsWith('/') ? getOrAdvise(database, key) : database.get(key, sizeCheck(response));
     if (entry instanceof Promise) return entry.then((found) => answerEntry(request, response, found));
     answerEntry(request, response, entry);
   }
@@ -64,14 +66,15 @@ export class EntryController {
   @Documented(docs, 'DescribePut')
   async put(@Req() request: IncomingMessage, @Res() response: ServerResponse): Promise<void> {
     const key = keyOfPath(request.url!);
-    const expiry = this.expiryIn(parametersOf(request, EXPIRY_PARAMETERS)) ?? 'never';
+    const database = this.databases.of(request);
+    const expiry = expiryIn(parametersOf(request, EXPIRY_PARAMETERS), database) ?? 'never';
     const condition = writeConditionOf(request);
     refusePart(request);
     const given = contentTypeOf(request);
     const value = await this.readValue(request, response);
     const type = storedType(given, value);
     if (isJson(type)) await checkJson(value);
-    const written = await this.database.put(key, value, type, expiry, condition);
+    const written = await database.put(key, value, type, expiry, condition);
     answerDescription(response, written, this.config.publicUrl);
   }
 
@@ -84,19 +87,20 @@ export class EntryController {
     const parameters = parametersOf(request, ['incr', ...EXPIRY_PARAMETERS]);
     const condition = writeConditionOf(request);
     const incr = parameters.get('incr');
-    const expiry = this.expiryIn(parameters);
+    const database = this.databases.of(request);
+    const expiry = expiryIn(parameters, database);
     const takesBody = incr === undefined && expiry === undefined;
     if (hasBody(request) && !takesBody) await this.bodies.readNone(request, response, bothGiven());
     if (hasBody(request) && takesBody) {
       const patch = await this.readPatch(request, response);
       const change = (entry: Entry) => inTurns(applyPatch(entry, patch, this.config.maxPatchBytes));
-      answerNewValue(response, await this.database.edit(key, change, condition), publicUrl);
+      answerNewValue(response, await database.edit(key, change, condition), publicUrl);
     } else if (incr !== undefined) {
       const by = parseInt64('incr', incr);
-      const written = await this.database.increment(key, by, expiry ?? 'never', condition);
+      const written = await database.increment(key, by, expiry ?? 'never', condition);
       answerNewValue(response, written, publicUrl);
     } else if (expiry !== undefined) {
-      answerDescription(response, await this.database.touch(key, expiry, condition), publicUrl);
+      answerDescription(response, await database.touch(key, expiry, condition), publicUrl);
     } else {
       throw invalid('A PATCH needs `incr`, `ttl`, `expires`, or a merge patch as its body.');
     }
@@ -107,13 +111,13 @@ export class EntryController {
   @Documented(docs, 'DescribeDelete')
   async delete(@Req() request: IncomingMessage, @Res() response: ServerResponse): Promise<void> {
     parametersOf(request, []);
-    await this.database.delete(keyOfPath(request.url!), writeConditionOf(request));
+    await this.databases.of(request).delete(keyOfPath(request.url!), writeConditionOf(request));
     answerEmpty(response, 204);
   }
 
   /** Answers what GET would, without reading the value. */
   private async head(request: IncomingMessage, response: ServerResponse, key: string): Promise<void> {
-    answerHead(request, response, await this.database.head(key));
+    answerHead(request, response, await this.databases.of(request).head(key));
   }
 
   private follow(request: IncomingMessage, response: ServerResponse, key: string): Promise<void> {
@@ -134,32 +138,14 @@ export class EntryController {
       condition?.ifNoneMatch === undefined
         ? entry === undefined
         : entry !== undefined && evaluate(condition, entry) === 'known';
-    const read = () => this.database.find(key);
+    const database = this.databases.of(request);
+    const read = () => database.find(key);
     const entry = await this.watch.hold(response, { key }, wait, read, isKnown);
-    if (!entry) throw await this.missing(key);
+    if (!entry) throw await missing(database, key);
     // A date has whole seconds, too coarse to wait by: if only a date says that the client knows the entry, it is answered at once.
     if (condition && !condition.ifNoneMatch && evaluate(condition, entry) === 'known')
       response.removeHeader('Preference-Applied');
     answerEntry(request, response, entry);
-  }
-
-  private async getOrAdvise(key: string): Promise<Entry> {
-    const entry = await this.database.find(key);
-    if (entry) return entry;
-    throw await this.missing(key);
-  }
-
-  /** Returns the error for a key that is absent. One with a slash at its end is often meant as a folder. */
-  private async missing(key: string): Promise<MissingKeyError> {
-    if (!key.endsWith('/')) return new MissingKeyError(key);
-    const { items } = await this.database.range({ prefix: key, limit: 1 });
-    if (items.length === 0) return new MissingKeyError(key);
-    const prefix = encodeURIComponent(key).replaceAll('%2F', '/');
-    return new MissingKeyError(key, `; \`/kv?prefix=${prefix}\` lists the keys that begin with it`);
-  }
-
-  private expiryIn(parameters: Parameters): Expiry | undefined {
-    return parseExpiry(parameters.get('ttl'), parameters.get('expires'), this.database.now());
   }
 
   private readValue(request: IncomingMessage, response: ServerResponse): Promise<Buffer> {
@@ -178,6 +164,25 @@ export class EntryController {
     await inTurns(readJson(patch, 'The patch'));
     return patch;
   }
+}
+
+async function getOrAdvise(database: DatabaseService, key: string): Promise<Entry> {
+  const entry = await database.find(key);
+  if (entry) return entry;
+  throw await missing(database, key);
+}
+
+/** Returns the error for a key that is absent. One with a slash at its end is often meant as a folder. */
+async function missing(database: DatabaseService, key: string): Promise<MissingKeyError> {
+  if (!key.endsWith('/')) return new MissingKeyError(key);
+  const { items } = await database.range({ prefix: key, limit: 1 });
+  if (items.length === 0) return new MissingKeyError(key);
+  const prefix = encodeURIComponent(key).replaceAll('%2F', '/');
+  return new MissingKeyError(key, `; \`/kv?prefix=${prefix}\` lists the keys that begin with it`);
+}
+
+function expiryIn(parameters: Parameters, database: DatabaseService): Expiry | undefined {
+  return parseExpiry(parameters.get('ttl'), parameters.get('expires'), database.now());
 }
 
 function parametersOf(request: IncomingMessage, known: readonly string[]): Parameters {

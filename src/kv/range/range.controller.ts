@@ -9,7 +9,8 @@ import { prefersLenient } from '../../http/request/prefer.js';
 import { Parameters } from '../../http/request/parameters.js';
 import { conditionOf, refuseConditions } from '../../http/request/preconditions.js';
 import type { RangeCount, WatchTarget } from '../../storage/storage-engine.js';
-import { DatabaseService } from '../database.service.js';
+import type { DatabaseService } from '../database.service.js';
+import { Databases } from '../databases.js';
 import { checkKey } from '../key.js';
 import { exportRange, NDJSON } from '../transfer/exporter.js';
 import {
@@ -31,7 +32,7 @@ const MAX_TARGETS = 100;
 @Controller('kv')
 export class RangeController {
   constructor(
-    private readonly database: DatabaseService,
+    private readonly databases: Databases,
     private readonly watch: WatchEndpoint,
     private readonly config: AppConfig,
   ) {}
@@ -42,7 +43,8 @@ export class RangeController {
   async head(@Req() request: IncomingMessage, @Res() response: ServerResponse): Promise<void> {
     if (!wantsLines(request)) return this.answerPage(request, response);
     const range = rangeIn(readParameters(request, RANGE_PARAMETERS));
-    startText(response, NDJSON, [...vary(response), ...this.countHeaders(await this.database.count(range))]);
+    const database = this.databases.of(request);
+    startText(response, NDJSON, [...vary(response), ...countHeaders(database, await database.count(range))]);
     response.end();
   }
 
@@ -62,14 +64,15 @@ export class RangeController {
 
   private export(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const headers = [...vary(response)];
+    const database = this.databases.of(request);
     const range = rangeIn(readParameters(request, RANGE_PARAMETERS));
-    const onPosition = (position: string) => void headers.push(...this.revision({ position }));
+    const onPosition = (position: string) => void headers.push(...revision(database, { position }));
     if (!prefersLenient(request))
-      return exportRange(response, this.database.scan({ ...range, onPosition }), headers);
+      return exportRange(response, database.scan({ ...range, onPosition }), headers);
     const damaged: string[] = [];
     const onDamaged = (key: string) => void damaged.push(key);
     headers.push('Preference-Applied', 'handling=lenient');
-    return exportRange(response, this.database.scan({ ...range, onPosition, onDamaged }), headers, damaged);
+    return exportRange(response, database.scan({ ...range, onPosition, onDamaged }), headers, damaged);
   }
 
   /** Deletes a range. */
@@ -87,7 +90,8 @@ export class RangeController {
       const detail = 'Without a prefix this can delete every key, `from` and `to` apart: add `confirm=all`.';
       throw new DatabaseError('confirmation-needed', detail);
     }
-    const deleted = dryRun ? (await this.database.count(range)).keys : await this.database.deleteRange(range);
+    const database = this.databases.of(request);
+    const deleted = dryRun ? (await database.count(range)).keys : await database.deleteRange(range);
     answerJson(response, 200, `${JSON.stringify({ deleted })}\n`);
   }
 
@@ -95,8 +99,8 @@ export class RangeController {
     const parameters = readParameters(request, PAGE_PARAMETERS);
     const query = pageQuery(parameters);
     const condition = conditionOf(request);
-    const { hasOneOrder } = this.database;
-    const read = async () => Page.of(await this.database.range(query), query.values, hasOneOrder);
+    const database = this.databases.of(request);
+    const read = async () => Page.of(await database.range(query), query.values, database.hasOneOrder);
     const isKnown = (page: Page) => page.isKnown(condition);
     const wait = waitOf(request);
     const page =
@@ -109,23 +113,26 @@ export class RangeController {
       ...page.link(parameters, this.config.publicUrl),
     ];
     if (request.method === 'HEAD') {
-      headers.push(...this.countHeaders(await this.database.count(query)));
+      headers.push(...countHeaders(database, await database.count(query)));
     } else {
-      headers.push(...this.revision(page));
-      if (query.counted) headers.push('KV-Count', String((await this.database.count(query)).keys));
+      headers.push(...revision(database, page));
+      if (query.counted) headers.push('KV-Count', String((await database.count(query)).keys));
     }
     if (isKnown(page)) answerEmpty(response, 304, headers);
     else await answerJsonPieces(response, page.json, headers);
   }
+}
 
-  private countHeaders(count: RangeCount): string[] {
-    return ['KV-Count', String(count.keys), ...this.revision(count)];
-  }
+function countHeaders(database: DatabaseService, count: RangeCount): string[] {
+  return ['KV-Count', String(count.keys), ...revision(database, count)];
+}
 
-  /** Returns the header that says which state an answer shows, after which a watch can go on. */
-  private revision(shown: { readonly position: string | undefined }): string[] {
-    return this.database.hasOneOrder ? ['KV-Revision', shown.position!] : [];
-  }
+/** Returns the header that says which state an answer shows, after which a watch can go on. */
+function revision(
+  { hasOneOrder }: DatabaseService,
+  shown: { readonly position: string | undefined },
+): string[] {
+  return hasOneOrder ? ['KV-Revision', shown.position!] : [];
 }
 
 /** Returns what a watch follows: everything if nothing is named. @throws DatabaseError `invalid-parameter`, `invalid-key` */

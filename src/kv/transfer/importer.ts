@@ -9,7 +9,8 @@ import { longestLine, MemoryBudget } from '../../http/request/memory-budget.js';
 import { inTurns, type Turns } from '../../http/request/turns.js';
 import { assertReached, isFailure, type BatchOperation, type Outcome } from '../../storage/operation.js';
 import type { Awaitable } from '../../storage/storage-engine.js';
-import { DatabaseService } from '../database.service.js';
+import type { DatabaseService } from '../database.service.js';
+import { Databases } from '../databases.js';
 import { parseLine, type Closing, type ImportMode, type Put } from './import-line.js';
 import { LineSplitter } from './line-splitter.js';
 import { contentTypeOf, essenceOf, NDJSON_TYPES } from '../../http/request/media-type.js';
@@ -48,7 +49,7 @@ export interface ImportReport {
 @Injectable()
 export class Importer {
   constructor(
-    private readonly database: DatabaseService,
+    private readonly databases: Databases,
     private readonly bodies: BodyReader,
     private readonly budget: MemoryBudget,
     private readonly config: AppConfig,
@@ -65,7 +66,10 @@ export class Importer {
     if (essence !== FORM && !TYPES.includes(essence)) {
       throw new DatabaseError('unsupported-type', 'An import must be sent as application/x-ndjson.');
     }
-    const run = new ImportRun(this.database, this.budget, this.config.maxValueBytes, mode, dryRun);
+    const database = this.databases.of(request);
+    // A line has no condition of its own.
+    database.requireCondition(mode === 'create' ? CREATE_ONLY : undefined);
+    const run = new ImportRun(database, this.budget, this.config.maxValueBytes, mode, dryRun);
     const most = longestLine(this.config.maxValueBytes);
     const lines = new LineSplitter(most, this.budget, (line, complete) => run.take(line, complete));
     let reading: Awaitable<void> = undefined;

@@ -18,6 +18,11 @@ export function withoutOverlaps(targets: readonly WatchTarget[]): readonly Watch
   return kept;
 }
 
+/** Returns a target of a namespace as one of the whole database. */
+function within(namespace: string, target: WatchTarget): WatchTarget {
+  return 'key' in target ? { key: namespace + target.key } : { prefix: namespace + target.prefix };
+}
+
 /** Receives changes as they happen. */
 export interface Watcher {
   /** Receives changes, and their events, which are encoded once for all who get the same. */
@@ -28,8 +33,13 @@ export interface Watcher {
   end(): void;
 }
 
-/** Watchers of the same targets: they get the same events. */
-export type Audience = Set<Watcher>;
+/** Watchers of the same targets in the same namespace: they get the same events. */
+export class Audience extends Set<Watcher> {
+  /** @param namespace whose keys they see, without it; empty for the whole database */
+  constructor(readonly namespace: string) {
+    super();
+  }
+}
 
 /**
  * Finds who watches a key: looks up the key, and each of its prefixes whose length is watched, so the cost does not grow
@@ -55,10 +65,11 @@ export class Audiences {
     return this.byTargets.size === 0;
   }
 
-  /** Adds `watcher` to those of `targets`, none of which overlap. Returns a function that removes it. */
-  join(targets: readonly WatchTarget[], watcher: Watcher): () => void {
-    const name = JSON.stringify(targets);
-    const audience = this.byTargets.get(name) ?? this.open(name, targets);
+  /** Adds `watcher` to those of `inside`, none of which overlap, of a namespace. Returns a function that removes it. */
+  join(inside: readonly WatchTarget[], watcher: Watcher, namespace: string): () => void {
+    const name = JSON.stringify([namespace, inside]);
+    const targets = namespace === '' ? inside : inside.map((target) => within(namespace, target));
+    const audience = this.byTargets.get(name) ?? this.open(name, targets, namespace);
     audience.add(watcher);
     return () => {
       audience.delete(watcher);
@@ -80,8 +91,8 @@ export class Audiences {
     return [...this.byTargets.values()];
   }
 
-  private open(name: string, targets: readonly WatchTarget[]): Audience {
-    const audience: Audience = new Set();
+  private open(name: string, targets: readonly WatchTarget[], namespace: string): Audience {
+    const audience = new Audience(namespace);
     this.byTargets.set(name, audience);
     for (const target of targets) this.list(target, audience);
     return audience;

@@ -3,6 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { DatabaseError } from '../../errors.js';
 import { giveWay } from '../../event-loop.js';
 import { FenceWatch } from '../../storage/fence-watch.js';
+import { RenamedChange } from '../../storage/jail/views.js';
 import { StorageEngine, type Change, type LogPage, type WatchTarget } from '../../storage/storage-engine.js';
 import { Audiences, type Audience, type Watcher } from './audiences.js';
 import { changeEvent, heartbeatEvent } from './watch-events.js';
@@ -84,11 +85,14 @@ export class WatchHub implements OnModuleInit, OnModuleDestroy {
   }
 
   /**
-   * Delivers changes of `targets`, none of which overlap, to `watcher` from now on. Returns a function that ends it. The hub may be behind the
-   * watcher, and then delivers what that has read by itself, but never ahead of it once `follow` has resolved.
+   * Delivers changes of `targets`, none of which overlap, to `watcher` from now on. Returns a function that ends it. The hub
+   * may be behind the watcher, and then delivers what that has read by itself, but never ahead of it once `follow` has
+   * resolved.
+   *
+   * @param namespace in which the targets are, and without which the watcher gets keys
    */
-  join(targets: readonly WatchTarget[], watcher: Watcher): () => void {
-    const leave = this.audiences.join(targets, watcher);
+  join(targets: readonly WatchTarget[], watcher: Watcher, namespace: string): () => void {
+    const leave = this.audiences.join(targets, watcher, namespace);
     if (this.stopped) watcher.end();
     return leave;
   }
@@ -101,9 +105,13 @@ export class WatchHub implements OnModuleInit, OnModuleDestroy {
   }
 
   /** Returns changes after `position`; undefined if the log cannot serve it, for example because it is damaged there. */
-  async changes(position: string, targets: readonly WatchTarget[]): Promise<LogPage | undefined> {
+  async changes(
+    engine: StorageEngine,
+    position: string,
+    targets: readonly WatchTarget[],
+  ): Promise<LogPage | undefined> {
     try {
-      return await this.engine.changes(position, targets);
+      return await engine.changes(position, targets);
     } catch (error) {
       if (!(error instanceof DatabaseError && error.code === 'corrupt')) throw error;
       // Logged once: every client that resumes after the damage gets here.
@@ -152,7 +160,7 @@ export class WatchHub implements OnModuleInit, OnModuleDestroy {
   private async deliverNext(): Promise<boolean> {
     if (this.audiences.isEmpty) this.position = undefined;
     if (this.position === undefined) return false;
-    const page = await this.changes(this.position, this.audiences.targets);
+    const page = await this.changes(this.engine, this.position, this.audiences.targets);
     if (!page) this.endAll();
     if (!page || this.stopped) return false;
     this.delivery = this.deliver(page);
@@ -170,13 +178,19 @@ export class WatchHub implements OnModuleInit, OnModuleDestroy {
     const { totalOrder } = this.engine.capabilities;
     const news = new Map<Audience, News>();
     for (const change of changes) {
-      let event: string | undefined;
+      let last: { readonly namespace: string; readonly seen: Change; readonly event: string } | undefined;
       for (const audience of this.audiences.concernedBy(change.key)) {
-        event ??= changeEvent(change, totalOrder);
+        const { namespace } = audience;
+        // The text of the namespace itself is a key to others, and none inside.
+        if (namespace !== '' && change.key.length === namespace.length) continue;
+        if (last?.namespace !== namespace) {
+          const seen = inNamespace(change, namespace);
+          last = { namespace, seen, event: changeEvent(seen, totalOrder) };
+        }
         let its = news.get(audience);
         if (!its) news.set(audience, (its = { changes: [], events: '' }));
-        its.changes.push(change);
-        its.events += event;
+        its.changes.push(last.seen);
+        its.events += last.event;
       }
       const othersFirst = giveWay();
       if (othersFirst) await othersFirst;
@@ -212,6 +226,11 @@ export class WatchHub implements OnModuleInit, OnModuleDestroy {
     if (this.stopped) for (const watcher of this.arriving) watcher.end();
     this.position = undefined;
   }
+}
+
+/** Returns a change as those see it whose database the namespace is. */
+function inNamespace(change: Change, namespace: string): Change {
+  return namespace === '' ? change : new RenamedChange(change.key.slice(namespace.length), change);
 }
 
 /** Gives way to other work now and then: sockets drain meanwhile, and clients that have left are skipped. */

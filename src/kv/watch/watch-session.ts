@@ -51,6 +51,8 @@ export class WatchSession implements Watcher {
     /** None of them overlap. */
     private readonly targets: readonly WatchTarget[],
     private readonly onGone: (listener: () => void) => void,
+    /** The namespace that the engine shows. */
+    private readonly namespace: string,
   ) {}
 
   /** Runs until the client is live. `from` is an id, NOW, or undefined for a snapshot. */
@@ -159,7 +161,7 @@ export class WatchSession implements Watcher {
   /** Reads the log to its end, leaving out what has been shown. Returns false if the log no longer reaches back so far. */
   private async catchUp(snapshot?: Snapshot): Promise<boolean> {
     for (;;) {
-      const page = await this.hub.changes(this.position, this.targets);
+      const page = await this.hub.changes(this.engine, this.position, this.targets);
       if (!page) return false;
       const news = page.changes.filter((change) => this.isNews(change, snapshot));
       await (news.length > 0 ? writePaced(this.response, this.encode(news)) : giveWay());
@@ -170,7 +172,7 @@ export class WatchSession implements Watcher {
 
   /** Joins the hub without a gap. Returns false if the log no longer reaches back so far. */
   private async goLive(): Promise<boolean> {
-    const leave = this.hub.join(this.targets, this);
+    const leave = this.hub.join(this.targets, this, this.namespace);
     this.onGone(leave);
     await this.hub.follow();
     do {

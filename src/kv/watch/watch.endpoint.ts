@@ -10,7 +10,6 @@ import {
   type WatchTarget,
 } from '../../storage/storage-engine.js';
 import { EVENT_STREAM, prefers, type TypeName } from '../../http/request/accept.js';
-import { ClientAddresses } from '../../http/request/client-address.js';
 import { Parameters } from '../../http/request/parameters.js';
 import { preferenceOf } from '../../http/request/prefer.js';
 import { whenHalfClosed, whenOver } from '../../http/request/when-over.js';
@@ -30,7 +29,6 @@ export class WatchEndpoint {
     private readonly engine: StorageEngine,
     private readonly hub: WatchHub,
     private readonly limit: WatchLimit,
-    private readonly addresses: ClientAddresses,
   ) {}
 
   /** Answers with events for as long as the client stays. @throws DatabaseError `busy` if too many are watching */
@@ -48,7 +46,10 @@ export class WatchEndpoint {
     const lastId = request.headers['last-event-id'] || undefined;
     const from = lastId === undefined ? (since === 'now' ? NOW : since) : String(lastId);
     try {
-      await new WatchSession(this.engine, this.hub, response, withoutOverlaps(targets), onGone).run(from);
+      const { engine = this.engine, record } = request.access ?? {};
+      const followed = withoutOverlaps(targets);
+      const namespace = record?.namespace ?? '';
+      await new WatchSession(engine, this.hub, response, followed, onGone, namespace).run(from);
     } catch (error) {
       // The client is gone or does not read: it comes again by itself.
       response.destroy();
@@ -62,14 +63,13 @@ export class WatchEndpoint {
     response: ServerResponse,
     onGone: (listener: () => void) => void,
   ): void {
-    const address = this.addresses.of(request);
-    let leave = this.limit.enter(address);
+    let leave = this.limit.enter(request);
     onGone(() => leave());
     whenHalfClosed(request, response, () => {
       leave();
       void stillReads(response).then((stays) => {
         if (!stays) return;
-        if (this.limit.allows(address)) leave = this.limit.enter(address);
+        if (this.limit.allows(request)) leave = this.limit.enter(request);
         else response.destroy();
       });
     });
@@ -88,15 +88,15 @@ export class WatchEndpoint {
     read: () => Awaitable<T>,
     isKnown: (state: T) => boolean,
   ): Promise<T> {
-    const address = this.addresses.of(response.req);
-    if (!this.limit.allows(address)) return read();
-    const leaveLimit = this.limit.enter(address);
+    const { req: request } = response;
+    if (!this.limit.allows(request)) return read();
+    const leaveLimit = this.limit.enter(request);
     response.setHeader('Preference-Applied', `wait=${wait}`);
     const waiter = new Waiter(wait * 1000);
-    const leave = this.hub.join([target], waiter);
-    whenOver(response.req, response, () => waiter.end());
+    const leave = this.hub.join([target], waiter, request.access?.record.namespace ?? '');
+    whenOver(request, response, () => waiter.end());
     // The client is answered, but if it is gone, which nothing tells before, it is in nobody's way.
-    whenHalfClosed(response.req, response, leaveLimit);
+    whenHalfClosed(request, response, leaveLimit);
     try {
       await this.hub.follow();
       for (;;) {

@@ -1,6 +1,6 @@
 import { crc32 } from 'node:zlib';
-import { isSound, readTrailer } from './change-log.js';
 import { expiryKey } from './keys.js';
+import { Segment } from './log-segment.js';
 import { EntriesReader, Gap } from './pages/entries.js';
 import { readFreePages } from './pages/free-pages.js';
 import { readFormat, readHead } from './pages/head.js';
@@ -11,7 +11,7 @@ import { findSnapshot, type Snapshot, type Tree } from './pages/snapshot.js';
 import { find } from './pages/tree.js';
 import { Salvage, type SalvageReport } from './salvage/salvage.js';
 import type { StoredEntry } from './record.js';
-import { STORE_FORMAT, type TreeName } from './store-format.js';
+import { isReadable, STORE_FORMAT, type TreeName } from './store-format.js';
 
 /** What a check found. */
 export interface CheckReport {
@@ -77,8 +77,8 @@ export class Check {
 
   private readTrees(snapshot: Snapshot): void {
     const format = readFormat(this.file, snapshot);
-    if (format !== STORE_FORMAT)
-      this.fault(`meta: the storage format is ${format ?? 'lost'}, not ${STORE_FORMAT}`);
+    if (!isReadable(format))
+      this.fault(`meta: the storage format is ${format ?? 'lost'}; this version reads up to ${STORE_FORMAT}`);
     this.readEntries(snapshot);
     this.readExpiry(snapshot);
     this.readLog(snapshot);
@@ -127,17 +127,17 @@ export class Check {
     const head = readHead(this.file, snapshot);
     if (!head) return this.fault('meta: the head of the store is lost');
     let [count, bytes, last] = [0, 0, head.log.floor.sequence];
-    for (const segment of this.records(snapshot, 'log', 'value')) {
-      if (!isSound(segment)) {
+    for (const value of this.records(snapshot, 'log', 'value')) {
+      const segment = Segment.parse(value);
+      if (!segment) {
         this.fault('log: a segment fails its checksum');
         continue;
       }
       this.report.segments++;
-      const trailer = readTrailer(segment);
-      if (trailer.last.sequence <= last) this.fault('log: its segments are out of order');
-      count += trailer.count;
-      bytes += segment.length;
-      last = trailer.last.sequence;
+      if (segment.last.sequence <= last) this.fault('log: its segments are out of order');
+      count += segment.count;
+      bytes += value.length;
+      last = segment.last.sequence;
     }
     if (count !== head.log.count || bytes !== head.log.bytes || last !== head.sequence)
       this.fault(

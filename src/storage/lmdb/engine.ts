@@ -3,6 +3,7 @@ import { Clock } from '../clock.js';
 import type { Entry, EntryHeader } from '../entry.js';
 import { ALL_KEYS, type KeyRange } from '../key-range.js';
 import { FoundBytes, sizeOf, type BatchOperation, type Operation, type Outcome } from '../operation.js';
+import type { OpenSettings } from '../open-settings.js';
 import {
   StorageEngine,
   type Awaitable,
@@ -10,7 +11,6 @@ import {
   type EngineState,
   type EngineStats,
   type LogPage,
-  type OpenSettings,
   type RangeCount,
   type RangePage,
   type RangeQuery,

@@ -29,6 +29,9 @@ const EXPIRES = 0x40;
 const TYPE_MASK = 0x3f;
 const TIME_BYTES = 6;
 const HEADER_BYTES = 18;
+/** Where a record has its revision and, after that, its time: u32, u48 and u48. */
+export const REVISION_AT = 2;
+export const REVISION_BYTES = 16;
 const LENGTH_BYTES = 2;
 const CRC_BYTES = 4;
 const CRC_RESIDUE = 0x2144df1c;
@@ -155,9 +158,7 @@ export function encodeAfterKey(keyStart: number, start: number, entry: RecordPar
   const flags = known | (created === modified ? 0 : CREATED) | (expires === 0 ? 0 : EXPIRES);
   target[start] = FORMAT;
   target[start + 1] = flags;
-  target.writeUInt32LE(entry.epoch, start + 2);
-  target.writeUIntLE(entry.sequence, start + 6, 6);
-  target.writeUIntLE(modified, start + 12, TIME_BYTES);
+  writeRevision(target, start + REVISION_AT, entry.epoch, entry.sequence, modified);
   let end = start + HEADER_BYTES;
   if (created !== modified) end = target.writeUIntLE(created, end, TIME_BYTES);
   if (expires !== 0) end = target.writeUIntLE(expires, end, TIME_BYTES);
@@ -168,6 +169,19 @@ export function encodeAfterKey(keyStart: number, start: number, entry: RecordPar
   target.set(value, end);
   end += value.length;
   return target.writeUInt32LE(crc32(target.subarray(keyStart, end)), end);
+}
+
+/** Writes a revision and its time. Returns where they end. */
+export function writeRevision(
+  target: Buffer,
+  at: number,
+  epoch: number,
+  sequence: number,
+  time: number,
+): number {
+  target.writeUInt32LE(epoch, at);
+  target.writeUIntLE(sequence, at + 4, 6);
+  return target.writeUIntLE(time, at + 10, TIME_BYTES);
 }
 
 /** Returns the entry in `record`, whose memory it keeps. @throws DatabaseError `corrupt` */

@@ -1,6 +1,7 @@
-import type { Database, DatabaseOptions, Key, RootDatabase } from 'lmdb';
+import type { DatabaseOptions, Key, RootDatabase } from 'lmdb';
 import { join } from 'node:path';
 import { DatabaseError, StartError } from '../../errors.js';
+import { VERSION } from '../../version.js';
 import { compareKeys } from '../key-range.js';
 import { formatTag } from '../revision.js';
 import { CommitNumbers } from './commit-numbers.js';
@@ -16,23 +17,14 @@ import {
   FORMAT,
   HEAD,
   HEAD_BYTES,
+  isReadable,
+  MADE_BY,
   STORE_FORMAT,
   TREES,
+  unreadable,
   type Head,
-  type TreeName,
 } from './store-format.js';
 import { DamagedPageError, Tree } from './tree.js';
-
-/** What one transaction of `fill` takes. */
-const FILL_BYTES = 16 * 2 ** 20;
-const FILL_RECORDS = 20_000;
-
-/** A record as it lies in a tree. */
-export interface RawRecord {
-  readonly tree: TreeName;
-  readonly key: Buffer;
-  readonly value: Buffer;
-}
 
 /** A read transaction, which keeps its snapshot until it is done. */
 export type Transaction = ReturnType<RootDatabase['useReadTransaction']>;
@@ -88,56 +80,21 @@ export class Store {
     }
     const store = new Store(folder, root);
     const format = store.meta.getBinary(FORMAT)?.readUInt32LE(0);
-    if (format === STORE_FORMAT) {
+    if (isReadable(format)) {
       const { pageSize } = store.meta.getStats() as TreeStats;
       store.numbers = new CommitNumbers(join(folder, DATA), pageSize);
       return store;
     }
+    const version = store.meta.getBinary(MADE_BY)?.toString();
     await store.close();
-    throw new StartError(
-      `DATABASE_URL: ${described} has storage format ${format ?? 'unknown'}; this version of Pigeonhole reads ` +
-        `format ${STORE_FORMAT}. Start it with the version that wrote it; nothing was changed.`,
-    );
+    throw unreadable(described, format, version);
   }
 
   /** Creates an empty store in an empty `folder`, which no other process may know yet. */
   static async create(folder: string): Promise<void> {
     const store = new Store(folder, openRoot(folder));
-    const format = Buffer.alloc(4);
-    format.writeUInt32LE(STORE_FORMAT);
-    await store.transaction(() => store.meta.put(FORMAT, format));
+    await store.transaction(() => store.writeFormat());
     await store.close();
-  }
-
-  /**
-   * Makes a store in an empty `folder` of the records of another, which come tree by tree in the order of their keys, so
-   * that every page is filled. Nobody else may see the folder yet.
-   */
-  static async fill(folder: string, records: Iterable<RawRecord>): Promise<void> {
-    const root = openRoot(folder);
-    const raw = (name: TreeName): Database<Buffer, Buffer> =>
-      root.openDB({ name, encoding: 'binary', keyEncoding: 'binary' });
-    const trees = Object.fromEntries(TREES.map((name) => [name, raw(name)])) as Record<
-      TreeName,
-      ReturnType<typeof raw>
-    >;
-    const append = { append: true } as unknown as number;
-    let chunk: RawRecord[] = [];
-    const flush = (): Promise<void> =>
-      root.childTransaction(() => {
-        for (const { tree, key, value } of chunk) void trees[tree].put(key, value, append);
-        chunk = [];
-      });
-    let bytes = 0;
-    for (const record of records) {
-      chunk.push(record);
-      bytes += record.value.length;
-      if (bytes < FILL_BYTES && chunk.length < FILL_RECORDS) continue;
-      await flush();
-      bytes = 0;
-    }
-    await flush();
-    await root.close();
   }
 
   /**
@@ -188,7 +145,7 @@ export class Store {
   checkOrder(previous: string | undefined, key: string, reverse = false): void {
     if (previous === undefined || compareKeys(key, previous) * (reverse ? -1 : 1) > 0) return;
     const detail = `A page of the data file leads from the key \`${previous}\` back to \`${key}\`. Restore a backup.`;
-    const error = new DatabaseError('corrupt', detail);
+    const error = new DatabaseError('corrupt', detail, { keys: [previous, key] });
     this.faults.note(error);
     throw error;
   }
@@ -215,8 +172,17 @@ export class Store {
     return formatTag(epoch, sequence);
   }
 
+  /** Writes the head, and makes the store one of the present format if it is not. */
   writeHead(head: Head): void {
     void this.meta.put(HEAD, encodeHead(head));
+    if (this.meta.borrow(FORMAT)?.readUInt32LE(0) !== STORE_FORMAT) this.writeFormat();
+  }
+
+  private writeFormat(): void {
+    const format = Buffer.alloc(4);
+    format.writeUInt32LE(STORE_FORMAT);
+    void this.meta.put(FORMAT, format);
+    void this.meta.put(MADE_BY, Buffer.from(VERSION));
   }
 
   /** Returns where the database has moved. */

@@ -18,14 +18,19 @@ export class SystemRecords implements SystemKeyspace {
   }
 
   put(name: string, value: Buffer): Promise<void> {
-    return this.commits.submit(value.length, () => {
-      this.space.claim(value.length);
-      void this.store.system.put(name, Buffer.from(value));
+    return this.commits.submit(value.length, () => this.write(name, value));
+  }
+
+  replace(name: string, expected: Buffer | undefined, value: Buffer | undefined): Promise<boolean> {
+    return this.commits.submit(value?.length ?? 0, () => {
+      if (!isSame(this.store.system.getBinary(name), expected)) return false;
+      this.write(name, value);
+      return true;
     });
   }
 
   delete(name: string): Promise<void> {
-    return this.commits.submit(0, () => void this.store.system.remove(name));
+    return this.commits.submit(0, () => this.write(name, undefined));
   }
 
   list(prefix: string): { name: string; value: Buffer }[] {
@@ -33,4 +38,15 @@ export class SystemRecords implements SystemKeyspace {
     const range = { start: prefix || undefined, end: prefixEnd(prefix) };
     return [...this.store.system.getRange(range)].map(({ key, value }) => ({ name: key as string, value }));
   }
+
+  /** Within a transaction. */
+  private write(name: string, value: Buffer | undefined): void {
+    if (value === undefined) return void this.store.system.remove(name);
+    this.space.claim(value.length);
+    void this.store.system.put(name, Buffer.from(value));
+  }
+}
+
+function isSame(found: Buffer | undefined, expected: Buffer | undefined): boolean {
+  return found === undefined || expected === undefined ? found === expected : found.equals(expected);
 }

@@ -6,7 +6,7 @@ import { nextEpoch } from '../revision.js';
 import type { ChangeLogWriter } from './change-log.js';
 import type { DiskSpace } from './disk-space.js';
 import { expiryKey, splitExpiryKey } from './keys.js';
-import { expiresOf, PlainEntry, unreadableEntry, type StoredEntry } from './record.js';
+import { expiresOf, PlainEntry, revisionOf, unreadableEntry, type StoredEntry } from './record.js';
 import type { Store } from './store.js';
 import type { Head } from './store-format.js';
 import { DamagedPageError } from './tree.js';
@@ -19,6 +19,7 @@ interface PlannedChange {
   readonly before: StoredEntry | undefined;
   readonly after: StoredEntry | undefined;
   readonly sequence: number;
+  readonly by?: string | undefined;
   /** Whether the entry has expired rather than been deleted. */
   readonly expired?: boolean;
 }
@@ -137,8 +138,9 @@ export class Writer {
     const record = this.store.entries.getBinary(key);
     void this.store.expiry.remove(indexed);
     if (!record || expiresOf(record) !== expires) return;
+    const replaces = revisionOf(record)?.sequence ?? 0;
     void this.store.entries.remove(key);
-    this.log.remove(this.head, ++this.head.sequence, key, true);
+    this.log.remove(this.head, ++this.head.sequence, key, true, { replaces, by: undefined });
   }
 
   /** Decides `operation` for the `stored` entry, live or expired, and appends its changes. */
@@ -153,32 +155,33 @@ export class Writer {
       case 'none':
         return effect.outcome;
       case 'remove':
-        changes.push({ before: live, after: undefined, sequence: ++this.head.sequence });
+        changes.push({ before: live, after: undefined, sequence: ++this.head.sequence, by: operation.by });
         return effect.outcome;
       case 'write': {
         const { value, type, created, expires } = effect;
-        const { key } = operation;
+        const { key, by } = operation;
         this.space.claim(value.length + key.length);
         const { epoch } = this.head;
         const sequence = ++this.head.sequence;
         const after = new PlainEntry({ key, value, type, created, modified: now, expires, epoch, sequence });
-        changes.push({ before: live, after, sequence });
+        changes.push({ before: live, after, sequence, by });
         return { kind: live ? 'updated' : 'created', entry: after };
       }
     }
   }
 
   private writeChanges(changes: readonly PlannedChange[]): void {
-    for (const { before, after, sequence, expired = false } of changes) {
+    for (const { before, after, sequence, by, expired = false } of changes) {
+      const circumstances = { replaces: before?.sequence, by };
       if (before && before.expires !== 0 && before.expires !== after?.expires) {
         void this.store.expiry.remove(expiryKey(before.expires, before.key));
       }
       if (!after) {
         void this.store.entries.remove(before!.key);
-        this.log.remove(this.head, sequence, before!.key, expired);
+        this.log.remove(this.head, sequence, before!.key, expired, circumstances);
         continue;
       }
-      void this.store.entries.put(after.key, this.log.put(this.head, after));
+      void this.store.entries.put(after.key, this.log.put(this.head, after, circumstances));
       if (after.expires !== 0) void this.store.expiry.put(expiryKey(after.expires, after.key), INDEX_VALUE);
     }
   }

@@ -153,7 +153,12 @@ export class RedisChangeLog {
     if (!reply) return undefined;
     const [tag, changes] = reply as [Buffer, Buffer[][]];
     this.store.lastTags.advance(partition, tag.toString('latin1'));
-    return changes.map((fields) => decodeChange(partition, fields));
+    let time = this.store.epoch * 1000;
+    return changes.map((fields) => {
+      const change = decodeChange(partition, fields, time);
+      time = change.time;
+      return change;
+    });
   }
 }
 
@@ -163,23 +168,39 @@ function isUnavailable(error: unknown): boolean {
 
 type LoggedChange = Omit<Change, 'position'> & { readonly partition: number };
 
-/**
- * Decodes a line of the log, in the order in which scripts/common-write.lua writes it: the kind, the key, and either the tag
- * of a removal (e), or the header of a put (h) with its value (v) or the value's size (s).
+/*
+ * A line of the log has fields of one letter, which scripts/common-write.lua writes:
+ *
+ *   c  what was done: created, updated, delete, expire      v  of a put: the value
+ *   k  the key                                              s  of a large put: the value's size in place of the value
+ *   e  of a removal: its tag                                t  of a removal: when it was made, ms since 1970
+ *   h  of a put: the header of the entry (record.ts)        r  of a batch: what write.lua needs to answer it again
+ *   w  the sequence in hexadecimal of the put that made what was replaced or removed, or 0 if there was nothing; then, after a
+ *      space, who made the change
+ *
+ * The order of `c`, `k`, `e` or `h`, and `v` or `s` is fixed: earlier versions, which may use the same database at the same time,
+ * read them by their places and pass over the rest. Their lines have neither `t` nor `w`.
  */
-function decodeChange({ id }: Partition, [, kind, , name, field, text, last, value]: Buffer[]): LoggedChange {
-  const key = name!.toString();
-  if (field!.toString('latin1') === 'e') {
-    return {
-      partition: id,
-      kind: kind!.toString('latin1') as Change['kind'],
-      key,
-      etag: text!.toString('latin1'),
-    };
+
+/** @param before the time of the change before it, which stands for that of a removal that does not say its own */
+function decodeChange({ id }: Partition, fields: readonly Buffer[], before: number): LoggedChange {
+  const part = (name: string): Buffer | undefined => {
+    const at = fields.findIndex(
+      (field, i) => i % 2 === 0 && field.length === 1 && field[0] === name.charCodeAt(0),
+    );
+    return at < 0 ? undefined : fields[at + 1];
+  };
+  const key = part('k')!.toString();
+  const by = part('w')?.toString('latin1').split(' ')[1];
+  const header = part('h');
+  if (!header) {
+    const kind = part('c')!.toString('latin1') as Change['kind'];
+    const time = Number(part('t')?.toString('latin1') ?? before);
+    return { partition: id, kind, key, etag: part('e')!.toString('latin1'), time, by };
   }
-  const isWhole = last!.toString('latin1') === 'v';
-  const entry = decodeHeader(key, text!, isWhole ? value!.length : Number(value!.toString('latin1')));
-  return { partition: id, kind: 'put', key, etag: entry.etag, entry, value: isWhole ? value : undefined };
+  const value = part('v');
+  const entry = decodeHeader(key, header, value ? value.length : Number(part('s')!.toString('latin1')));
+  return { partition: id, kind: 'put', key, etag: entry.etag, time: entry.modified, by, entry, value };
 }
 
 /** The positions are computed on demand. */

@@ -3,6 +3,7 @@ import { Clock } from '../clock.js';
 import type { Entry, EntryHeader } from '../entry.js';
 import { ALL_KEYS, compareKeys, type KeyRange } from '../key-range.js';
 import type { BatchOperation, Operation, Outcome } from '../operation.js';
+import type { OpenSettings } from '../open-settings.js';
 import {
   StorageEngine,
   type Capabilities,
@@ -10,7 +11,6 @@ import {
   type EngineState,
   type EngineStats,
   type LogPage,
-  type OpenSettings,
   type RangeCount,
   type RangePage,
   type RangeQuery,
@@ -228,8 +228,14 @@ export class RedisEngine extends StorageEngine {
       const { partition, hash } = this.store.partitions.system;
       return ((await this.store.read(partition, 'HGET', hash, name)) as Buffer | null) ?? undefined;
     },
-    put: (name: string, value: Buffer) => this.track(this.store.writeSystem(name, value)),
-    delete: (name: string) => this.track(this.store.writeSystem(name)),
+    put: async (name: string, value: Buffer) => {
+      await this.track(this.store.writeSystem(name, 'any', value));
+    },
+    replace: (name: string, expected: Buffer | undefined, value: Buffer | undefined) =>
+      this.track(this.store.writeSystem(name, expected ?? 'absent', value)),
+    delete: async (name: string) => {
+      await this.track(this.store.writeSystem(name, 'any'));
+    },
     list: async (prefix: string) => {
       const { partition, hash } = this.store.partitions.system;
       const fields = (await this.store.read(partition, 'HGETALL', hash)) as Buffer[];

@@ -18,7 +18,7 @@ export interface PartitionRead {
   readonly args: readonly string[];
 }
 
-const MAX_PARTITIONS = 64;
+const MAX_PARTITIONS = 128;
 
 /**
  * Runs `script` on partitions. Returns a reply for each, in the order of `reads`.

@@ -1,6 +1,6 @@
 import { StartError } from '../../errors.js';
 import { nextEpoch } from '../revision.js';
-import type { OpenSettings } from '../storage-engine.js';
+import type { OpenSettings } from '../open-settings.js';
 import { missingRules, requiredRules } from './acl-rules.js';
 import type { ClusterClient } from './cluster-client/cluster-client.js';
 import type { Connection } from './cluster-client/connection.js';

@@ -1,63 +1,36 @@
 import type { Entry, EntryHeader } from '../entry.js';
 import { compareKeys, type KeyRange } from '../key-range.js';
 import type { RangeCount, RangePage, RangeQuery, ScanRange } from '../storage-engine.js';
-import { readPartitions } from './partition-reads.js';
 import { indexBounds } from './index-bounds.js';
-import type { Partition } from './partitions.js';
+import { findPage, valueLimits, type FoundPage } from './pages.js';
 import {
-  countBare,
-  decodePart,
   itemsUpTo,
   lowest,
-  merge,
-  withHeaders,
+  NO_BYTES,
+  readParts,
   type Item,
   type Part,
-  type PartReply,
-  type PartStart,
+  type PartQuery,
   type PartState,
 } from './parts.js';
+import { readPartitions } from './partition-reads.js';
+import type { Partition } from './partitions.js';
 import { encodePosition, LOG_START, offsetAfter, type Offset } from './position.js';
 import { decode, decodeHeader } from './record.js';
-import { COUNT, PAGE } from './scripts.js';
+import { COUNT } from './scripts.js';
 import type { RedisStore } from './store.js';
 
 /*
- * Ordered ranges, merged from the indexes of the partitions.
- *
- * Keys are spread evenly, so a page asks every partition at once for a little more than its share. A partition whose part
- * ends before the page is full is read again from the start of the page, with four times the limit: all that a page shows
- * of a partition is of one instant, to which the page's position refers. Over many partitions a little more than a share is
- * several times what the page shows; so names are read first, then the headers of those that are shown, and where a
- * partition has changed in between, what was read last counts. Positions are made on demand: most readers need
- * none, and that of hundreds of partitions costs as much as the page.
+ * Ordered ranges, merged from the indexes of the partitions: pages (pages.ts), counts and scans. Positions are made on
+ * demand: most readers need none, and that of hundreds of partitions costs as much as a page.
  */
 
-/** What a page or a scan reads from each partition. */
-interface PartQuery extends KeyRange {
-  readonly after: string | undefined;
-  readonly reverse: boolean;
-  readonly delimiter: string;
-  /** Bytes of all values that are sent along, and of a single one; -1 for none. */
-  readonly valueBytes: number;
-  readonly maxValue: number;
-}
-
-/** A larger value is read by itself, once it is certain to be wanted. */
-const MAX_VALUE_BYTES = 64 * 1024;
-const VALUE_BYTES_AT_ONCE = 4 * 2 ** 20;
 /** Items that a scan holds in memory, of all partitions together and of each at least. */
 const SCAN_ITEMS = 1024;
 const MIN_SCAN_ITEMS = 16;
-/** Items that one call reads, so that it does not hold up others: about a millisecond. */
-const ITEMS_AT_ONCE = 256;
 const CHUNK_ENTRIES = 256;
 const CHUNK_BYTES = 256 * 1024;
-/** A page that has to read so many times its items reads names first. */
-const NAMES_FIRST = 2;
 const NO_VALUE = Buffer.alloc(0);
-/** For items without values. */
-const NO_BYTES = -1;
 /** Longer than what is known here of a server's time can be wrong. */
 const EXPIRES_ABOUT_NOW_MS = 2_000;
 
@@ -92,44 +65,24 @@ export class RedisRanges {
 
   /** The entry under `key`, if it is live by the clock of its server, with its value if that has at most `bytes`. */
   private async readItem(partition: Partition, key: string, bytes: number): Promise<Item | undefined> {
-    const bound = `[${key}`;
-    const limits = [String(bytes), String(bytes)];
-    const shared = [bound, bound, '0', '', '', ...limits];
-    const [reply] = await readPartitions(this.store, PAGE, shared, [{ partition, args: ['1', '', '0'] }]);
-    return decodePart({ partition, limit: 1, names: false }, undefined, reply as PartReply).items[0];
+    const query = { prefix: '', from: key, last: key, reverse: false, delimiter: '' };
+    const limits = { valueBytes: bytes, maxValue: bytes };
+    const [part] = await readParts(this.store, [{ partition }], { ...query, ...limits }, 1);
+    return part!.items[0];
   }
 
   async readPage(query: RangeQuery): Promise<RangePage> {
-    const { prefix, from, to, after, limit, delimiter = '', reverse = false, values = false } = query;
-    const range = { prefix, from, to };
-    const partitions = this.store.partitions.ofRange(range);
-    const partQuery = { ...range, after, reverse, delimiter, ...valueLimits(values, partitions.length) };
-    const limitEach = shareOf(limit + 1, partitions.length);
-    const names = limitEach * partitions.length > NAMES_FIRST * limit;
-    let parts: readonly Part[] = await this.read(
-      partitions.map((partition) => ({ partition, limit: limitEach, names })),
-      partQuery,
-    );
-    for (;;) {
-      const { items, short } = merge(parts, reverse, limit + 1);
-      const starts = short.size > 0 ? again(short) : headersOf(parts, items.at(-1)?.name, reverse);
-      if (starts.length === 0) return this.assemble(items, query, parts);
-      const read = new Map((await this.read(starts, partQuery)).map((part) => [part.partition, part]));
-      parts = parts.map((part) => {
-        const later = read.get(part.partition);
-        if (!later) return part;
-        return part.names && !later.names ? withHeaders(part, later) : later;
-      });
-    }
+    return this.assemble(await findPage(this.store, query), query);
   }
 
   async count(range: KeyRange): Promise<RangeCount> {
-    const bounds = indexBounds({ ...range, after: undefined, reverse: false });
+    const bounds = indexBounds({ ...range, reverse: false, delimiter: '' });
     const partitions = this.store.partitions.ofRange(range);
     const reads = partitions.map((partition) => ({ partition, args: [] }));
-    const counts = (await readPartitions(this.store, COUNT, bounds, reads)) as [Buffer, number][];
-    const states = counts.map(([tag], i) => ({ partition: partitions[i]!, tag }));
-    return this.at(states, { keys: counts.reduce((sum, [, live]) => sum + live, 0) });
+    const counts = (await readPartitions(this.store, COUNT, bounds, reads)) as Buffer[];
+    const words = counts.map((count) => count.toString('latin1').split(' '));
+    const states = words.map(([tag], i) => ({ partition: partitions[i]!, tag: tag! }));
+    return this.at(states, { keys: words.reduce((sum, [, live]) => sum + Number(live), 0) });
   }
 
   /** Visits every entry of a range, in order, each as it was when it was read. */
@@ -137,11 +90,9 @@ export class RedisRanges {
     const partitions = this.store.partitions.ofRange({ prefix, from, to });
     const limit = Math.max(MIN_SCAN_ITEMS, Math.ceil(SCAN_ITEMS / partitions.length));
     const limits = valueLimits(values, partitions.length);
-    const query = { prefix, from, to, after: undefined, reverse: false, delimiter: '', ...limits };
-    const parts = await this.read(
-      partitions.map((partition) => ({ partition, limit, names: false })),
-      query,
-    );
+    const query = { prefix, from, to, reverse: false, delimiter: '', ...limits };
+    const starts = partitions.map((partition) => ({ partition }));
+    const parts = await readParts(this.store, starts, query, limit);
     onPosition?.(this.positionOf(parts));
     for (;;) {
       // Up to the lowest end everything is known.
@@ -162,38 +113,15 @@ export class RedisRanges {
       parts[i] = { ...part, items };
       if (part.end !== undefined && items.length <= limit / 2) needed.push(i);
     }
-    const starts = needed.map((i) => ({
-      partition: parts[i]!.partition,
-      after: parts[i]!.end,
-      limit,
-      names: false,
-    }));
-    for (const [at, next] of (await this.read(starts, query)).entries()) {
+    const starts = needed.map((i) => ({ partition: parts[i]!.partition, after: parts[i]!.end }));
+    for (const [at, next] of (await readParts(this.store, starts, query, limit)).entries()) {
       const i = needed[at]!;
       parts[i] = { ...next, items: [...parts[i]!.items, ...next.items] };
     }
   }
 
-  private async read(starts: readonly PartStart[], query: PartQuery): Promise<Part[]> {
-    if (starts.length === 0) return [];
-    const { reverse, prefix, delimiter, valueBytes, maxValue } = query;
-    const limits = [String(valueBytes), String(maxValue)];
-    const shared = [...indexBounds(query), reverse ? '1' : '0', prefix, delimiter, ...limits];
-    const reads = starts.map(({ partition, after = '', limit, names }) => ({
-      partition,
-      args: [String(limit), after, names ? '1' : '0'],
-    }));
-    const most = Math.max(1, Math.floor(ITEMS_AT_ONCE / starts[0]!.limit));
-    const replies = await readPartitions(this.store, PAGE, shared, reads, most);
-    return replies.map((reply, i) => decodePart(starts[i]!, query.after, reply as PartReply));
-  }
-
   /** Cuts the items at the limits of the page, and reads the values that were not sent along. */
-  private async assemble(
-    items: readonly Item[],
-    query: RangeQuery,
-    parts: readonly Part[],
-  ): Promise<RangePage> {
+  private async assemble({ items, states }: FoundPage, query: RangeQuery): Promise<RangePage> {
     const { limit, values = false, maxBytes = Infinity } = query;
     let bytes = 0;
     let count = 0;
@@ -203,11 +131,11 @@ export class RedisRanges {
     }
     const shown = items.slice(0, count);
     const entries = await Promise.all(
-      shown.filter(({ isGroup }) => !isGroup).map((item) => this.entryOf(item, values)),
+      shown.filter(({ header }) => header !== undefined).map((item) => this.entryOf(item, values)),
     );
-    return this.at(parts, {
+    return this.at(states, {
       items: entries.filter((entry) => entry !== undefined),
-      groups: shown.filter(({ isGroup }) => isGroup).map(({ name }) => name),
+      groups: shown.filter(({ header }) => header === undefined).map(({ name }) => name),
       next: count < items.length ? items[count - 1]!.name : undefined,
     });
   }
@@ -248,31 +176,7 @@ export class RedisRanges {
 
   private positionOf(states: readonly PartState[]): string {
     const offsets: Offset[] = this.store.partitions.all.map(() => LOG_START);
-    for (const { partition, tag } of states) offsets[partition.id] = offsetAfter(tag.toString('latin1'));
+    for (const { partition, tag } of states) offsets[partition.id] = offsetAfter(tag);
     return encodePosition(this.store.epoch, offsets);
   }
-}
-
-function valueLimits(values: boolean, partitions: number): Pick<PartQuery, 'valueBytes' | 'maxValue'> {
-  const maxValue = values ? MAX_VALUE_BYTES : NO_BYTES;
-  return { maxValue, valueBytes: Math.max(maxValue, Math.ceil(VALUE_BYTES_AT_ONCE / partitions)) };
-}
-
-/** How many of `items` to read from each partition: the mean and two deviations, so that few are read again. */
-function shareOf(items: number, partitions: number): number {
-  const mean = items / partitions;
-  return partitions === 1 ? items : Math.ceil(mean + 2 * Math.sqrt(mean));
-}
-
-/** Parts that ended too early, from the start. */
-function again(short: ReadonlySet<Part>): PartStart[] {
-  return [...short].map(({ partition, limit, names }) => ({ partition, limit: limit * 4, names }));
-}
-
-/** What a page up to `last` shows and of which only the names are known. */
-function headersOf(parts: readonly Part[], last: string | undefined, reverse: boolean): PartStart[] {
-  const starts = parts.map((part) => ({ part, limit: part.names ? countBare(part, last, reverse) : 0 }));
-  return starts
-    .filter(({ limit }) => limit > 0)
-    .map(({ part: { partition }, limit }) => ({ partition, limit, names: false }));
 }

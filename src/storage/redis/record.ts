@@ -5,12 +5,12 @@ import type { Entry, EntryHeader } from '../entry.js';
  * `<etag> <created> <modified> <expires> <type>`, with times in milliseconds since 1970; the scripts write it.
  */
 
-export function decode(key: string, header: Buffer, value: Buffer): Entry {
+export function decode(key: string, header: Buffer | string, value: Buffer): Entry {
   return { ...decodeHeader(key, header, value.length), value };
 }
 
 /** @param size of the value, bytes */
-export function decodeHeader(key: string, header: Buffer, size: number): EntryHeader {
+export function decodeHeader(key: string, header: Buffer | string, size: number): EntryHeader {
   const text = header.toString();
   const created = text.indexOf(' ') + 1;
   const modified = text.indexOf(' ', created) + 1;

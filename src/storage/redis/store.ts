@@ -11,6 +11,7 @@ import { decode } from './record.js';
 import { BEGIN, FENCE, SWEEP, SYSTEM, WRITE, WRITE_PAST_FENCE } from './scripts.js';
 
 /** Random hexadecimal digits at the end of a tag. */
+const EQUALS = Buffer.from('=');
 const RANDOM_DIGITS = 12;
 /** Six random bytes cost as much as thousands. */
 const RANDOM_BYTES_AT_ONCE = 6 * 1024;
@@ -61,20 +62,22 @@ export class RedisStore {
   }
 
   /**
-   * Puts a private record of the server, or deletes it without a `value`. That is never repeated, because others may write
-   * between two tries.
+   * Puts a private record of the server, or deletes it without a `value`, if it is what `expected` says. Returns whether it
+   * was. That is never repeated, because others may write between two tries.
    */
-  async writeSystem(name: string, value?: Buffer): Promise<void> {
+  async writeSystem(name: string, expected: Buffer | 'absent' | 'any', value?: Buffer): Promise<boolean> {
     const { partition, hash } = this.partitions.system;
-    const args = [this.passesFence ? '1' : '0', name, ...(value ? [value] : [])];
-    const place = (await this.client.run({
+    const held = expected === 'any' ? '' : expected === 'absent' ? 'x' : Buffer.concat([EQUALS, expected]);
+    const args = [this.passesFence ? '1' : '0', name, held, ...(value ? [value] : [])];
+    const reply = (await this.client.run({
       slot: partition.slot,
       args: evalsha(SYSTEM, [partition.state, hash], args),
       script: SYSTEM,
       idempotent: false,
       write: true,
-    })) as Buffer | null;
-    if (place) throw moved(place.toString());
+    })) as Buffer | number;
+    if (typeof reply !== 'number') throw moved(reply.toString());
+    return reply === 1;
   }
 
   async fence(): Promise<string | undefined> {

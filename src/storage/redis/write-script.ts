@@ -9,19 +9,19 @@ import { decode, decodeHeader } from './record.js';
 const NONE = '';
 const NO_VALUE = Buffer.alloc(0);
 
-/** The seven arguments of one operation; `keyNumber` says which of KEYS its entry is, from 1. */
+/** The eight arguments of one operation; `keyNumber` says which of KEYS its entry is, from 1. */
 export function encodeOperation(operation: BatchOperation, keyNumber: number): (string | Buffer)[] {
-  const { op, condition } = operation;
+  const { op, condition, by = NONE } = operation;
   const first = [op, String(keyNumber), condition ? JSON.stringify(condition) : NONE];
   switch (op) {
     case 'put':
-      return [...first, ...encodeExpiry(operation.expiry), operation.type, operation.value];
+      return [...first, ...encodeExpiry(operation.expiry), operation.type, operation.value, by];
     case 'incr':
-      return [...first, ...encodeExpiry(operation.expiry), operation.by.toString(), TEXT];
+      return [...first, ...encodeExpiry(operation.expiry), operation.amount.toString(), TEXT, by];
     case 'touch':
-      return [...first, ...encodeExpiry(operation.expiry), NONE, NONE];
+      return [...first, ...encodeExpiry(operation.expiry), NONE, NONE, by];
     default:
-      return [...first, NONE, NONE, NONE, NONE];
+      return [...first, NONE, NONE, NONE, NONE, by];
   }
 }
 
@@ -75,7 +75,7 @@ function decodeError(
     case 'not-an-integer':
       return notAnInteger(key);
     case 'integer-overflow':
-      return integerOverflow(key, operation.op === 'incr' ? operation.by : 0n);
+      return integerOverflow(key, operation.op === 'incr' ? operation.amount : 0n);
     case 'body-too-large':
       return tooMuchFound(maxBytes);
     default:

@@ -1,3 +1,4 @@
+import type { Entry } from '../../../src/storage/entry.js';
 import { compareKeys } from '../../../src/storage/key-range.js';
 import { MemoryEngine } from '../../../src/storage/memory.engine.js';
 import type { Change } from '../../../src/storage/storage-engine.js';
@@ -39,6 +40,45 @@ export const logLiars: readonly Liar[] = [
     lie: 'does not log expiries',
     caughtBy: 'an expiry is in the log once',
     make: logging((changes) => changes.filter(({ kind }) => kind !== 'expire')),
+  },
+  {
+    lie: 'forgets who made a change',
+    caughtBy: 'the log says who put',
+    make: logging((changes) => changes.map((change) => ({ ...change, by: undefined }))),
+  },
+  {
+    lie: 'takes the first of a batch for everybody',
+    caughtBy: 'the log says of each operation of a batch who asked for it',
+    make: logging((changes) => changes.map((change) => ({ ...change, by: changes[0]!.by }))),
+  },
+  {
+    lie: 'says that an expiry was made by who put the entry',
+    caughtBy: 'an expiry is nobody’s',
+    make: replacing('logChange', (engine) => {
+      const honest = engine['logChange'].bind(engine);
+      return (kind: Change['kind'], key: string, time: number, by?: string, entry?: Entry) => {
+        const last = engine['log'].findLast((change) => change.key === key);
+        honest(kind, key, time, kind === 'expire' ? last?.by : by, entry);
+      };
+    }),
+  },
+  {
+    lie: 'logs the time at which it is asked',
+    caughtBy: 'the log says when each change was made',
+    make: logging((changes, _position, engine) =>
+      changes.map((change) => ({ ...change, time: engine.now() })),
+    ),
+  },
+  {
+    lie: 'logs an expiry with the time at which the entry ended',
+    caughtBy: 'the time never runs backwards in the log',
+    make: replacing('logChange', (engine) => {
+      const honest = engine['logChange'].bind(engine);
+      return (kind: Change['kind'], key: string, time: number, by?: string, entry?: Entry) => {
+        const last = engine['log'].findLast((change) => change.key === key);
+        honest(kind, key, kind === 'expire' ? last!.entry!.expires : time, by, entry);
+      };
+    }),
   },
   {
     lie: 'logs puts without their values',

@@ -130,7 +130,7 @@ export const writeLiars: readonly Liar[] = [
     caughtBy: 'incr is exact over the whole range',
     make: writing(async (operation, honest, self) => {
       if (operation.op !== 'incr') return honest(operation);
-      const sum = Number(self.get(operation.key)?.value.toString() ?? 0) + Number(operation.by);
+      const sum = Number(self.get(operation.key)?.value.toString() ?? 0) + Number(operation.amount);
       const { key, expiry } = operation;
       return honest({ op: 'put', key, value: Buffer.from(`${sum}`), type: 'text/plain', expiry });
     }),
@@ -142,7 +142,7 @@ export const writeLiars: readonly Liar[] = [
       if (operation.op !== 'incr') return honest(operation);
       const before = BigInt(self.get(operation.key)?.value.toString() ?? 0);
       await new Promise(setImmediate);
-      const value = Buffer.from(`${before + operation.by}`);
+      const value = Buffer.from(`${before + operation.amount}`);
       return honest({ op: 'put', key: operation.key, value, type: 'text/plain', expiry: 'never' });
     }),
   },

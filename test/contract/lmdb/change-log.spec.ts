@@ -2,9 +2,11 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { copyFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { LmdbEngine } from '../../../src/storage/lmdb/engine.js';
+import type { LoggedChange } from '../../../src/storage/lmdb/logged-change.js';
 import { FakeTime } from '../../support/fake-time.js';
+import { Random } from '../../support/random.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
-import { codeOf, incrOf, put, putOf } from '../shorthand.js';
+import { changesAfter, codeOf, incrOf, put, putOf, writeAtRandom } from '../shorthand.js';
 
 const KIB = 1024;
 const LOG_BYTES = 256 * KIB;
@@ -142,6 +144,36 @@ describe('the change log', () => {
     expect(log.count).toBe(segments().length);
     expect(engine.changes(start)).toBeUndefined();
     expect(engine.changes(afterDamaged)!.changes[0]!.key).toBe('a');
+  });
+});
+
+describe('each change in the log', () => {
+  it('leads to the put of what it replaced or removed, so that nothing else has to be read of one key', async () => {
+    const start = engine.position();
+    const random = new Random(9);
+    for (let i = 0; i < 300; i++) {
+      await writeAtRandom(engine, random);
+      if (random.chance(0.1)) time.advance(30_000);
+    }
+    const live = new Map<string, number>();
+    let met = 0;
+    for (const change of (await changesAfter(engine, start)) as LoggedChange[]) {
+      const { key, kind, sequence, replaces } = change;
+      expect({ key, sequence, replaces }).toEqual({ key, sequence, replaces: live.get(key) });
+      if (replaces !== undefined) met++;
+      if (kind === 'put') live.set(key, sequence);
+      else live.delete(key);
+    }
+    expect(met).toBeGreaterThan(100);
+  });
+
+  it('has who made it, even with a longer id than today', async () => {
+    const ids = ['a', 'x'.repeat(12), 'y'.repeat(255)];
+    const start = engine.position();
+    for (const by of ids) await engine.write({ ...putOf('k', Buffer.alloc(70_000)), by });
+    for (const by of ids) await engine.batch([putOf('k', by), { op: 'delete', key: 'k', by }], true);
+    const by = (await changesAfter(engine, start))!.map((change) => change.by);
+    expect(by).toEqual([...ids, ...ids.flatMap((id) => [undefined, id])]);
   });
 });
 

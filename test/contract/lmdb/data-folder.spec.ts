@@ -153,15 +153,20 @@ describe('a data folder', () => {
     expect(await worksIn(copy)).toBe(true);
   });
 
-  it('of a newer storage format is refused by one line with both formats, and is not changed', async () => {
+  it('of a newer storage format is refused by one line that says who made it and what to do, and is not changed', async () => {
     await makeStore();
     const format = Buffer.alloc(4);
     format.writeUInt32LE(99);
     const store = await Store.open(folder, 'it');
-    await store.transaction(() => store['meta'].put('format', format));
+    await store.transaction(() => {
+      void store['meta'].put('format', format);
+      void store['meta'].put('made-by', Buffer.from('7.8.9'));
+    });
     await store.close();
     const before = digestOf(file);
-    expect(await messageOf(openDataFolder(folder))).toMatch(/^DATABASE_URL: .*format 99.*format 2\b.*$/);
+    expect(await messageOf(openDataFolder(folder))).toMatch(
+      /^DATABASE_URL: .*Pigeonhole 7\.8\.9 in storage format 99; this is Pigeonhole \d+\.\d+\.\d+, which reads formats 2 to 3\. Start 7\.8\.9 or a newer version on it; nothing was changed\.$/,
+    );
     expect(digestOf(file)).toBe(before);
   });
 

@@ -175,7 +175,9 @@ describe('a store with a corrupt record', () => {
   it('refuses operations that depend on it', () =>
     withCorruptRecord(async (engine) => {
       const condition = { ifMatch: '*' as const };
-      expect(await codeOf(engine.write({ op: 'incr', key: 'bad', by: 1n, expiry: 'never' }))).toBe('corrupt');
+      expect(await codeOf(engine.write({ op: 'incr', key: 'bad', amount: 1n, expiry: 'never' }))).toBe(
+        'corrupt',
+      );
       expect(await codeOf(engine.write({ op: 'touch', key: 'bad', expiry: 'never' }))).toBe('corrupt');
       expect(await codeOf(put(engine, 'bad', 'x', { condition }))).toBe('corrupt');
       expect(await codeOf(engine.write({ op: 'delete', key: 'bad', condition }))).toBe('corrupt');

@@ -1,11 +1,14 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import type { RedisEngine } from '../../../src/storage/redis/engine.js';
 import type { KeyRange } from '../../../src/storage/key-range.js';
+import type { BatchOperation } from '../../../src/storage/operation.js';
+import type { RangePage } from '../../../src/storage/storage-engine.js';
+import { eventually } from '../../support/eventually.js';
 import { startCluster, type RedisCluster } from '../../support/redis-cluster.js';
 import type { RedisServer } from '../../support/redis-server.js';
 import { describeOnRedis, startRedis } from '../../support/redis.js';
 import { redisEngine } from '../engines.js';
-import { put } from '../shorthand.js';
+import { put, putOf } from '../shorthand.js';
 
 const KEYS = Array.from({ length: 200 }, (_, i) => `k${String(i).padStart(3, '0')}`);
 
@@ -19,6 +22,14 @@ async function scanned(engine: RedisEngine, range: KeyRange): Promise<string[]> 
   for await (const chunk of engine.scan({ ...range, values: true }))
     keys.push(...chunk.map(({ key }) => key));
   return keys;
+}
+
+/** Returns how often each command was called. */
+async function callsOf(redis: RedisServer, work: () => unknown): Promise<(command: string) => number> {
+  await redis.cli('CONFIG', 'RESETSTAT');
+  await work();
+  const stats = await redis.cli('INFO', 'commandstats');
+  return (command) => Number(new RegExp(`cmdstat_${command}:calls=(\\d+)`).exec(stats)?.[1] ?? 0);
 }
 
 describeOnRedis('a listing over many partitions', (binary) => {
@@ -37,11 +48,8 @@ describeOnRedis('a listing over many partitions', (binary) => {
 
     /** How many indexes were read. */
     async function indexesRead(work: () => unknown): Promise<number> {
-      await redis.cli('CONFIG', 'RESETSTAT');
-      await work();
-      const stats = await redis.cli('INFO', 'commandstats');
-      const calls = [...stats.matchAll(/cmdstat_z(?:rev)?(?:rangebylex|lexcount):calls=(\d+)/g)];
-      return calls.reduce((sum, [, count]) => sum + Number(count), 0);
+      const calls = await callsOf(redis, work);
+      return calls('zrangebylex') + calls('zrevrangebylex') + calls('zlexcount');
     }
 
     test.each<KeyRange>([
@@ -66,6 +74,57 @@ describeOnRedis('a listing over many partitions', (binary) => {
     ])('asks every partition where keys may be anywhere, and each once: %j', async (range) => {
       expect(await indexesRead(() => engine.count(range))).toBe(PARTITIONS);
       expect(await indexesRead(() => engine.range({ ...range, limit: 1 }))).toBeLessThan(PARTITIONS + 5);
+    });
+  });
+
+  describe('of few keys each', () => {
+    const PARTITIONS = 256;
+    const LIMIT = 50;
+    let redis: RedisServer;
+    /** Sweeps nothing. */
+    let reader: RedisEngine;
+
+    async function written(operations: readonly BatchOperation[]): Promise<void> {
+      const writer = redisEngine(`${redis.url}?partitions=${PARTITIONS}`);
+      await writer.open();
+      await writer.batch(operations, false);
+      await writer.close();
+    }
+
+    beforeAll(async () => {
+      redis = await startRedis({ binary });
+      await written(KEYS.map((key) => putOf(key, 'x')));
+      reader = redisEngine(`${redis.url}?partitions=${PARTITIONS}`, { readOnly: true });
+      await reader.open();
+      // Loads the script.
+      await reader.range({ prefix: '', limit: 1 });
+    });
+    afterAll(() => reader.close());
+
+    test.each([false, true])('reads little more than it shows, in descending order: %s', async (reverse) => {
+      const shown = reverse ? KEYS.slice(0, 100).toReversed() : KEYS.slice(101);
+      let page: RangePage | undefined;
+      const calls = await callsOf(redis, async () => {
+        page = await reader.range({ prefix: '', after: KEYS[100]!, limit: LIMIT, reverse });
+      });
+      expect(page!.items.map(({ key }) => key)).toEqual(shown.slice(0, LIMIT));
+      expect(calls('hstrlen')).toBeLessThan(1.5 * LIMIT);
+      expect(calls('zrangebylex') + calls('zrevrangebylex')).toBeLessThan(PARTITIONS + 1.5 * LIMIT);
+      // Nothing here expires, so nothing has to be asked for it.
+      expect(calls('zrangebyscore')).toBe(0);
+      expect(calls('evalsha')).toBeLessThanOrEqual(4);
+    });
+
+    test('is full where entries have expired that nobody has removed', async () => {
+      const expired = Array.from({ length: 3 * LIMIT }, (_, i) => `a${i}`);
+      await written(expired.map((key) => putOf(key, 'x', { expiry: { in: 500 } })));
+      await eventually(async () => (await reader.count({ prefix: 'a' })).keys === 0);
+      const { items, next } = await reader.range({ prefix: '', limit: LIMIT });
+      expect(items.map(({ key }) => key)).toEqual(KEYS.slice(0, LIMIT));
+      expect(next).toBe(KEYS[LIMIT - 1]);
+      const { all } = reader['store'].partitions;
+      const stored = await Promise.all(all.map((each) => reader['store'].read(each, 'ZCARD', each.index)));
+      expect((stored as number[]).reduce((sum, count) => sum + count, 0)).toBe(KEYS.length + expired.length);
     });
   });
 

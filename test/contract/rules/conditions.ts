@@ -102,7 +102,7 @@ const CASES: readonly Case[] = [
 const OPERATIONS: readonly ((key: string, condition: Condition) => Operation)[] = [
   (key, condition) => putOf(key, '2', { condition }),
   (key, condition) => ({ op: 'delete', key, condition }),
-  (key, condition) => ({ op: 'incr', key, by: 1n, expiry: 'never', condition }),
+  (key, condition) => ({ op: 'incr', key, amount: 1n, expiry: 'never', condition }),
   (key, condition) => ({ op: 'check', key, condition }),
 ];
 

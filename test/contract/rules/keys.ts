@@ -1,5 +1,6 @@
 import { expect } from '@jest/globals';
-import { countOf, inByteOrder, keysScanned, namesOf, put, textOf } from '../shorthand.js';
+import { LOGGED_VALUE_BYTES } from '../../../src/storage/storage-engine.js';
+import { countOf, inByteOrder, keysScanned, loggedAfter, namesOf, put, textOf } from '../shorthand.js';
 import type { Rule } from '../rule.js';
 
 /** Keys that reveal a store which escapes, normalises, compares or cuts them wrongly. */
@@ -33,6 +34,12 @@ export const HARD_KEYS: readonly string[] = [
   ['\0'.repeat(1024), '\u{10ffff}'.repeat(256), '\uffff'.repeat(341)],
   ['{', '}', '{}', '{}a', '}{', '{t}', '{t}a', '{t}b', '{t', 'a{t}', '{t}{u}', '{{t}}', '{é}', '{😀}a'],
 ].flat();
+
+/** The longest key made of `unit`. */
+function longest(unit: string, bytes: number): string {
+  const text = unit.repeat(Math.floor(bytes / Buffer.byteLength(unit)));
+  return text + 'p'.repeat(bytes - Buffer.byteLength(text));
+}
 
 /** Any well-formed text of 1 to 1024 bytes is a key, different from every other. */
 export const keyRules: readonly Rule[] = [
@@ -99,6 +106,31 @@ export const keyRules: readonly Rule[] = [
       expect(await namesOf(engine)).toEqual(inByteOrder(kept));
       for (const key of gone) expect(await engine.get(key)).toBeUndefined();
       for (const key of kept) expect(await textOf(engine, key)).toBe('x');
+    },
+  },
+  {
+    rule: 'keys of the greatest length are written, read, listed, paged, logged, expire and are deleted like others',
+    async run({ engine, time, longestKey }) {
+      const keys = ['k', '\0', '\u{10ffff}', 'é'].map((unit) => longest(unit, longestKey));
+      const start = await engine.position();
+      for (const key of keys)
+        await put(engine, key, 'x'.repeat(LOGGED_VALUE_BYTES), { expiry: { in: 1000 } });
+      for (const key of keys) expect((await engine.get(key))?.key).toBe(key);
+      const ordered = inByteOrder(keys);
+      expect(await namesOf(engine)).toEqual(ordered);
+      expect(await keysScanned(engine)).toEqual(ordered);
+      for (const [i, after] of ordered.entries()) {
+        expect(await namesOf(engine, { after })).toEqual(ordered.slice(i + 1));
+        expect(await namesOf(engine, { after, reverse: true })).toEqual(ordered.slice(0, i).toReversed());
+        expect(await namesOf(engine, { prefix: after })).toEqual([after]);
+        expect(await countOf(engine, { prefix: '', from: after })).toBe(ordered.length - i);
+      }
+      await engine.write({ op: 'delete', key: keys[0]! });
+      time.advance(1000);
+      expect(await namesOf(engine)).toEqual([]);
+      const puts = keys.map((key) => `put ${key}`);
+      const logged = (await loggedAfter(engine, start)).filter((each) => !each.startsWith('expire'));
+      expect(logged.toSorted()).toEqual([...puts, `delete ${keys[0]!}`].toSorted());
     },
   },
   {

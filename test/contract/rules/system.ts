@@ -18,6 +18,23 @@ export const systemRules: readonly Rule[] = [
     },
   },
   {
+    rule: 'a private record is replaced only if it is what it is believed to be',
+    async run({ engine: { system } }) {
+      const [first, second] = [Buffer.from([0, 1, 255]), Buffer.from('second')];
+      expect(await system.replace('token/1', first, second)).toBe(false);
+      expect(await system.get('token/1')).toBeUndefined();
+      expect(await system.replace('token/1', undefined, first)).toBe(true);
+      expect(await system.replace('token/1', undefined, second)).toBe(false);
+      expect(await system.replace('token/1', second, first)).toBe(false);
+      expect((await system.get('token/1'))?.equals(first)).toBe(true);
+      const raced = [second, Buffer.from('third')].map((value) => system.replace('token/1', first, value));
+      expect((await Promise.all(raced)).toSorted()).toEqual([false, true]);
+      expect(await system.replace('token/1', first, undefined)).toBe(false);
+      expect(await system.replace('token/1', second, undefined)).toBe(true);
+      expect(await system.get('token/1')).toBeUndefined();
+    },
+  },
+  {
     rule: 'private records are listed below a prefix in byte order, with their values',
     async run({ engine: { system } }) {
       for (const name of ['t/b', 't/a', 't', 't0', 's/z', 't/B', 'n'.repeat(256)])

@@ -167,7 +167,7 @@ class Busy extends MemoryEngine {
 
   override changes(): LogPage {
     const key = `k${this.written++}`;
-    return { changes: [{ position: key, kind: 'delete', key, etag: key }], position: key };
+    return { changes: [{ position: key, kind: 'delete', key, etag: key, time: 0 }], position: key };
   }
 }
 

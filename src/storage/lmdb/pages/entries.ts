@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import { MAX_KEY_BYTES } from '../../entry.js';
+import { MAX_STORED_KEY_BYTES } from '../../entry.js';
 import { decodeIfSound, type StoredEntry } from '../record.js';
 import type { Node, Run } from './page.js';
 import type { PageFile } from './page-file.js';
@@ -83,5 +83,5 @@ export class EntriesReader {
 }
 
 function isKey(bytes: Buffer): boolean {
-  return bytes.length > 0 && bytes.length <= MAX_KEY_BYTES && isUtf8(bytes);
+  return bytes.length > 0 && bytes.length <= MAX_STORED_KEY_BYTES && isUtf8(bytes);
 }

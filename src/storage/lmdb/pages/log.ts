@@ -1,4 +1,4 @@
-import { isSound } from '../change-log.js';
+import { Segment } from '../log-segment.js';
 import type { PageFile } from './page-file.js';
 import type { PageSet } from './page-set.js';
 import type { Snapshot } from './snapshot.js';
@@ -9,13 +9,13 @@ export function* readSegments(
   file: PageFile,
   { trees, transaction }: Snapshot,
   seen: PageSet,
-): Iterable<Buffer | undefined> {
+): Iterable<Segment | undefined> {
   for (const { page } of new TreeWalk(file, transaction, seen).pages(trees.log.root)) {
     if (!page) yield undefined;
     for (const node of page?.nodes ?? []) {
       if (node.run) seen.add(node.run.page, node.run.pages);
-      const segment = file.valueOf(node);
-      yield segment && isSound(segment) ? segment : undefined;
+      const value = file.valueOf(node);
+      yield value && Segment.parse(value);
     }
   }
 }

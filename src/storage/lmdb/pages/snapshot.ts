@@ -124,13 +124,14 @@ function snapshotOf(file: PageFile, meta: Meta, isLatest: boolean): Snapshot | u
   return { transaction, page: mainRoot, lastPage, trees: treesIn(page)!, free, isLatest };
 }
 
-/** The trees that a page names; undefined unless it names all of ours. */
+/** The trees that a page names, without those that only later versions know; undefined unless it names all of ours. */
 function treesIn(page: Page): Record<TreeName, Tree> | undefined {
-  if (!page.isLeaf || page.nodes.length !== TREES.length) return undefined;
+  if (!page.isLeaf || page.nodes.length < TREES.length) return undefined;
   const trees: Partial<Record<TreeName, Tree>> = {};
   for (const node of page.nodes) {
     const name = TREES.find((each) => node.key.toString('latin1') === `${each}\0`);
-    if (!name || !node.isTree || node.data.length !== TREE_BYTES) return undefined;
+    if (!node.isTree || node.data.length !== TREE_BYTES) return undefined;
+    if (!name) continue;
     const number = (offset: number): number => Number(node.data.readBigUInt64LE(offset));
     trees[name] = {
       root: rootOf(number(40)),
@@ -140,7 +141,7 @@ function treesIn(page: Page): Record<TreeName, Tree> | undefined {
       overflow: number(24),
     };
   }
-  return trees as Record<TreeName, Tree>;
+  return TREES.every((name) => trees[name]) ? (trees as Record<TreeName, Tree>) : undefined;
 }
 
 function rootOf(page: number): number | undefined {

@@ -11,7 +11,6 @@ import type { PageFile } from '../pages/page-file.js';
 import { PageSet } from '../pages/page-set.js';
 import type { Snapshot } from '../pages/snapshot.js';
 import { after, find } from '../pages/tree.js';
-import { changesIn, readTrailer } from '../change-log.js';
 import type { Gaps } from './gaps.js';
 import { oldPages, type KnownPages, type OldPage } from './old-pages.js';
 import { Superseded, type OldLeaf } from './superseded.js';
@@ -154,10 +153,10 @@ function loggedSince(file: PageFile, snapshot: Snapshot, head: Head): number {
   let since = Infinity;
   let last = -1;
   for (const segment of readSegments(file, snapshot, new PageSet(file.length))) {
-    const [first] = segment ? changesIn(segment) : [];
+    const [first] = segment?.changes() ?? [];
     if (!first) since = Infinity;
     else if (since === Infinity) since = first.sequence - 1;
-    last = first ? readTrailer(segment!).last.sequence : -1;
+    last = first ? segment!.last.sequence : -1;
   }
   return last === head.sequence ? since : Infinity;
 }

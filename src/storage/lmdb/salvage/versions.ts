@@ -1,5 +1,6 @@
 import type { Revision } from '../../revision.js';
-import { changesIn, isSound, type LoggedChange } from '../change-log.js';
+import { Segment } from '../log-segment.js';
+import type { LoggedChange } from '../logged-change.js';
 import { PlainEntry, revisionOf, type StoredEntry } from '../record.js';
 import { entryOf } from '../pages/entries.js';
 import { nodeAt, type Node } from '../pages/page.js';
@@ -54,7 +55,7 @@ export class Versions {
     const node = bytes && nodeAt(bytes, offset);
     if (!node) return undefined;
     if (!isLogged) return entryOf(this.file, node);
-    for (const change of changesIn(this.file.valueOf(node)!)) {
+    for (const change of changesOf(this.file, node)) {
       if (change.sequence !== sequence || change.key !== key) continue;
       return new PlainEntry(change.entry as StoredEntry);
     }
@@ -135,6 +136,6 @@ export function* newKeysIn(file: PageFile, page: OldPage, sequence: number): Ite
 /** The changes in a node's value, if that is a segment of the log. */
 function changesOf(file: PageFile, node: Node): Iterable<LoggedChange> {
   if (node.key.length > NUMBER_KEY_BYTES || node.size < SHORTEST_SEGMENT_BYTES) return [];
-  const segment = file.valueOf(node);
-  return segment && isSound(segment) ? changesIn(segment) : [];
+  const value = file.valueOf(node);
+  return (value && Segment.parse(value)?.changes()) ?? [];
 }

@@ -12,9 +12,10 @@ end
 
 -- The last tag. Every read of a partition asks for it, and fails where the partition is not (common.lua).
 local function tagOf(partition)
-  local stored = call('HMGET', partition.state, 'tag', 'now')
-  if not stored[2] then error({ err = 'EMPTY the partition has no state here' }) end
-  return stored[1] or ''
+  local tag = call('HGET', partition.state, 'tag')
+  if tag then return tag end
+  if not call('HGET', partition.state, 'now') then error({ err = 'EMPTY the partition has no state here' }) end
+  return ''
 end
 
 -- The time of a partition (common.lua), which few have to know.

@@ -37,14 +37,21 @@ local function logChange(...)
   line = { ... }
 end
 
-local function remove(key, etag, expires, kind)
-  redis.call('DEL', entries .. key)
-  redis.call('ZREM', index, key)
-  if expires ~= 0 then redis.call('ZREM', expiry, key) end
-  logChange('c', kind, 'k', key, 'e', etag)
+-- What the log has of a change beside the change (change-log.ts): the sequence, in hexadecimal, of the put that made the entry
+-- with the header `before`, or 0 if there was none; and who made the change, unless nobody is known.
+local function circumstances(before, by)
+  local replaces = before and string.match(before, '^%x+%-0*(%x+)') or '0'
+  return by == '' and replaces or replaces .. ' ' .. by
 end
 
-local function put(key, entry, before)
+local function remove(key, etag, before, kind, by)
+  redis.call('DEL', entries .. key)
+  redis.call('ZREM', index, key)
+  if before.expires ~= 0 then redis.call('ZREM', expiry, key) end
+  logChange('c', kind, 'k', key, 'e', etag, 't', text(now), 'w', circumstances(before.header, by))
+end
+
+local function put(key, entry, before, by)
   local header = entry.header
   if entry.sameValue then
     redis.call('HSET', entries .. key, 'h', header)
@@ -63,10 +70,11 @@ local function put(key, entry, before)
   end
   local kind = before and 'updated' or 'created'
   local size = entry.value and #entry.value or entry.size
+  local who = circumstances(before and before.header, by)
   if size <= maxLogged then
-    logChange('c', kind, 'k', key, 'h', header, 'v', entry.value)
+    logChange('c', kind, 'k', key, 'h', header, 'v', entry.value, 'w', who)
   else
-    logChange('c', kind, 'k', key, 'h', header, 's', tostring(size))
+    logChange('c', kind, 'k', key, 'h', header, 's', tostring(size), 'w', who)
   end
 end
 

@@ -1,16 +1,20 @@
 -- Reads keys of the indexes of partitions, in order, with their entries.
 --
--- ARGV 2 to 8: lower and upper bound for ZRANGEBYLEX; 1 for descending order; the prefix; the delimiter or nothing; the most
--- bytes of all values of a partition together, and of a single one. Then come four arguments for each partition: its state;
--- its limit of items; the key after which it is read on, or nothing; 1 if names are enough.
+-- ARGV 2 to 10: lower and upper bound for ZRANGEBYLEX; 1 for descending order; the prefix; the delimiter or nothing; the limit of
+-- items of a partition; 1 if names are enough, be they of entries that have expired; the most bytes of all values of a partition
+-- together, and of a single one, which is negative if none are wanted. ARGV 11 says how many arguments each partition has, which
+-- come then: its state and, if there are two, the key after which it is read on, or nothing.
 --
--- Returns for each the last tag alone if nothing is left to read; else the last tag; the last key that was read, or nothing at
--- the end of the index; and the items: of an entry its key, header, size and value, which is nothing if it is too large; its key
--- alone if names are enough, and no header has to be read to know that it has not expired; of a group its name in a list.
-local descending, prefix, delimiter = ARGV[4] == '1', ARGV[5], ARGV[6]
-local mostBytes, maxValue = tonumber(ARGV[7]), tonumber(ARGV[8])
+-- Returns for each a text of words, and where values are wanted a list of it and of the value of each item, which is false for a
+-- group and if it is too large. The words are the last tag; the last key that was read, or nothing at the end of the range; and of
+-- each item its name, and unless names are enough its size and header, which are empty for a group. Between words is a byte that
+-- UTF-8 does not have: a list of as many texts costs both processes more than what they say.
+local descending, prefix, delimiter, limit = ARGV[4] == '1', ARGV[5], ARGV[6], tonumber(ARGV[7])
+local namesOnly, mostBytes, maxValue = ARGV[8] == '1', tonumber(ARGV[9]), tonumber(ARGV[10])
+local hasAfter = ARGV[11] == '2'
 local command, first, second = 'ZRANGEBYLEX', 2, 3
 if descending then command, first, second = 'ZREVRANGEBYLEX', 3, 2 end
+local BETWEEN = string.char(255)
 
 local function groupOf(key)
   if delimiter == '' then return nil end
@@ -18,64 +22,74 @@ local function groupOf(key)
   return stop and string.sub(key, 1, stop)
 end
 
-local function itemOf(partition, key, header, bytesLeft)
-  local name = partition.entries .. key
-  local size = storedSize(name)
-  if size > maxValue or size > bytesLeft then return { key, header, size }, 0 end
-  return { key, header, size, storedValue(name) }, size
-end
-
 local function isLive(partition, header)
   local expires = header and string.match(header, '^%S+ %d+ %d+ (%d+)')
   return expires == '0' or (expires and tonumber(expires) > nowOf(partition))
 end
 
-local function hasNoExpired(partition)
-  local first = call('ZRANGEBYSCORE', partition.expiry, '-inf', '+inf', 'WITHSCORES', 'LIMIT', '0', '1')
-  return not first[2] or tonumber(first[2]) > nowOf(partition)
+local function add(part, name, size, header, value)
+  local words = part.words
+  part.count = part.count + 1
+  words[#words + 1] = name
+  if namesOnly then return end
+  words[#words + 1] = size
+  words[#words + 1] = header
+  if maxValue >= 0 then part.reply[part.count + 1] = value end
 end
 
-local function read(at)
-  local partition, limit = open(ARGV[at]), tonumber(ARGV[at + 1])
-  local from, to = ARGV[first], ARGV[second]
-  if ARGV[at + 2] ~= '' then from = '(' .. ARGV[at + 2] end
-  local items, visited, last, bytesLeft, done = {}, 0, nil, mostBytes, false
-  local bare
-  while #items < limit and visited < limit + 1000 and not done do
-    local most = delimiter == '' and limit - #items or 16
-    local keys = call(command, partition.index, from, to, 'LIMIT', '0', tostring(most))
-    local grouped = false
+local function addEntry(part, key, header)
+  if namesOnly then return add(part, key) end
+  local name = part.entries .. key
+  local size = storedSize(name)
+  local fits = size <= maxValue and size <= part.bytesLeft
+  if fits then part.bytesLeft = part.bytesLeft - size end
+  add(part, key, size, header, fits and storedValue(name))
+end
+
+-- Adds items up to the limit. Returns the last key that was read, or nothing at the end.
+local function addItems(part, from, to)
+  local visited, last, done, place = 0, nil, false, nil
+  local most, mostText = limit, ARGV[7]
+  if delimiter ~= '' then most, mostText = 16, '16' end
+  while part.count < limit and visited < limit + 1000 and not done do
+    if last then
+      from, place = place or '(' .. last, nil
+      if delimiter == '' then most, mostText = limit - part.count, tostring(limit - part.count) end
+    end
+    local keys = call(command, part.index, from, to, 'LIMIT', '0', mostText)
     done = #keys < most
-    if bare == nil and #keys > 0 then bare = ARGV[at + 3] == '1' and hasNoExpired(partition) end
     for i, key in ipairs(keys) do
       visited = visited + 1
       last = key
-      local header = not bare and call('HGET', partition.entries .. key, 'h')
-      if bare or isLive(partition, header) then
+      local header = not namesOnly and call('HGET', part.entries .. key, 'h')
+      if namesOnly or isLive(part, header) then
         local group = groupOf(key)
         if group then
-          items[#items + 1] = { group }
-          -- No byte of UTF-8 is 255, so it sorts after all keys of the group.
-          if descending then from, last = '(' .. group, group else from = '[' .. group .. string.char(255) end
-          grouped, done = true, false
+          add(part, group, '', '', false)
+          -- The first place outside the group.
+          if descending then place, last = '(' .. group, group else place = '[' .. group .. BETWEEN end
+          done = false
           break
         end
-        if bare then
-          items[#items + 1] = key
-        else
-          local item, bytes = itemOf(partition, key, header, bytesLeft)
-          items[#items + 1], bytesLeft = item, bytesLeft - bytes
-        end
-        if #items >= limit then
+        addEntry(part, key, header)
+        if part.count >= limit then
           done = done and i == #keys
           break
         end
       end
     end
-    if not grouped and last then from = '(' .. last end
   end
-  if done and #items == 0 then return tagOf(partition) end
-  return { tagOf(partition), (not done) and last or false, items }
+  return not done and last or ''
 end
 
-return readEach(9, 4, read)
+local function read(at)
+  local part = open(ARGV[at])
+  local from, to = ARGV[first], ARGV[second]
+  if hasAfter and ARGV[at + 1] ~= '' then from = '(' .. ARGV[at + 1] end
+  part.words, part.count, part.bytesLeft, part.reply = { tagOf(part), '' }, 0, mostBytes, {}
+  part.words[2] = addItems(part, from, to)
+  part.reply[1] = table.concat(part.words, BETWEEN)
+  return maxValue < 0 and part.reply[1] or part.reply
+end
+
+return readEach(12, hasAfter and 2 or 1, read)

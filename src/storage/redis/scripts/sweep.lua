@@ -3,8 +3,8 @@
 if moved then return { text(now), tag, 0 } end
 local expired = redis.call('ZRANGEBYSCORE', expiry, '-inf', text(now), 'LIMIT', 0, ARGV[7])
 for _, key in ipairs(expired) do
-  local expires = tonumber(redis.call('ZSCORE', expiry, key))
-  remove(key, nextTag(), expires, 'expire')
+  -- The index may have a key that has lost its entry.
+  remove(key, nextTag(), { header = redis.call('HGET', entries .. key, 'h') or '' }, 'expire', '')
 end
 finish()
 return { text(now), tag, #expired }

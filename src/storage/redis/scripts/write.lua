@@ -2,8 +2,8 @@
 --
 -- KEYS 6 and on are the entries. ARGV 7 is the server's time until which this may be carried out; ARGV 8 the number of this
 -- try; ARGV 9 the last tag of the partition that the caller knew before its first. ARGV 10 is 1 for all or nothing, ARGV 11 the
--- most bytes of values that may be found. Then come seven arguments for each operation (write-script.ts): its name, the number
--- of its entry in KEYS, its condition as JSON, the mode and the time of its expiry, the type or what to add, the value.
+-- most bytes of values that may be found. Then come the arguments of each operation (write-script.ts): its name, the number of
+-- its entry in KEYS, its condition as JSON, the mode and the time of its expiry, the type or what to add, the value, who asks.
 --
 -- Returns the time, the partition's last tag and a reply for each operation: its outcome, with header and value if there are
 -- any, or as the fifth the size of a large value that was touched, or `!`, an error code and the present tag. An atomic batch that is refused has one such reply, with the operation's
@@ -15,7 +15,7 @@
 -- earlier try is there, its replies are returned, and nothing is done. No try is carried out after the deadline, when the
 -- caller has given up. Guarantee: a write is applied at most once, and not after its caller was told that it is unknown.
 local deadline, try, known = tonumber(ARGV[7]), tonumber(ARGV[8]), ARGV[9]
-local FIRST_OPERATION = 12
+local FIRST_OPERATION, ARGUMENTS = 12, 8
 if time > deadline then return redis.error_reply('LATE ' .. text(time)) end
 
 -- `tries` has, of every write that was sent again and is not past its deadline: its random digits, the last try, the deadline.
@@ -33,7 +33,7 @@ if try > 1 then
 end
 
 local atomic, maxFound, found = ARGV[10] == '1', tonumber(ARGV[11]), 0
-local count = (#ARGV - FIRST_OPERATION + 1) / 7
+local count = (#ARGV - FIRST_OPERATION + 1) / ARGUMENTS
 local planned, steps, replies = {}, {}, {}
 
 -- What an earlier try has left in the log: its lines, and the text of `repliesOf` if there is one. Returns nil if the log does
@@ -78,7 +78,7 @@ end
 local function repliesOf(words, lines)
   local result, at = {}, 0
   for word in string.gmatch(words, '%S+') do
-    local first = FIRST_OPERATION + #result * 7
+    local first = FIRST_OPERATION + #result * ARGUMENTS
     local kind, detail, etag = string.match(word, '^([^:]*):?([^:]*):?(.*)$')
     local reply = { kind }
     if kind == 'created' or kind == 'updated' or kind == 'deleted' then at = at + 1 end
@@ -178,7 +178,7 @@ local function expiresAt(mode, time, entry)
 end
 
 -- Decides one operation on the entry `name`: queues its steps, or refuses it, and returns its reply.
-local function plan(op, name, condition, mode, time, detail, value)
+local function plan(op, name, condition, mode, time, detail, value, by)
   local before = load(name)
   local entry = before and isLive(before) and before or nil
   if not entry and op == 'touch' then return { '!', 'missing-key', '' } end
@@ -213,21 +213,21 @@ local function plan(op, name, condition, mode, time, detail, value)
   end
   local key = string.sub(name, #entries + 1)
   if before and not entry then
-    steps[#steps + 1] = { remove, key, nextTag(), before.expires, 'expire' }
+    steps[#steps + 1] = { remove, key, nextTag(), before, 'expire', '' }
   end
   if op == 'delete' then
     if not entry then
       if before then planned[name] = false end
       return { 'absent' }
     end
-    steps[#steps + 1] = { remove, key, nextTag(), entry.expires, 'delete' }
+    steps[#steps + 1] = { remove, key, nextTag(), entry, 'delete', by }
     planned[name] = false
     return { 'deleted' }
   end
   after.etag = nextTag()
   after.header = after.etag .. ' ' .. after.created .. ' ' .. after.modified .. ' '
     .. text(after.expires) .. ' ' .. after.type
-  steps[#steps + 1] = { put, key, after, entry }
+  steps[#steps + 1] = { put, key, after, entry, by }
   planned[name] = after
   local kind = entry and 'updated' or 'created'
   if op == 'put' then return { kind, after.header } end
@@ -237,7 +237,7 @@ local function plan(op, name, condition, mode, time, detail, value)
 end
 
 local function carryOut()
-  for _, step in ipairs(steps) do step[1](unpack(step, 2, 5)) end
+  for _, step in ipairs(steps) do step[1](unpack(step, 2, 6)) end
   steps = {}
 end
 
@@ -253,8 +253,8 @@ end
 if moved then return { text(now), tag, moved } end
 
 local startTag = tag
-for i = FIRST_OPERATION, #ARGV, 7 do
-  local reply = plan(ARGV[i], KEYS[tonumber(ARGV[i + 1])], unpack(ARGV, i + 2, i + 6))
+for i = FIRST_OPERATION, #ARGV, ARGUMENTS do
+  local reply = plan(ARGV[i], KEYS[tonumber(ARGV[i + 1])], unpack(ARGV, i + 2, i + 7))
   replies[#replies + 1] = reply
   if atomic then
     if reply[1] == '!' then return { text(now), startTag, { '!', reply[2], reply[3], #replies - 1 } } end

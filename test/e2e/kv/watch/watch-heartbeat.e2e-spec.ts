@@ -27,7 +27,7 @@ test('a heartbeat in the middle of telling many takes nobody back', async () => 
       heartbeat: (_event, position) => told.push(position),
       end: () => undefined,
     };
-    hub.join([{ prefix: '' }], watcher);
+    hub.join([{ prefix: '' }], watcher, '');
   }
   await hub.follow();
   for (let i = 0; i < CHANGES; i++) await put(engine, `k${i}`, 'x');

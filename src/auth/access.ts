@@ -1,0 +1,68 @@
+import { DatabaseError } from '../errors.js';
+import type { StorageEngine } from '../storage/storage-engine.js';
+import { oneOf } from '../http/request/parameters.js';
+import { RIGHTS, type Right } from './rights.js';
+import type { TokenRecord } from './token-record.js';
+
+declare module 'node:http' {
+  interface IncomingMessage {
+    /** What the request may do; absent where no token is needed. */
+    access?: Access;
+  }
+}
+
+/** The id of ADMIN_TOKEN, which is no stored token. */
+export const ADMIN_ID = 'admin';
+
+/** What the holder of a token may do, and the database that the token shows. */
+export class Access {
+  /** Whether a request has come with it. */
+  isUsed = false;
+
+  constructor(
+    /** The public id of the token. */
+    readonly id: string,
+    readonly record: Omit<TokenRecord, 'id' | 'digest'>,
+    /** The tokens whose limits count: its own, and those that it was made with. */
+    readonly limited: readonly TokenRecord[],
+    /** The namespace as a database of its own. */
+    readonly engine: StorageEngine,
+    /** From when on the text that was presented is no token any more, milliseconds since 1970; 0 for never. */
+    readonly expires: number,
+    /** Which state of all tokens it was found in. */
+    readonly generation: number,
+  ) {}
+
+  /** Whether it may do everything with the whole database for ever. */
+  get isUnlimited(): boolean {
+    const { namespace, can, expires, requireConditions } = this.record;
+    const isNarrowed = namespace !== '' || expires !== 0 || requireConditions || this.limited.length > 0;
+    return !isNarrowed && RIGHTS.every((right) => can.includes(right));
+  }
+
+  may(right: Right): boolean {
+    return this.record.can.includes(right);
+  }
+}
+
+/** Checks a right that only the body of a request shows it to need. @throws DatabaseError `forbidden` */
+export function requireRight(access: Access | undefined, right: Right): void {
+  if (access && !access.may(right)) throw forbidden(access, right);
+}
+
+export function forbidden({ record }: Access, right: Right): DatabaseError {
+  const detail = `The token has not the right ${oneOf([right], 'and')}, only ${oneOf(record.can, 'and')}.`;
+  return new DatabaseError('forbidden', detail, { right });
+}
+
+/** What everybody may where no token is needed. */
+export const OPEN: Omit<TokenRecord, 'id' | 'digest'> = {
+  namespace: '',
+  can: RIGHTS,
+  created: 0,
+  expires: 0,
+  parents: [],
+  note: '',
+  requireConditions: false,
+  limits: {},
+};

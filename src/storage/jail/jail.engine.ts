@@ -1,0 +1,275 @@
+import { DatabaseError } from '../../errors.js';
+import { giveWay } from '../../event-loop.js';
+import type { Entry, EntryHeader } from '../entry.js';
+import type { KeyRange } from '../key-range.js';
+import type { BatchOperation, Operation, Outcome } from '../operation.js';
+import {
+  StorageEngine,
+  type Awaitable,
+  type Capabilities,
+  type Change,
+  type EngineState,
+  type EngineStats,
+  type LogPage,
+  type RangeCount,
+  type RangePage,
+  type RangeQuery,
+  type ScanRange,
+  type SystemKeyspace,
+  type WatchTarget,
+} from '../storage-engine.js';
+import { Namespace } from './namespace.js';
+import { RenamedChange, RenamedEntry } from './views.js';
+
+/** Whose database this is. */
+export interface Inmate {
+  /** What its keys begin with in the whole database, as `namespaceFault` allows it. */
+  readonly namespace: string;
+  /** The public id of the token that writes with it. */
+  readonly by?: string;
+}
+
+/**
+ * A part of a database as a database of its own: the keys of a namespace, without the namespace.
+ *
+ * Problem: what the holder of a namespace may see must not depend on whether every route remembers to check. Design: an
+ * engine around the engine, which maps every key on the way in and on the way out; whatever is built on it cannot name a key
+ * outside. Guarantee: each answer is the one that a database of only these entries would give, but for revisions and
+ * positions, which count the changes of others too.
+ *
+ * What concerns the whole database is left out: the private records, the fence's setting, backups and the size of the store
+ * fail or are not told. Opening and closing are up to whoever has the engine inside.
+ */
+export class JailEngine extends StorageEngine {
+  private readonly by: { readonly by?: string };
+  private readonly names: Namespace;
+  private readonly everything: readonly WatchTarget[];
+  /** Targets in the whole database: an engine is asked for the same array again. */
+  private readonly targets = new WeakMap<readonly WatchTarget[], readonly WatchTarget[]>();
+
+  constructor(
+    private readonly whole: StorageEngine,
+    { namespace, by }: Inmate,
+  ) {
+    super();
+    this.by = by === undefined ? {} : { by };
+    this.names = new Namespace(namespace);
+    this.everything = [{ prefix: namespace }];
+  }
+
+  get capabilities(): Capabilities {
+    return { ...this.whole.capabilities, backup: false };
+  }
+
+  async open(): Promise<void> {}
+
+  async close(): Promise<void> {}
+
+  now(): number {
+    return this.whole.now();
+  }
+
+  get(key: string): Awaitable<Entry | undefined> {
+    return this.ask(
+      () => this.whole.get(this.names.keyOf(key)),
+      (entry) => entry && new RenamedEntry(key, entry),
+      key,
+    );
+  }
+
+  head(key: string): Awaitable<EntryHeader | undefined> {
+    return this.ask(
+      () => this.whole.head(this.names.keyOf(key)),
+      (entry) => entry && new RenamedEntry(key, entry),
+      key,
+    );
+  }
+
+  async write(operation: Operation): Promise<Outcome> {
+    try {
+      return outcomeInside(await this.whole.write(this.operationOf(operation)), operation);
+    } catch (error) {
+      throw this.names.errorInside(error, operation.key);
+    }
+  }
+
+  async batch(
+    operations: readonly BatchOperation[],
+    atomic: boolean,
+    maxBytes?: number,
+  ): Promise<(Outcome | DatabaseError)[]> {
+    try {
+      const mapped = operations.map((operation) => this.operationOf(operation));
+      const outcomes = await this.whole.batch(mapped, atomic, maxBytes);
+      return outcomes.map((outcome, i) =>
+        outcome instanceof DatabaseError
+          ? (this.names.errorInside(outcome, operations[i]!.key) as DatabaseError)
+          : outcomeInside(outcome, operations[i]!),
+      );
+    } catch (error) {
+      const index = error instanceof DatabaseError ? error.context.index : undefined;
+      throw this.names.errorInside(error, index === undefined ? undefined : operations[index]?.key);
+    }
+  }
+
+  range(query: RangeQuery): Awaitable<RangePage> {
+    const { names } = this;
+    const mapped = { ...names.rangeOf(query), after: names.boundOf(query.after) };
+    return this.ask(
+      () => this.whole.range(mapped),
+      (page) => ({
+        items: page.items.map((item) => new RenamedEntry(names.nameOf(item.key), item)),
+        groups: page.groups.map((group) => names.nameOf(group)),
+        ...(page.damaged && { damaged: page.damaged.map((key) => names.nameOfDamaged(key)) }),
+        next: page.next === undefined ? undefined : names.nameOf(page.next),
+        get position() {
+          return page.position;
+        },
+      }),
+    );
+  }
+
+  async *scan(range: ScanRange): AsyncIterable<readonly Entry[]> {
+    const { names } = this;
+    const { onDamaged } = range;
+    const mapped = {
+      ...names.rangeOf(range),
+      ...(onDamaged && { onDamaged: (key: string) => onDamaged(names.nameOfDamaged(key)) }),
+    };
+    try {
+      for await (const entries of this.whole.scan(mapped))
+        yield entries.map((entry) => new RenamedEntry(names.nameOf(entry.key), entry));
+    } catch (error) {
+      throw names.errorInside(error);
+    }
+  }
+
+  count(range: KeyRange): Awaitable<RangeCount> {
+    return this.ask(
+      () => this.whole.count(this.names.rangeOf(range)),
+      (count) => count,
+    );
+  }
+
+  position(): Awaitable<string> {
+    return this.whole.position();
+  }
+
+  /** Reads on over pages that have only changes of others: an empty one would say that the log has ended. */
+  async changes(position: string, targets?: readonly WatchTarget[]): Promise<LogPage | undefined> {
+    const mapped = targets ? this.targetsOf(targets) : this.everything;
+    try {
+      for (;;) {
+        const page = await this.whole.changes(position, mapped);
+        if (!page) return undefined;
+        const changes = this.changesInside(page.changes);
+        if (changes.length > 0 || page.changes.length === 0) {
+          return {
+            changes,
+            get position() {
+              return page.position;
+            },
+          };
+        }
+        position = page.position;
+        await giveWay();
+      }
+    } catch (error) {
+      throw this.names.errorInside(error);
+    }
+  }
+
+  covers(position: string, change: Pick<Change, 'position' | 'key' | 'etag'>): boolean {
+    if (change instanceof RenamedChange) return this.whole.covers(position, change.change);
+    return this.whole.covers(position, { ...change, key: this.names.keyOf(change.key) });
+  }
+
+  includes(position: string, other: string): boolean {
+    return this.whole.includes(position, other);
+  }
+
+  /** Calls `listener` after changes of others, too. */
+  onChange(listener: () => void): () => void {
+    return this.whole.onChange(listener);
+  }
+
+  async stats(): Promise<EngineStats> {
+    if (this.names.isWhole) return this.whole.stats();
+    return {
+      entries: (await this.count({ prefix: '' })).keys,
+      storedBytes: undefined,
+      availableBytes: undefined,
+    };
+  }
+
+  state(): Awaitable<EngineState> {
+    return this.whole.state();
+  }
+
+  peers(): Awaitable<number> {
+    return this.whole.peers();
+  }
+
+  fence(): Awaitable<string | undefined> {
+    return this.whole.fence();
+  }
+
+  setFence(): Promise<void> {
+    return refuse();
+  }
+
+  backup(): Promise<void> {
+    return refuse();
+  }
+
+  readonly system: SystemKeyspace = {
+    get: refuse,
+    put: refuse,
+    replace: refuse,
+    delete: refuse,
+    list: refuse,
+  };
+
+  private operationOf<T extends Operation>(operation: T): T {
+    return { ...operation, ...this.by, key: this.names.keyOf(operation.key) };
+  }
+
+  private changesInside(changes: readonly Change[]): Change[] {
+    return changes
+      .filter(({ key }) => this.names.has(key))
+      .map((change) => new RenamedChange(this.names.nameOf(change.key), change));
+  }
+
+  private targetsOf(targets: readonly WatchTarget[]): readonly WatchTarget[] {
+    let mapped = this.targets.get(targets);
+    if (!mapped) {
+      mapped = targets.map((target) =>
+        'key' in target ? { key: this.names.keyOf(target.key) } : { prefix: this.names.keyOf(target.prefix) },
+      );
+      this.targets.set(targets, mapped);
+    }
+    return mapped;
+  }
+
+  /** Asks the whole database, at once where it can, and gives back what it says in the names of the namespace. */
+  private ask<T, R>(question: () => Awaitable<T>, inside: (answer: T) => R, name?: string): Awaitable<R> {
+    try {
+      const answer = question();
+      if (!(answer instanceof Promise)) return inside(answer);
+      return answer.then(inside).catch((error: unknown) => {
+        throw this.names.errorInside(error, name);
+      });
+    } catch (error) {
+      throw this.names.errorInside(error, name);
+    }
+  }
+}
+
+function outcomeInside(outcome: Outcome, { key }: Operation): Outcome {
+  return 'entry' in outcome ? { kind: outcome.kind, entry: new RenamedEntry(key, outcome.entry) } : outcome;
+}
+
+function refuse(): Promise<never> {
+  const detail = 'This concerns the whole database, and a namespace is only a part of it.';
+  return Promise.reject(new DatabaseError('not-supported', detail));
+}
