@@ -29,6 +29,7 @@ const FLOORS: readonly (readonly (readonly string[])[])[] = [
       'kv/databases.ts',
       'kv/entry-json.ts',
       'kv/expiry.ts',
+      'kv/json-pieces.ts',
       'kv/key.ts',
       'kv/schemas.ts',
     ],

@@ -103,16 +103,22 @@ const LIST = {
   },
 };
 
-const EXAMPLE_REQUEST = { can: ['read', 'write', 'monitor', 'admin'], note: 'the first token' };
+const EXAMPLE_REQUEST = {
+  namespace: 'example/',
+  can: ['read', 'write'],
+  ttl: '30d',
+  note: 'an example',
+  limits: { requests: 600 },
+};
 const EXAMPLE = {
   id: '3Fb9yQkT0aZx',
-  namespace: '',
+  namespace: EXAMPLE_REQUEST.namespace,
   can: EXAMPLE_REQUEST.can,
   note: EXAMPLE_REQUEST.note,
   created: '2030-01-31T12:00:00.000Z',
-  expires: null,
+  expires: '2030-03-02T12:00:00.000Z',
   requireConditions: false,
-  limits: {},
+  limits: EXAMPLE_REQUEST.limits,
   lastUsed: null,
   parent: null,
 };
@@ -226,7 +232,7 @@ export function DescribeRotate(): MethodDecorator {
     }),
     jsonAnswer(200, 'The token with its new secret.', ISSUED, EXAMPLE_ISSUED, SHOWN_ONCE),
     describeOperation({
-      id: 'rotateToken',
+      id: 'rotateTokenSecret',
       summary: 'Gives a token a new secret',
       errors: [...STORE_ERRORS, ...ERRORS, ...BODY_ERRORS, 'unknown-token'],
     }),

@@ -74,6 +74,22 @@ export const SETTINGS = {
     ...wholeNumber(0, 5),
     meaning: 'In Redis: how many replicas must have a write before it is confirmed.',
   },
+  adminToken: {
+    name: 'ADMIN_TOKEN',
+    default: '',
+    form: 'at least 16 visible ASCII characters, without spaces',
+    parse: (text) => (text === '' || ADMIN_TOKEN.test(text) ? text : undefined),
+    meaning:
+      'A token that may do everything, and makes others. With it, or with any other token, requests need one.',
+    secret: true,
+  },
+  adminTokenFile: {
+    name: 'ADMIN_TOKEN_FILE',
+    default: '',
+    form: 'a path',
+    parse: (text) => text,
+    meaning: 'A file that holds ADMIN_TOKEN, as secrets of containers come.',
+  },
   tlsCert: {
     name: 'TLS_CERT',
     default: '',
@@ -92,22 +108,6 @@ export const SETTINGS = {
     default: '',
     ...file('certificates in PEM'),
     meaning: 'The authority of which every client then needs a certificate.',
-  },
-  adminToken: {
-    name: 'ADMIN_TOKEN',
-    default: '',
-    form: 'at least 16 visible ASCII characters, without spaces',
-    parse: (text) => (text === '' || ADMIN_TOKEN.test(text) ? text : undefined),
-    meaning:
-      'A token that may do everything, and makes others. With it, or with any other token, requests need one.',
-    secret: true,
-  },
-  adminTokenFile: {
-    name: 'ADMIN_TOKEN_FILE',
-    default: '',
-    form: 'a path',
-    parse: (text) => text,
-    meaning: 'A file that holds ADMIN_TOKEN, as secrets of containers come.',
   },
   allowAnonymous: {
     name: 'ALLOW_ANONYMOUS',

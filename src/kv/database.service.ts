@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { AppConfig } from '../config/app-config.js';
 import { DatabaseError, MissingKeyError } from '../errors.js';
+import { giveWay } from '../event-loop.js';
 import type { Condition } from '../storage/condition.js';
 import { TEXT, type Entry, type EntryHeader } from '../storage/entry.js';
 import { ALL_KEYS, isInRange, type KeyRange } from '../storage/key-range.js';
@@ -107,18 +108,20 @@ export class DatabaseService {
 
   /**
    * Replaces a value by the result of `change`, as one atomic step. `change` may take long and be called several times.
-   * @throws MissingKeyError, what `change` throws, DatabaseError `busy` if others kept changing the entry
+   * @param check refuses what cannot be edited, before its value is read
+   * @throws MissingKeyError, what `change` and `check` throw, DatabaseError `busy` if others kept changing the entry
    */
   async edit(
     key: string,
     change: (entry: Entry) => Awaitable<Buffer>,
     condition?: Condition,
+    check?: (entry: EntryHeader) => void,
   ): Promise<Written> {
     checkKey(key);
     this.requireCondition(condition);
     // Edits of one key take turns, because those that ran at once would all but one be done again.
     const before = this.edits.get(key) ?? Promise.resolve();
-    const edit = before.then(() => this.editAlone(key, change, condition));
+    const edit = before.then(() => this.editAlone(key, change, condition, check));
     const end = edit.catch(() => undefined);
     this.edits.set(key, end);
     try {
@@ -216,10 +219,10 @@ export class DatabaseService {
     key: string,
     change: (entry: Entry) => Awaitable<Buffer>,
     condition: Condition | undefined,
+    check?: (entry: EntryHeader) => void,
   ): Promise<Written> {
     for (let tries = 1; ; tries++) {
-      const entry = await this.get(key);
-      if (condition) assertHolds(condition, key, entry);
+      const entry = await this.getEditable(key, condition, check);
       const value = await change(entry);
       try {
         return await this.put(key, value, entry.type, 'keep', { ifMatch: [entry.etag] });
@@ -229,6 +232,23 @@ export class DatabaseService {
         await pause(Math.random() * MAX_EDIT_PAUSE_MS);
       }
     }
+  }
+
+  private async getEditable(
+    key: string,
+    condition: Condition | undefined,
+    check: ((entry: EntryHeader) => void) | undefined,
+  ): Promise<Entry> {
+    // Of many that are refused, each reads a value that may be large.
+    await giveWay();
+    if (check) {
+      const header = await this.head(key);
+      if (condition) assertHolds(condition, key, header);
+      check(header);
+    }
+    const entry = await this.get(key);
+    if (condition) assertHolds(condition, key, entry);
+    return entry;
   }
 
   private refusalOf(operation: BatchOperation | DatabaseError, index: number): DatabaseError | undefined {

@@ -1,17 +1,18 @@
 import { Controller, Get, Head, Req, Res, UseFilters } from '@nestjs/common';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { giveWay } from '../event-loop.js';
 import { answerJson, answerJsonPieces, startText, vary } from '../http/answer/answer.js';
 import { Documented, Undocumented } from '../http/answer/documented.js';
 import { writePaced } from '../http/answer/paced-writer.js';
-import { sizeCheck } from '../http/answer/unsent-answers.js';
+import { countUnsent, sizeCheck } from '../http/answer/unsent-answers.js';
 import type { Entry } from '../storage/entry.js';
 import { Databases } from './databases.js';
 import { PIECE_BYTES } from './entry-json.js';
+import { gatherPieces } from './json-pieces.js';
 import { MissingKeyFilter } from './missing-key.filter.js';
 import { JSON_DOCUMENT } from '../http/request/accept.js';
 import { memberAsJson, membersAsJson } from './original-json.js';
 import { parseGetQuery, parseSetQuery } from './original-query.js';
+import { bytesOf } from './transfer/exporter.js';
 import { wantsEvents, WatchEndpoint, watchParameters } from './watch/watch.endpoint.js';
 
 /** Loaded when somebody asks for the document. */
@@ -65,6 +66,7 @@ export class KvController {
     let before = '{';
     for await (const entries of this.databases.of(request).scan()) {
       if (before === '{') startJson(response);
+      countUnsent(response, bytesOf(entries));
       for (const text of membersAsJson(entries)) {
         await writePaced(response, before + text);
         before = '';
@@ -81,15 +83,19 @@ function show(response: ServerResponse, entry: Entry): void | Promise<void> {
   answerJson(response, 200, `{${memberAsJson(entry)}}`);
 }
 
-/** In pieces: one text takes the memory of four, and holds up others while it is made. */
+/**
+ * In pieces: one text takes the memory of four, and holds up others while it is made. Value and text are in memory until
+ * the text is made.
+ */
 async function showLarge(response: ServerResponse, entry: Entry): Promise<void> {
-  const pieces: Buffer[] = [Buffer.from('{')];
-  for (const text of membersAsJson([entry])) {
-    pieces.push(Buffer.from(text));
-    await giveWay();
-  }
-  pieces.push(Buffer.from('}'));
-  await answerJsonPieces(response, pieces);
+  countUnsent(response, 2 * entry.size);
+  await answerJsonPieces(response, await gatherPieces(objectOf(entry)));
+}
+
+function* objectOf(entry: Entry): Generator<string> {
+  yield '{';
+  yield* membersAsJson([entry]);
+  yield '}';
 }
 
 function startJson(response: ServerResponse): void {

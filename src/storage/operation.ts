@@ -137,18 +137,22 @@ export function assertReached(outcomes: readonly (Outcome | DatabaseError)[]): v
   );
 }
 
-/** Counts the bytes of the values that a batch reads, up to a limit. */
+/** Counts the bytes of the values that a batch reads, up to a limit, and in those that all batches at once read. */
 export class FoundBytes {
   private total = 0;
 
-  constructor(private readonly limit = Infinity) {}
+  constructor(
+    private readonly limit = Infinity,
+    private readonly all?: FoundBytes,
+    private readonly refusal = tooMuchFound,
+  ) {}
 
-  /** @throws DatabaseError `body-too-large` */
+  /** @throws DatabaseError `body-too-large`; `busy` if it is the others that read so much */
   add(outcome: Outcome): void {
     if (outcome.kind !== 'found') return;
     this.total += outcome.entry.size;
-    if (this.total <= this.limit) return;
-    throw tooMuchFound(this.limit);
+    if (this.total > this.limit) throw this.refusal(this.limit);
+    this.all?.add(outcome);
   }
 }
 
@@ -156,6 +160,11 @@ export function tooMuchFound(limit: number): DatabaseError {
   return new DatabaseError('body-too-large', `The values a batch reads may have ${limit} bytes together.`, {
     limit,
   });
+}
+
+export function tooMuchFoundAtOnce(limit: number): DatabaseError {
+  const detail = `The values that batches read at once may have ${limit} bytes together. Try again.`;
+  return new DatabaseError('busy', detail, { limit });
 }
 
 const FAILURES: ReadonlySet<string> = new Set(['busy', 'moved', 'unavailable', 'outcome-unknown']);

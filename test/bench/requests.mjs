@@ -104,13 +104,20 @@ export async function tls(context) {
   const closes = (side) =>
     prepared(`wrk.format('GET', '${side.reads}' .. ${luaKeyOf('i')}, {['Connection']='close'})`, FEW);
   const rows = [];
-  for (const [how, lua] of [
-    ['', reads],
-    [', a connection each', closes],
+  for (const [work, lua] of [
+    ['on kept connections', reads],
+    ['on a connection each', closes],
   ]) {
     const [ours, theirs] = await loads(context, names, lua);
     rows.push(
-      paired({ work: `${GET} over TLS${how}`, against: 'without', unit: CPU, ours, theirs, of: cpuOf }),
+      paired({
+        work: `${GET} over TLS, ${String(work)}`,
+        against: 'without',
+        unit: CPU,
+        ours,
+        theirs,
+        of: cpuOf,
+      }),
     );
   }
   return rows;

@@ -51,6 +51,8 @@ export class Contract {
 
   private constructor(
     private readonly port: number,
+    /** What every request has. */
+    private readonly headers: Record<string, string>,
     private readonly document: {
       paths: Record<string, Record<string, Operation>>;
       components: { schemas: Record<string, Parameter['schema']> };
@@ -69,9 +71,9 @@ export class Contract {
     );
   }
 
-  static async of(port: number): Promise<Contract> {
+  static async of(port: number, headers: Record<string, string> = {}): Promise<Contract> {
     const { text } = await ask(port, '/openapi.json');
-    return new Contract(port, JSON.parse(text) as Contract['document']);
+    return new Contract(port, headers, JSON.parse(text) as Contract['document']);
   }
 
   /** A parameter's schema, wherever it is written. */
@@ -82,7 +84,8 @@ export class Contract {
   /** Sends the call and holds the answer to what is documented. */
   async check(call: Call): Promise<Answer> {
     const { operation, url, ...question } = call;
-    const answer = await ask(this.port, url, { ...question, method: operation.method.toUpperCase() });
+    const headers = { ...this.headers, ...question.headers };
+    const answer = await ask(this.port, url, { ...question, headers, method: operation.method.toUpperCase() });
     try {
       this.assertDocumented(operation, answer);
     } catch (error) {

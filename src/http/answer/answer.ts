@@ -36,6 +36,8 @@ const VALUE_HEADERS = [...GUARD_HEADERS, ...SANDBOX, ...REVALIDATE];
 /** Headers of files that are part of the server. */
 export const ASSET_HEADERS: readonly string[] = [...BASE, 'Cache-Control', 'max-age=86400'];
 const NO_HEADERS: readonly string[] = [];
+/** What is handed to the system at once. */
+const PIECE_BYTES = 256 * 1024;
 
 /** Returns the Vary header of answers that depend on Accept, and on Origin where some origins are allowed. */
 export function vary(response: ServerResponse): readonly string[] {
@@ -59,16 +61,33 @@ export function answerJson(
 }
 
 /** Answers JSON text that is large and made already, a piece after the other. @throws DatabaseError as `writePaced` does */
-export async function answerJsonPieces(
+export function answerJsonPieces(
   response: ServerResponse,
   pieces: readonly Buffer[],
   headers = NO_HEADERS,
 ): Promise<void> {
+  return answerPieces(response, pieces, [...DATA_HEADERS, ...headers]);
+}
+
+async function answerPieces(
+  response: ServerResponse,
+  pieces: readonly Buffer[],
+  headers: readonly string[],
+): Promise<void> {
   const bytes = pieces.reduce((sum, piece) => sum + piece.length, 0);
   countUnsent(response, bytes);
-  response.writeHead(200, [...DATA_HEADERS, ...headers, 'Content-Length', String(bytes)]);
+  response.writeHead(200, [...headers, 'Content-Length', String(bytes)]);
+  await writePieces(response, pieces);
+}
+
+async function writePieces(response: ServerResponse, pieces: readonly Buffer[]): Promise<void> {
   for (const piece of pieces.slice(0, -1)) await writePaced(response, piece);
   response.end(pieces.at(-1));
+}
+
+/** Answers JSON text that no cache may store and that may be large. @throws DatabaseError as `writePaced` does */
+export function answerUncachedPieces(response: ServerResponse, pieces: readonly Buffer[]): Promise<void> {
+  return answerPieces(response, pieces, UNCACHED_HEADERS);
 }
 
 /** Answers JSON text that no cache may store. */
@@ -105,16 +124,24 @@ export function startEvents(response: ServerResponse): void {
   ]);
 }
 
-/** Answers a stored value, or a part of it. */
+/** Answers a stored value, or a part of it; a large one in pieces, because the system takes its time to copy it. */
 export function answerValue(
   response: ServerResponse,
   status: number,
   value: Buffer,
   headers: readonly string[],
-): void {
-  countUnsent(response, value.length);
+): void | Promise<void> {
+  const isLarge = value.length > PIECE_BYTES;
+  // A part keeps all of the value in memory.
+  countUnsent(response, isLarge ? value.buffer.byteLength : value.length);
   response.writeHead(status, [...VALUE_HEADERS, ...headers, 'Content-Length', String(value.length)]);
+  if (isLarge) return writePieces(response, piecesOf(value));
   response.end(value);
+}
+
+function piecesOf(value: Buffer): Buffer[] {
+  const count = Math.ceil(value.length / PIECE_BYTES);
+  return Array.from({ length: count }, (_, i) => value.subarray(i * PIECE_BYTES, (i + 1) * PIECE_BYTES));
 }
 
 /** Answers HEAD for a stored value of `size` bytes. */

@@ -2,7 +2,8 @@ import type { ServerResponse } from 'node:http';
 import { DatabaseError } from '../../errors.js';
 import { giveWay } from '../../event-loop.js';
 
-const STALLED_MS = 30_000;
+const CHECK_EVERY_MS = 1_000;
+const STALLED_CHECKS = 30;
 
 /**
  * Writes text. Returns what to wait for before the next, if the reader is slower or it is time to give way to others: a
@@ -17,14 +18,19 @@ export function writePaced(response: ServerResponse, text: string | Buffer): Pro
 function drained(response: ServerResponse): Promise<void> {
   return new Promise((resolve, reject) => {
     const settle = (error?: DatabaseError) => {
-      clearTimeout(timer);
+      clearInterval(checker);
       response.off('drain', onDrain).off('close', onClose);
       if (error) reject(error);
       else resolve();
     };
     const onDrain = () => settle();
     const onClose = () => settle(gone());
-    const timer = setTimeout(() => settle(gone()), STALLED_MS);
+    let checks = 0;
+    // An answer that waits for the one before it on its connection is not late, and hears of no end of that connection.
+    const checker = setInterval(() => {
+      if (response.socket) checks++;
+      if (checks >= STALLED_CHECKS || response.req.socket.destroyed) settle(gone());
+    }, CHECK_EVERY_MS);
     response.on('drain', onDrain).on('close', onClose);
   });
 }

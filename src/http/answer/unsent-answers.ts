@@ -31,12 +31,15 @@ interface Progress {
  * other and read none. Design: once a second every connection that has bytes to send is looked at, and ended if its reader
  * has taken none in 30 checks: checks are counted, not time, because nothing is sent while the event loop is held. Large
  * answers, and those that wait for another one on their connection, share a budget; a read that finds no space is refused
- * before its answer begins. A write has been applied, so its answer is counted but never refused. What is counted is
- * corrected once a second and before every refusal. A small answer costs two comparisons.
+ * before its answer begins. A write has been applied, and an answer that streams has begun, so those are counted and never
+ * refused. What is counted is
+ * corrected once a second and before every refusal. An answer that is written in pieces counts as a whole until its last
+ * one is written: who writes it holds the rest. A small answer costs two comparisons.
  */
 class UnsentAnswers {
   private readonly connections = new Map<Socket, Progress>();
-  private readonly answers = new Set<ServerResponse>();
+  /** The answers that are counted, each with the bytes of which it is made until it is written. */
+  private readonly answers = new Map<ServerResponse, number>();
   /** Of `answers`: never less than what is unsent. */
   private bytes = 0;
   /** How many answers are held before those that have been sent are let go. */
@@ -58,10 +61,17 @@ class UnsentAnswers {
 
   add(response: ServerResponse, bytes: number): void {
     if (response.req.method === 'HEAD') return;
-    if (!this.fits(bytes) && isSafe(response.req)) throw this.refusal();
-    this.answers.add(response);
-    this.bytes += bytes;
+    const before = this.answers.get(response) ?? 0;
+    const isRefusable = !response.headersSent && isSafe(response.req);
+    if (isRefusable && !this.fits(bytes, before)) throw this.refusal();
+    this.answers.set(response, bytes);
+    this.bytes += bytes - before;
     if (this.answers.size > this.countAt) this.count();
+  }
+
+  forget(response: ServerResponse): void {
+    this.bytes -= this.answers.get(response) ?? 0;
+    this.answers.delete(response);
   }
 
   /** Whether the largest value might not fit. */
@@ -77,10 +87,12 @@ class UnsentAnswers {
     if (!this.fits(SMALL_BYTES)) throw this.refusal();
   }
 
-  private fits(bytes: number): boolean {
-    if (this.bytes + bytes <= this.limit) return true;
+  /** Whether there is space for `bytes` in the place of `before`, which are counted already. */
+  private fits(bytes: number, before = 0): boolean {
+    if (this.bytes - before + bytes <= this.limit) return true;
     if (!this.isCounted) this.countInTurn();
-    return this.bytes === 0 || this.bytes + bytes <= this.limit;
+    const others = this.bytes - before;
+    return others <= 0 || others + bytes <= this.limit;
   }
 
   /** Counts once in a turn of the event loop, because nothing more is sent until it ends. */
@@ -92,8 +104,9 @@ class UnsentAnswers {
 
   private count(): void {
     this.bytes = 0;
-    for (const response of this.answers) {
-      const unsent = response.req.socket.destroyed ? 0 : response.writableLength;
+    for (const [response, held] of this.answers) {
+      const unwritten = response.writableEnded ? 0 : held;
+      const unsent = response.req.socket.destroyed ? 0 : unwritten + response.writableLength;
       if (unsent === 0) this.answers.delete(response);
       this.bytes += unsent;
     }
@@ -137,9 +150,17 @@ export function limitUnsent(
   Object.defineProperty(classOfAnswers.prototype, UNSENT, { value: new UnsentAnswers(server, limit) });
 }
 
-/** Counts an answer of `bytes` that is about to begin. @throws DatabaseError `busy` if it is that of a read and does not fit */
+/**
+ * Counts an answer of `bytes` that is about to begin, or is being made and takes so many meanwhile: the last figure counts.
+ * @throws DatabaseError `busy` if it is that of a read and does not fit
+ */
 export function countUnsent(response: CountedResponse, bytes: number): void {
   if (bytes > SMALL_BYTES || response.socket === null) response[UNSENT]?.add(response, bytes);
+}
+
+/** Counts no longer what was counted of an answer that has not begun. */
+export function forgetUnsent(response: CountedResponse): void {
+  response[UNSENT]?.forget(response);
 }
 
 /**
@@ -151,7 +172,7 @@ export function sizeCheck(response: CountedResponse): ((bytes: number) => void) 
   return unsent?.isCrowded ? (bytes) => unsent.refuseUnlessFits(bytes) : undefined;
 }
 
-/** Refuses a write that may have a large answer while there is no space for one. @throws DatabaseError `busy` */
+/** Refuses what may have a large answer while there is no space for one. @throws DatabaseError `busy` */
 export function refuseIfFull(response: CountedResponse): void {
   response[UNSENT]?.refuseIfFull();
 }

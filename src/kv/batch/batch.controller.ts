@@ -2,7 +2,7 @@ import { Controller, Post, Req, Res } from '@nestjs/common';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { DatabaseError, MissingKeyError } from '../../errors.js';
 import { requireRight, type Access } from '../../auth/access.js';
-import { answerUncached, problemOf } from '../../http/answer/answer.js';
+import { answerUncachedPieces, problemOf } from '../../http/answer/answer.js';
 import { Documented } from '../../http/answer/documented.js';
 import { BodyReader } from '../../http/request/body-reader.js';
 import { STATUS_OF } from '../../http/answer/error-status.js';
@@ -10,7 +10,8 @@ import { refuseIfFull } from '../../http/answer/unsent-answers.js';
 import type { BatchOperation, Outcome } from '../../storage/operation.js';
 import { parseBatch } from './batch-request.js';
 import { Databases } from '../databases.js';
-import { expiresJson, typeJson, valueMember } from '../entry-json.js';
+import { expiresJson, typeJson, valueMemberPieces } from '../entry-json.js';
+import { gatherPieces } from '../json-pieces.js';
 import { contentTypeOf, essenceOf, JSON_TYPE } from '../../http/request/media-type.js';
 import { Parameters } from '../../http/request/parameters.js';
 import { refuseConditions } from '../../http/request/preconditions.js';
@@ -45,8 +46,7 @@ export class BatchController {
     requireRights(request.access, operations);
     if (operations.some((each) => 'op' in each && each.op === 'get')) refuseIfFull(response);
     const outcomes = await database.batch(operations, atomic);
-    const results = outcomes.map((outcome, index) => resultJson(operations[index]!, outcome));
-    answerUncached(response, 200, `{"results":[${results.join(',')}]}\n`);
+    await answerUncachedPieces(response, await gatherPieces(answerParts(operations, outcomes)));
   }
 }
 
@@ -61,22 +61,41 @@ function requireRights(
   }
 }
 
-/** Returns what the single call would have answered. */
-function resultJson(operation: BatchOperation | DatabaseError, outcome: Outcome | DatabaseError): string {
-  if (operation instanceof DatabaseError) return problemJson(operation);
-  if (outcome instanceof DatabaseError) return problemJson(outcome);
+/** Yields the JSON of the answer, a result or a piece of a large value at a time. */
+function* answerParts(
+  operations: readonly (BatchOperation | DatabaseError)[],
+  outcomes: readonly (Outcome | DatabaseError)[],
+): Generator<string> {
+  yield '{"results":[';
+  for (const [index, outcome] of outcomes.entries()) {
+    if (index > 0) yield ',';
+    yield* resultParts(operations[index]!, outcome);
+  }
+  yield ']}\n';
+}
+
+/** Yields what the single call would have answered. */
+function* resultParts(
+  operation: BatchOperation | DatabaseError,
+  outcome: Outcome | DatabaseError,
+): Generator<string> {
+  if (operation instanceof DatabaseError) return yield problemJson(operation);
+  if (outcome instanceof DatabaseError) return yield problemJson(outcome);
   const { op, key } = operation;
   switch (outcome.kind) {
     case 'absent':
-      return op === 'delete' ? '{"status":204}' : problemJson(new MissingKeyError(key));
+      return yield op === 'delete' ? '{"status":204}' : problemJson(new MissingKeyError(key));
     case 'deleted':
     case 'checked':
-      return '{"status":204}';
+      return yield '{"status":204}';
     default: {
       const { entry, kind } = outcome;
       const status = kind === 'created' ? 201 : 200;
       const about = `{"status":${status},"etag":"${entry.etag}","type":${typeJson(entry.type)},"expires":${expiresJson(entry.expires)}`;
-      return op === 'put' || op === 'touch' ? `${about}}` : `${about},${valueMember(entry.value)}}`;
+      if (op === 'put' || op === 'touch') return yield `${about}}`;
+      yield `${about},`;
+      yield* valueMemberPieces(entry.value);
+      yield '}';
     }
   }
 }

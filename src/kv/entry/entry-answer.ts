@@ -9,8 +9,15 @@ import { describe, httpDate, timestamp } from '../entry-json.js';
 import { pathOf } from '../key.js';
 import { rangeOf } from './byte-range.js';
 
+/** Parts up to here are copied. */
+const COPIED_BYTES = 256 * 1024;
+
 /** Answers a read of a stored entry: its conditions, then its range, in the order of RFC 9110, 13.2.2. */
-export function answerEntry(request: IncomingMessage, response: ServerResponse, entry: Entry): void {
+export function answerEntry(
+  request: IncomingMessage,
+  response: ServerResponse,
+  entry: Entry,
+): void | Promise<void> {
   if (request.method === 'HEAD') return answerHead(request, response, entry);
   const about = headersUnlessKnown(request, response, entry);
   if (!about) return;
@@ -18,7 +25,9 @@ export function answerEntry(request: IncomingMessage, response: ServerResponse, 
   about.push('Content-Type', entry.type, 'Accept-Ranges', 'bytes');
   if (!range) return answerValue(response, 200, entry.value, about);
   about.push('Content-Range', `bytes ${range.first}-${range.last}/${entry.size}`);
-  answerValue(response, 206, entry.value.subarray(range.first, range.last + 1), about);
+  const part = entry.value.subarray(range.first, range.last + 1);
+  // A view of a few bytes would keep the whole value in memory until they are sent.
+  return answerValue(response, 206, part.length <= COPIED_BYTES ? Buffer.from(part) : part, about);
 }
 
 /** Answers HEAD as `answerEntry` answers GET; Range is for GET alone (RFC 9110, 14.2). */
@@ -58,10 +67,14 @@ export function answerDescription(response: ServerResponse, written: Written, ba
 }
 
 /** Answers a write with the new value. */
-export function answerNewValue(response: ServerResponse, written: Written, base: string): void {
+export function answerNewValue(
+  response: ServerResponse,
+  written: Written,
+  base: string,
+): void | Promise<void> {
   const { created, entry } = written;
   const headers = [...headersOfWrite(written, base), 'Content-Type', entry.type];
-  answerValue(response, created ? 201 : 200, entry.value, headers);
+  return answerValue(response, created ? 201 : 200, entry.value, headers);
 }
 
 function headersOf(entry: EntryHeader): string[] {

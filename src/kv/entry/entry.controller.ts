@@ -13,7 +13,7 @@ import { conditionOf, writeConditionOf } from '../../http/request/preconditions.
 import { readJson } from '../../http/request/strict-json.js';
 import { inTurns } from '../../http/request/turns.js';
 import { evaluate } from '../../storage/condition.js';
-import type { Entry } from '../../storage/entry.js';
+import type { Entry, EntryHeader } from '../../storage/entry.js';
 import type { Expiry } from '../../storage/operation.js';
 import type { DatabaseService } from '../database.service.js';
 import { Databases } from '../databases.js';
@@ -27,7 +27,7 @@ import {
   watchParameters,
 } from '../watch/watch.endpoint.js';
 import { answerDescription, answerEntry, answerHead, answerNewValue } from './entry-answer.js';
-import { applyPatch } from './merge-patch.js';
+import { applyPatch, checkEditable } from './merge-patch.js';
 
 /** Loaded when somebody asks for the document. */
 const docs = () => import('./entry.openapi.js');
@@ -58,7 +58,7 @@ export class EntryController {
     const database = this.databases.of(request);
     const entry = key.endsWith('/') ? getOrAdvise(database, key) : database.get(key, sizeCheck(response));
     if (entry instanceof Promise) return entry.then((found) => answerEntry(request, response, found));
-    answerEntry(request, response, entry);
+    return answerEntry(request, response, entry);
   }
 
   /** Stores one entry. */
@@ -93,12 +93,14 @@ export class EntryController {
     if (hasBody(request) && !takesBody) await this.bodies.readNone(request, response, bothGiven());
     if (hasBody(request) && takesBody) {
       const patch = await this.readPatch(request, response);
-      const change = (entry: Entry) => inTurns(applyPatch(entry, patch, this.config.maxPatchBytes));
-      answerNewValue(response, await database.edit(key, change, condition), publicUrl);
+      const most = this.config.maxPatchBytes;
+      const check = (entry: EntryHeader) => checkEditable(entry, most);
+      const change = (entry: Entry) => inTurns(applyPatch(entry, patch, most));
+      await answerNewValue(response, await database.edit(key, change, condition, check), publicUrl);
     } else if (incr !== undefined) {
       const by = parseInt64('incr', incr);
       const written = await database.increment(key, by, expiry ?? 'never', condition);
-      answerNewValue(response, written, publicUrl);
+      await answerNewValue(response, written, publicUrl);
     } else if (expiry !== undefined) {
       answerDescription(response, await database.touch(key, expiry, condition), publicUrl);
     } else {
@@ -145,7 +147,7 @@ export class EntryController {
     // A date has whole seconds, too coarse to wait by: if only a date says that the client knows the entry, it is answered at once.
     if (condition && !condition.ifNoneMatch && evaluate(condition, entry) === 'known')
       response.removeHeader('Preference-Applied');
-    answerEntry(request, response, entry);
+    await answerEntry(request, response, entry);
   }
 
   private readValue(request: IncomingMessage, response: ServerResponse): Promise<Buffer> {

@@ -5,7 +5,7 @@ import { writeCompact } from '../../http/request/json-text.js';
 import { isJson } from '../../http/request/media-type.js';
 import { readJson } from '../../http/request/strict-json.js';
 import type { Turns } from '../../http/request/turns.js';
-import type { Entry } from '../../storage/entry.js';
+import type { Entry, EntryHeader } from '../../storage/entry.js';
 
 /** A merge patch reaches objects in objects, and replaces everything else as a whole. */
 const OBJECTS: readonly OutlineLevel[] = Array.from({ length: MAX_DEPTH }, () => ({
@@ -34,7 +34,8 @@ export function* applyPatch(entry: Entry, patch: Buffer, maxBytes: number): Turn
   return out.subarray(0, yield* new MergedText(out).write(merged, 0));
 }
 
-function checkEditable({ key, type, size }: Entry, maxBytes: number): void {
+/** @throws DatabaseError `not-json`, `value-too-large` for what a patch cannot edit */
+export function checkEditable({ key, type, size }: EntryHeader, maxBytes: number): void {
   if (!isJson(type)) {
     const detail = `The value of the key \`${key}\` is ${type}, not application/json.`;
     throw new DatabaseError('not-json', detail);

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import { DatabaseError } from '../../errors.js';
-import { giveWay } from '../../event-loop.js';
 import type { Condition } from '../../storage/condition.js';
 import type { KeyRange } from '../../storage/key-range.js';
 import type { RangePage, RangeQuery } from '../../storage/storage-engine.js';
 import { describe, describeMembers, PIECE_BYTES, valueMember, valueMemberPieces } from '../entry-json.js';
+import { gatherPieces } from '../json-pieces.js';
 import type { Parameters } from '../../http/request/parameters.js';
 
 /** The parameters that say which keys are meant. */
@@ -21,8 +21,6 @@ export const PAGE_PARAMETERS = [
 ];
 const MAX_ITEMS = 1000;
 const DEFAULT_ITEMS = 100;
-/** Length of the JSON that is made before others have their turn. */
-const PIECE_LENGTH = 256 * 1024;
 
 /** Returns the range that the parameters name. @throws DatabaseError `invalid-parameter` */
 export function rangeIn(parameters: Parameters): KeyRange {
@@ -58,24 +56,24 @@ export class Page {
     private readonly next: string | undefined,
   ) {}
 
-  /** @param positioned whether the page has to have its position, which not every engine makes for nothing */
-  static async of(page: RangePage, values: boolean | undefined, positioned: boolean): Promise<Page> {
+  /**
+   * @param positioned whether the page has to have its position, which not every engine makes for nothing
+   * @param count is told how many bytes of memory the page takes, as it is made, and may refuse it
+   */
+  static async of(
+    page: RangePage,
+    values: boolean | undefined,
+    positioned: boolean,
+    count: (bytes: number) => void,
+  ): Promise<Page> {
+    // Values and text are in memory until the text is made.
+    let bytes = values ? page.items.reduce((sum, { size }) => sum + size, 0) : 0;
+    count(bytes);
     const hash = createHash('sha256');
-    const json: Buffer[] = [];
-    let text = '';
-    const endPiece = () => {
-      const piece = Buffer.from(text);
+    const json = await gatherPieces(pageParts(page, values ?? false), (piece) => {
       hash.update(piece);
-      json.push(piece);
-      text = '';
-    };
-    for (const part of pageParts(page, values ?? false)) {
-      text += part;
-      if (text.length < PIECE_LENGTH) continue;
-      endPiece();
-      await giveWay();
-    }
-    endPiece();
+      count((bytes += piece.length));
+    });
     const position = positioned ? page.position : undefined;
     return new Page(json, hash.digest('base64url').slice(0, 22), position, page.next);
   }

@@ -4,6 +4,8 @@ import { AppConfig } from '../../config/app-config.js';
 import { DatabaseError } from '../../errors.js';
 import { answerEmpty, answerJson, answerJsonPieces, startText, vary } from '../../http/answer/answer.js';
 import { Documented } from '../../http/answer/documented.js';
+import { makeLarge } from '../../http/answer/large-answers.js';
+import { countUnsent, forgetUnsent, refuseIfFull } from '../../http/answer/unsent-answers.js';
 import { JSON_DOCUMENT, NDJSON_NAMES, prefers } from '../../http/request/accept.js';
 import { prefersLenient } from '../../http/request/prefer.js';
 import { Parameters } from '../../http/request/parameters.js';
@@ -100,7 +102,18 @@ export class RangeController {
     const query = pageQuery(parameters);
     const condition = conditionOf(request);
     const database = this.databases.of(request);
-    const read = async () => Page.of(await database.range(query), query.values, database.hasOneOrder);
+    const make = async () => {
+      if (query.values) refuseIfFull(response);
+      const page = await database.range(query);
+      const count = (bytes: number) => countUnsent(response, bytes);
+      return Page.of(page, query.values, database.hasOneOrder, count);
+    };
+    const read = async () => {
+      const page = query.values ? await makeLarge(make) : await make();
+      // It may be waited for a newer one.
+      forgetUnsent(response);
+      return page;
+    };
     const isKnown = (page: Page) => page.isKnown(condition);
     const wait = waitOf(request);
     const page =

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
 import { startText } from '../../http/answer/answer.js';
 import { writePaced } from '../../http/answer/paced-writer.js';
+import { countUnsent } from '../../http/answer/unsent-answers.js';
 import type { Entry } from '../../storage/entry.js';
 import { NDJSON_TYPES } from '../../http/request/media-type.js';
 import { longestLine } from '../../http/request/memory-budget.js';
@@ -20,6 +21,13 @@ export const [NDJSON] = NDJSON_TYPES;
 const LONGEST_MEMBER = longestLine(0) - 16_384;
 /** The bytes of a control character in JSON. */
 const MOST_BYTES_OF_ONE = 6;
+
+/** Returns the bytes of values, which are in memory until all of them are written. */
+export function bytesOf(entries: readonly Entry[]): number {
+  let bytes = 0;
+  for (const { size } of entries) bytes += size;
+  return bytes;
+}
 
 /** Returns an entry as a line of an export, which an import takes as it is. */
 export function exportLine(entry: Entry): string {
@@ -79,6 +87,7 @@ export async function exportRange(
   for await (const entries of range) {
     if (count === 0) startText(response, NDJSON, headers);
     count += entries.length;
+    countUnsent(response, bytesOf(entries));
     for (const text of exportLines(entries)) {
       hash.update(text);
       await writePaced(response, text);

@@ -21,8 +21,9 @@ import { decode, REVISION_AT, REVISION_BYTES, type StoredEntry } from './record.
  * So a change says when and by whom it was made, and leads to the one before it: a segment is found by a sequence, so that one
  * key's history costs what it shows. What was replaced is in the log where it was put, as far as the log goes back, and is not
  * repeated; a value that is too large for the log has its size and tag there. A put that creates an entry leads nowhere, and
- * nothing leads to the removal of a key that has no entry: an index of removals can be made from the log alone, in a tree of its
- * own, which this version would leave alone. Kept with every removal in the order of the keys, it would double their cost.
+ * nothing leads to the removal of a key that has no entry. An index of removals can be made from the log alone, and says itself
+ * how far it goes: a tree of its own, which this version leaves alone, so that it changes neither the log nor the format. Kept
+ * in the transaction of every removal, with a page for each, it would double what a removal costs.
  */
 export const PUT = 1;
 export const DELETE = 2;

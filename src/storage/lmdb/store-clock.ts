@@ -8,7 +8,7 @@ import { lockFolder } from './folder-lock.js';
  * Problem: a computer whose clock was a year ahead for a moment leaves a store that is a year ahead for ever. Nothing is
  * lost by that, but entries that expire at a given time do so too early. Design: the store cannot know which of two times
  * is wrong, and a computer that was suspended jumps ahead too. So it believes the later one and warns of a difference of
- * more than an hour; people can set the clock of a stopped store.
+ * more than an hour; people can set the clock of a stopped store, after which times in its change log are lower than before.
  */
 
 /** Starts `clock` at the `stored` time of the store in `folder`, ms since 1970, and warns of what may be wrong with it. */

@@ -1,7 +1,7 @@
 import { DatabaseError } from '../../errors.js';
 import type { Clock } from '../clock.js';
 import { moved } from '../fence.js';
-import { decide, FoundBytes, type Operation, type Outcome } from '../operation.js';
+import { decide, FoundBytes, tooMuchFoundAtOnce, type Operation, type Outcome } from '../operation.js';
 import { nextEpoch } from '../revision.js';
 import type { ChangeLogWriter } from './change-log.js';
 import type { DiskSpace } from './disk-space.js';
@@ -13,6 +13,8 @@ import { DamagedPageError } from './tree.js';
 
 /** LMDB needs a value for each key of the expiry index. */
 const INDEX_VALUE = Buffer.alloc(1);
+
+const MAX_FOUND_BYTES = 64 * 2 ** 20;
 
 /** A change of one key that is planned and not written yet. */
 interface PlannedChange {
@@ -36,6 +38,8 @@ export class Writer {
   /** This process's epoch, taken at its first write. */
   private epoch = 0;
   private isLogStuck = false;
+  /** What the batches of the transaction read, which is in memory until each has its answer. */
+  private found = new FoundBytes();
 
   constructor(
     private readonly store: Store,
@@ -48,6 +52,7 @@ export class Writer {
   /** Begins a transaction. Returns the refusal of all writes of a database that has moved. */
   begin(): DatabaseError | undefined {
     this.log.begin();
+    this.found = new FoundBytes(MAX_FOUND_BYTES, undefined, tooMuchFoundAtOnce);
     this.head = this.store.readHead();
     this.startSequence = this.head.sequence;
     const now = this.clock.now();
@@ -92,7 +97,7 @@ export class Writer {
    * @throws DamagedPageError if the transaction can do no more
    */
   applyEach(operations: readonly Operation[], maxBytes?: number): (Outcome | DatabaseError)[] {
-    const found = new FoundBytes(maxBytes);
+    const found = new FoundBytes(maxBytes, this.found);
     return operations.map((operation) => {
       try {
         const outcome = this.apply(operation);
@@ -107,7 +112,7 @@ export class Writer {
 
   /** Applies all operations or none. @throws DatabaseError of the first that is refused, with its index */
   applyAll(operations: readonly Operation[], maxBytes?: number): Outcome[] {
-    const found = new FoundBytes(maxBytes);
+    const found = new FoundBytes(maxBytes, this.found);
     // An entry that the batch has removed is null.
     const latest = new Map<string, StoredEntry | null>();
     const changes: PlannedChange[] = [];

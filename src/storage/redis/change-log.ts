@@ -176,7 +176,7 @@ type LoggedChange = Omit<Change, 'position'> & { readonly partition: number };
  *   e  of a removal: its tag                                t  of a removal: when it was made, ms since 1970
  *   h  of a put: the header of the entry (record.ts)        r  of a batch: what write.lua needs to answer it again
  *   w  the sequence in hexadecimal of the put that made what was replaced or removed, or 0 if there was nothing; then, after a
- *      space, who made the change
+ *      space, who made the change. What that is for: lmdb/logged-change.ts. The id of a line is its sequence, which finds it
  *
  * The order of `c`, `k`, `e` or `h`, and `v` or `s` is fixed: earlier versions, which may use the same database at the same time,
  * read them by their places and pass over the rest. Their lines have neither `t` nor `w`.

@@ -14,7 +14,6 @@ import {
   type PartState,
 } from './parts.js';
 import { readPartitions } from './partition-reads.js';
-import type { Partition } from './partitions.js';
 import { encodePosition, LOG_START, offsetAfter, type Offset } from './position.js';
 import { decode, decodeHeader } from './record.js';
 import { COUNT } from './scripts.js';
@@ -51,24 +50,20 @@ export class RedisRanges {
     if (!entry) return undefined;
     if (entry.expires === 0) return entry;
     const left = entry.expires - this.store.timeOf(partition);
-    if (Math.abs(left) < EXPIRES_ABOUT_NOW_MS) {
-      const item = await this.readItem(partition, key, Number.MAX_SAFE_INTEGER);
-      return item && decode(key, item.header!, item.value!);
-    }
-    return left > 0 ? entry : undefined;
+    if (Math.abs(left) >= EXPIRES_ABOUT_NOW_MS) return left > 0 ? entry : undefined;
+    const present = await this.head(key);
+    if (present && present.etag !== entry.etag) return this.get(key, deadline);
+    return present && entry;
   }
 
+  /** The header of the entry under `key`, if it is live by the clock of its server. */
   async head(key: string): Promise<EntryHeader | undefined> {
-    const item = await this.readItem(this.store.partitions.ofKey(key), key, NO_BYTES);
-    return item && decodeHeader(key, item.header!, item.size);
-  }
-
-  /** The entry under `key`, if it is live by the clock of its server, with its value if that has at most `bytes`. */
-  private async readItem(partition: Partition, key: string, bytes: number): Promise<Item | undefined> {
+    const partition = this.store.partitions.ofKey(key);
     const query = { prefix: '', from: key, last: key, reverse: false, delimiter: '' };
-    const limits = { valueBytes: bytes, maxValue: bytes };
+    const limits = { valueBytes: NO_BYTES, maxValue: NO_BYTES };
     const [part] = await readParts(this.store, [{ partition }], { ...query, ...limits }, 1);
-    return part!.items[0];
+    const [item] = part!.items;
+    return item && decodeHeader(key, item.header!, item.size);
   }
 
   async readPage(query: RangeQuery): Promise<RangePage> {

@@ -21,6 +21,7 @@ export const FENCE = load('fence');
 export const SYSTEM = load('system');
 export const SWEEP = load('common', 'values', 'common-write', 'sweep');
 export const PAGE = load('common-read', 'values', 'page');
+export const SIZES = load('values', 'sizes');
 export const COUNT = load('common-read', 'count');
 export const CHANGES = load('common', 'changes');
 

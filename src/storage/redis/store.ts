@@ -2,13 +2,13 @@ import { randomBytes } from 'node:crypto';
 import { moved } from '../fence.js';
 import type { Entry } from '../entry.js';
 import { LOGGED_VALUE_BYTES } from '../storage-engine.js';
-import type { ClusterClient, Command } from './cluster-client/cluster-client.js';
+import { LARGE_BYTES, type ClusterClient, type Command } from './cluster-client/cluster-client.js';
 import type { Reply, Script } from './cluster-client/connection.js';
 import { slotOf } from './cluster-client/slots.js';
 import { LastTags } from './last-tags.js';
 import { METADATA_KEY, Partitions, type Partition } from './partitions.js';
 import { decode } from './record.js';
-import { BEGIN, FENCE, SWEEP, SYSTEM, WRITE, WRITE_PAST_FENCE } from './scripts.js';
+import { BEGIN, FENCE, SIZES, SWEEP, SYSTEM, WRITE, WRITE_PAST_FENCE } from './scripts.js';
 
 /** Random hexadecimal digits at the end of a tag. */
 const EQUALS = Buffer.from('=');
@@ -19,6 +19,8 @@ const RANDOM_BYTES_AT_ONCE = 6 * 1024;
 const EVALSHA_WORDS = 3;
 /** How many ARGV all scripts that write have. */
 const WRITE_ARGUMENTS = 6;
+/** How many arguments each operation has, of which the first is its name (write-script.ts). */
+const OPERATION_WORDS = 7;
 /** The time until which a try may be carried out, and its number: the client fills them in. */
 const NEW_TRY = ['', ''];
 
@@ -116,12 +118,44 @@ export class RedisStore {
     });
   }
 
-  /** Runs WRITE with encoded operations on `entries`, which are Redis keys. Returns a reply for each operation. */
+  /**
+   * Runs WRITE with encoded operations on `entries`, which are Redis keys. Returns a reply for each operation.
+   *
+   * What is read may be too much for the connection of small values. A batch of which nothing is applied when a value is
+   * refused is tried with as much as fits there; of others, and where that was too little, the sizes are read first.
+   */
   async write(
     partition: Partition,
     entries: readonly string[],
     operations: readonly (string | Buffer)[],
+    options: WriteOptions,
+  ): Promise<readonly Reply[]> {
+    const { atomic, maxBytes, deadline } = options;
+    if (!operations.includes('get') || maxBytes <= LARGE_BYTES)
+      return this.runWrite(partition, entries, operations, options);
+    const names = operations.filter((_, i) => i % OPERATION_WORDS === 0);
+    if (atomic || names.every((name) => name === 'get' || name === 'check')) {
+      const small = { ...options, maxBytes: LARGE_BYTES };
+      const replies = await this.runWrite(partition, entries, operations, small);
+      if (!replies.some(isTooLarge)) return replies;
+    }
+    const read = entries.filter((_, i) => names[i] === 'get');
+    const replyBytes = await this.client.run({
+      slot: partition.slot,
+      args: evalsha(SIZES, read, []),
+      script: SIZES,
+      idempotent: true,
+      deadline,
+    });
+    return this.runWrite(partition, entries, operations, options, replyBytes as number);
+  }
+
+  private async runWrite(
+    partition: Partition,
+    entries: readonly string[],
+    operations: readonly (string | Buffer)[],
     { atomic, maxBytes, deadline }: WriteOptions,
+    replyBytes = 0,
   ): Promise<readonly Reply[]> {
     const limit = String(Math.min(maxBytes, Number.MAX_SAFE_INTEGER));
     const keys = [...partition.scriptKeys, ...entries];
@@ -143,6 +177,7 @@ export class RedisStore {
       triesAt: EVALSHA_WORDS + keys.length + WRITE_ARGUMENTS,
       write: true,
       deadline,
+      replyBytes: Math.min(replyBytes, maxBytes),
     })) as [Buffer, Buffer, ...Reply[]];
     this.learn(partition, now, tag);
     const [first] = replies;
@@ -232,6 +267,12 @@ export class RedisStore {
     this.client.topology.ownerOf(partition.slot)?.clock.raise(Number(now.toString('latin1')));
     if (tag) this.lastTags.advance(partition, tag.toString('latin1'));
   }
+}
+
+/** Whether an operation was refused because more would be read than may be. */
+function isTooLarge(reply: Reply): boolean {
+  const [kind, code] = reply as readonly Reply[];
+  return String(kind) === '!' && String(code) === 'body-too-large';
 }
 
 function evalsha(script: Script, keys: readonly string[], args: readonly (string | Buffer)[]) {

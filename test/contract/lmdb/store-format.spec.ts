@@ -7,6 +7,7 @@ import { Migration } from '../../../src/migration/migration.js';
 import type { Entry, EntryHeader } from '../../../src/storage/entry.js';
 import { Check } from '../../../src/storage/lmdb/check.js';
 import { compact } from '../../../src/storage/lmdb/compact.js';
+import { openRoot } from '../../../src/storage/lmdb/environment.js';
 import { LmdbEngine } from '../../../src/storage/lmdb/engine.js';
 import { readFormat } from '../../../src/storage/lmdb/pages/head.js';
 import { PageFile } from '../../../src/storage/lmdb/pages/page-file.js';
@@ -205,5 +206,24 @@ describe('a data folder of an earlier version', () => {
     expect(target.system.list('').map(({ name }) => name)).toEqual(contents.system.map(({ name }) => name));
     await engine!.close();
     expect(formatOf(file)).toBe(OLD_FORMAT);
+  });
+});
+
+describe('a tree that only a later version knows', () => {
+  it('is left alone by a server, a check and a salvage, and not taken along when the file is made smaller', async () => {
+    const root = openRoot(folder);
+    const later = root.openDB<Buffer, string>({ name: 'later', encoding: 'binary' });
+    await later.put('a', Buffer.alloc(20_000));
+    await root.close();
+    await open();
+    await put(engine!, 'a', 'x');
+    await expectLog(engine!);
+    const exported = (await scanned(engine!)).map(portraitOf);
+    await engine!.close();
+    expect(faultsOf(file)).toEqual([]);
+    expect(salvagedFrom(file)).toEqual(exported);
+    await compact(folder, () => undefined, new AbortController().signal);
+    expect(faultsOf(file)).toEqual([]);
+    expect(salvagedFrom(file)).toEqual(exported);
   });
 });

@@ -272,24 +272,6 @@ describe('the defaults', () => {
   });
 });
 
-describe('a HOST that others can reach', () => {
-  test.each(['0.0.0.0', '::', '192.168.1.5', '::ffff:10.0.0.1', 'db.example'])('is refused: %s', (host) => {
-    const load = () => loadConfig({ HOST: host });
-    expect(load).toThrow(StartError);
-    expect(load).toThrow(/HOST .*ALLOW_ANONYMOUS=true/);
-    expect(() => loadConfig({ HOST: host, ALLOW_ANONYMOUS: 'true' })).not.toThrow();
-  });
-
-  test.each(['ADMIN_TOKEN'])('%s, which is to come, is refused and not passed over', (name) => {
-    expect(() => loadConfig({ [name]: 'x' })).toThrow(new RegExp(`^${name} is not available`));
-  });
-
-  test('ends the start in one line', async () => {
-    expect(await refusal({ HOST: '0.0.0.0' })).toContain('ALLOW_ANONYMOUS=true');
-    expect(await refusal({ HOST: '0.0.0.0', ALLOW_ANONYMOUS: 'false' })).toContain('ALLOW_ANONYMOUS=true');
-  });
-});
-
 describe('TLS by halves', () => {
   test.each([
     [{ TLS_CERT: 'a' }, 'TLS_CERT needs TLS_KEY, too: a certificate and its key belong together.'],

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import net from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
+import { eventually } from '../../support/eventually.js';
 import { ask } from '../../support/http.js';
 import { expectProblem, stored } from '../../support/kv.js';
 import { anonymousMemory } from '../../support/memory.js';
@@ -45,8 +46,8 @@ function readSlowly(path: string): Promise<number> {
 }
 
 /** Sends requests and reads nothing. */
-function deafClient(requests: string): net.Socket {
-  const socket = net.connect(server.port, '127.0.0.1').pause();
+function deafClient(requests: string, port: number): net.Socket {
+  const socket = net.connect(port, '127.0.0.1').pause();
   socket.on('error', () => undefined).write(requests);
   return socket;
 }
@@ -68,7 +69,7 @@ describe('answers that nobody reads', () => {
         ...Array.from({ length: 2 }, () => batchOf('large')),
         ...Array.from({ length: 2 }, () => get('/')),
         ...Array.from({ length: 2 }, () => get('/openapi.json').repeat(50)),
-      ].map(deafClient);
+      ].map((requests) => deafClient(requests, server.port));
 
       const until = performance.now() + WITHIN_MS;
       let refused = await ask(server.port, '/kv/large');
@@ -92,4 +93,17 @@ describe('answers that nobody reads', () => {
     },
     2 * WITHIN_MS,
   );
+
+  test('count as a whole while they wait to be written', async () => {
+    const bytes = 8 * MIB;
+    const other = await startServer({ MAX_VALUE_BYTES: String(bytes) });
+    await stored(other.port, 'large', Buffer.alloc(bytes, 'x'));
+    const page = '/kv?values=true&prefix=large';
+    const statusOf = async () => (await ask(other.port, page)).status;
+    const deaf = Array.from({ length: 20 }, () => deafClient(get(page), other.port));
+    await eventually(async () => (await statusOf()) === 503, 'the refusal');
+    deaf.forEach((each) => each.destroy());
+    await eventually(async () => (await statusOf()) === 200, 'the answer');
+    await other.end();
+  });
 });

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { run } from '../../support/built.js';
 import { ask } from '../../support/http.js';
 import { startServer, type ServerProcess } from '../../support/server.js';
+import { ADMIN, bearer } from '../../support/tokens.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 
 /* Clients that generators make of the document: they compile, and every operation does what it says. */
@@ -36,11 +37,11 @@ const GENERATORS: Record<string, readonly string[]> = {
 let server: ServerProcess;
 let document: string;
 beforeAll(async () => {
-  server = await startServer({ DATABASE_URL: 'memory:' });
+  server = await startServer({ DATABASE_URL: 'memory:', ADMIN_TOKEN: ADMIN });
   document = (await ask(server.port, '/openapi.json')).text;
 });
 afterAll(() => server.end());
-beforeEach(() => ask(server.port, '/kv?prefix=&confirm=all', { method: 'DELETE' }));
+beforeEach(() => ask(server.port, '/kv?prefix=&confirm=all', { method: 'DELETE', headers: bearer(ADMIN) }));
 
 async function succeed(command: readonly string[], cwd: string): Promise<string> {
   const { status, stdout, stderr } = await run(command, { HOME: cwd }, cwd);
@@ -60,7 +61,9 @@ async function answersOf(name: string): Promise<Record<string, [status: number, 
   await succeed([join(BIN, generator!), ...args], folder);
   await succeed([join(BIN, 'tsc'), '-p', '.'], folder);
   const program = join(folder, 'out', 'program.js');
-  return JSON.parse(await succeed([process.execPath, program, `http://127.0.0.1:${server.port}`], folder));
+  return JSON.parse(
+    await succeed([process.execPath, program, `http://127.0.0.1:${server.port}`, ADMIN], folder),
+  );
 }
 
 describe.each(Object.keys(GENERATORS))('the client of %s', (name) => {
@@ -80,6 +83,8 @@ describe.each(Object.keys(GENERATORS))('the client of %s', (name) => {
       deleteEntry: 204,
       putEntryByQuery: 201,
       patchEntryByQuery: 201,
+      createToken: 201,
+      deleteToken: 204,
     });
     const data = (id: string) => answers[id]![1];
     expect(data('getKey')).toEqual({ 'some key': 'a&b' });
@@ -89,7 +94,9 @@ describe.each(Object.keys(GENERATORS))('the client of %s', (name) => {
     expect(data('importEntries')).toMatchObject({ created: 2, errorCount: 0 });
     expect(data('listEntries')).toEqual(['example/1=one', 'example/2=two']);
     expect(data('batch')).toEqual([204, 201, 201, '{"three":3}', '6', 204]);
+    expect(data('createToken')).toBe('example/');
+    expect(data('describeSelf')).toEqual(['read', 'write', 'monitor', 'admin']);
     expect(data('deleteEntries')).toEqual({ deleted: 4 });
-    expect((await ask(server.port, '/kv?key=..')).text).toBe('any text');
+    expect((await ask(server.port, '/kv?key=..', { headers: bearer(ADMIN) })).text).toBe('any text');
   });
 });

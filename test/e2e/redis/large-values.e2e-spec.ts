@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { ask } from '../../support/http.js';
-import { pageOf, pathOf, put, stored, valueOf } from '../../support/kv.js';
+import { ask, type Answer } from '../../support/http.js';
+import { batch, pageOf, pathOf, put, stored, valueOf } from '../../support/kv.js';
 import type { RedisServer } from '../../support/redis-server.js';
 import { describeOnRedis, startRedis } from '../../support/redis.js';
 import { startServer, type ServerProcess } from '../../support/server.js';
@@ -11,6 +11,13 @@ const LARGE = 'x'.repeat(300 * 1024);
 const LINKS = [30, 100];
 /** Of those that would be answered while a large value is under way; one that waited for it would be the only one. */
 const MIN_SMALL = 10;
+
+/** The values that a batch has read, undefined in place of what has none. */
+function valuesOf(answer: Answer): (string | undefined)[] {
+  expect(answer.status).toBe(200);
+  const { results } = JSON.parse(answer.text) as { results: { value?: string }[] };
+  return results.map(({ value }) => value);
+}
 
 describeOnRedis('a large value', (binary) => {
   let redis: RedisServer;
@@ -61,6 +68,33 @@ describeOnRedis('a large value', (binary) => {
     expect(Math.min(written.count, read.count)).toBeGreaterThan(MIN_SMALL);
     expect(server.output().stdout + server.output().stderr).not.toMatch(/is lost/);
   });
+
+  test.each([true, false])(
+    'is read by a batch, and small ones do not wait for it, atomic: %s',
+    async (atomic) => {
+      const value = 'z'.repeat(4 * 2 ** 20);
+      for (const key of ['{t}a', '{t}b']) await stored(port, key, value);
+      const reads = ['{t}a', '{t}b'].map((key) => ({ op: 'get', key }));
+      proxy.throttle((30 * 1e6) / 8);
+      const { count, slowest } = await beside(
+        batch(port, reads, atomic).then((answer) => expect(valuesOf(answer)).toEqual([value, value])),
+      );
+      proxy.restore();
+      process.stdout.write(`8 MiB by a batch: beside it ${count} small ones, the slowest ${slowest} ms\n`);
+      expect(count).toBeGreaterThan(MIN_SMALL);
+    },
+  );
+
+  test.each([true, false])(
+    'is read by a batch before it is replaced by the same, atomic: %s',
+    async (atomic) => {
+      await stored(port, 'before', LARGE);
+      const read = { op: 'get', key: 'before' };
+      const ops = [read, { op: 'put', key: 'before', value: 'after' }, read];
+      expect(valuesOf(await batch(port, ops, atomic))).toEqual([LARGE, undefined, 'after']);
+      expect(await valueOf(port, 'before')).toBe('after');
+    },
+  );
 
   test('is touched without being sent', async () => {
     const whole = 'y'.repeat(8 * 2 ** 20);

@@ -87,8 +87,8 @@ export class ClusterClient {
     try {
       const { deadline = performance.now() + COMMAND_TIMEOUT_MS, replyBytes = 0 } = command;
       const largest = Math.max(bytes, replyBytes);
-      if (largest <= LARGE_BYTES) return await this.retry(command, deadline, false);
-      return await this.retry(command, deadline + largest / LARGE_BYTES_PER_MS, true);
+      if (largest <= LARGE_BYTES) return await this.retry(command, deadline, 0);
+      return await this.retry(command, deadline + largest / LARGE_BYTES_PER_MS, largest);
     } finally {
       backlog.remove(bytes);
     }
@@ -109,7 +109,7 @@ export class ClusterClient {
     this.topology.close();
   }
 
-  private async retry(command: Command, deadline: number, isLarge: boolean): Promise<Reply> {
+  private async retry(command: Command, deadline: number, largeBytes: number): Promise<Reply> {
     const { topology } = this;
     /** The number of this try; earlier ones may have been carried out. */
     let number = 1;
@@ -128,10 +128,10 @@ export class ClusterClient {
       }
       try {
         if (connection) {
-          const patience = isLarge ? deadline : patienceWith(connection, deadline);
+          const patience = largeBytes > 0 ? deadline : patienceWith(connection, deadline);
           until = Math.max(until, patience);
           const args = argsOfTry(command, connection, number, patience);
-          return await this.send(command, args, connection, askTarget !== undefined, deadline, isLarge);
+          return await this.send(command, args, connection, askTarget !== undefined, deadline, largeBytes);
         }
       } catch (error) {
         askTarget = undefined;
@@ -172,10 +172,13 @@ export class ClusterClient {
     server: Connection,
     asking: boolean,
     deadline: number,
-    isLarge: boolean,
+    largeBytes: number,
   ): Promise<Reply> {
-    const connection = server.channelFor(write === true, isLarge);
-    const submit = () => (asking ? connection.sendAsking(args, deadline) : connection.send(args, deadline));
+    const connection = server.channelFor(write === true, largeBytes > 0);
+    const submit = () =>
+      asking
+        ? connection.sendAsking(args, deadline, largeBytes)
+        : connection.send(args, deadline, largeBytes);
     let reply: Reply;
     try {
       reply = await submit();

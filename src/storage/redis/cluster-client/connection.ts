@@ -2,6 +2,7 @@ import { ErrorReply } from '@redis/client';
 import { Backlog } from './backlog.js';
 import { ConnectionError, wasSent } from './connection-error.js';
 import { endClient, makeClient, type Client } from './node-redis.js';
+import { PendingCommands } from './pending-commands.js';
 import { formatHostPort, type HostPort, type RedisUrl } from './redis-url.js';
 import { ReplicaWaits } from './replica-waits.js';
 import { ServerClock } from './server-clock.js';
@@ -31,14 +32,6 @@ const MAX_CHECKS_WAITING = COMMAND_TIMEOUT_MS / CHECK_EVERY_MS;
 /** The server is asked for its time once a second. */
 const CHECKS_PER_TIME = 4;
 const TIME_TIMEOUT_MS = 1_500;
-
-/** A command that was sent and has no reply yet. */
-interface Pending {
-  readonly deadline: number;
-  /** The number of checks before it was sent. */
-  readonly sentAt: number;
-  readonly reject: (error: ConnectionError) => void;
-}
 
 export interface ConnectionOptions {
   /** Called with one line when the server is lost and when it is back. */
@@ -71,7 +64,7 @@ export class Connection {
   replicas: readonly Connection[] | undefined;
   readonly clock: ServerClock;
   private client: Client;
-  private readonly pending = new Set<Pending>();
+  private readonly pending = new PendingCommands();
   /** Whether anything has arrived since the last check. */
   private received = false;
   private checks = 0;
@@ -108,9 +101,14 @@ export class Connection {
 
   /** Whether the server has not answered for a while. */
   get isAway(): boolean {
-    // Large values may be all that the network carries for a while.
-    const isSilent = this.silentChecks >= AWAY_CHECKS && !this.bulk?.pending.size;
-    return isSilent || (!this.isReady && performance.now() - this.lostAt > AWAY_AFTER_MS);
+    return this.isSilent || (!this.isReady && performance.now() - this.lostAt > AWAY_AFTER_MS);
+  }
+
+  /** Whether it has sent nothing for a while, or for longer than it may work on a large value. */
+  private get isSilent(): boolean {
+    if (this.silentChecks < AWAY_CHECKS) return false;
+    const excused = this.bulk?.pending.excusedChecks ?? 0;
+    return this.silentChecks >= Math.min(MAX_SILENT_CHECKS, AWAY_CHECKS + excused);
   }
 
   /** Whether it is a primary of a cluster whose place nobody can take. */
@@ -134,26 +132,27 @@ export class Connection {
     return (write && this.writer) || this;
   }
 
-  /** Sends a command. @throws ConnectionError, ErrorReply */
+  /** Sends a command. @param largeBytes of a value that it carries or returns @throws ConnectionError, ErrorReply */
   send(
     args: readonly (string | Buffer)[],
     deadline = performance.now() + COMMAND_TIMEOUT_MS,
+    largeBytes = 0,
   ): Promise<Reply> {
     const { client, pending } = this;
     if (!client.isReady) {
       return Promise.reject(new ConnectionError(false, this.failure ?? 'not connected'));
     }
     return new Promise((resolve, reject) => {
-      const command = { deadline, sentAt: this.checks, reject };
+      const command = { deadline, sentAt: this.checks, largeBytes, reject };
       pending.add(command);
       client.sendCommand(args).then(
         (reply) => {
-          pending.delete(command);
+          pending.remove(command);
           this.noteLife();
           resolve(reply as unknown as Reply);
         },
         (error: unknown) => {
-          pending.delete(command);
+          pending.remove(command);
           if (!(error instanceof ErrorReply)) return reject(new ConnectionError(wasSent(error), error));
           this.noteLife();
           reject(error);
@@ -173,8 +172,9 @@ export class Connection {
   }
 
   /** Sends a command that an ASK has redirected here. Nothing comes between the two, which are written back to back. */
-  async sendAsking(args: readonly (string | Buffer)[], deadline: number): Promise<Reply> {
-    const [, reply] = await Promise.all([this.send(['ASKING'], deadline), this.send(args, deadline)]);
+  async sendAsking(args: readonly (string | Buffer)[], deadline: number, largeBytes: number): Promise<Reply> {
+    const asking = this.send(['ASKING'], deadline);
+    const [, reply] = await Promise.all([asking, this.send(args, deadline, largeBytes)]);
     return reply;
   }
 
@@ -211,11 +211,9 @@ export class Connection {
 
   /** Closes at once if no command is pending, else when every pending one has met its deadline. */
   closeWhenIdle(): void {
-    const latest = [this, ...this.others].flatMap(({ pending }) =>
-      [...pending].map(({ deadline }) => deadline),
-    );
-    if (latest.length === 0) this.close();
-    else setTimeout(() => this.close(), Math.max(...latest) - performance.now()).unref();
+    const latest = Math.max(...[this, ...this.others].map(({ pending }) => pending.latestDeadline));
+    if (latest === -Infinity) this.close();
+    else setTimeout(() => this.close(), latest - performance.now()).unref();
   }
 
   /** The server has answered, so it is not away, however long it took. */
@@ -275,8 +273,8 @@ export class Connection {
   private check(): void {
     if (this.closed) return;
     this.checks++;
-    this.giveUp(performance.now());
-    const [oldest] = this.pending;
+    this.pending.giveUp(performance.now());
+    const { oldest } = this.pending;
     if (this.options.bulkOf) {
       if (oldest && performance.now() - oldest.deadline > CHECK_EVERY_MS) this.reconnect();
       return;
@@ -286,16 +284,8 @@ export class Connection {
     this.received = false;
     this.silentChecks = isAlive ? 0 : this.silentChecks + 1;
     const isLate = oldest !== undefined && this.checks - oldest.sentAt > MAX_CHECKS_WAITING;
-    if (this.isGone) {
-      for (const each of [this, ...this.others]) each.giveUp(Infinity);
-    }
+    if (this.isGone) for (const { pending } of [this, ...this.others]) pending.giveUp(Infinity);
     if (this.silentChecks > MAX_SILENT_CHECKS || isLate) this.reconnect();
-  }
-
-  /** Fails the commands whose deadline is not after `now`. They stay pending, for a reply would show that there is life. */
-  private giveUp(now: number): void {
-    for (const { deadline, reject } of this.pending)
-      if (deadline <= now) reject(new ConnectionError(true, 'no answer in time'));
   }
 
   private reconnect(): void {

@@ -3,10 +3,12 @@ import * as api from './client/index.js';
 
 /* Calls every operation with the client that @hey-api/openapi-ts makes. */
 
-client.setConfig({ baseUrl: process.argv[2]! });
+const [, , baseUrl, token] = process.argv;
+client.setConfig({ baseUrl: baseUrl!, headers: { Authorization: `Bearer ${token}` } });
 
 const key = 'example/a b/č';
 const path = { key };
+const issued = { id: '' };
 const lines = '{"key":"example/1","value":"one"}\n{"key":"example/2","value":"two"}\n';
 
 const calls: Record<string, () => Promise<{ response?: Response; data?: unknown }>> = {
@@ -60,6 +62,26 @@ const calls: Record<string, () => Promise<{ response?: Response; data?: unknown 
   },
   optionsBatch: () => api.optionsBatch(),
   deleteEntries: () => api.deleteEntries({ query: { prefix: 'example/' } }),
+  createToken: async () => {
+    const { data, response } = await api.createToken({ body: { can: ['read'], namespace: 'example/' } });
+    issued.id = data!.id;
+    return { response, data: data!.namespace };
+  },
+  listTokens: () => api.listTokens(),
+  headTokens: () => api.headTokens(),
+  optionsTokens: () => api.optionsTokens(),
+  describeSelf: async () => {
+    const { data, response } = await api.describeSelf();
+    return { response, data: data!.can };
+  },
+  headSelf: () => api.headSelf(),
+  optionsSelf: () => api.optionsSelf(),
+  getToken: () => api.getToken({ path: issued }),
+  headToken: () => api.headToken({ path: issued }),
+  optionsToken: () => api.optionsToken({ path: issued }),
+  rotateTokenSecret: () => api.rotateTokenSecret({ path: issued, body: { grace: '1m' } }),
+  optionsTokenSecret: () => api.optionsTokenSecret({ path: issued }),
+  deleteToken: () => api.deleteToken({ path: issued }),
   listProblems: () => api.listProblems(),
   headProblems: () => api.headProblems(),
   optionsProblems: () => api.optionsProblems(),

@@ -3,12 +3,14 @@ import type { paths } from './schema.js';
 
 /* Calls every operation with openapi-fetch and the types of openapi-typescript. */
 
-const client = createClient<paths>({ baseUrl: process.argv[2]! });
+const [, , baseUrl, token] = process.argv;
+const client = createClient<paths>({ baseUrl: baseUrl!, headers: { Authorization: `Bearer ${token}` } });
 /** Without it openapi-fetch makes JSON of every body. */
 const bodySerializer = (body: unknown) => body as string;
 
 const key = 'example/a b/č';
 const path = { key };
+const issued = { id: '' };
 const lines = '{"key":"example/1","value":"one"}\n{"key":"example/2","value":"two"}\n';
 
 const calls: Record<string, () => Promise<{ response: Response; data?: unknown }>> = {
@@ -76,6 +78,29 @@ const calls: Record<string, () => Promise<{ response: Response; data?: unknown }
   },
   optionsBatch: () => client.OPTIONS('/batch'),
   deleteEntries: () => client.DELETE('/kv', { params: { query: { prefix: 'example/' } } }),
+  createToken: async () => {
+    const { data, response } = await client.POST('/tokens', {
+      body: { can: ['read'], namespace: 'example/' },
+    });
+    issued.id = data!.id;
+    return { response, data: data!.namespace };
+  },
+  listTokens: () => client.GET('/tokens'),
+  headTokens: () => client.HEAD('/tokens'),
+  optionsTokens: () => client.OPTIONS('/tokens'),
+  describeSelf: async () => {
+    const { data, response } = await client.GET('/tokens/self');
+    return { response, data: data!.can };
+  },
+  headSelf: () => client.HEAD('/tokens/self'),
+  optionsSelf: () => client.OPTIONS('/tokens/self'),
+  getToken: () => client.GET('/tokens/{id}', { params: { path: issued } }),
+  headToken: () => client.HEAD('/tokens/{id}', { params: { path: issued } }),
+  optionsToken: () => client.OPTIONS('/tokens/{id}', { params: { path: issued } }),
+  rotateTokenSecret: () =>
+    client.POST('/tokens/{id}/rotate', { params: { path: issued }, body: { grace: '1m' } }),
+  optionsTokenSecret: () => client.OPTIONS('/tokens/{id}/rotate', { params: { path: issued } }),
+  deleteToken: () => client.DELETE('/tokens/{id}', { params: { path: issued } }),
   listProblems: () => client.GET('/problems'),
   headProblems: () => client.HEAD('/problems'),
   optionsProblems: () => client.OPTIONS('/problems'),
