@@ -39,10 +39,10 @@ export class Parameters {
     return this.lists.get(name) ?? [];
   }
 
-  /** Returns text that keys are compared with; it is no longer than a key may be. */
-  keyText(name: string): string | undefined {
+  /** Returns text that keys are compared with; it is no longer than `most` bytes, which a key may have. */
+  keyText(name: string, most = MAX_KEY_BYTES): string | undefined {
     const text = this.values.get(name);
-    return text === undefined ? undefined : this.checkKeyText(name, text);
+    return text === undefined ? undefined : this.checkKeyText(name, text, most);
   }
 
   /** The same, all values of a repeatable parameter. */
@@ -68,9 +68,9 @@ export class Parameters {
     return value;
   }
 
-  private checkKeyText(name: string, text: string): string {
-    if (Buffer.byteLength(text) <= MAX_KEY_BYTES) return text;
-    throw this.refuse(`\`${name}\` may have at most ${MAX_KEY_BYTES} bytes of UTF-8, as keys do.`);
+  private checkKeyText(name: string, text: string, most = MAX_KEY_BYTES): string {
+    if (Buffer.byteLength(text) <= most) return text;
+    throw this.refuse(`\`${name}\` may have at most ${most} bytes of UTF-8, as keys do.`);
   }
 
   private add(pair: string): void {

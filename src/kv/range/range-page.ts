@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { DatabaseError } from '../../errors.js';
 import type { Condition } from '../../storage/condition.js';
+import { MAX_STORED_KEY_BYTES } from '../../storage/entry.js';
 import type { KeyRange } from '../../storage/key-range.js';
 import type { RangePage, RangeQuery } from '../../storage/storage-engine.js';
 import { describe, describeMembers, PIECE_BYTES, valueMember, valueMemberPieces } from '../entry-json.js';
@@ -35,7 +36,8 @@ export function rangeIn(parameters: Parameters): KeyRange {
 export function pageQuery(parameters: Parameters): RangeQuery & { counted: boolean } {
   return {
     ...rangeIn(parameters),
-    after: parameters.keyText('after'),
+    // A page may end with a key of a namespace, which is longer than others by its name.
+    after: parameters.keyText('after', MAX_STORED_KEY_BYTES),
     limit: parameters.number('limit', 1, MAX_ITEMS, DEFAULT_ITEMS),
     delimiter: parameters.keyText('delimiter'),
     reverse: parameters.flag('reverse'),

@@ -250,6 +250,25 @@ describe.each(ENGINES)('tokens, $name', ({ start }) => {
     },
   );
 
+  test('the longest keys of a namespace are listed from outside, page by page, and deleted by prefix', async () => {
+    const namespace = `${'n'.repeat(255)}/`;
+    const { token } = await issue(port, { namespace, can: ['read', 'write'] });
+    const keys = ['a', 'b', 'c'].map((end) => 'k'.repeat(1023) + end);
+    for (const key of keys)
+      expect((await as(token, `/kv/${key}`, { method: 'PUT', body: 'v' })).status).toBe(201);
+    const seen: string[] = [];
+    let path: string | undefined = '/kv?prefix=nn&limit=1';
+    while (path !== undefined) {
+      const answer: Answer = await as(ADMIN, path);
+      seen.push(...(JSON.parse(answer.text) as { items: { key: string }[] }).items.map(({ key }) => key));
+      path = /^<(.*)>; rel="next"$/.exec(String(answer.headers.link))?.[1];
+    }
+    expect(seen).toEqual(keys.map((key) => namespace + key));
+    const deleted = await as(ADMIN, '/kv?prefix=nn', { method: 'DELETE' });
+    expect(JSON.parse(deleted.text)).toEqual({ deleted: 3 });
+    expect((await as(token, '/')).text).toBe('{}');
+  });
+
   test('who has the whole database and every right sees every token', async () => {
     const chief = await issue(port, { can: ALL });
     const { id } = await issue(port, { can: ['read'] });
