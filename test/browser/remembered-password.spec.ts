@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { chromium, type Browser, type BrowserContext, type Page } from 'playwright-core';
 import { certificate } from '../support/certificates.js';
 import { HANG_MS } from '../support/eventually.js';
+import { shortOrLong } from '../support/long-run.js';
 import { requireProgram } from '../support/requires.js';
 import { startServer, type ServerProcess } from '../support/server.js';
 import { ADMIN } from '../support/tokens.js';
@@ -54,25 +55,31 @@ program.describe('a password that the browser remembers', () => {
   if (address !== undefined)
     servers.push(['over plain http at an address', () => `http://${address}:${plain.port}`, 403]);
 
-  test.each(servers)('lets no page of another site write, %s', async (_, originOf, typed) => {
-    const origin = originOf();
-    const context = await newContext(browser);
-    // The prompt of the browser, answered once: from then on it sends the password by itself.
-    const own = await context.newPage();
-    const before = await stored(own, origin);
-    const page = await context.newPage();
-    await page.goto(`http://${FOREIGN}:${(foreign.address() as AddressInfo).port}/`);
-    const statuses = await attack(page, origin);
-    // The password is sent, and is not what is refused.
-    expect(statuses).toContain(403);
-    for (const status of statuses) expect(status).toBeGreaterThanOrEqual(400);
-    expect(await stored(own, origin)).toEqual(before);
-    // What the user types.
-    const answer = await own.goto(`${origin}/set?typed=1`);
-    expect(answer!.status()).toBe(typed);
-    expect(await stored(own, origin)).toEqual(typed === 403 ? before : { ...before, typed: '1' });
-    await context.close();
-  });
+  // Where browsers say least.
+  const inShort = servers.filter(([, , typed]) => typed === 403).slice(0, 1);
+
+  test.each(shortOrLong(inShort, servers))(
+    'lets no page of another site write, %s',
+    async (_, originOf, typed) => {
+      const origin = originOf();
+      const context = await newContext(browser);
+      // The prompt of the browser, answered once: from then on it sends the password by itself.
+      const own = await context.newPage();
+      const before = await stored(own, origin);
+      const page = await context.newPage();
+      await page.goto(`http://${FOREIGN}:${(foreign.address() as AddressInfo).port}/`);
+      const statuses = await attack(page, origin);
+      // The password is sent, and is not what is refused.
+      expect(statuses).toContain(403);
+      for (const status of statuses) expect(status).toBeGreaterThanOrEqual(400);
+      expect(await stored(own, origin)).toEqual(before);
+      // What the user types.
+      const answer = await own.goto(`${origin}/set?typed=1`);
+      expect(answer!.status()).toBe(typed);
+      expect(await stored(own, origin)).toEqual(typed === 403 ? before : { ...before, typed: '1' });
+      await context.close();
+    },
+  );
 });
 
 async function newContext(browser: Browser): Promise<BrowserContext> {
