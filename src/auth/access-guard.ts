@@ -35,7 +35,8 @@ interface Presented {
 @Injectable()
 export class AccessGuard {
   private readonly logger = new Logger('Auth');
-  private readonly presented = new Map<Socket, Presented>();
+  /** What each connection presented; undefined of one that came when no token was needed. */
+  private readonly presented = new Map<Socket, Presented | undefined>();
   private readonly failures = new WindowLimit();
   private readonly uses = new WindowLimit();
 
@@ -50,8 +51,11 @@ export class AccessGuard {
   /** Returns whether the request may go on; if not, it has been answered. */
   admits(request: IncomingMessage, response: ServerResponse): boolean | Promise<boolean> {
     const { authenticator } = this;
-    if (!authenticator.needsToken || request.method === 'OPTIONS' || WITHOUT_DATA.test(request.url!))
+    if (!authenticator.needsToken) {
+      if (!this.presented.has(request.socket)) this.keep(request.socket, undefined);
       return true;
+    }
+    if (needsNone(request)) return true;
     const header = authorizationOf(request);
     const known = this.presented.get(request.socket);
     if (known && known.header === header && authenticator.isCurrent(known.access))
@@ -112,7 +116,7 @@ export class AccessGuard {
     return { header, credentials, access: await this.authenticator.resolve(credentials.token) };
   }
 
-  private keep(socket: Socket, presented: Presented): void {
+  private keep(socket: Socket, presented: Presented | undefined): void {
     if (socket.destroyed) return;
     if (!this.presented.has(socket)) socket.once('close', () => this.presented.delete(socket));
     this.presented.set(socket, presented);
@@ -170,11 +174,14 @@ export class AccessGuard {
     if (!allowance.allowed) throw tooManyFailures(allowance);
   }
 
-  /** Ends what is under way with tokens that have ended. */
+  /** Ends what is under way with tokens that have ended, and from the first token on what is without one. */
   private cutEnded(): void {
     for (const [socket, presented] of this.presented) {
       const response = (socket as ServingSocket)._httpMessage;
-      if (!response?.req.access || this.authenticator.isCurrent(response.req.access)) continue;
+      if (!response) continue;
+      const { access } = response.req;
+      if (!presented && this.authenticator.needsToken && isOfData(response.req)) cut(response, tokenNeeded());
+      if (!presented || !access || this.authenticator.isCurrent(access)) continue;
       this.renew(presented, response).catch((error: unknown) => {
         if (error instanceof DatabaseError && error.code === 'invalid-token') cut(response, error);
       });
@@ -185,6 +192,15 @@ export class AccessGuard {
     presented.access = await this.authenticator.resolve(presented.credentials.token);
     req.access = presented.access;
   }
+}
+
+function needsNone({ method, url }: IncomingMessage): boolean {
+  return method === 'OPTIONS' || WITHOUT_DATA.test(url!);
+}
+
+/** Whether a request reads or writes data. The one that makes the first token does not, and is to be answered. */
+function isOfData(request: IncomingMessage): boolean {
+  return !needsNone(request) && rightFor(request) !== 'admin';
 }
 
 /** Ends an answer under way. Whoever sends a body gets an answer to it. */

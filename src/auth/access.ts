@@ -35,14 +35,23 @@ export class Access {
 
   /** Whether it may do everything with the whole database for ever. */
   get isUnlimited(): boolean {
-    const { namespace, can, expires, requireConditions } = this.record;
-    const isNarrowed = namespace !== '' || expires !== 0 || requireConditions || this.limited.length > 0;
-    return !isNarrowed && RIGHTS.every((right) => can.includes(right));
+    return this.limited.length === 0 && mayEverything(this.record);
   }
 
   may(right: Right): boolean {
     return this.record.can.includes(right);
   }
+}
+
+/** Whether a token may do everything with the whole database for ever, if those may that it was made with. */
+export function mayEverything(record: Omit<TokenRecord, 'id' | 'digest'>): boolean {
+  const { namespace, can, expires, requireConditions } = record;
+  const isNarrowed = namespace !== '' || expires !== 0 || requireConditions || hasLimits(record);
+  return !isNarrowed && RIGHTS.every((right) => can.includes(right));
+}
+
+export function hasLimits({ limits }: Pick<TokenRecord, 'limits'>): boolean {
+  return Object.keys(limits).length > 0;
 }
 
 /** Checks a right that only the body of a request shows it to need. @throws DatabaseError `forbidden` */

@@ -3,7 +3,7 @@ import { AppConfig, isLoopback } from '../config/app-config.js';
 import { DatabaseError, StartError } from '../errors.js';
 import { JailEngine } from '../storage/jail/jail.engine.js';
 import { StorageEngine } from '../storage/storage-engine.js';
-import { Access, ADMIN_ID, OPEN } from './access.js';
+import { Access, ADMIN_ID, hasLimits, OPEN } from './access.js';
 import { digestOf, idIn, isSameDigest } from './token-text.js';
 import type { TokenRecord } from './token-record.js';
 import { TokenStore } from './token-store.js';
@@ -113,8 +113,9 @@ export class Authenticator implements OnModuleInit, OnModuleDestroy {
     this.isLooking = true;
     try {
       const revision = await this.tokens.revision();
-      if (revision !== this.revision) this.forget();
+      const hasChanged = revision !== this.revision;
       this.revision = revision;
+      if (hasChanged) this.forget();
     } catch {
       // The requests meet the same error.
     } finally {
@@ -140,6 +141,7 @@ export class Authenticator implements OnModuleInit, OnModuleDestroy {
     const isOrphan = parents.some((parent) => !parent || this.isOver(parent.expires));
     if (isOrphan) throw invalidToken('A token that this one was made with has ended.');
     const limited = [record, ...(parents as TokenRecord[])].filter(hasLimits);
+    if (generation !== this.generation) return this.find(text, digest);
     const engine = this.jailOf(record.namespace, id);
     return this.keep(digest, new Access(id, record, limited, engine, until, generation));
   }
@@ -186,10 +188,6 @@ export class Authenticator implements OnModuleInit, OnModuleDestroy {
       this.logger.warn(`When tokens were used could not be noted: ${(error as Error).message}`);
     }
   }
-}
-
-function hasLimits({ limits }: TokenRecord): boolean {
-  return Object.keys(limits).length > 0;
 }
 
 export function invalidToken(detail: string): DatabaseError {

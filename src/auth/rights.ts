@@ -5,9 +5,10 @@ import { isSafe } from '../http/request/safe.js';
 export const RIGHTS = ['read', 'write', 'monitor', 'admin'] as const;
 export type Right = (typeof RIGHTS)[number];
 
-const OF_TOKENS = /^\/tokens(?:[/?]|$)/;
-const OF_ITSELF = /^\/tokens\/self(?:\?|$)/;
-const OF_BATCHES = /^\/batch(?:[?]|$)/;
+/* Routes are found without what follows `?` or `#`, and so are their rights. */
+const OF_TOKENS = /^\/tokens(?:[/?#]|$)/;
+const OF_ITSELF = /^\/tokens\/self(?:[?#]|$)/;
+const OF_BATCHES = /^\/batch(?:[?#]|$)/;
 
 /**
  * Returns the right that a request needs, by its method and its path in the one spelling of the gate; undefined if any token

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { DatabaseError } from '../errors.js';
 import { namespaceFault } from '../storage/jail/namespace.js';
 import { StorageEngine } from '../storage/storage-engine.js';
-import { ADMIN_ID, type Access } from './access.js';
+import { ADMIN_ID, mayEverything, type Access } from './access.js';
 import { Authenticator } from './authenticator.js';
 import type { Right } from './rights.js';
 import type { TokenRecord } from './token-record.js';
@@ -65,9 +65,12 @@ export class Tokens {
     return { record, text };
   }
 
-  /** Gives a token a new secret; the old one counts for `grace` ms. @throws DatabaseError `unknown-token`, `busy` */
+  /**
+   * Gives a token a new secret; the old one counts for `grace` ms.
+   * @throws DatabaseError `unknown-token`, `busy`, `forbidden` for a token that outlives the secret of who asks
+   */
   async rotate(by: Access, id: string, grace: number): Promise<Issued> {
-    await this.get(by, id);
+    checkEnd(by, await this.get(by, id));
     const text = newTokenText(id);
     const until = this.engine.now() + grace;
     const record = await this.store.change(id, (before) => ({
@@ -85,14 +88,12 @@ export class Tokens {
     await this.get(by, id);
     const all = await this.store.list();
     const ends = (record: TokenRecord) => record.id === id || record.parents.includes(id);
-    if (!this.authenticator.hasAdminToken && !all.some((each) => !ends(each) && this.isAdmin(each)))
-      throw lastAdmin('This is the last token that can make others');
-    // The token itself first: with it all the others end.
-    await this.store.remove([
-      id,
-      ...all.filter((each) => ends(each) && each.id !== id).map((each) => each.id),
-    ]);
+    if (!this.authenticator.hasAdminToken && !all.some((each) => !ends(each) && mayEverything(each)))
+      throw lastAdmin('This is the last token that can make all others');
+    // The token itself first: with it the others end, however long it takes to remove them.
+    await this.store.remove([id]);
     await this.authenticator.look();
+    await this.store.remove(all.filter((each) => ends(each) && each.id !== id).map((each) => each.id));
   }
 
   /** @throws DatabaseError `unknown-token`, also for one that `by` may not see */
@@ -119,15 +120,11 @@ export class Tokens {
 
   /** From the first token on requests need one, so that it has to be one that can make others. */
   private async checkFirst(record: TokenRecord): Promise<void> {
-    if (this.authenticator.needsToken || this.isAdmin(record)) return;
+    if (this.authenticator.needsToken || mayEverything(record)) return;
     throw lastAdmin(
-      'From the first token on every request needs one. So the first must be able to make others: ' +
-        'the right `admin`, no namespace and no end',
+      'From the first token on every request needs one. So the first must be able to make all others: ' +
+        'every right, no namespace, no end, no conditions and no limits',
     );
-  }
-
-  private isAdmin({ can, namespace, expires }: TokenRecord): boolean {
-    return can.includes('admin') && namespace === '' && expires === 0;
   }
 
   /** Tokens that have expired make room for new ones. */
@@ -153,18 +150,22 @@ function isVisible(by: Access, { id, parents }: TokenRecord): boolean {
 }
 
 /** @throws DatabaseError `forbidden` */
-function checkNarrower(by: Access, { can, expires, parents }: TokenRecord): void {
-  const wider = can.find((right) => !by.may(right));
+function checkNarrower(by: Access, record: TokenRecord): void {
+  const wider = record.can.find((right) => !by.may(right));
   if (wider !== undefined) throw tooWide(`has the right \`${wider}\`, which yours has not`, wider);
-  const end = by.record.expires;
-  if (end !== 0 && (expires === 0 || expires > end))
-    throw tooWide(`ends after yours, which ends at ${new Date(end).toISOString()}: give a shorter \`ttl\``);
-  if (parents.length > MOST_PARENTS)
+  checkEnd(by, record);
+  if (record.parents.length > MOST_PARENTS)
     throw tooWide(`is the ${MOST_PARENTS + 1}th in a row that was made with another`);
 }
 
+/** A secret in its grace ends with it: whoever has only that must not get one that goes on. @throws DatabaseError `forbidden` */
+function checkEnd({ expires: end }: Access, { expires }: TokenRecord): void {
+  if (end === 0 || (expires !== 0 && expires <= end)) return;
+  throw tooWide(`ends after yours, which ends at ${new Date(end).toISOString()}`);
+}
+
 function tooWide(why: string, right?: Right): DatabaseError {
-  const detail = `A token makes only narrower ones; this one ${why}.`;
+  const detail = `A token makes only narrower ones, and gives new secrets only to those; this one ${why}.`;
   return new DatabaseError('forbidden', detail, right && { right });
 }
 

@@ -29,7 +29,7 @@ export function addTokenCommand(program: Command): void {
 
 const HELP = `
 The token is written to the standard output and is kept nowhere else. From the first one on every
-request to the server needs a token; so the first must have the right admin, no namespace and no end.
+request to the server needs a token; so the first must have every right, no namespace and no end.
 A server that runs makes tokens with POST /tokens.`;
 
 async function run(flags: Flags): Promise<void> {
@@ -48,8 +48,12 @@ async function create({ data, ...flags }: Flags): Promise<string> {
   const { readTokenRequest } = await import('../auth/token-request.js');
   const request = readTokenRequest({ ...flags, can: flags.can.split(',').map((right) => right.trim()) });
   const config = loadConfig({});
+  const { maxSnapshotAge, watchLogBytes, waitReplicas } = config;
   const engine = await createEngine(`lmdb:${dataFolder(data)}`, {
-    ...config,
+    maxSnapshotAge,
+    maxSnapshotBytes: Infinity,
+    watchLogBytes,
+    waitReplicas,
     onFailure: (error) => {
       throw error;
     },

@@ -96,6 +96,33 @@ export async function workers(context) {
   ];
 }
 
+/** What TLS costs, on connections that are kept and on new ones; without targets. */
+export async function tls(context) {
+  const names = ['pigeonhole over TLS', 'pigeonhole'];
+  const skipped = lacks(names[0]);
+  if (skipped) return [{ work: `${GET} over TLS`, against: 'without', skipped }];
+  const closes = (side) =>
+    prepared(`wrk.format('GET', '${side.reads}' .. ${luaKeyOf('i')}, {['Connection']='close'})`, FEW);
+  const rows = [];
+  for (const [work, lua] of [
+    ['on kept connections', reads],
+    ['on a connection each', closes],
+  ]) {
+    const [ours, theirs] = await loads(context, names, lua);
+    rows.push(
+      paired({
+        work: `${GET} over TLS, ${String(work)}`,
+        against: 'without',
+        unit: CPU,
+        ours,
+        theirs,
+        of: cpuOf,
+      }),
+    );
+  }
+  return rows;
+}
+
 /** What moving to Redis costs, the Redis servers included; without targets. */
 export async function engines(context) {
   const names = ['pigeonhole', 'pigeonhole on redis', 'pigeonhole on a cluster'];

@@ -16,7 +16,7 @@ import { show } from './pages.mjs';
 import { plot } from './plot.mjs';
 import { isInstalled } from './processes.mjs';
 import { growthTables, table } from './report.mjs';
-import { batch, engines, get, put, set, workers } from './requests.mjs';
+import { batch, engines, get, put, set, tls, workers } from './requests.mjs';
 import { start } from './start.mjs';
 import { exporting, importing } from './streams.mjs';
 import { turns } from './turns.mjs';
@@ -31,6 +31,7 @@ const CONTESTS = {
   export: exporting,
   growth,
   workers,
+  tls,
   watch: watching,
   turns,
   start,

@@ -1,7 +1,9 @@
 // Who is measured: how each side is started, and how it is asked.
 import { mkdirSync, writeFileSync } from 'node:fs';
+import { get } from 'node:https';
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { cpuOf, familyOf, isInstalled, kill, launch, memoryOf, run, SERVER_CORE } from './processes.mjs';
@@ -92,6 +94,33 @@ const ETCD_PUT = format(
 export const SIDES = {
   pigeonhole: ours(),
   'pigeonhole, 2 workers': ours({ WORKERS: '2' }),
+  'pigeonhole over TLS': {
+    ...OURS,
+    scheme: 'https',
+    needs: ['openssl'],
+    start: async ({ launch: start, ports: [port], data, folder }) => {
+      const [cert, key] = ['cert.pem', 'key.pem'].map((file) => join(folder, file));
+      const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1'];
+      await run('openssl', [
+        'req',
+        '-x509',
+        ...curve,
+        '-nodes',
+        '-subj',
+        '/CN=bench',
+        '-keyout',
+        key,
+        '-out',
+        cert,
+      ]);
+      start(process.execPath, [here('../../dist/main.js')], {
+        PORT: port,
+        DATABASE_URL: `lmdb:${data}`,
+        TLS_CERT: cert,
+        TLS_KEY: key,
+      });
+    },
+  },
   'bare node:http + Map': node('servers/bare.mjs'),
   'stock Nest + Map': node('servers/stock-nest.mjs'),
   'webdis + redis': webdis([]),
@@ -223,7 +252,11 @@ export class Side {
   }
 
   ask(path, options) {
-    return fetch(`http://127.0.0.1:${this.port}${path}`, options);
+    return this.scheme === 'https' ? askOverTls(this.url + path) : fetch(this.url + path, options);
+  }
+
+  get url() {
+    return `${this.scheme ?? 'http'}://127.0.0.1:${this.port}`;
   }
 
   /** The server that answers; those it asks were started before it. */
@@ -244,6 +277,15 @@ export class Side {
   async stop() {
     await Promise.all(this.children.map(kill));
   }
+}
+
+/** As `fetch`, from a server whose certificate nobody knows. */
+function askOverTls(url) {
+  return new Promise((resolve, reject) => {
+    get(url, { rejectUnauthorized: false }, (response) => {
+      resolve({ ok: response.statusCode < 300, text: () => text(response) });
+    }).on('error', reject);
+  });
 }
 
 async function accepts(port, isOver = () => false) {

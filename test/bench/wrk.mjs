@@ -28,7 +28,7 @@ export async function load(
   writeFileSync(script, `math.randomseed(${seed})\n${lua}\n`);
   const before = side.cpu();
   const args = ['-t1', `-c${connections}`, `-d${seconds}s`, '--timeout', '10s', '--latency', '-s', script];
-  const out = await run('wrk', [...args, `http://127.0.0.1:${side.port}/`], { cores });
+  const out = await run('wrk', [...args, `${side.url}/`], { cores });
   const used = side.cpu() - before;
   const wrong = /Non-2xx.*|Socket errors: .*/.exec(out);
   if (wrong) throw new Error(`${side.name}: ${wrong[0]}`);

@@ -95,6 +95,10 @@ program.describe('the explorer, on /kv and /batch', () => {
       '/kv/{key}',
       '/kv',
       '/batch',
+      '/tokens',
+      '/tokens/self',
+      '/tokens/{id}',
+      '/tokens/{id}/rotate',
       '/problems/{code}',
     ]);
   });

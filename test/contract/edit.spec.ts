@@ -3,7 +3,7 @@ import type { AppConfig } from '../../src/config/app-config.js';
 import { DatabaseError } from '../../src/errors.js';
 import { DatabaseService } from '../../src/kv/database.service.js';
 import { MemoryEngine } from '../../src/storage/memory.engine.js';
-import type { Entry } from '../../src/storage/entry.js';
+import type { Entry, EntryHeader } from '../../src/storage/entry.js';
 import { FakeTime } from '../support/fake-time.js';
 import { codeOf, headerOf, put, refusalOf, textOf } from './shorthand.js';
 
@@ -48,6 +48,22 @@ describe('an edit', () => {
     expect(await codeOf(database.edit('a', async () => failing()))).toBe('not-json');
     expect(await codeOf(database.edit('a', appending('x'.repeat(100))))).toBe('value-too-large');
     expect(headerOf(engine.get('a')!)).toEqual(headerOf(before));
+  });
+
+  test('that is refused for what the entry is does not read its value', async () => {
+    const unread = new (class extends MemoryEngine {
+      override get(): never {
+        throw new Error('the value was read');
+      }
+    })(time.clock());
+    await put(unread, 'a', 'x');
+    const other = new DatabaseService(unread, { maxValueBytes: 100 } as AppConfig);
+    const check = ({ size }: EntryHeader) => {
+      throw new DatabaseError('value-too-large', `${size}`);
+    };
+    expect(await codeOf(other.edit('a', appending('x'), undefined, check))).toBe('value-too-large');
+    const stale = { ifMatch: ['x'] };
+    expect(await codeOf(other.edit('a', appending('x'), stale, check))).toBe('precondition-failed');
   });
 
   test('that is overtaken is done again on the new entry', async () => {

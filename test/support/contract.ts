@@ -85,7 +85,11 @@ export class Contract {
   async check(call: Call): Promise<Answer> {
     const { operation, url, ...question } = call;
     const headers = { ...this.headers, ...question.headers };
-    const answer = await ask(this.port, url, { ...question, headers, method: operation.method.toUpperCase() });
+    const answer = await ask(this.port, url, {
+      ...question,
+      headers,
+      method: operation.method.toUpperCase(),
+    });
     try {
       this.assertDocumented(operation, answer);
     } catch (error) {

@@ -1,5 +1,6 @@
 import { Controller, Delete, Get, Patch, Put, Req, Res } from '@nestjs/common';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { requireRight } from '../../auth/access.js';
 import { AppConfig } from '../../config/app-config.js';
 import { DatabaseError, MissingKeyError } from '../../errors.js';
 import { answerEmpty, hasBody } from '../../http/answer/answer.js';
@@ -93,6 +94,8 @@ export class EntryController {
     if (hasBody(request) && !takesBody) await this.bodies.readNone(request, response, bothGiven());
     if (hasBody(request) && takesBody) {
       const patch = await this.readPatch(request, response);
+      // The answer has all of the value, also what the patch leaves as it is.
+      requireRight(request.access, 'read');
       const most = this.config.maxPatchBytes;
       const check = (entry: EntryHeader) => checkEditable(entry, most);
       const change = (entry: Entry) => inTurns(applyPatch(entry, patch, most));

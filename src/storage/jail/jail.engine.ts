@@ -144,9 +144,9 @@ export class JailEngine extends StorageEngine {
     }
   }
 
-  count(range: KeyRange): Awaitable<RangeCount> {
+  count({ prefix, from, to }: KeyRange): Awaitable<RangeCount> {
     return this.ask(
-      () => this.whole.count(this.names.rangeOf(range)),
+      () => this.whole.count(this.names.rangeOf({ prefix, from, to })),
       (count) => count,
     );
   }

@@ -19,6 +19,7 @@ import {
 import {
   encode,
   encodeAfterKey,
+  memoryOf,
   RECORD_BYTES,
   writeRevision,
   type RecordParts,
@@ -52,10 +53,14 @@ interface Circumstances {
   readonly by: string | undefined;
 }
 
+/** What is kept for the records of large values: the largest value by default, and what its record has beside it. */
+const KEPT_BYTES = 16 * 2 ** 20 + 4096;
+
 /** Appends changes to the log, inside write transactions. */
 export class ChangeLogWriter {
   /** The segment that is being filled. LMDB copies it, so all segments share this memory. */
   private readonly segment = Buffer.allocUnsafeSlow(SEGMENT_BYTES + MAX_CHANGE_BYTES + TRAILER_BYTES);
+  private large = Buffer.alloc(0);
   private length = 0;
   /** Where the change that is being written begins. */
   private changeStart = 0;
@@ -88,7 +93,15 @@ export class ChangeLogWriter {
     const valueless: RecordParts = { ...entry, value: segment.subarray(0, 0) };
     const end = encodeAfterKey(keyStart, keyEnd, valueless, segment);
     this.finishChange(head, entry.sequence, segment.writeDoubleLE(entry.size, end));
-    return encode(entry);
+    return encode(entry, this.memoryFor(entry));
+  }
+
+  /** Returns memory for the record of a large value, which is kept for the next: LMDB copies it, and new memory is dear. */
+  private memoryFor(entry: StoredEntry): Buffer {
+    const bytes = memoryOf(entry);
+    if (bytes > KEPT_BYTES) return Buffer.allocUnsafeSlow(bytes);
+    if (bytes > this.large.length) this.large = Buffer.allocUnsafeSlow(bytes);
+    return this.large;
   }
 
   /** Adds a delete, or an expiry. */

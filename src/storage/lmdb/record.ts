@@ -140,10 +140,14 @@ function typeStart(flags: number): number {
 /** Most bytes that a record has beside its value and its type. */
 export const RECORD_BYTES = HEADER_BYTES + 2 * TIME_BYTES + LENGTH_BYTES + CRC_BYTES;
 
-/** Returns the record of `entry`. */
-export function encode(entry: RecordParts): Buffer {
-  const { key, type, value } = entry;
-  const target = Buffer.allocUnsafe(Buffer.byteLength(key) + RECORD_BYTES + type.length + value.length);
+/** Returns how much memory `encode` needs at most. */
+export function memoryOf({ key, type, value }: RecordParts): number {
+  return Buffer.byteLength(key) + RECORD_BYTES + type.length + value.length;
+}
+
+/** Returns the record of `entry`, in memory that is large enough. */
+export function encode(entry: RecordParts, target: Buffer = Buffer.allocUnsafe(memoryOf(entry))): Buffer {
+  const { key } = entry;
   const start = target.write(key);
   return target.subarray(start, encodeAfterKey(0, start, entry, target));
 }

@@ -140,7 +140,8 @@ export class Writer {
   /** Removes the entry of a key of the expiry index, unless it has changed since. */
   removeExpired(indexed: Buffer): void {
     const { expires, key } = splitExpiryKey(indexed);
-    const record = this.store.entries.getBinary(key);
+    // Of a large value all would be copied into new memory.
+    const record = this.store.entries.borrow(key);
     void this.store.expiry.remove(indexed);
     if (!record || expiresOf(record) !== expires) return;
     const replaces = revisionOf(record)?.sequence ?? 0;

@@ -70,7 +70,8 @@ export class RedisRanges {
     return this.assemble(await findPage(this.store, query), query);
   }
 
-  async count(range: KeyRange): Promise<RangeCount> {
+  async count({ prefix, from, to }: KeyRange): Promise<RangeCount> {
+    const range = { prefix, from, to };
     const bounds = indexBounds({ ...range, reverse: false, delimiter: '' });
     const partitions = this.store.partitions.ofRange(range);
     const reads = partitions.map((partition) => ({ partition, args: [] }));

@@ -206,6 +206,19 @@ export const rangeRules: readonly Rule[] = [
     },
   },
   {
+    rule: 'a count is of the whole range, whatever page of it asks for it',
+    async run({ engine }) {
+      for (const key of ['a', 'b/c', 'b/d', 'e']) await put(engine, key, 'x');
+      for (const reverse of [false, true]) {
+        const page = { after: 'b/c', limit: 1, delimiter: '/', reverse, values: true };
+        expect(await countOf(engine, { prefix: '', ...page })).toBe(4);
+        expect(await countOf(engine, { prefix: 'b', ...page })).toBe(2);
+        const bounded = { prefix: '', from: 'b', to: 'e', ...page };
+        expect(await countOf(engine, bounded)).toBe(2);
+      }
+    },
+  },
+  {
     rule: 'tens of thousands of keys are counted and listed to the last',
     async run({ engine }) {
       for (let block = 0; block < 25; block++) {

@@ -28,7 +28,7 @@ export const systemRules: readonly Rule[] = [
       expect(await system.replace('token/1', second, first)).toBe(false);
       expect((await system.get('token/1'))?.equals(first)).toBe(true);
       const raced = [second, Buffer.from('third')].map((value) => system.replace('token/1', first, value));
-      expect((await Promise.all(raced)).toSorted()).toEqual([false, true]);
+      expect((await Promise.all(raced)).filter(Boolean)).toHaveLength(1);
       expect(await system.replace('token/1', first, undefined)).toBe(false);
       expect(await system.replace('token/1', second, undefined)).toBe(true);
       expect(await system.get('token/1')).toBeUndefined();

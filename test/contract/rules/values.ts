@@ -1,5 +1,5 @@
 import { expect } from '@jest/globals';
-import { put, scanned, textOf } from '../shorthand.js';
+import { put, putOf, scanned, textOf } from '../shorthand.js';
 import type { Rule } from '../rule.js';
 
 const MIB = 2 ** 20;
@@ -50,6 +50,17 @@ export const valueRules: readonly Rule[] = [
       expect((await engine.get('key'))?.value.equals(value)).toBe(true);
     },
   })),
+  {
+    rule: 'large values that are written at once keep their own bytes',
+    async run({ engine }) {
+      const keys = ['{t}a', '{t}b', '{t}c', '{t}d'];
+      const values = keys.map((_, i) => Buffer.alloc(MIB - i * 100_000, `${i}`));
+      await engine.batch([putOf(keys[0]!, values[0]!), putOf(keys[1]!, values[1]!)], true);
+      await Promise.all([put(engine, keys[2]!, values[2]!), put(engine, keys[3]!, values[3]!)]);
+      for (const [i, key] of keys.entries())
+        expect((await engine.get(key))?.value.equals(values[i]!)).toBe(true);
+    },
+  },
   {
     rule: 'types come back as they were put, long ones too',
     async run({ engine }) {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import http from 'node:http';
+import http, { type OutgoingHttpHeaders } from 'node:http';
 import { eventually } from '../../support/eventually.js';
 import { EventStream } from '../../support/events.js';
 import { ask } from '../../support/http.js';
@@ -10,6 +10,7 @@ import { ADMIN, bearer, issue } from '../../support/tokens.js';
 import { manyConnections, startWorkers } from '../../support/workers.js';
 
 const WORKERS = 4;
+const ALL = ['read', 'write', 'monitor', 'admin'];
 
 /** What a token has under way: a watch, a long-poll and an import whose body goes on. Resolves when all of it has ended. */
 async function underWay(port: number, token: string): Promise<{ readonly ended: Promise<unknown> }> {
@@ -25,7 +26,7 @@ async function underWay(port: number, token: string): Promise<{ readonly ended: 
 }
 
 /** An import that sends a line now and then, for ever. */
-function importing(port: number, headers: { Authorization: string }) {
+function importing(port: number, headers: OutgoingHttpHeaders) {
   const request = http.request({
     host: '127.0.0.1',
     port,
@@ -136,16 +137,31 @@ describe('a server without tokens', () => {
     expect((await ask(again.port, '/', { headers: bearer(token) })).status).toBe(200);
     const last = await ask(again.port, `/tokens/${id}`, { method: 'DELETE', headers: bearer(token) });
     expect(last.status).toBe(409);
-    expect(last.text).toContain('the last token that can make others');
+    expect(last.text).toContain('the last token that can make all others');
     await again.end('SIGTERM');
   });
 
-  test('makes only a first token that can make others', async () => {
+  test('ends what goes on without one, but not what only asks for tokens', async () => {
+    const server = await startServer();
+    const stream = await EventStream.open(server.port, '/kv?watch=true');
+    const upload = importing(server.port, {});
+    await upload.begun;
+    const body = '{"can":["read","write","monitor","admin"]}';
+    expect((await ask(server.port, '/tokens', { method: 'POST', body })).status).toBe(201);
+    await stream.ended;
+    expect([401, 'cut']).toContain(await upload.answered);
+    await server.end('SIGTERM');
+  });
+
+  test('makes only a first token that can make all others', async () => {
     const server = await startServer();
     for (const request of [
       { can: ['read'] },
-      { can: ['admin'], ttl: '1h' },
-      { can: ['admin'], namespace: 'a/' },
+      { can: ['read', 'admin'] },
+      { can: ALL, ttl: '1h' },
+      { can: ALL, namespace: 'a/' },
+      { can: ALL, requireConditions: true },
+      { can: ALL, limits: { requests: 0 } },
     ]) {
       const answer = await ask(server.port, '/tokens', { method: 'POST', body: JSON.stringify(request) });
       expect(answer.status).toBe(409);

@@ -42,7 +42,7 @@ describe('a server that others can reach', () => {
     await before.end('SIGTERM');
     const refused = await new Cli(['token', 'create', '--data', folder, '--can', 'read']).ended;
     expect(refused).toMatchObject({ code: 1, stdout: '' });
-    expect(refused.stderr).toContain('the first must be able to make others');
+    expect(refused.stderr).toContain('the first must be able to make all others');
     const { code, stdout } = await new Cli(['token', 'create', '--data', folder]).ended;
     expect(code).toBe(0);
     expect(stdout).toMatch(/^pgh_\w+\n$/);

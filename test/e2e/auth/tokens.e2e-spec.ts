@@ -30,7 +30,8 @@ describe.each(ENGINES)('tokens, $name', ({ start }) => {
     expect(answer.headers.location).toBe(`/tokens/${described.id}`);
     const [, start, id, check] = /^(pgh_([0-9A-Za-z]{12})_[0-9A-Za-z]{22})([0-9A-Za-z]{6})$/.exec(token)!;
     expect(id).toBe(described.id);
-    expect([...check!].reduce((value, digit) => value * 62 + DIGITS.indexOf(digit), 0)).toBe(crc32(start!));
+    const value = check!.split('').reduce((sum, digit) => sum * 62 + DIGITS.indexOf(digit), 0);
+    expect(value).toBe(crc32(start!));
     const found = await as(ADMIN, `/tokens/${id}`);
     expect(JSON.parse(found.text)).toEqual(described);
     expect((await as(ADMIN, '/tokens')).text).not.toContain(token.slice(17));
@@ -59,6 +60,26 @@ describe.each(ENGINES)('tokens, $name', ({ start }) => {
     expectProblem(await as(writer, '/batch', operations([put, get])), 403, 'forbidden');
     expect((await as(reader, '/get?key=shared')).text).toBe('{"shared":"1"}');
     await as(ADMIN, '/kv/shared', { method: 'DELETE' });
+  });
+
+  test.each(['/tokens#', '/tokens#a', '/tokens#?limit=1'])(
+    'rights hold for every spelling: %s',
+    async (path) => {
+      const { token } = await issue(port, { can: ['read', 'write'] });
+      expectProblem(await as(token, path), 403, 'forbidden');
+      const body = '{"can":["read"]}';
+      expectProblem(await as(token, path, { method: 'POST', body }), 403, 'forbidden');
+    },
+  );
+
+  test('who only writes is not shown what is stored', async () => {
+    const { token } = await issue(port, { can: ['write'] });
+    const json = { 'Content-Type': 'application/json' };
+    await as(token, '/kv/secret', { method: 'PUT', body: '{"pin":1}', headers: json });
+    const headers = { 'Content-Type': 'application/merge-patch+json' };
+    const answer = await as(token, '/kv/secret', { method: 'PATCH', body: '{}', headers });
+    expectProblem(answer, 403, 'forbidden');
+    await as(token, '/kv/secret', { method: 'DELETE' });
   });
 
   test('its namespace is a database of its own, on the original routes too', async () => {
@@ -127,6 +148,18 @@ describe.each(ENGINES)('tokens, $name', ({ start }) => {
     const third = await rotate();
     for (const each of [token, second]) expect((await as(each, '/')).status).toBe(401);
     expect((await as(third, '/')).status).toBe(200);
+  });
+
+  test('whoever has only the old secret gets nothing that outlives it', async () => {
+    const admin = await issue(port, { can: ['read', 'admin'] });
+    const child = await issue(port, { can: ['read'] }, admin.token);
+    const renewed = await as(ADMIN, `/tokens/${admin.id}/rotate`, { method: 'POST', body: '{"grace":"1h"}' });
+    for (const id of [admin.id, child.id])
+      expectProblem(await as(admin.token, `/tokens/${id}/rotate`, { method: 'POST' }), 403, 'forbidden');
+    expectProblem(await create(admin.token, { can: ['read'] }), 403, 'forbidden');
+    expect((await create(admin.token, { can: ['read'], ttl: '1m' })).status).toBe(201);
+    const { token } = JSON.parse(renewed.text) as Token;
+    expect((await as(token, `/tokens/${child.id}/rotate`, { method: 'POST' })).status).toBe(200);
   });
 
   test('it is no token any more when its time is over', async () => {

@@ -227,6 +227,8 @@ describe('the defaults', () => {
       host: '127.0.0.1',
       port: 4000,
       databaseUrl: 'lmdb:./data',
+      adminToken: '',
+      adminTokenFile: '',
       allowAnonymous: false,
       allowedHosts: [],
       publicUrl: '',

@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { execFileSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import https from 'node:https';
 import { join } from 'node:path';
+import { blocksOf, pageAt } from '../../docs/pages.js';
 import { Authority, newCertificate, type Certificate } from '../../support/certificates.js';
 import { eventually } from '../../support/eventually.js';
 import { askOverTls, fingerprintOf, shownBy } from '../../support/https.js';
@@ -15,7 +17,7 @@ const isInstalled = findProgram('openssl') !== undefined;
 const describeTls = describeWhere(isInstalled, 'openssl is not installed');
 
 /** A server with so many workers has shown the same to each of so many connections in a row. */
-const CONNECTIONS = 8;
+const CONNECTIONS = 4;
 
 /** Certificates that are swapped for one another, and where the server looks for them. */
 class Swapped {
@@ -30,7 +32,11 @@ class Swapped {
   }
 
   get settings(): Record<string, string> {
-    return { TLS_CERT: join(this.folder, 'live/cert.pem'), TLS_KEY: join(this.folder, 'live/key.pem') };
+    return { TLS_CERT: join(this.live, 'cert.pem'), TLS_KEY: join(this.live, 'key.pem') };
+  }
+
+  get live(): string {
+    return join(this.folder, 'live');
   }
 
   /** Makes links lead to new files, as certbot does. */
@@ -133,6 +139,17 @@ describeTls('new certificates', () => {
     files.link(next);
     await isInUse(server, next.cert);
     expect(refused()).toBe(before + 1);
+  });
+
+  test('are put in place by the hook for certbot that the docs show', async () => {
+    const [, , , renewed] = files.pairs as [Certificate, Certificate, Certificate, Certificate];
+    const lineage = temporaryFolder();
+    copyFileSync(renewed.cert, join(lineage, 'fullchain.pem'));
+    copyFileSync(renewed.key, join(lineage, 'privkey.pem'));
+    const hook = blocksOf(pageAt('docs/access.md')).find(({ text }) => text.includes('$RENEWED_LINEAGE'))!;
+    const script = hook.text.replaceAll('-o pigeonhole ', '').replaceAll('/etc/pigeonhole', files.live);
+    execFileSync('sh', ['-ec', script], { env: { PATH: process.env['PATH'], RENEWED_LINEAGE: lineage } });
+    await isInUse(server, renewed.cert);
   });
 
   test('are looked for on SIGHUP, which does not stop the server', async () => {
