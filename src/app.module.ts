@@ -2,6 +2,7 @@ import { Module, type DynamicModule } from '@nestjs/common';
 import { AuthModule } from './auth/auth.module.js';
 import type { AppConfig } from './config/app-config.js';
 import { ConfigModule } from './config/config.module.js';
+import { HealthModule } from './health/health.module.js';
 import { KvModule } from './kv/kv.module.js';
 import { OpenApiModule } from './openapi/openapi.module.js';
 
@@ -9,6 +10,7 @@ import { OpenApiModule } from './openapi/openapi.module.js';
 @Module({})
 export class AppModule {
   static with(config: AppConfig): DynamicModule {
-    return { module: AppModule, imports: [ConfigModule.with(config), KvModule, AuthModule, OpenApiModule] };
+    const imports = [ConfigModule.with(config), KvModule, AuthModule, HealthModule, OpenApiModule];
+    return { module: AppModule, imports };
   }
 }

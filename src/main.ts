@@ -47,7 +47,7 @@ async function serve(config: AppConfig): Promise<void> {
   });
   setUp(app);
   const starting = start(app, gate, config);
-  shutDownOnSignals(app, gate, starting);
+  shutDownOnSignals(app, gate, starting, config.shutdownDelay);
   await starting;
   if (!certificates) return;
   certificates.follow(app.getHttpServer() as TlsServer);

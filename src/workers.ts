@@ -7,6 +7,7 @@ import { Logger } from '@nestjs/common';
 import type { AppConfig } from './config/app-config.js';
 import { WORKER_SLOT } from './config/worker.js';
 import { ServerLogger } from './http/server/server-logger.js';
+import { stoppingLine } from './http/server/shutdown.js';
 import { onReload, onStop } from './process.js';
 import { lockStore } from './storage/engine-factory.js';
 
@@ -33,13 +34,14 @@ export async function superviseWorkers({
   host,
   port,
   databaseUrl,
+  shutdownDelay,
 }: AppConfig): Promise<void> {
   Logger.overrideLogger(new ServerLogger(logLevel));
   // Chosen here once, because workers that start after all others have died would find another free port.
   if (port === 0) process.env['PORT'] = String(await freePort(host));
   // The flags of the command line are in the environment already.
   cluster.setupPrimary({ exec: fileURLToPath(import.meta.resolve('./main.js')), args: [] });
-  const supervisor = new Supervisor(workers);
+  const supervisor = new Supervisor(workers, shutdownDelay);
   onStop((signal) => supervisor.stopOn(signal));
   onReload(() => supervisor.reload());
   const lock = await lockStore(databaseUrl, (line) => logger.warn(line));
@@ -75,7 +77,11 @@ class Supervisor {
   private readonly stopping = new AbortController();
   private hasServed = false;
 
-  constructor(private readonly slots: number) {}
+  /** @param delay for which workers go on serving when they are to stop, ms */
+  constructor(
+    private readonly slots: number,
+    private readonly delay: number,
+  ) {}
 
   /** Resolves when the last worker has ended. */
   async run(): Promise<void> {
@@ -87,7 +93,7 @@ class Supervisor {
 
   stopOn(signal: NodeJS.Signals): void {
     if (this.stopping.signal.aborted) return;
-    logger.log(`Stopping on ${signal}: requests under way finish, within ${STOP_DEADLINE_MS / 1000} s`);
+    logger.log(stoppingLine(signal, this.delay, STOP_DEADLINE_MS));
     process.once('exit', () => logger.log('Stopped'));
     this.stop();
   }
@@ -100,7 +106,7 @@ class Supervisor {
   private stop(): void {
     this.stopping.abort();
     for (const worker of this.running) worker.process.kill('SIGTERM');
-    setTimeout(() => this.killRunning(), STOP_DEADLINE_MS).unref();
+    setTimeout(() => this.killRunning(), this.delay + STOP_DEADLINE_MS).unref();
   }
 
   private killRunning(): void {

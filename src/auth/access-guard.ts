@@ -64,18 +64,30 @@ export class AccessGuard {
     return this.present(request, response, header);
   }
 
+  /**
+   * Returns what a request that needs no token may do all the same. Undefined if it has none, or none that is taken; if
+   * nobody needs one, but the request names a host of somebody else, as the pages of that host would.
+   */
+  async accessOf(request: IncomingMessage): Promise<Access | undefined> {
+    if (!this.authenticator.needsToken) return request.isMisdirected ? undefined : this.authenticator.open;
+    const header = authorizationOf(request);
+    if (header === undefined) return undefined;
+    try {
+      return (await this.identify(request, header)).access;
+    } catch (error) {
+      if (!(error instanceof DatabaseError)) throw error;
+      if (error.code === 'invalid-token') this.failed(request, error);
+      return undefined;
+    }
+  }
+
   private async present(
     request: IncomingMessage,
     response: ServerResponse,
     header: string,
   ): Promise<boolean> {
     try {
-      const credentials = readCredentials(header);
-      if (typeof credentials === 'string') throw invalidToken(credentials);
-      // Only a token of a form of its own can be guessed.
-      if (!this.authenticator.isOurs(credentials.token)) this.checkFailures(request);
-      const access = await this.authenticator.resolve(credentials.token);
-      const presented = { header, credentials, access };
+      const presented = await this.identify(request, header);
       this.keep(request.socket, presented);
       return this.allow(request, response, presented);
     } catch (error) {
@@ -93,6 +105,15 @@ export class AccessGuard {
         error.code === 'invalid-token' ? this.failed(request, error) : error,
       );
     }
+  }
+
+  /** @throws DatabaseError `invalid-token`, `too-many-requests` */
+  private async identify(request: IncomingMessage, header: string): Promise<Presented> {
+    const credentials = readCredentials(header);
+    if (typeof credentials === 'string') throw invalidToken(credentials);
+    // Only a token of a form of its own can be guessed.
+    if (!this.authenticator.isOurs(credentials.token)) this.checkFailures(request);
+    return { header, credentials, access: await this.authenticator.resolve(credentials.token) };
   }
 
   private keep(socket: Socket, presented: Presented | undefined): void {

@@ -186,6 +186,17 @@ export const SETTINGS = {
     ...wholeNumber(64 * KIB, 4096 * MIB, 'bytes'),
     meaning: 'How large the log of changes, from which watchers resume, may grow.',
   },
+  shutdownDelay: {
+    name: 'SHUTDOWN_DELAY',
+    default: '0',
+    form: 'a duration up to 10m like 5s, or 0',
+    parse: (text) => {
+      const duration = text === '0' ? 0 : parseDuration(text);
+      return duration !== undefined && duration <= 10 * 60 * SECOND ? duration : undefined;
+    },
+    meaning:
+      'How long requests are still taken after a signal to stop, so that load balancers can find out by /health/ready.',
+  },
   logLevel: {
     name: 'LOG_LEVEL',
     default: 'info',

@@ -49,6 +49,8 @@ export function addErrors(method: string, path: string, operation: Operation): v
   const always = needsToken ? [...COMMON_ERRORS, ...TOKEN_ERRORS] : COMMON_ERRORS;
   const codes = ERROR_CODES.filter((code) => own.includes(code) || always.includes(code));
   for (const [status, some] of byStatus(codes, isProblem)) {
+    // What an operation says of a status itself is all that it answers with it.
+    if (responses[status]) continue;
     const content = isProblem ? problemContent(some) : plainContent(some);
     const early = some.filter((code) => COMMON_ERRORS.includes(code));
     if (isProblem && BEFORE_THE_PATH.includes(status)) Object.assign(content, plainContent(early));

@@ -8,12 +8,21 @@ import { isSafe } from '../request/safe.js';
 import { foreignOrigin } from './cross-site.js';
 import { METHODS, type Cors } from './cors.js';
 
+declare module 'node:http' {
+  interface IncomingMessage {
+    /** Whether the request names a host that is not ours, and was let in all the same. */
+    isMisdirected?: true;
+  }
+}
+
 const MAX_HEADERS = 200;
 /** The methods with a route that reads a body; the body of any other is for nobody. */
 const READ_BODIES: ReadonlySet<string> = new Set(['PUT', 'PATCH', 'POST']);
 
 /** Paths that have nothing of the database. */
-export const WITHOUT_DATA = /^\/(?:docs|openapi\.json|problems|favicon\.ico)(?=[/?]|$)/;
+export const WITHOUT_DATA = /^\/(?:docs|health|openapi\.json|problems|favicon\.ico)(?=[/?]|$)/;
+/** Asked by load balancers and supervisors, who name any host, also while the server stops. */
+const OF_HEALTH = /^\/health\//;
 
 /** What the guards need of the raw headers. `request.headers` is not touched: building it costs more than this. */
 interface HeaderSummary {
@@ -44,7 +53,7 @@ export class RequestGate {
     private readonly canonical: (request: IncomingMessage) => string,
   ) {}
 
-  /** Refuses every request from now on; those inside finish. */
+  /** Refuses every request from now on, but for health; those inside finish. */
   drain(): void {
     this.draining = true;
   }
@@ -64,8 +73,8 @@ export class RequestGate {
     if (summary.hasBody && !READ_BODIES.has(request.method!)) closeAfter(request, response);
     // Node drops what has come with such a request, so that the rest would be taken for what it is not.
     if (summary.upgrade) response.shouldKeepAlive = false;
-    if (!error && request.url !== SERVER) return true;
     if (this.draining) response.shouldKeepAlive = false;
+    if (!error && request.url !== SERVER) return true;
     if (error) answerError(response, error);
     else answerOptions(response, METHODS.join(', '));
     return false;
@@ -76,7 +85,7 @@ export class RequestGate {
     summary: HeaderSummary,
     isAllowedOrigin: boolean,
   ): DatabaseError | undefined {
-    if (this.draining) {
+    if (this.draining && !OF_HEALTH.test(request.url!)) {
       const detail = 'The server is shutting down. Nothing was applied; repeat the request.';
       return new DatabaseError('stopping', detail);
     }
@@ -118,7 +127,10 @@ export class RequestGate {
     if (authority === undefined && request.httpVersionMinor === 0) return undefined;
     if (authority === undefined)
       return new DatabaseError('malformed-request', 'A request must have a Host header.');
-    return this.hosts.allows(authority) ? undefined : unknownHost(authority);
+    if (this.hosts.allows(authority)) return undefined;
+    if (!OF_HEALTH.test(request.url!)) return unknownHost(authority);
+    request.isMisdirected = true;
+    return undefined;
   }
 }
 

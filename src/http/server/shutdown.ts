@@ -13,17 +13,31 @@ const SWEEP_MS = 50;
 const logger = new Logger('Server');
 
 /**
- * Ends the process on a signal to stop: new requests are refused, those inside finish, then the store closes. After 9 s
- * connections that are still being answered are cut, so that the process has ended within 10 s.
+ * Ends the process on a signal to stop: the server is no longer ready, and goes on serving for `delay` ms. Then new requests
+ * are refused, those inside finish, and the store closes. After 9 s connections that are still being answered are cut, so
+ * that the process has ended within 10 s after the delay.
  *
  * @param starting the start of `app`, which a signal does not interrupt: a store is closed only when it has been opened
  */
-export function shutDownOnSignals(app: INestApplication, gate: RequestGate, starting: Promise<void>): void {
-  const closeUnused = unusedConnections(app.getHttpServer() as Server);
+export function shutDownOnSignals(
+  app: INestApplication,
+  gate: RequestGate,
+  starting: Promise<void>,
+  delay: number,
+): void {
+  const server = app.getHttpServer() as Server;
+  const closeUnused = unusedConnections(server);
   onStop((signal) => {
-    report(`Stopping on ${signal}: requests under way finish, within ${DEADLINE_MS / 1000} s`);
-    void drain(app, gate, closeUnused, starting);
+    report(stoppingLine(signal, delay, DEADLINE_MS));
+    const serving = delay > 0 && server.listening ? pause(delay) : undefined;
+    void drain(app, gate, closeUnused, starting, serving);
   });
+}
+
+/** Returns the line of the log on a signal to stop; times in milliseconds. */
+export function stoppingLine(signal: NodeJS.Signals, delay: number, deadline: number): string {
+  const before = delay === 0 ? '' : `the server goes on for ${delay / 1000} s, then `;
+  return `Stopping on ${signal}: ${before}requests under way finish, within ${deadline / 1000} s`;
 }
 
 /** Returns a function that ends connections without a request. Node takes silent ones, which browsers open, for busy. */
@@ -48,8 +62,10 @@ async function drain(
   gate: RequestGate,
   closeUnused: () => void,
   starting: Promise<void>,
+  serving: Promise<void> | undefined,
 ): Promise<void> {
   const server = app.getHttpServer() as Server;
+  if (serving) await serving;
   gate.drain();
   // A connection becomes unused when its last answer is out; closing the server ends only those idle at that moment.
   const sweep = setInterval(closeUnused, SWEEP_MS);

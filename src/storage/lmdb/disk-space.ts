@@ -1,4 +1,4 @@
-import { statfsSync } from 'node:fs';
+import { statfsSync, type StatsFs } from 'node:fs';
 import { constants } from 'node:os';
 import { DatabaseError } from '../../errors.js';
 import type { Store } from './store.js';
@@ -9,6 +9,7 @@ const MEASURE_EVERY_BYTES = 2 * 2 ** 20;
 const MEASURE_EVERY_MS = 100;
 /** With less than this free, a failed write means a full disk: LMDB often reports ENOSPC as an I/O error. */
 const FULL_BYTES = 2 ** 20;
+const GONE = 'The folder of the database cannot be looked at: it may be gone.';
 /** No space (ENOSPC), no quota (EDQUOT), a file as large as it may get (EFBIG). */
 const FULL_CODES = new Set<unknown>([constants.errno.ENOSPC, constants.errno.EDQUOT, constants.errno.EFBIG]);
 
@@ -27,13 +28,24 @@ export class DiskSpace {
 
   constructor(private readonly store: Store) {}
 
-  /** Returns how many bytes puts may still take. */
-  available(): number {
-    this.measure();
+  /** Returns how many bytes puts may still take; undefined if the disk does not say, because the folder is gone. */
+  available(): number | undefined {
+    try {
+      this.measure();
+    } catch {
+      return undefined;
+    }
     return Math.max(0, this.free - this.reserve);
   }
 
-  /** Claims `bytes` for a write. @throws DatabaseError `disk-full` if they would touch the reserve */
+  /** Returns what keeps puts from being stored, in one sentence; undefined if nothing does. */
+  fault(): string | undefined {
+    const available = this.available();
+    if (available === undefined) return GONE;
+    return available > 0 ? undefined : 'The disk is full: puts are refused until there is space.';
+  }
+
+  /** Claims `bytes` for a write. @throws DatabaseError `disk-full` if they would touch the reserve; `unavailable` */
   claim(bytes: number): void {
     const now = performance.now();
     if (this.claimedSince >= MEASURE_EVERY_BYTES || now - this.measuredAt >= MEASURE_EVERY_MS)
@@ -56,12 +68,23 @@ export class DiskSpace {
     }
   }
 
+  /** @throws DatabaseError `unavailable` if the disk does not say */
   private measure(now = performance.now()): void {
-    const { bavail, blocks, bsize } = statfsSync(this.store.folder);
+    this.claimedSince = Infinity; // If this fails, the next claim measures again.
+    const { bavail, blocks, bsize } = fileSystemOf(this.store.folder);
     this.free = bavail * bsize + this.store.size().free;
     this.reserve = Math.min(RESERVE_BYTES, blocks * bsize * RESERVE_SHARE);
     this.claimedSince = 0;
     this.measuredAt = now;
+  }
+}
+
+function fileSystemOf(folder: string): StatsFs {
+  try {
+    return statfsSync(folder);
+  } catch (cause) {
+    const detail = `${GONE} Nothing was written.`;
+    throw new DatabaseError('unavailable', detail, {}, { cause });
   }
 }
 

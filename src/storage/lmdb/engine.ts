@@ -265,9 +265,8 @@ export class LmdbEngine extends StorageEngine {
   }
 
   state(): EngineState {
-    const notes: string[] = [];
-    if (!this.commits.isWorking) notes.push('The disk does not confirm writes at present.');
-    if (this.space.available() <= 0) notes.push('The disk is full: puts are refused until there is space.');
+    const stuck = this.commits.isWorking ? undefined : 'The disk does not confirm writes at present.';
+    const notes = [stuck, this.space.fault()].filter((note) => note !== undefined);
     return { ready: notes.length === 0, notes };
   }
 

@@ -194,7 +194,9 @@ export class Scans {
     const entries = this.store.entryCount();
     const size = this.store.size();
     const maxBytes =
-      this.maxBytes === 'auto' ? Math.max(AUTO_LEAST, AUTO_SHARE * this.space.available()) : this.maxBytes;
+      this.maxBytes === 'auto'
+        ? Math.max(AUTO_LEAST, AUTO_SHARE * (this.space.available() ?? 0))
+        : this.maxBytes;
     const snapshot = {
       transaction,
       isPaced,

@@ -40,9 +40,16 @@ describe('credentials', () => {
     expect(page.headers['www-authenticate']).toBe(BEARER);
   });
 
-  test.each(['/docs', '/openapi.json', '/problems', '/problems/forbidden', '/favicon.ico'])(
-    '%s has nothing of the database, and needs none',
-    async (path) => expect((await ask(port, path)).status).toBeLessThan(300),
+  test.each([
+    '/docs',
+    '/openapi.json',
+    '/problems',
+    '/problems/forbidden',
+    '/favicon.ico',
+    '/health/live',
+    '/health/ready',
+  ])('%s has nothing of the database, and needs none', async (path) =>
+    expect((await ask(port, path)).status).toBeLessThan(300),
   );
 
   test('OPTIONS needs none: browsers ask before they send one', async () => {

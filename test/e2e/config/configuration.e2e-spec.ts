@@ -45,6 +45,12 @@ const CASES: Case[] = [
     good: ['0', '1', '65535', '08080'],
   },
   {
+    name: 'SHUTDOWN_DELAY',
+    form: 'a duration up to 10m like 5s, or 0',
+    bad: ['11m', '-1', '1.5s', 'none', '0s'],
+    good: ['0', '5s', '5', '500ms', '10m'],
+  },
+  {
     name: 'ALLOW_ANONYMOUS',
     form: 'true or false',
     bad: ['yes', '1', '0', 'TRUE', 'true '],

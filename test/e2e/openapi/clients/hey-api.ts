@@ -82,6 +82,18 @@ const calls: Record<string, () => Promise<{ response?: Response; data?: unknown 
   rotateTokenSecret: () => api.rotateTokenSecret({ path: issued, body: { grace: '1m' } }),
   optionsTokenSecret: () => api.optionsTokenSecret({ path: issued }),
   deleteToken: () => api.deleteToken({ path: issued }),
+  getLiveness: async () => {
+    const { data, response } = await api.getLiveness();
+    return { response, data: data!.status };
+  },
+  headLiveness: () => api.headLiveness(),
+  optionsLiveness: () => api.optionsLiveness(),
+  getReadiness: async () => {
+    const { data, response } = await api.getReadiness();
+    return { response, data: data!.details!['database']!.status };
+  },
+  headReadiness: () => api.headReadiness(),
+  optionsReadiness: () => api.optionsReadiness(),
   listProblems: () => api.listProblems(),
   headProblems: () => api.headProblems(),
   optionsProblems: () => api.optionsProblems(),

@@ -101,6 +101,18 @@ const calls: Record<string, () => Promise<{ response: Response; data?: unknown }
     client.POST('/tokens/{id}/rotate', { params: { path: issued }, body: { grace: '1m' } }),
   optionsTokenSecret: () => client.OPTIONS('/tokens/{id}/rotate', { params: { path: issued } }),
   deleteToken: () => client.DELETE('/tokens/{id}', { params: { path: issued } }),
+  getLiveness: async () => {
+    const { data, response } = await client.GET('/health/live');
+    return { response, data: data!.status };
+  },
+  headLiveness: () => client.HEAD('/health/live'),
+  optionsLiveness: () => client.OPTIONS('/health/live'),
+  getReadiness: async () => {
+    const { data, response } = await client.GET('/health/ready');
+    return { response, data: data!.details!['database']!.status };
+  },
+  headReadiness: () => client.HEAD('/health/ready'),
+  optionsReadiness: () => client.OPTIONS('/health/ready'),
   listProblems: () => client.GET('/problems'),
   headProblems: () => client.HEAD('/problems'),
   optionsProblems: () => client.OPTIONS('/problems'),

@@ -1,0 +1,13 @@
+import { Module } from '@nestjs/common';
+import { AuthModule } from '../auth/auth.module.js';
+import { StorageModule } from '../storage/storage.module.js';
+import { HealthController } from './health.controller.js';
+import { Health } from './health.js';
+
+/** Whether the server is alive and ready. */
+@Module({
+  imports: [StorageModule, AuthModule],
+  providers: [Health],
+  controllers: [HealthController],
+})
+export class HealthModule {}
