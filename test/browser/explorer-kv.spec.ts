@@ -99,6 +99,9 @@ program.describe('the explorer, on /kv and /batch', () => {
       '/tokens/self',
       '/tokens/{id}',
       '/tokens/{id}/rotate',
+      '/health/live',
+      '/health/ready',
+      '/problems',
       '/problems/{code}',
     ]);
   });
