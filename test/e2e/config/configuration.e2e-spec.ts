@@ -235,6 +235,7 @@ describe('the defaults', () => {
       tlsCert: '',
       tlsKey: '',
       tlsClientCa: '',
+      shutdownDelay: 0,
       trustedProxies: [],
       corsOrigins: [],
       maxValueBytes: 16 * 1024 * 1024,
