@@ -205,6 +205,7 @@ function isOfData(request: IncomingMessage): boolean {
 
 /** Ends an answer under way. Whoever sends a body gets an answer to it. */
 function cut(response: ServerResponse, error: DatabaseError): void {
+  response.req.isCut = true;
   if (response.req.complete) response.destroy();
   else breakBody(response.req, error);
 }

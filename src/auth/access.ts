@@ -8,6 +8,8 @@ declare module 'node:http' {
   interface IncomingMessage {
     /** What the request may do; absent where no token is needed. */
     access?: Access;
+    /** Whether it may not go on, because its token has ended. */
+    isCut?: boolean;
   }
 }
 

@@ -175,14 +175,19 @@ export class DatabaseService {
     return refusals.map((refusal) => refusal ?? rest.next().value!);
   }
 
-  /** Deletes the keys of a range that exist when it begins, damaged ones too, in chunks. Returns how many there were. */
-  async deleteRange(range: KeyRange): Promise<number> {
+  /**
+   * Deletes the keys of a range that exist when it begins, damaged ones too, in chunks. Returns how many there were.
+   * @param isCut whether the rest has to stay, because who asked may not delete any more
+   */
+  async deleteRange(range: KeyRange, isCut = () => false): Promise<number> {
     this.requireCondition(undefined);
     const damaged: string[] = [];
     const onDamaged = (key: string) => void damaged.push(key);
     let deleted = 0;
-    for await (const entries of this.engine.scan({ ...range, values: false, onDamaged }))
+    for await (const entries of this.engine.scan({ ...range, values: false, onDamaged })) {
+      if (isCut()) return deleted;
       deleted += await this.deleteAll(entries.map(({ key }) => key));
+    }
     // The key itself may be what is damaged. It must not lead to another entry.
     return deleted + (await this.deleteAll(damaged.filter((key) => isKey(key) && isInRange(key, range))));
   }

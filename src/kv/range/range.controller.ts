@@ -93,7 +93,9 @@ export class RangeController {
       throw new DatabaseError('confirmation-needed', detail);
     }
     const database = this.databases.of(request);
-    const deleted = dryRun ? (await database.count(range)).keys : await database.deleteRange(range);
+    const deleted = dryRun
+      ? (await database.count(range)).keys
+      : await database.deleteRange(range, () => request.isCut === true);
     answerJson(response, 200, `${JSON.stringify({ deleted })}\n`);
   }
 
