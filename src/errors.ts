@@ -154,6 +154,11 @@ export class MissingKeyError extends DatabaseError {
   }
 }
 
+/** A fault of the server itself, which whoever answers with this has logged. */
+export function internalError(): DatabaseError {
+  return new DatabaseError('internal', 'The server failed. Its log says how.');
+}
+
 /** The server cannot start with its settings. `message` is the one line that the user sees. */
 export class StartError extends Error {
   override readonly name = 'StartError';

@@ -2,7 +2,7 @@ import { Injectable, Logger } from '@nestjs/common';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { AppConfig, shareOf } from '../config/app-config.js';
-import { DatabaseError } from '../errors.js';
+import { DatabaseError, internalError } from '../errors.js';
 import { answerError } from '../http/answer/answer.js';
 import { overLimit, rateLimitFields, type Allowance } from '../http/answer/rate-limit.js';
 import { WITHOUT_DATA } from '../http/gate/request-gate.js';
@@ -91,20 +91,15 @@ export class AccessGuard {
       this.keep(request.socket, presented);
       return this.allow(request, response, presented);
     } catch (error) {
-      if (!(error instanceof DatabaseError)) {
-        this.logger.error(error instanceof Error ? error.stack : String(error));
-        return this.refuse(
-          request,
-          response,
-          new DatabaseError('internal', 'The server failed. Its log says how.'),
-        );
-      }
-      return this.refuse(
-        request,
-        response,
-        error.code === 'invalid-token' ? this.failed(request, error) : error,
-      );
+      return this.refuse(request, response, this.refusalOf(request, error));
     }
+  }
+
+  private refusalOf(request: IncomingMessage, error: unknown): DatabaseError {
+    if (error instanceof DatabaseError)
+      return error.code === 'invalid-token' ? this.failed(request, error) : error;
+    this.logger.error(error instanceof Error ? error.stack : String(error));
+    return internalError();
   }
 
   /** @throws DatabaseError `invalid-token`, `too-many-requests` */

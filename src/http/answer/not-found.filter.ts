@@ -1,6 +1,6 @@
 import { ArgumentsHost, Catch, ExceptionFilter, HttpException, Logger } from '@nestjs/common';
 import type { Response } from 'express';
-import { DatabaseError } from '../../errors.js';
+import { DatabaseError, internalError } from '../../errors.js';
 import { answerError } from './answer.js';
 
 /** The catch-all: an unmatched route is 404, a path that cannot be decoded 400, and the rest is ours: logged, and 500. */
@@ -31,6 +31,6 @@ export class NotFoundFilter implements ExceptionFilter {
         'The path has a malformed escape. Escapes are `%` and two hex digits, of UTF-8 text.',
       );
     this.logger.error(exception instanceof Error ? exception.stack : String(exception));
-    return new DatabaseError('internal', 'The server failed. Its log says how.');
+    return internalError();
   }
 }
