@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { join } from 'node:path';
-import { chromium, type Browser, type Locator, type Page } from 'playwright-core';
+import type { Browser, Locator, Page } from 'playwright-core';
+import { startBrowser } from '../support/browser.js';
 import { HANG_MS } from '../support/eventually.js';
 import { ask } from '../support/http.js';
 import { requireProgram } from '../support/requires.js';
@@ -17,11 +18,7 @@ program.describe('the explorer, on /kv and /batch', () => {
 
   beforeAll(async () => {
     server = await startServer({ DATABASE_URL: 'memory:' });
-    browser = await chromium.launch({
-      executablePath: program.path,
-      args: ['--no-sandbox', '--disable-gpu'],
-      timeout: HANG_MS,
-    });
+    browser = await startBrowser(program.path);
   });
   afterAll(async () => {
     await browser.close();

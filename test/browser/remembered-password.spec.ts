@@ -2,8 +2,9 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import http from 'node:http';
 import { networkInterfaces } from 'node:os';
 import type { AddressInfo } from 'node:net';
-import { chromium, type Browser, type BrowserContext, type Page } from 'playwright-core';
+import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { certificate } from '../support/certificates.js';
+import { startBrowser } from '../support/browser.js';
 import { HANG_MS } from '../support/eventually.js';
 import { shortOrLong } from '../support/long-run.js';
 import { requireProgram } from '../support/requires.js';
@@ -15,7 +16,6 @@ const program = requireProgram('chromium');
 /** Names that the browser finds on this machine: that of the server, and that of a page which is not its own. */
 const [OURS, FOREIGN] = ['kv.example.com', 'evil.example'];
 const RULES = `MAP ${OURS} 127.0.0.1, MAP ${FOREIGN} 127.0.0.1`;
-const ARGUMENTS = ['--no-sandbox', '--disable-gpu', '--disable-quic', `--host-resolver-rules=${RULES}`];
 
 /** An address of this machine that is not loopback, and for whose plain http browsers say less. */
 const address = Object.values(networkInterfaces())
@@ -39,7 +39,7 @@ program.describe('a password that the browser remembers', () => {
       response.setHeader('Content-Type', 'text/html').end('<!doctype html><title>elsewhere</title>'),
     );
     await new Promise<void>((resolve) => foreign.listen(0, '127.0.0.1', resolve));
-    browser = await chromium.launch({ executablePath: program.path, args: ARGUMENTS, timeout: HANG_MS });
+    browser = await startBrowser(program.path, '--disable-quic', `--host-resolver-rules=${RULES}`);
   });
   afterAll(async () => {
     await browser?.close();

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { chromium, type Browser } from 'playwright-core';
+import type { Browser } from 'playwright-core';
+import { startBrowser } from '../support/browser.js';
 import { HANG_MS } from '../support/eventually.js';
 import { requireProgram } from '../support/requires.js';
 import { startServer, type ServerProcess } from '../support/server.js';
@@ -15,11 +16,7 @@ program.describe('a browser that has to sign in', () => {
   beforeAll(async () => {
     server = await startServer({ DATABASE_URL: 'memory:', ADMIN_TOKEN: ADMIN });
     ({ token } = await issue(server.port, { namespace: 'app1/', can: ['read', 'write'] }));
-    browser = await chromium.launch({
-      executablePath: program.path,
-      args: ['--no-sandbox', '--disable-gpu'],
-      timeout: HANG_MS,
-    });
+    browser = await startBrowser(program.path);
   });
   afterAll(async () => {
     await browser.close();
