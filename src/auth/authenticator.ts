@@ -31,8 +31,8 @@ export class Authenticator implements OnModuleInit, OnModuleDestroy {
   private readonly cache = new Map<string, Access>();
   /** Counts the times at which everything that was known became stale. */
   private generation = 0;
-  /** The ids of the tokens that requests came with in this minute. */
-  private readonly used = new Set<string>();
+  /** When the tokens were used that requests came with since that was noted last: the minute, by their ids. */
+  private readonly used = new Map<string, number>();
   private revision: string | undefined;
   private isLooking = false;
   private timer: NodeJS.Timeout | undefined;
@@ -92,7 +92,8 @@ export class Authenticator implements OnModuleInit, OnModuleDestroy {
   noteUse(access: Access): void {
     if (access.isUsed) return;
     access.isUsed = true;
-    if (access.id !== ADMIN_ID) this.used.add(access.id);
+    const minute = Math.floor(this.engine.now() / MINUTE) * MINUTE;
+    if (access.id !== ADMIN_ID) this.used.set(access.id, minute);
   }
 
   /** Returns what the holder of a token may do. @throws DatabaseError `invalid-token` */
@@ -181,9 +182,8 @@ export class Authenticator implements OnModuleInit, OnModuleDestroy {
     this.forget();
     const used = [...this.used];
     this.used.clear();
-    const minute = Math.floor(this.engine.now() / MINUTE) * MINUTE;
     try {
-      for (const id of used) await this.tokens.markUsed(id, minute);
+      for (const [id, minute] of used) await this.tokens.markUsed(id, minute);
     } catch (error) {
       this.logger.warn(`When tokens were used could not be noted: ${(error as Error).message}`);
     }
