@@ -10,7 +10,7 @@ const MOST_LINES = 300;
  * nothing of each other. A room is a folder, or a list of files of one; a file belongs to the most exact of them.
  */
 const FLOORS: readonly (readonly (readonly string[])[])[] = [
-  [['errors.ts'], ['event-loop.ts'], ['process.ts'], ['version.ts'], ['client']],
+  [['errors.ts'], ['event-loop.ts'], ['meters.ts'], ['process.ts'], ['version.ts'], ['client']],
   [['config']],
   [['storage/redis/cluster-client']],
   [['storage']],
@@ -34,12 +34,11 @@ const FLOORS: readonly (readonly (readonly string[])[])[] = [
       'kv/schemas.ts',
     ],
     ['health'],
-    ['metrics'],
     ['backup'],
     ['openapi'],
     ['console'],
   ],
-  [['kv/watch']],
+  [['kv/watch'], ['metrics']],
   [['kv/transfer']],
   [['kv/entry'], ['kv/range'], ['kv/batch']],
   [['kv']],
