@@ -50,6 +50,7 @@ const FLOORS: readonly (readonly (readonly string[])[])[] = [
 const ONLY: Readonly<Record<string, readonly string[]>> = {
   'storage/redis/cluster-client': ['errors.ts'],
   migration: ['errors.ts', 'storage'],
+  metrics: ['errors.ts', 'meters.ts', 'version.ts', 'config', 'storage', 'http', 'auth', 'health'],
 };
 
 interface Source {
