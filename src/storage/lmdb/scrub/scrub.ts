@@ -116,7 +116,7 @@ export class Scrub {
       try {
         const reply = once(child, 'message', { signal }).then(([slice]) => slice as SliceReply);
         return await Promise.race([reply, endOf(child, signal)]).catch((error: unknown) => {
-          if (error instanceof Ended) throw new DatabaseError('corrupt', textOf(error, place));
+          if (error instanceof Ended) throw new DatabaseError('internal', textOf(error, place));
           throw error;
         });
       } finally {
