@@ -53,7 +53,7 @@ export class ConsoleFiles {
 
 async function readAll(): Promise<FileSet> {
   const own = await readdir(new URL(OWN, BUILT));
-  const paths = [...own.map((name) => OWN + name), ...Object.values(LIBRARIES), 'uplot/dist/uPlot.min.css'];
+  const paths = [...own.map((name) => OWN + name), ...Object.values(LIBRARIES)];
   const files = new Map<string, ConsoleFile>();
   const hash = createHash('sha256');
   for (const path of paths.toSorted()) {

@@ -1,7 +1,7 @@
 import { LIBRARIES, type FileSet } from './console-files.js';
 
 /** What the first view does not need; it is loaded by whoever opens the view that does. */
-const LATER = /\/uplot|uplot\/|\/(?:server|tokens|feed|import|conflict|merge|hex)-?[\w-]*\.js$/;
+const LATER = /uplot|\/(?:server|plot|tokens|feed|import)\.js$/;
 
 /**
  * Returns the policy of the page: it runs the scripts and takes the styles that have its nonce, talks to this server only,
