@@ -22,7 +22,7 @@ export function Browse() {
   const isOpen = params.key !== undefined;
   return html`<div class="browse ${isOpen ? 'has-entry' : ''}">
     <section class="list-pane" aria-label="Keys" ...${useDrop()}>
-      <${Finder} key=${`${params.prefix}`} params=${params} />
+      <${Finder} params=${params} />
       <${Crumbs} params=${params} />
       ${browsing.list.value && html`<${List} list=${browsing.list.value} params=${params} />`}
     </section>
@@ -65,20 +65,24 @@ function useDrop() {
 /** Jumps to a prefix, or searches for a part of keys. */
 function Finder({ params }) {
   const isSearch = params.find !== undefined;
-  const [text, setText] = useState(isSearch ? params.find : (params.prefix ?? ''));
+  const present = (isSearch ? params.find : params.prefix) ?? '';
+  const [text, setText] = useState(present);
   const timer = useRef();
-  const show = (typed, asSearch) => {
+  const typed = useRef(present);
+  useEffect(() => {
+    // What comes of typing does not come back into the field, where somebody may type on.
+    if (present !== typed.current) setText(present);
+    typed.current = present;
+  }, [present]);
+  const show = (value) => {
     clearTimeout(timer.current);
-    setText(typed);
-    if (asSearch) return (timer.current = setTimeout(() => go(linkWith({ find: typed }), false), TYPING_MS));
-    timer.current = setTimeout(
-      () => go(linkWith({ prefix: typed || undefined, find: undefined }), false),
-      TYPING_MS,
-    );
-    return undefined;
+    setText(value);
+    timer.current = setTimeout(() => {
+      typed.current = value;
+      go(linkWith(isSearch ? { find: value } : { prefix: value || undefined }), false);
+    }, TYPING_MS);
   };
   const change = (asSearch) => {
-    setText(asSearch ? '' : (params.prefix ?? ''));
     go(linkWith({ find: asSearch ? '' : undefined }), false);
     document.getElementById('finder').focus();
   };
@@ -95,7 +99,7 @@ function Finder({ params }) {
         aria-label=${isSearch ? 'Keys that contain' : 'Keys that begin with'}
         placeholder=${isSearch ? 'Any part of a key' : 'Beginning of a key'}
         value=${text}
-        onInput=${(event) => show(event.target.value, isSearch)}
+        onInput=${(event) => show(event.target.value)}
         onKeyDown=${leaveFinder}
       />
       <select
@@ -191,7 +195,7 @@ function List({ list, params }) {
       height=${ROW_PX}
       shift=${shift}
       seen=${browsing.indexOfCursor()}
-      onNear=${(where) => void list[where]()}
+      onNear=${(where) => list.state.peek() !== 'failed' && void list[where]()}
       render=${(i) => html`<${Row} key=${rows[i].key} row=${rows[i]} list=${list} open=${params.key} />`}
     />
     <${Foot} list=${list} isLoading=${isLoading} />`;

@@ -1,9 +1,9 @@
 // The list that is shown, the row that the keyboard is at, and the marked ones.
 import { address, go, linkWith } from './address.js';
-import { onChanges } from './live.js';
+import { connection, onChanges } from './live.js';
 import { Listing } from './listing.js';
 import { Search } from './search.js';
-import { batch, signal } from './ui.js';
+import { batch, effect, signal } from './ui.js';
 
 /** What the list shows: a listing or a search. */
 export const list = signal(undefined);
@@ -40,13 +40,26 @@ export function forgetList() {
   shown = undefined;
 }
 
+function showListAgain() {
+  if (list.peek() === undefined) return;
+  shown = undefined;
+  showListOf(address.peek().params);
+}
+
 onChanges((changes) => {
+  if (changes === undefined) return showListAgain();
   list.peek()?.apply(changes);
-  const gone = changes?.filter(({ kind, key }) => kind !== 'put' && marked.peek().has(key)) ?? [];
-  if (gone.length === 0) return;
+  const gone = changes.filter(({ kind, key }) => kind !== 'put' && marked.peek().has(key));
+  if (gone.length === 0) return undefined;
   const left = new Map(marked.peek());
   for (const { key } of gone) left.delete(key);
   marked.value = left;
+  return undefined;
+});
+
+// A list that could not be loaded is loaded when the server is there again.
+effect(() => {
+  if (connection.value === 'live' && list.peek()?.state.peek() === 'failed') showListAgain();
 });
 
 /** Moves the cursor by rows. @param marks whether rows on the way are marked */

@@ -32,9 +32,7 @@ export function Editor({ entry, onDone }) {
     // The text that is edited is the one with this tag, and all of it.
     void readBase(entry).then(setBase);
   }, []);
-  return base
-    ? html`<${BaseEditor} entry=${entry} base=${base} onDone=${onDone} />`
-    : null;
+  return base ? html`<${BaseEditor} entry=${entry} base=${base} onDone=${onDone} />` : null;
 }
 
 async function readBase(entry) {

@@ -24,6 +24,8 @@ export class OpenEntry {
   isEditing = false;
   #end = new AbortController();
   #leave;
+  /** Of several reads the last one counts. */
+  #turn = 0;
 
   constructor(key) {
     this.key = key;
@@ -47,8 +49,9 @@ export class OpenEntry {
 
   /** Reads the entry. @param most how many bytes of it; all without */
   async load(most = FIRST_BYTES) {
+    const turn = ++this.#turn;
     try {
-      await this.#read(most);
+      await this.#read(most, turn);
     } catch (error) {
       if (error.name === 'AbortError') return;
       this.error = error instanceof Error ? error : new ApiError(0, {});
@@ -57,20 +60,23 @@ export class OpenEntry {
     this.version.value++;
   }
 
-  async #read(most) {
+  async #read(most, turn) {
     const about = await describe(this.key, this.#end.signal);
+    if (turn !== this.#turn) return undefined;
     if (about === undefined) {
       this.about = undefined;
       this.state.value = 'absent';
-      return;
+      return undefined;
     }
     const { bytes, etag } = await readValue(this.key, about.size > most ? most : undefined, this.#end.signal);
     // Somebody was faster than these two requests.
-    if (etag !== about.etag) return this.#read(most);
+    if (turn !== this.#turn) return undefined;
+    if (etag !== about.etag) return this.#read(most, turn);
     this.about = about;
     this.bytes = bytes;
     this.newer.value = undefined;
     this.state.value = 'ready';
+    return undefined;
   }
 
   #hear(changes) {

@@ -30,6 +30,7 @@ export class Listing {
   #end = new AbortController();
   #counting;
   #busy = false;
+  #late = [];
 
   constructor(prefix, delimiter) {
     this.prefix = prefix;
@@ -78,6 +79,7 @@ export class Listing {
       this.#busy = false;
     }
     this.changed.value++;
+    this.apply(this.#late.splice(0));
   }
 
   async #page(isUp, after, limit) {
@@ -116,9 +118,9 @@ export class Listing {
     this.hasAfter = true;
   }
 
-  /** Takes over what was changed; undefined when that is not known. */
+  /** Takes over what was changed. While rows are on their way it waits for them: they may be older. */
   apply(changes) {
-    if (changes === undefined) return this.reload();
+    if (this.#busy) return void this.#late.push(...changes);
     let isOurs = false;
     for (const change of changes) {
       if (!change.key.startsWith(this.prefix)) continue;
@@ -129,16 +131,6 @@ export class Listing {
     this.changed.value++;
     this.#counting ??= setTimeout(() => this.#recount(), COUNT_PAUSE_MS);
     return undefined;
-  }
-
-  /** Asks for all of it again. */
-  reload() {
-    this.rows = [];
-    this.hasAfter = true;
-    this.hasBefore = false;
-    this.changed.value++;
-    void this.#recount();
-    return this.after();
   }
 
   #applyOne(change) {

@@ -137,7 +137,7 @@ class Stream {
 
   #say(state, why = '') {
     this.#show(state, why);
-    this.channel.postMessage({ kind: 'state', state, why });
+    this.channel.postMessage({ kind: 'state', id: this.#last, state, why });
   }
 
   #show(state, why = '') {

@@ -22,8 +22,10 @@ export function Plot({ title, names, data }) {
   }, []);
   useEffect(() => plot.current.setData(data), [data]);
   const last = names.map((name, i) => `${name} ${data[i + 1].at(-1)?.toFixed(1) ?? '–'}`).join(', ');
-  return html`<section class="plot"><h2>${title}</h2>
-    <div ref=${box} role="img" aria-label=${`${title}: ${last}`}></div></section>`;
+  return html`<section class="plot">
+    <h2>${title}</h2>
+    <div ref=${box} role="img" aria-label=${`${title}: ${last}`}></div>
+  </section>`;
 }
 
 function optionsOf(names, box) {
@@ -32,9 +34,23 @@ function optionsOf(names, box) {
     box.style.color = `var(${name})`;
     return getComputedStyle(box).color;
   };
-  const axis = { stroke: colour('--quiet'), grid: { stroke: colour('--line'), width: 1 }, ticks: { show: false } };
-  const series = names.map((label, i) => ({ label, stroke: colour(COLOURS[i]), width: 1.5, spanGaps: false }));
+  const axis = {
+    stroke: colour('--quiet'),
+    grid: { stroke: colour('--line'), width: 1 },
+    ticks: { show: false },
+  };
+  const series = names.map((label, i) => ({
+    label,
+    stroke: colour(COLOURS[i]),
+    width: 1.5,
+    points: { show: false },
+  }));
   const scales = { y: { range: (_plot, _low, high) => [0, Math.max(1, (high ?? 0) * 1.1)] } };
-  const shown = { legend: { show: false }, cursor: { show: false }, scales, axes: [axis, { ...axis, size: 52 }] };
+  const shown = {
+    legend: { show: false },
+    cursor: { show: false },
+    scales,
+    axes: [axis, { ...axis, size: 52 }],
+  };
   return { width: Math.max(200, box.clientWidth), height: HEIGHT, series: [{}, ...series], ...shown };
 }

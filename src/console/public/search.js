@@ -43,7 +43,7 @@ export class Search {
   jump() {}
 
   apply(changes) {
-    const gone = new Set(changes?.filter(({ kind }) => kind !== 'put').map(({ key }) => key));
+    const gone = new Set(changes.filter(({ kind }) => kind !== 'put').map(({ key }) => key));
     if (gone.size === 0) return;
     this.rows = this.rows.filter(({ key }) => !gone.has(key));
     this.changed.value++;

@@ -17,7 +17,15 @@ export function Server() {
     <div class="bar"><h1>Server</h1></div>
     ${error && html`<${Failure} error=${error} />`}
     <${Health} health=${stats.health} />
-    <dl class="figures">${figuresOf(stats).map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>
+    <dl class="figures">
+      ${figuresOf(stats).map(
+        ([name, value]) =>
+          html`<div>
+            <dt>${name}</dt>
+            <dd>${value}</dd>
+          </div>`,
+      )}
+    </dl>
     ${stats.requests && html`<${Plots} points=${points} />`}
   </section>`;
 }
@@ -51,7 +59,9 @@ function withPoint({ stats: before, points }, stats) {
   if (seconds <= 0) return points;
   const { p50, p99 } = stats.requests;
   const rate = Math.max(0, stats.requests.total - before.requests.total) / seconds;
-  return [...points, [new Date(stats.now) / 1000, rate, inMilliseconds(p50), inMilliseconds(p99)]].slice(-MOST_POINTS);
+  return [...points, [new Date(stats.now) / 1000, rate, inMilliseconds(p50), inMilliseconds(p99)]].slice(
+    -MOST_POINTS,
+  );
 }
 
 function inMilliseconds(seconds) {
@@ -68,7 +78,20 @@ function Health({ health: { status, details } }) {
 }
 
 /** Returns `[name, value]` of what is known. */
-function figuresOf({ version, engine, started, now, store, log, writes, watch, access, workers, backup, tls }) {
+function figuresOf({
+  version,
+  engine,
+  started,
+  now,
+  store,
+  log,
+  writes,
+  watch,
+  access,
+  workers,
+  backup,
+  tls,
+}) {
   return [
     ['Version', version],
     ['Engine', engine],
@@ -84,7 +107,10 @@ function figuresOf({ version, engine, started, now, store, log, writes, watch, a
     ['Writes waiting', known(writes?.queuedBytes, formatBytes)],
     ['Watchers', known(watch?.watchers, formatCount)],
     ['Refused tokens', known(access?.failures, formatCount)],
-    ['Processes', workers && `${workers.configured}${workers.silent > 0 ? `, ${workers.silent} silent` : ''}`],
+    [
+      'Processes',
+      workers && `${workers.configured}${workers.silent > 0 ? `, ${workers.silent} silent` : ''}`,
+    ],
     ['Last backup', backup && (backup.last ? formatAgo(backup.last) : 'none')],
     ['Failed backups', backup?.failures ? counted(backup.failures, 'backup') : null],
     ['Certificate ends', known(tls?.expires, formatTime)],
@@ -99,6 +125,10 @@ function Plots({ points }) {
   const column = (i) => points.map((point) => point[i]);
   return html`<div class="plots">
     <${Plot} title="Requests a second" names=${['requests']} data=${[column(0), column(1)]} />
-    <${Plot} title="Latency of the last minute, ms: half, and 99 of 100" names=${['p50', 'p99']} data=${[column(0), column(2), column(3)]} />
+    <${Plot}
+      title="Latency of the last minute, ms: half, and 99 of 100"
+      names=${['p50', 'p99']}
+      data=${[column(0), column(2), column(3)]}
+    />
   </div>`;
 }
