@@ -5,7 +5,7 @@ import { Browse } from './browse.js';
 import { forgetList } from './browsing.js';
 import { DialogPlace } from './dialogs.js';
 import { connection, follow, stopFollowing, trouble } from './live.js';
-import { Mark, Notice, Spinner } from './parts.js';
+import { Failure, Mark, Notice, Spinner } from './parts.js';
 import { me, may, signOut, start, state } from './session.js';
 import { listenToKeys, openHelp } from './shortcuts.js';
 import { SignIn } from './sign-in.js';
@@ -38,9 +38,18 @@ function View({ view, name, load }) {
   const [Content, setContent] = useState(() => (view === 'keys' ? Browse : undefined));
   useEffect(() => {
     document.title = `${name} · Pigeonhole`;
-    void load().then((loaded) => setContent(() => loaded));
+    void load().then(
+      (loaded) => setContent(() => loaded),
+      () => setContent(() => Unreached),
+    );
   }, []);
   return Content ? html`<${Content} />` : html`<${Spinner} />`;
+}
+
+/** A view is loaded when it is first opened, and the server may be away just then. */
+function Unreached() {
+  const error = { title: 'No answer', message: 'The server cannot be reached. Is it running?' };
+  return html`<${Failure} error=${error} onRetry=${() => location.reload()} />`;
 }
 
 function Top({ offered, shown }) {

@@ -22,6 +22,7 @@ export function Browse() {
   const isOpen = params.key !== undefined;
   return html`<div class="browse ${isOpen ? 'has-entry' : ''}">
     <section class="list-pane" aria-label="Keys" ...${useDrop()}>
+      <h1 class="hidden">Keys</h1>
       <${Finder} params=${params} />
       <${Crumbs} params=${params} />
       ${browsing.list.value && html`<${List} list=${browsing.list.value} params=${params} />`}
@@ -196,7 +197,7 @@ function List({ list, params }) {
       shift=${shift}
       seen=${browsing.indexOfCursor()}
       onNear=${(where) => list.state.peek() !== 'failed' && void list[where]()}
-      render=${(i) => html`<${Row} key=${rows[i].key} row=${rows[i]} list=${list} open=${params.key} />`}
+      render=${(i) => html`<${Row} key=${rows[i].key} row=${rows[i]} list=${list} open=${params.key} version=${list.changed.value} />`}
     />
     <${Foot} list=${list} isLoading=${isLoading} />`;
 }
@@ -267,11 +268,10 @@ function Foot({ list, isLoading }) {
 }
 
 function SearchFoot({ list, isLoading }) {
+  const looked = counted(list.looked.value, 'key');
+  const text = `${formatCount(list.rows.length)} found in ${looked}${list.isStopped ? ', stopped' : ''}`;
   return html`<footer class="list-foot" role="status">
-    <span
-      >${formatCount(list.rows.length)} found in ${formatCount(list.looked.value)}
-      keys${list.isStopped ? ', stopped' : ''}</span
-    >
+    <span>${text}</span>
     ${isLoading && html`<button type="button" onClick=${() => list.stop()}>Stop</button>`}
   </footer>`;
 }

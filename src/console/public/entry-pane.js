@@ -34,11 +34,12 @@ export function EntryPane({ entryKey }) {
       isEditing.value = false;
     };
   }, []);
-  void entry.version.value;
   return html`<${Head} entry=${entry} /><${Body} entry=${entry} />`;
 }
 
 function Body({ entry }) {
+  // A component is drawn again for what it reads itself.
+  void entry.version.value;
   const state = entry.state.value;
   if (state === 'failed') return html`<${Failure} error=${entry.error} onRetry=${() => entry.load()} />`;
   if (state === 'loading') return html`<${Spinner} />`;
@@ -65,6 +66,7 @@ export function startEditing() {
 }
 
 function Head({ entry }) {
+  void entry.version.value;
   const isReady = entry.state.value === 'ready' && !isEditing.value;
   const canWrite = isReady && may('write');
   return html`<header class="entry-head ${entry.isTouched.value ? 'touched-put' : ''}">

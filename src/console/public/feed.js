@@ -34,6 +34,7 @@ function pause() {
 export function Feed() {
   const shown = changes.value.filter(({ kind, key }) => kinds.value[kind] && key.includes(filter.value));
   return html`<section class="feed page">
+    <h1 class="hidden">Live</h1>
     <div class="bar">
       <input
         type="search"

@@ -41,12 +41,15 @@ export function ImportDialog() {
 
 function Report({ report, isTrial }) {
   const { created, updated, skipped, errors, errorCount, end } = report;
+  const [made, replaced, left] = isTrial
+    ? ['It would make', 'replace', 'leave']
+    : ['Made', 'replaced', 'left'];
+  const text = `${made} ${counted(created, 'entry')}, ${replaced} ${formatCount(updated)}, and ${left} ${formatCount(skipped)}.`;
+  const whole = end
+    ? ' The file is whole.'
+    : ' Without a closing line nobody knows whether the file is whole.';
   return html`<div class="report" role="status">
-    <p>
-      ${isTrial ? 'It would make' : 'Made'} ${counted(created, 'entry')}, ${isTrial ? 'replace' : 'replaced'}
-      ${formatCount(updated)}, and ${isTrial ? 'leave' : 'left'} ${formatCount(skipped)} as they
-      are.${end ? ' The file is whole.' : ' The file has no closing line, so whether it is whole is not known.'}
-    </p>
+    <p>${text}${whole}</p>
     ${
       errorCount > 0 &&
       html`<h3>${counted(errorCount, 'line')} with an error</h3>

@@ -137,7 +137,7 @@ program.describe('entries in the console', () => {
       'value',
     );
     await shown.openKey('svg');
-    await shown.page.getByRole('img', { name: /The value of/ }).waitFor();
+    await shown.page.getByRole('img', { name: /The value of/ }).waitFor({ state: 'attached' });
     expect(await shown.page.evaluate('window.stolen')).toBeUndefined();
   });
 
@@ -187,7 +187,7 @@ program.describe('entries in the console', () => {
     await shown.page.getByText('The first 256 KiB of 300 KiB').waitFor();
     expect((await shown.page.locator('.text').textContent())!.length).toBe(256 * 1024);
     await button('Load all').click();
-    await button('Load all').waitFor({ state: 'detached' });
+    await shown.page.getByText('The first 256 KiB').waitFor({ state: 'detached' });
     expect((await shown.page.locator('.text').textContent())!.length).toBe(large.length);
   });
 
@@ -263,7 +263,6 @@ program.describe('entries in the console', () => {
     shown = await ConsolePage.open(browser, server.port);
     await shown.page.getByText('Live', { exact: true }).last().waitFor();
     await shown.context.setOffline(true);
-    // Being offline ends no connection that is open, but none begins: a new page shows it at once.
     await shown.page.getByRole('link', { name: 'Server' }).click();
     await shown.page.getByText('cannot be reached').waitFor();
     await shown.context.setOffline(false);
