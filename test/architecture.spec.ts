@@ -51,6 +51,7 @@ const ONLY: Readonly<Record<string, readonly string[]>> = {
   client: [],
   'storage/redis/cluster-client': ['errors.ts'],
   migration: ['errors.ts', 'storage'],
+  metrics: ['errors.ts', 'meters.ts', 'version.ts', 'config', 'storage', 'http', 'auth', 'health'],
 };
 
 interface Source {

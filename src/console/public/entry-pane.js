@@ -38,8 +38,8 @@ export function EntryPane({ entryKey }) {
 }
 
 function Body({ entry }) {
-  // A component is drawn again for what it reads itself.
-  void entry.version.value;
+  // The entry is one object for as long as it is open: what shows it is made anew for each version.
+  const version = entry.version.value;
   const state = entry.state.value;
   if (state === 'failed') return html`<${Failure} error=${entry.error} onRetry=${() => entry.load()} />`;
   if (state === 'loading') return html`<${Spinner} />`;
@@ -49,7 +49,10 @@ function Body({ entry }) {
     void entry.load();
   };
   if (isEditing.value) return html`<${Editor} entry=${entry} onDone=${done} />`;
-  return html`<${Facts} entry=${entry} /><${ValueView} entry=${entry} />`;
+  return html`<${Facts} key=${`facts ${version}`} entry=${entry} /><${ValueView}
+      key=${version}
+      entry=${entry}
+    />`;
 }
 
 function Absent({ entry }) {
@@ -75,7 +78,7 @@ function Head({ entry }) {
     /></a>
     <h1><${Key} text=${entry.key} /></h1>
     <div class="entry-actions">
-      ${canWrite && html`<${Counter} entry=${entry} />`}
+      ${canWrite && html`<${Counter} key=${entry.version.value} entry=${entry} />`}
       ${canWrite && mayEdit(entry) && html`<button type="button" title="Edit (e)" onClick=${startEditing}>Edit</button>`}
       ${isReady && html`<${Menu} label="Copy" text="Copy" items=${copyItems(entry)} />`}
       ${isReady && html`<${Menu} label="More of this entry" icon="more" items=${actionsOf(entry)} />`}

@@ -11,9 +11,16 @@ import { html, useEffect, useMemo, useState } from './ui.js';
 const MOST_FORMATTED = 4 * 1024 * 1024;
 const NAMES = { json: 'JSON', text: 'Text', image: 'Image', hex: 'Bytes' };
 
+/** What was chosen last: it stays so for what is opened next, and for the next version. */
+let remembered;
+
 export function ValueView({ entry }) {
   const kinds = useMemo(() => kindsOf(entry), [entry.about, entry.bytes]);
-  const [chosen, choose] = useState(undefined);
+  const [chosen, setChosen] = useState(remembered);
+  const choose = (each) => {
+    remembered = each;
+    setChosen(each);
+  };
   const kind = kinds.includes(chosen) ? chosen : kinds[0];
   const tabs = kinds.map(
     (each) =>
