@@ -97,7 +97,7 @@ describe.each(ENGINES)('who stands before an error is told the way, $name', ({ s
       const answer = await ask(target.port, path);
       expect(answer.status).toBe(404);
       expect(answer.text).toBe('{"title":"Resource not found","detail":"This URL doesn\'t exist!"}');
-      expect(answer.headers['link']).toBe('</docs>; rel="help"');
+      expect(answer.headers['link']).toBe('</docs>; rel="help", </console>; rel="help"');
     }
     expect((await ask(target.port, '/kv/absent')).headers).not.toHaveProperty('link');
   });
