@@ -1,7 +1,7 @@
 import { DatabaseError } from '../../errors.js';
 import { Clock } from '../clock.js';
 import type { Entry, EntryHeader } from '../entry.js';
-import { ALL_KEYS, type KeyRange } from '../key-range.js';
+import type { KeyRange } from '../key-range.js';
 import { FoundBytes, sizeOf, type BatchOperation, type Operation, type Outcome } from '../operation.js';
 import {
   StorageEngine,
@@ -15,6 +15,7 @@ import {
   type RangeQuery,
   type ScanRange,
 } from '../storage-engine.js';
+import { writeQueueBytes } from '../storage-meters.js';
 import { Admissions, askForAdmission } from './admission.js';
 import { backUp } from './backup.js';
 import { CommitListeners } from './commit-listeners.js';
@@ -113,9 +114,13 @@ export class LmdbEngine extends StorageEngine {
       end: () => {
         if (this.writer.end()) listeners.noteChange();
       },
-      committed: () => listeners.notify(),
+      committed: () => {
+        this.writer.countChanges();
+        listeners.notify();
+      },
       fail: settings.onFailure,
     });
+    writeQueueBytes.value = () => this.commits.waitingBytes;
     this.system = new SystemRecords(this.store, this.commits, this.space);
     admission?.opened(readOnly ? undefined : hold);
     if (!readOnly) this.sweeper = new Sweeper(this.store, this.clock, this.commits, this.writer);
@@ -247,11 +252,16 @@ export class LmdbEngine extends StorageEngine {
     return this.listeners!.add(listener);
   }
 
-  async stats(): Promise<EngineStats> {
+  stats(): EngineStats {
+    const { current } = this;
+    const { file, free } = current.size();
     return {
-      entries: (await this.count(ALL_KEYS)).keys,
-      storedBytes: this.store.size().file,
+      entries: current.entryCount(),
+      storedBytes: file,
       availableBytes: this.space.available(),
+      freeBytes: free,
+      logBytes: current.readHead().log.bytes,
+      oldestChange: this.log.oldestTime(),
     };
   }
 
