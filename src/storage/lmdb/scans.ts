@@ -123,6 +123,22 @@ export class Scans {
     }
   }
 
+  /**
+   * Keeps one snapshot while somebody else reads the file. It takes no slot: the work has to be short.
+   *
+   * @throws DatabaseError `unavailable` if the snapshot had to be released before
+   */
+  async hold<T>(work: () => Promise<T>): Promise<T> {
+    const snapshot = this.openSnapshot(false);
+    try {
+      const result = await work();
+      if (snapshot.error) throw snapshot.error;
+      return result;
+    } finally {
+      this.release(snapshot);
+    }
+  }
+
   close(): void {
     clearInterval(this.checker);
     pinned.value = undefined;

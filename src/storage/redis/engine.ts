@@ -200,7 +200,7 @@ export class RedisEngine extends StorageEngine {
   }
 
   state(): Promise<EngineState> {
-    return engineState(this.store.client.topology);
+    return engineState(this.store.client.topology, this.settings.waitReplicas, this.url.cluster);
   }
 
   async peers(): Promise<number> {
