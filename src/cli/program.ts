@@ -1,6 +1,7 @@
 import 'reflect-metadata';
 import { Command } from 'commander';
 import { startFailure } from '../errors.js';
+import { reportFailure } from '../process.js';
 import { VERSION } from '../version.js';
 import { addCheckCommand } from './check.command.js';
 import { addCompactCommand } from './compact.command.js';
@@ -33,7 +34,7 @@ export async function runProgram(): Promise<void> {
   } catch (error) {
     const line = startFailure(error);
     if (line === undefined) throw error;
-    console.error(`pigeonhole: ${line}`);
+    reportFailure(line);
     process.exit(1);
   }
 }
