@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { chownSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { load } from 'js-yaml';
 import { SETTINGS } from '../../../src/config/settings.js';
@@ -44,10 +44,11 @@ const { environment, stop_grace_period: grace } = COMPOSE.services.pigeonhole;
 let server: ChildProcess | undefined;
 afterEach(() => void server?.kill('SIGKILL'));
 
-/** A file that only its server can read. */
+/** A file that only the server can read, as systemd hands over credentials. */
 function tokenFile(folder: string): string {
   const file = join(folder, 'admin-token');
-  writeFileSync(file, `${ADMIN}\n`, { mode: 0o644 });
+  writeFileSync(file, `${ADMIN}\n`, { mode: 0o600 });
+  for (const path of [folder, file]) chownSync(path, USER, USER);
   return file;
 }
 
@@ -56,6 +57,7 @@ async function servesAndEnds(
   command: readonly string[],
   settings: Record<string, string>,
   cwd: string,
+  check: (port: number) => Promise<void> = () => Promise.resolve(),
 ): Promise<void> {
   const writable = temporaryFolder();
   const filled = Object.entries(settings).map(([name, value]) => [name, value.replace('DATA', writable)]);
@@ -75,6 +77,7 @@ async function servesAndEnds(
   const put = await ask(port, '/kv/a', { method: 'PUT', body: '1', headers: bearer(ADMIN), agent: false });
   expect(put.status).toBe(201);
   expect((await ask(port, '/kv/a', { agent: false })).status).toBe(401);
+  await check(port);
   server.kill('SIGTERM');
   expect(await once(server, 'exit')).toEqual([0, null]);
   expect(existsSync(join(writable, 'data.mdb')) || existsSync(join(writable, 'data', 'data.mdb'))).toBe(true);
@@ -174,7 +177,19 @@ describeWhere(canConfine(), 'no mounts of its own, or no root')(
         ADMIN_TOKEN_FILE: tokenFile(temporaryFolder()),
         DATABASE_URL: imageSettings['DATABASE_URL']!.replace('/data', 'DATA'),
       };
-      await servesAndEnds([process.execPath, ...command!.slice(1)], settings as Record<string, string>, app);
+      const [, check] = /^.* CMD (.*)$/.exec(instruction('HEALTHCHECK')[0]!)!;
+      const health = (port: number) =>
+        run((JSON.parse(check!) as string[]).map((word) => word.replace(':4000', `:${port}`)));
+      let served = 0;
+      await servesAndEnds(
+        [process.execPath, ...command!.slice(1)],
+        settings as Record<string, string>,
+        app,
+        async (port) => {
+          expect(await health((served = port))).toMatchObject({ status: 0 });
+        },
+      );
+      expect(await health(served)).toMatchObject({ status: 1 });
     });
   },
 );
