@@ -14,6 +14,8 @@ import { constants, fstatSync, openSync, writeSync } from 'node:fs';
 
 /** What a pipe takes in one piece (PIPE_BUF of Linux). */
 const PIECE_BYTES = 4096;
+/** Beyond these the end of the turn is not waited for. */
+const SOON_BYTES = 64 * 1024;
 const MOST_WAITING_BYTES = 1024 * 1024;
 const RETRY_MS = 20;
 
@@ -56,6 +58,7 @@ export class LogOutput {
   /** Writes a line together with others of the same turn of the event loop. */
   writeSoon(line: string): void {
     this.add(line);
+    if (this.waitingBytes > SOON_BYTES && !this.retry) return this.flush();
     if (this.isScheduled || this.retry) return;
     this.isScheduled = true;
     setImmediate(() => {

@@ -1,16 +1,19 @@
 import { afterEach, expect, test } from '@jest/globals';
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { realpathSync } from 'node:fs';
+import { openSync, readFileSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { eventually } from '../../support/eventually.js';
 import { ask, setPath } from '../../support/http.js';
+import { exchange, lines } from '../../support/raw-http.js';
 import { requireProgram } from '../../support/requires.js';
 import { builtServer, runToEnd, startServer } from '../../support/server.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 import { saidBy, startWorkers, workersOf } from '../../support/workers.js';
 
 const python = requireProgram('python3');
+/** Ten of them at once have several times the lines that may wait. */
+const BURST = 800;
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 
 let other: ChildProcess | undefined;
@@ -35,15 +38,15 @@ test('elsewhere than on a terminal each line is an object, also those of the sup
   process.kill(victim!, 'SIGKILL');
   await eventually(() => saidBy(server).some((line) => line.includes(`${victim}`)), 'a line about it');
   await server.end('SIGTERM');
-  const lines = parsed(server.output().stdout);
-  for (const line of lines) {
+  const said = parsed(server.output().stdout);
+  for (const line of said) {
     expect(line).toMatchObject({
       level: expect.stringMatching(/^(debug|info|warn)$/),
       message: expect.any(String),
     });
     expect(line.time).toMatch(TIME);
   }
-  expect(lines).toContainEqual(
+  expect(said).toContainEqual(
     expect.objectContaining({
       level: 'info',
       version: expect.any(String),
@@ -53,8 +56,8 @@ test('elsewhere than on a terminal each line is an object, also those of the sup
       workers: 2,
     }),
   );
-  expect(lines).toContainEqual(expect.objectContaining({ level: 'warn', worker: victim, reason: 'SIGKILL' }));
-  expect(lines).toContainEqual(expect.objectContaining({ level: 'info', signal: 'SIGTERM' }));
+  expect(said).toContainEqual(expect.objectContaining({ level: 'warn', worker: victim, reason: 'SIGKILL' }));
+  expect(said).toContainEqual(expect.objectContaining({ level: 'info', signal: 'SIGTERM' }));
   expect(server.output().stdout).not.toContain('Mapped');
 });
 
@@ -127,6 +130,23 @@ test('comes again when somebody reads again, and says how much was missed', asyn
   };
   await eventually(isBack, 'a line that tells of the others');
   await second.end();
+});
+
+test('a burst of requests has a line for each in a file', async () => {
+  const file = join(temporaryFolder(), 'log');
+  const settings = { PORT: '0', DATABASE_URL: 'memory:', ACCESS_LOG: 'true' };
+  const env = { PATH: process.env['PATH'] ?? '', ...settings };
+  other = spawn(process.execPath, [builtServer()], { env, stdio: ['ignore', openSync(file, 'w'), 'ignore'] });
+  const text = () => readFileSync(file, 'utf8');
+  await eventually(() => text().includes('Listening on'), 'the start');
+  const port = Number(/Listening on http:[^"\s]*:(\d+)/.exec(text())![1]);
+  const burst = lines('GET /set HTTP/1.1', 'Host: localhost').repeat(BURST);
+  const bursts = Array.from({ length: 10 }, () =>
+    exchange(port, burst, { enough: ({ length }) => length === BURST }),
+  );
+  await Promise.all(bursts);
+  await eventually(() => text().split('"path":"/set"').length > 10 * BURST, 'all lines');
+  expect(text()).not.toContain('"dropped"');
 });
 
 python.describe('on a terminal', () => {
