@@ -26,8 +26,8 @@ export function createHttp(config: AppConfig): { gate: RequestGate; adapter: Fas
   return { gate, adapter: new FastExpressAdapter(gate, memoryLimit(config), accessLog(config)) };
 }
 
-function accessLog({ logLevel, trustedProxies }: AppConfig): RequestListener | undefined {
-  if (logLevel !== 'debug') return undefined;
+function accessLog({ accessLog, logLevel, trustedProxies }: AppConfig): RequestListener | undefined {
+  if (!accessLog && logLevel !== 'debug') return undefined;
   const addresses = new ClientAddresses(trustedProxies);
   return (request, response) => logAccess(request, response, addresses.of(request));
 }

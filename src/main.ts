@@ -6,7 +6,7 @@ import type { AppConfig } from './config/app-config.js';
 import type { RequestGate } from './http/gate/request-gate.js';
 import type { Certificates } from './http/server/certificates.js';
 import { StartError, startFailure } from './errors.js';
-import { endOnSignals, ignoreOutputErrors, isStopping, onReload } from './process.js';
+import { endOnSignals, ignoreOutputErrors, isStopping, onReload, reportFailure } from './process.js';
 
 ignoreOutputErrors();
 endOnSignals();
@@ -24,7 +24,7 @@ try {
   if (!isStopping()) {
     const line = startFailure(error);
     if (line === undefined) throw error;
-    console.error(`pigeonhole: ${line}`);
+    reportFailure(line);
     process.exit(1);
   }
 }
@@ -40,7 +40,7 @@ async function serve(config: AppConfig): Promise<void> {
   const { shutDownOnSignals } = await import('./http/server/shutdown.js');
   const { gate, adapter } = createHttp(config);
   const app = await NestFactory.create(AppModule.with(config), adapter, {
-    logger: new ServerLogger(config.logLevel),
+    logger: new ServerLogger(config),
     abortOnError: false,
     bodyParser: false,
     httpsOptions: certificates?.options,
@@ -63,34 +63,34 @@ async function readCertificates(config: AppConfig): Promise<Certificates | undef
 /** Opens the database, listens, and says where, and how much it has found. */
 async function start(app: INestApplication, gate: RequestGate, config: AppConfig): Promise<void> {
   const { Logger } = await import('@nestjs/common');
-  const { loggedUrl } = await import('./storage/engine-factory.js');
   await app.init();
   const { FenceWatch } = await import('./storage/fence-watch.js');
   app.get(FenceWatch).follow((refusal) => gate.refuse(refusal));
   const reports = cluster.isPrimary || cluster.worker!.id === 1;
-  const found = reports && (await countEntries(app));
+  const entries = reports ? await countEntries(app) : undefined;
   await app.listen(config.port, config.host).catch((error: NodeJS.ErrnoException) => {
     throw cannotListen(config, error);
   });
   if (!reports || isStopping()) return;
-  const logger = new Logger('Server');
-  logger.log(`Listening on ${await app.getUrl()}, data in ${loggedUrl(config.databaseUrl)}${found}`);
+  const { announce } = await import('./http/server/announcement.js');
+  announce(app, await app.getUrl(), config, entries);
   const { Authenticator } = await import('./auth/authenticator.js');
   if (config.allowAnonymous && !app.get(Authenticator).needsToken) {
     // Over TLS browsers say which site a request comes from.
     const pages = config.tlsCert === '' ? ', and any web page they visit,' : '';
-    logger.warn(`ALLOW_ANONYMOUS is on: everybody who reaches this address${pages} can read and write`);
+    new Logger('Server').warn(
+      `ALLOW_ANONYMOUS is on: everybody who reaches this address${pages} can read and write`,
+    );
   }
 }
 
-/** Returns how many entries there are, for the log; nothing if a damaged database cannot say. */
-async function countEntries(app: INestApplication): Promise<string> {
+/** Returns how many entries there are, for the log; undefined if a damaged database cannot say. */
+async function countEntries(app: INestApplication): Promise<number | undefined> {
   const { StorageEngine } = await import('./storage/storage-engine.js');
   try {
-    const { entries } = await app.get(StorageEngine).stats();
-    return ` (${entries.toLocaleString('en-US')} ${entries === 1 ? 'entry' : 'entries'})`;
+    return (await app.get(StorageEngine).stats()).entries;
   } catch {
-    return '';
+    return undefined;
   }
 }
 

@@ -47,6 +47,15 @@ function stopOnce(signal: NodeJS.Signals): void {
   stop(signal);
 }
 
+/**
+ * Reports why a command or the server cannot start, before there is a log: in a line for people, or as one of the log if
+ * LOG_FORMAT asks for JSON.
+ */
+export function reportFailure(line: string): void {
+  const event = { time: new Date().toISOString(), level: 'error', message: line, pid: process.pid };
+  console.error(process.env['LOG_FORMAT'] === 'json' ? JSON.stringify(event) : `pigeonhole: ${line}`);
+}
+
 /** Goes on when nobody reads the output any more (EPIPE), its disk is full (ENOSPC) or its terminal is gone (EIO). */
 export function ignoreOutputErrors(): void {
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);

@@ -32,12 +32,13 @@ const logger = new Logger('Workers');
 export async function superviseWorkers({
   workers,
   logLevel,
+  logFormat,
   host,
   port,
   databaseUrl,
   shutdownDelay,
 }: AppConfig): Promise<void> {
-  Logger.overrideLogger(new ServerLogger(logLevel));
+  Logger.overrideLogger(new ServerLogger({ logLevel, logFormat }));
   // Chosen here once, because workers that start after all others have died would find another free port.
   if (port === 0) process.env['PORT'] = String(await freePort(host));
   // The flags of the command line are in the environment already.
@@ -95,7 +96,7 @@ class Supervisor {
 
   stopOn(signal: NodeJS.Signals): void {
     if (this.stopping.signal.aborted) return;
-    logger.log(stoppingLine(signal, this.delay, STOP_DEADLINE_MS));
+    logger.log(stoppingLine(signal, this.delay, STOP_DEADLINE_MS), { signal });
     process.once('exit', () => logger.log('Stopped'));
     this.stop();
   }
@@ -112,7 +113,8 @@ class Supervisor {
   }
 
   private killRunning(): void {
-    logger.warn(`${this.running.size} workers have not stopped in time and are killed`);
+    const workers = [...this.running].map(({ process: { pid } }) => pid);
+    logger.warn(`${workers.length} workers have not stopped in time and are killed`, { workers });
     process.exitCode = 1;
     for (const worker of this.running) worker.process.kill('SIGKILL');
   }
@@ -126,7 +128,8 @@ class Supervisor {
       if (this.isFatal(exit)) return this.fail(exit);
       failures = exit.hasServed ? 0 : failures + 1;
       const backoff = exit.hasServed && exit.age > MIN_BACKOFF_MS ? 0 : MIN_BACKOFF_MS * 2 ** failures;
-      logger.warn(`Worker ${exit.pid} has ended (${exit.reason}); another takes its place`);
+      const members = { worker: exit.pid, slot, code: exit.code, reason: exit.reason };
+      logger.warn(`Worker ${exit.pid} has ended (${exit.reason}); another takes its place`, members);
       await pause(Math.min(backoff, MAX_BACKOFF_MS), undefined, { signal }).catch(() => undefined);
     }
   }
@@ -147,7 +150,8 @@ class Supervisor {
       this.serving.add(worker);
       this.reports.follow(worker);
       clearTimeout(deadline || undefined);
-      if (this.serving.size === this.slots) logger.log(`All ${this.slots} workers serve`);
+      if (this.serving.size === this.slots)
+        logger.log(`All ${this.slots} workers serve`, { workers: this.slots });
     });
     return new Promise((resolve) => {
       const settle = (code: number | null, reason: string): void => {
@@ -174,7 +178,7 @@ class Supervisor {
 
   /** Ends the server. A worker that ended with a code has reported why. */
   private fail({ code, reason }: Exit): void {
-    if (code === null) logger.fatal(`No worker could be started (${reason}), so the server ends`);
+    if (code === null) logger.fatal(`No worker could be started (${reason}), so the server ends`, { reason });
     process.exitCode = code || 1;
     this.stop();
   }

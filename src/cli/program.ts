@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { startFailure } from '../errors.js';
+import { reportFailure } from '../process.js';
 import { VERSION } from '../version.js';
 import { EXIT } from './exit.js';
 
@@ -86,7 +87,7 @@ export async function runProgram(): Promise<void> {
     if (error instanceof CommanderError) return end(error.exitCode === 0 ? EXIT.done : EXIT.usage);
     const line = startFailure(error);
     if (line === undefined) throw error;
-    console.error(`pigeonhole: ${line}`);
+    reportFailure(line);
     process.exit(1);
   }
 }

@@ -24,6 +24,8 @@ export interface Setting<T = unknown> extends Kind<T> {
 
 const LOG_LEVELS = ['error', 'warn', 'info', 'debug'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
+const LOG_FORMATS = ['auto', 'text', 'json'] as const;
+export type LogFormat = (typeof LOG_FORMATS)[number];
 
 /** Longer ones than this are in nobody's headers. */
 const ADMIN_TOKEN = /^[\x21-\x7e]{16,1024}$/;
@@ -31,6 +33,10 @@ const MAX_WORKERS = 64;
 const SECOND = 1_000;
 const KIB = 2 ** 10;
 const MIB = 2 ** 20;
+const TRUE_OR_FALSE: Kind<boolean> = {
+  form: 'true or false',
+  parse: (text) => (text === 'true' ? true : text === 'false' ? false : undefined),
+};
 
 /**
  * Declares every setting once, under the name of its field in `AppConfig`. The start of the server, its errors,
@@ -112,8 +118,7 @@ export const SETTINGS = {
   allowAnonymous: {
     name: 'ALLOW_ANONYMOUS',
     default: 'false',
-    form: 'true or false',
-    parse: (text) => (text === 'true' ? true : text === 'false' ? false : undefined),
+    ...TRUE_OR_FALSE,
     meaning:
       'Lets the server listen where others reach it although there is no token, so that everybody can read and write.',
   },
@@ -211,11 +216,30 @@ export const SETTINGS = {
   logLevel: {
     name: 'LOG_LEVEL',
     default: 'info',
-    form: `one of ${LOG_LEVELS.join(', ')}`,
-    parse: (text) => LOG_LEVELS.find((level) => level === text),
-    meaning: 'How much is logged; debug adds a line for every request, never a value.',
+    ...oneOf(LOG_LEVELS),
+    meaning: 'How much is logged; debug includes ACCESS_LOG.',
+  },
+  logFormat: {
+    name: 'LOG_FORMAT',
+    default: 'auto',
+    ...oneOf(LOG_FORMATS),
+    meaning:
+      'How it is logged; auto is text for people on a terminal, and JSON, one object a line, elsewhere.',
+  },
+  accessLog: {
+    name: 'ACCESS_LOG',
+    default: 'false',
+    ...TRUE_OR_FALSE,
+    meaning: 'Logs a line for every request, never a value, a query or a token.',
   },
 } satisfies Record<string, Setting>;
+
+function oneOf<T extends string>(values: readonly T[]): Kind<T> {
+  return {
+    form: `one of ${values.join(', ')}`,
+    parse: (text) => values.find((value) => value === text),
+  };
+}
 
 function wholeNumber(least: number, most: number, unit?: string): Kind<number> {
   return {

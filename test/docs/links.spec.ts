@@ -29,9 +29,13 @@ describe('in the package', () => {
     expect(packed).toContain(path);
   });
 
-  test('the documentation is pages and pictures, and nothing else', () => {
-    const docs = [...packed].filter((path) => path.startsWith('docs/'));
-    expect(docs.filter((path) => !/\.(md|svg|png)$|^docs\/operations\//.test(path))).toEqual([]);
+  test('the documentation is pages and pictures, and what is needed to run it, and nothing else', () => {
+    const docs = [...packed].filter(
+      (path) => path.startsWith('docs/') && !path.startsWith('docs/operations/'),
+    );
+    expect(docs.filter((path) => !/\.(md|svg|png)$/.test(path))).toEqual([]);
+    for (const file of ['pigeonhole.service', 'Dockerfile', 'compose.yaml'])
+      expect(packed).toContain(`docs/operations/${file}`);
   });
 
   test.each(pages)('every link of %s leads somewhere', (_path, page) => {

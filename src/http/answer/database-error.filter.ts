@@ -11,8 +11,11 @@ export class DatabaseErrorFilter implements ExceptionFilter<DatabaseError> {
   private readonly logger = new Logger('Http');
 
   catch(error: DatabaseError, host: ArgumentsHost): void {
-    const { cause } = error;
-    if (cause !== undefined) this.logger.error(cause instanceof Error ? cause.stack : JSON.stringify(cause));
+    const { cause, code, context } = error;
+    if (cause !== undefined) {
+      const text = cause instanceof Error ? cause.stack : JSON.stringify(cause);
+      this.logger.error(text, { code, keys: context.keys });
+    }
     const response = host.switchToHttp().getResponse<Response>();
     answerError(response, withAdvice(error, response.req));
   }

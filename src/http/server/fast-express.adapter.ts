@@ -4,6 +4,7 @@ import type { NestApplicationOptions } from '@nestjs/common';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import express from 'express';
 import { limitUnsent } from '../answer/unsent-answers.js';
+import { countBodies } from './access-log.js';
 import { inOrder } from './pipeline.js';
 import { meterAnswer, type MeteredResponse } from './request-meter.js';
 import { RouteTable } from './route-table.js';
@@ -35,6 +36,7 @@ type ExpressApp = ReturnType<typeof express>;
 export class FastExpressAdapter extends ExpressAdapter {
   /** What decides after the gate whether a request may do what it asks for. Whoever refuses one has answered it. */
   guard: Guard | undefined;
+  private routes: RouteTable | undefined;
 
   constructor(
     private readonly gate: RequestGate,
@@ -45,10 +47,15 @@ export class FastExpressAdapter extends ExpressAdapter {
     super(strictExpress());
   }
 
+  /** Whether there is a route of its own at `path`. Asked after the last route has been registered. */
+  hasRoute(path: string): boolean {
+    this.routes ??= new RouteTable(this.getInstance<ExpressApp>());
+    return this.routes.has(path);
+  }
+
   override initHttpServer(options: NestApplicationOptions): void {
     const app = this.getInstance<ExpressApp>();
     const classes = prepareMessages(app);
-    let routes: RouteTable | undefined;
     const serve = (request: IncomingMessage, response: ServerResponse) => {
       meterAnswer(response as MeteredResponse);
       if (!this.gate.admits(request, response)) return;
@@ -57,8 +64,8 @@ export class FastExpressAdapter extends ExpressAdapter {
       else if (admitted !== false) void admitted.then((isAdmitted) => isAdmitted && route(request, response));
     };
     const route = (request: IncomingMessage, response: ServerResponse) => {
-      routes ??= new RouteTable(app); // the first request comes after the last route
-      const operation = routes.find(request.method!, request.url!);
+      this.routes ??= new RouteTable(app); // the first request comes after the last route
+      const operation = this.routes.find(request.method!, request.url!);
       const viaExpress = () => app(request as never, response as never);
       if (!operation) return viaExpress();
       (response as MeteredResponse).operation = operation.meter;
@@ -74,6 +81,7 @@ export class FastExpressAdapter extends ExpressAdapter {
       : http.createServer(serverOptions, listener);
     limitServer(server);
     limitUnsent(server, classes.ServerResponse, this.maxUnsentBytes);
+    if (this.onRequest) countBodies(classes.ServerResponse);
     this.setHttpServer(server);
   }
 }

@@ -66,6 +66,10 @@ export class RouteTable {
     return route?.operationOf(method);
   }
 
+  has(path: string): boolean {
+    return this.byPath.has(path);
+  }
+
   private prefixed(path: string): Route | undefined {
     for (const { prefix, end, route } of this.byPrefix) {
       if (path.startsWith(prefix) && path.endsWith(end)) return route;

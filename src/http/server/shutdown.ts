@@ -28,7 +28,7 @@ export function shutDownOnSignals(
   const server = app.getHttpServer() as Server;
   const closeUnused = unusedConnections(server);
   onStop((signal) => {
-    report(stoppingLine(signal, delay, DEADLINE_MS));
+    report(stoppingLine(signal, delay, DEADLINE_MS), { signal });
     const serving = delay > 0 && server.listening ? pause(delay) : undefined;
     void drain(app, gate, closeUnused, starting, serving);
   });
@@ -92,6 +92,6 @@ function hasResolved(promise: Promise<void>, limit: number): Promise<boolean> {
 }
 
 /** Logs for the whole server. Workers stay silent; the supervisor reports. */
-function report(line: string): void {
-  if (cluster.isPrimary) logger.log(line);
+function report(line: string, members = {}): void {
+  if (cluster.isPrimary) logger.log(line, members);
 }

@@ -167,6 +167,18 @@ const CASES: Case[] = [
     bad: ['verbose', 'INFO', 'log', 'toString'],
     good: ['error', 'warn', 'info', 'debug'],
   },
+  {
+    name: 'LOG_FORMAT',
+    form: 'one of auto, text, json',
+    bad: ['JSON', 'logfmt', 'pretty'],
+    good: ['auto', 'text', 'json'],
+  },
+  {
+    name: 'ACCESS_LOG',
+    form: 'true or false',
+    bad: ['1', 'yes', 'TRUE'],
+    good: ['true', 'false'],
+  },
 ];
 
 /** The one line that a start with these settings ends with. */
@@ -254,6 +266,8 @@ describe('the defaults', () => {
       waitReplicas: 0,
       workers: 1,
       logLevel: 'info',
+      logFormat: 'auto',
+      accessLog: false,
     });
   });
 
