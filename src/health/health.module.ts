@@ -9,5 +9,6 @@ import { Health } from './health.js';
   imports: [StorageModule, AuthModule],
   providers: [Health],
   controllers: [HealthController],
+  exports: [Health],
 })
 export class HealthModule {}
