@@ -6,7 +6,7 @@ import { startCluster, type RedisCluster } from '../../support/redis-cluster.js'
 import { describeOnRedis } from '../../support/redis.js';
 import { underLoad } from './scenario.js';
 
-const FAILOVERS = rounds(1);
+const FAILOVERS = rounds(2);
 const SLOTS_MOVED = shortOrLong(500, 2_000);
 const PAUSED_MS = shortOrLong(6_000, 30_000);
 const DOWN_MS = shortOrLong(6_000, 60_000);

@@ -10,7 +10,7 @@ import { describeOnRedis } from '../../support/redis.js';
 import { startServer, type ServerProcess } from '../../support/server.js';
 import { CountingWriters, RedisWatcher } from './watchers.js';
 
-const FAILOVERS = rounds(1);
+const FAILOVERS = rounds(2);
 const KILLS = rounds(1);
 const WATCHERS = 4;
 const KEYS = 24;
