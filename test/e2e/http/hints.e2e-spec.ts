@@ -1,9 +1,10 @@
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { ask } from '../../support/http.js';
 import { batch, expectProblem, JSON_TYPE, pathOf, put, stored, twinOf } from '../../support/kv.js';
-import { ENGINES, type Target } from '../../support/target.js';
+import type { Target } from '../../support/target.js';
+import { describeOn, ENGINES } from '../../support/ways.js';
 
-describe.each(ENGINES)('who stands before an error is told the way, $name', ({ start }) => {
+describeOn(ENGINES)('who stands before an error is told the way, $name', ({ start }) => {
   let target: Target;
   let etag: string;
   beforeAll(async () => {
