@@ -50,6 +50,3 @@ export function loggedBytes({ key, value }: Change): number {
 export function copyOf(entry: Entry, withValue: boolean): Entry {
   return { ...entry, value: Buffer.from(withValue ? entry.value : '') };
 }
-
-/** The last epoch in this process: engines that are created within one second must not share it. */
-let lastEpoch = 0;

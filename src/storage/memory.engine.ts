@@ -35,6 +35,9 @@ const MAX_LOG_BYTES = 64 * 2 ** 20;
 const READ_CHANGES = 1000;
 const READ_BYTES = 256 * 1024;
 
+/** The last epoch in this process: engines that are created within one second must not share it. */
+let lastEpoch = 0;
+
 /**
  * Keeps everything in a Map, which ends with the process. For trying things out, and as the simple engine that the tests
  * compare the others with: ranges, scans and counts sort all keys every time, and nothing else happens meanwhile.

@@ -8,9 +8,10 @@ import { ask } from '../../support/http.js';
 import { freshKey, put, stored, valueOf } from '../../support/kv.js';
 import { requireProgram } from '../../support/requires.js';
 import { startServer, type ServerProcess } from '../../support/server.js';
-import { ENGINES, type Target } from '../../support/target.js';
+import type { Target } from '../../support/target.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 import { ADMIN } from '../../support/tokens.js';
+import { describeOn, ENGINES } from '../../support/ways.js';
 
 const HOME = temporaryFolder();
 
@@ -24,139 +25,133 @@ function done({ code, stdout, stderr }: Ended): string {
   return stdout;
 }
 
-describe.each(ENGINES.filter(({ name }) => !name.startsWith('lmdb')))(
-  'the commands with $name',
-  ({ start }) => {
-    let target: Target;
-    let env: Record<string, string>;
-    const pigeonhole = (args: string[], input?: string | Buffer) => runCli(args, env, HOME, input);
+describeOn(ENGINES.filter(({ name }) => !name.startsWith('lmdb')))('the commands with $name', ({ start }) => {
+  let target: Target;
+  let env: Record<string, string>;
+  const pigeonhole = (args: string[], input?: string | Buffer) => runCli(args, env, HOME, input);
 
-    beforeAll(async () => {
-      target = await start();
-      env = { PIGEONHOLE_URL: urlOf(target) };
-    });
-    afterAll(() => target.close());
+  beforeAll(async () => {
+    target = await start();
+    env = { PIGEONHOLE_URL: urlOf(target) };
+  });
+  afterAll(() => target.close());
 
-    test('put takes text, a file and what is piped in, and get gives exactly the bytes', async () => {
-      const key = freshKey();
-      const first = JSON.parse(done(await pigeonhole(['put', key, 'värde', '--ttl', '1h']))) as object;
-      expect(first).toMatchObject({ key, isNew: true, size: 6, type: 'text/plain; charset=utf-8' });
-      expect(done(await pigeonhole(['get', key]))).toBe('värde');
-      writeFileSync(join(HOME, 'file'), '{"a":1}\n');
-      done(await pigeonhole(['put', key, '@file', '--type', 'application/json']));
-      expect((await ask(target.port, `/kv?key=${key}`)).headers['content-type']).toBe('application/json');
-      const bytes = Buffer.from([0, 255, 10]);
-      expect(JSON.parse(done(await pigeonhole(['put', key], bytes)))).toMatchObject({
-        type: 'application/octet-stream',
-      });
-      expect((await ask(target.port, `/kv?key=${key}`)).bytes).toEqual(bytes);
-      done(await pigeonhole(['put', key, '--', '-5']));
-      expect(JSON.parse(done(await pigeonhole(['get', '--json', key])))).toMatchObject({ key, value: '-5' });
+  test('put takes text, a file and what is piped in, and get gives exactly the bytes', async () => {
+    const key = freshKey();
+    const first = JSON.parse(done(await pigeonhole(['put', key, 'värde', '--ttl', '1h']))) as object;
+    expect(first).toMatchObject({ key, isNew: true, size: 6, type: 'text/plain; charset=utf-8' });
+    expect(done(await pigeonhole(['get', key]))).toBe('värde');
+    writeFileSync(join(HOME, 'file'), '{"a":1}\n');
+    done(await pigeonhole(['put', key, '@file', '--type', 'application/json']));
+    expect((await ask(target.port, `/kv?key=${key}`)).headers['content-type']).toBe('application/json');
+    const bytes = Buffer.from([0, 255, 10]);
+    expect(JSON.parse(done(await pigeonhole(['put', key], bytes)))).toMatchObject({
+      type: 'application/octet-stream',
     });
+    expect((await ask(target.port, `/kv?key=${key}`)).bytes).toEqual(bytes);
+    done(await pigeonhole(['put', key, '--', '-5']));
+    expect(JSON.parse(done(await pigeonhole(['get', '--json', key])))).toMatchObject({ key, value: '-5' });
+  });
 
-    test('conditions hold, and codes tell what went wrong', async () => {
-      const key = freshKey();
-      const { etag } = JSON.parse(done(await pigeonhole(['put', key, '1', '--create']))) as { etag: string };
-      expect((await pigeonhole(['put', key, '2', '--create'])).code).toBe(4);
-      done(await pigeonhole(['put', key, '2', '--if-match', etag]));
-      const refused = await pigeonhole(['put', key, '3', '--if-match', etag]);
-      expect(refused).toMatchObject({ code: 4, stdout: '' });
-      expect(refused.stderr).toMatch(/^pigeonhole: [^\n]* \[http:[^\n]*\]\n$/);
-      expect((await pigeonhole(['get', 'absent'])).code).toBe(3);
-      expect((await pigeonhole(['touch', 'absent', '1h'])).code).toBe(3);
-      expect((await pigeonhole(['incr', key, '1', '--if-match', etag])).code).toBe(4);
-      expect((await pigeonhole(['put', key, 'x', '--ttl', 'soon'])).code).toBe(1);
-    });
+  test('conditions hold, and codes tell what went wrong', async () => {
+    const key = freshKey();
+    const { etag } = JSON.parse(done(await pigeonhole(['put', key, '1', '--create']))) as { etag: string };
+    expect((await pigeonhole(['put', key, '2', '--create'])).code).toBe(4);
+    done(await pigeonhole(['put', key, '2', '--if-match', etag]));
+    const refused = await pigeonhole(['put', key, '3', '--if-match', etag]);
+    expect(refused).toMatchObject({ code: 4, stdout: '' });
+    expect(refused.stderr).toMatch(/^pigeonhole: [^\n]* \[http:[^\n]*\]\n$/);
+    expect((await pigeonhole(['get', 'absent'])).code).toBe(3);
+    expect((await pigeonhole(['touch', 'absent', '1h'])).code).toBe(3);
+    expect((await pigeonhole(['incr', key, '1', '--if-match', etag])).code).toBe(4);
+    expect((await pigeonhole(['put', key, 'x', '--ttl', 'soon'])).code).toBe(1);
+  });
 
-    test('counters, expiry and descriptions', async () => {
-      const key = freshKey();
-      expect(done(await pigeonhole(['incr', key, '9007199254740993']))).toBe('9007199254740993\n');
-      expect(done(await pigeonhole(['incr', key, '--', '-1']))).toBe('9007199254740992\n');
-      const touched = JSON.parse(done(await pigeonhole(['touch', key, '1h']))) as { expires: string };
-      expect(JSON.parse(done(await pigeonhole(['info', key])))).toMatchObject({
-        key,
-        expires: touched.expires,
-      });
+  test('counters, expiry and descriptions', async () => {
+    const key = freshKey();
+    expect(done(await pigeonhole(['incr', key, '9007199254740993']))).toBe('9007199254740993\n');
+    expect(done(await pigeonhole(['incr', key, '--', '-1']))).toBe('9007199254740992\n');
+    const touched = JSON.parse(done(await pigeonhole(['touch', key, '1h']))) as { expires: string };
+    expect(JSON.parse(done(await pigeonhole(['info', key])))).toMatchObject({
+      key,
+      expires: touched.expires,
     });
+  });
 
-    test('ls folds at slashes, or lists all, and del --prefix asks or needs --yes', async () => {
-      for (const name of ['tree/a', 'tree/b/c', 'tree/b/d']) await put(target.port, name, 'x');
-      const rows = async (...args: string[]) =>
-        done(await pigeonhole(['ls', ...args]))
-          .trim()
-          .split('\n')
-          .map((line) => JSON.parse(line) as object);
-      expect(await rows('tree/')).toMatchObject([{ key: 'tree/a', size: 1 }, { prefix: 'tree/b/' }]);
-      expect(await rows('tree/', '-r', '--limit', '2')).toMatchObject([
-        { key: 'tree/a' },
-        { key: 'tree/b/c' },
-      ]);
-      expect((await pigeonhole(['del', '--prefix', 'tree/'])).code).toBe(64);
-      const dry = await pigeonhole(['del', '--prefix', 'tree/', '--dry-run']);
-      expect(JSON.parse(done(dry))).toEqual({ deleted: 3, dryRun: true });
-      expect(JSON.parse(done(await pigeonhole(['del', '--prefix', 'tree/', '--yes'])))).toMatchObject({
-        deleted: 3,
-      });
-      expect(done(await pigeonhole(['del', 'tree/a']))).toBe('');
+  test('ls folds at slashes, or lists all, and del --prefix asks or needs --yes', async () => {
+    for (const name of ['tree/a', 'tree/b/c', 'tree/b/d']) await put(target.port, name, 'x');
+    const rows = async (...args: string[]) =>
+      done(await pigeonhole(['ls', ...args]))
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line) as object);
+    expect(await rows('tree/')).toMatchObject([{ key: 'tree/a', size: 1 }, { prefix: 'tree/b/' }]);
+    expect(await rows('tree/', '-r', '--limit', '2')).toMatchObject([{ key: 'tree/a' }, { key: 'tree/b/c' }]);
+    expect((await pigeonhole(['del', '--prefix', 'tree/'])).code).toBe(64);
+    const dry = await pigeonhole(['del', '--prefix', 'tree/', '--dry-run']);
+    expect(JSON.parse(done(dry))).toEqual({ deleted: 3, dryRun: true });
+    expect(JSON.parse(done(await pigeonhole(['del', '--prefix', 'tree/', '--yes'])))).toMatchObject({
+      deleted: 3,
     });
+    expect(done(await pigeonhole(['del', 'tree/a']))).toBe('');
+  });
 
-    test('what is exported can be imported', async () => {
-      await put(target.port, 'copy/a', Buffer.from([255]));
-      await put(target.port, 'copy/b', 'x'.repeat(100_000));
-      const lines = done(await pigeonhole(['export', '--prefix', 'copy/']));
-      done(await pigeonhole(['export', '--prefix', 'copy/', 'copy.ndjson']));
-      expect(readFileSync(join(HOME, 'copy.ndjson'), 'utf8')).toBe(lines);
-      expect(existsSync(join(HOME, 'copy.ndjson.part'))).toBe(false);
-      const report = { created: 0, updated: 2, errorCount: 0, end: true };
-      expect(JSON.parse(done(await pigeonhole(['import', 'copy.ndjson'])))).toMatchObject(report);
-      expect(JSON.parse(done(await pigeonhole(['import', '--dry-run'], lines)))).toMatchObject(report);
-      const bad = await pigeonhole(['import'], '{"key":""}\n');
-      expect({ code: bad.code, stderr: bad.stderr }).toMatchObject({
-        code: 1,
-        stderr: expect.stringMatching(/^pigeonhole: line 1: /),
-      });
-      expect((await pigeonhole(['import'], lines.slice(0, -20))).code).toBe(1);
+  test('what is exported can be imported', async () => {
+    await put(target.port, 'copy/a', Buffer.from([255]));
+    await put(target.port, 'copy/b', 'x'.repeat(100_000));
+    const lines = done(await pigeonhole(['export', '--prefix', 'copy/']));
+    done(await pigeonhole(['export', '--prefix', 'copy/', 'copy.ndjson']));
+    expect(readFileSync(join(HOME, 'copy.ndjson'), 'utf8')).toBe(lines);
+    expect(existsSync(join(HOME, 'copy.ndjson.part'))).toBe(false);
+    const report = { created: 0, updated: 2, errorCount: 0, end: true };
+    expect(JSON.parse(done(await pigeonhole(['import', 'copy.ndjson'])))).toMatchObject(report);
+    expect(JSON.parse(done(await pigeonhole(['import', '--dry-run'], lines)))).toMatchObject(report);
+    const bad = await pigeonhole(['import'], '{"key":""}\n');
+    expect({ code: bad.code, stderr: bad.stderr }).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/^pigeonhole: line 1: /),
     });
+    expect((await pigeonhole(['import'], lines.slice(0, -20))).code).toBe(1);
+  });
 
-    test('batch takes lines, an array or the body of a request', async () => {
-      const key = freshKey();
-      const op = { op: 'incr', key };
-      for (const text of [JSON.stringify(op), JSON.stringify([op]), JSON.stringify({ ops: [op] })])
-        expect(JSON.parse(done(await pigeonhole(['batch'], text)))).toMatchObject({ op: 'incr', key });
-      expect(await valueOf(target.port, key)).toBe('3');
-      expect((await pigeonhole(['batch', '--pipeline'], `{"op":"get","key":"absent"}`)).code).toBe(1);
-      expect((await pigeonhole(['batch'], `{"op":"get"\n`)).code).toBe(64);
-    });
+  test('batch takes lines, an array or the body of a request', async () => {
+    const key = freshKey();
+    const op = { op: 'incr', key };
+    for (const text of [JSON.stringify(op), JSON.stringify([op]), JSON.stringify({ ops: [op] })])
+      expect(JSON.parse(done(await pigeonhole(['batch'], text)))).toMatchObject({ op: 'incr', key });
+    expect(await valueOf(target.port, key)).toBe('3');
+    expect((await pigeonhole(['batch', '--pipeline'], `{"op":"get","key":"absent"}`)).code).toBe(1);
+    expect((await pigeonhole(['batch'], `{"op":"get"\n`)).code).toBe(64);
+  });
 
-    test('edit stores what the editor leaves, and keeps it in a file when somebody was faster', async () => {
-      const key = freshKey();
-      await put(target.port, key, 'old\n');
-      env['EDITOR'] = "sed -i 's/old/new/'";
-      expect((await pigeonhole(['edit', key])).code).toBe(0);
-      expect(await valueOf(target.port, key)).toBe('new\n');
-      const other = `${process.execPath} ${builtCli()} put ${key} theirs`;
-      env['EDITOR'] = `sh -c '${other} && echo mine > "$1"' sh`;
-      const { code, stdout, stderr } = await pigeonhole(['edit', key]);
-      expect({ code, stdout }).toMatchObject({ code: 4, stdout: expect.stringMatching(/\n-theirs\n/) });
-      const file = /Your text is in (\S+)\./.exec(stderr)![1]!;
-      expect(readFileSync(file, 'utf8')).toBe('mine\n');
-    });
+  test('edit stores what the editor leaves, and keeps it in a file when somebody was faster', async () => {
+    const key = freshKey();
+    await put(target.port, key, 'old\n');
+    env['EDITOR'] = "sed -i 's/old/new/'";
+    expect((await pigeonhole(['edit', key])).code).toBe(0);
+    expect(await valueOf(target.port, key)).toBe('new\n');
+    const other = `${process.execPath} ${builtCli()} put ${key} theirs`;
+    env['EDITOR'] = `sh -c '${other} && echo mine > "$1"' sh`;
+    const { code, stdout, stderr } = await pigeonhole(['edit', key]);
+    expect({ code, stdout }).toMatchObject({ code: 4, stdout: expect.stringMatching(/\n-theirs\n/) });
+    const file = /Your text is in (\S+)\./.exec(stderr)![1]!;
+    expect(readFileSync(file, 'utf8')).toBe('mine\n');
+  });
 
-    test('lock runs a command, passes the fence, and ends as it did', async () => {
-      const command = ['--', 'sh', '-c', 'echo "$PIGEONHOLE_FENCE"; exit 7'];
-      const { code, stdout } = await pigeonhole(['lock', 'one', ...command]);
-      expect({ code, stdout }).toEqual({
-        code: 7,
-        stdout: expect.stringMatching(/^[0-9a-f]{8}-[0-9a-f]+\n$/),
-      });
-      expect(await valueOf(target.port, 'lock/one')).toBeUndefined();
-      expect((await pigeonhole(['lock', 'one', '--', 'sh', '-c', 'kill -TERM $$'])).code).toBe(128 + 15);
-      expect((await pigeonhole(['lock', 'one', '--', 'no-such-program'])).code).toBe(1);
-      await put(target.port, 'lock/one', 'somebody else');
-      expect((await pigeonhole(['lock', '--no-wait', 'one', '--', 'true'])).code).toBe(4);
+  test('lock runs a command, passes the fence, and ends as it did', async () => {
+    const command = ['--', 'sh', '-c', 'echo "$PIGEONHOLE_FENCE"; exit 7'];
+    const { code, stdout } = await pigeonhole(['lock', 'one', ...command]);
+    expect({ code, stdout }).toEqual({
+      code: 7,
+      stdout: expect.stringMatching(/^[0-9a-f]{8}-[0-9a-f]+\n$/),
     });
-  },
-);
+    expect(await valueOf(target.port, 'lock/one')).toBeUndefined();
+    expect((await pigeonhole(['lock', 'one', '--', 'sh', '-c', 'kill -TERM $$'])).code).toBe(128 + 15);
+    expect((await pigeonhole(['lock', 'one', '--', 'no-such-program'])).code).toBe(1);
+    await put(target.port, 'lock/one', 'somebody else');
+    expect((await pigeonhole(['lock', '--no-wait', 'one', '--', 'true'])).code).toBe(4);
+  });
+});
 
 describe('a server that is not there, or refuses', () => {
   test('is told in a line with the URL, and with codes of its own', async () => {
