@@ -191,6 +191,17 @@ export const SETTINGS = {
     ...wholeNumber(64 * KIB, 4096 * MIB, 'bytes'),
     meaning: 'How large the log of changes, from which watchers resume, may grow.',
   },
+  scrubEvery: {
+    name: 'SCRUB_EVERY',
+    default: '7d',
+    form: 'a duration like 12h or 7d, or 0',
+    parse: (text) => {
+      const duration = text === '0' ? 0 : parseDuration(text);
+      return duration === 0 || duration! >= SECOND ? duration : undefined;
+    },
+    meaning:
+      'How often the data folder is read through in the background, slowly, to find what the disk has damaged; 0 is never.',
+  },
   shutdownDelay: {
     name: 'SHUTDOWN_DELAY',
     default: '0',

@@ -76,12 +76,21 @@ export interface ScanRange extends KeyRange {
 
 /** Figures of a store, for health, metrics and the console. */
 export interface EngineStats {
-  /** Number of live entries. */
+  /** Number of entries, with those that have expired and are not removed yet; of a namespace, of live ones. */
   readonly entries: number;
   /** Size of the store where it lives, bytes; undefined for a namespace, which is a part of it. */
   readonly storedBytes: number | undefined;
   /** Bytes that can be written before the engine refuses puts; undefined if the engine cannot know, and for a namespace. */
   readonly availableBytes: number | undefined;
+  /** Bytes inside the store that are free for writes; undefined if the engine has no such thing, and for a namespace. */
+  readonly freeBytes: number | undefined;
+  /** Size of the change log, bytes; undefined for a namespace. */
+  readonly logBytes: number | undefined;
+  /**
+   * When the oldest change in the log was made, milliseconds since 1970; undefined if there is none or the engine would have
+   * to look for it, and for a namespace.
+   */
+  readonly oldestChange: number | undefined;
 }
 
 /** Whether an engine can do its work at present. */
@@ -263,6 +272,7 @@ export abstract class StorageEngine {
   /** Calls `listener` soon after changes are committed. Returns a function that removes the listener. */
   abstract onChange(listener: () => void): () => void;
 
+  /** Returns figures that the store keeps anyway: it counts no entries, except for a namespace. */
   abstract stats(): Awaitable<EngineStats>;
 
   /** Returns the state within 2 s, whatever is wrong. */

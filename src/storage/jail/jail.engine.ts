@@ -199,6 +199,9 @@ export class JailEngine extends StorageEngine {
       entries: (await this.count({ prefix: '' })).keys,
       storedBytes: undefined,
       availableBytes: undefined,
+      freeBytes: undefined,
+      logBytes: undefined,
+      oldestChange: undefined,
     };
   }
 

@@ -1,9 +1,8 @@
 import { DatabaseError } from '../../errors.js';
 import { Clock } from '../clock.js';
 import type { Entry, EntryHeader } from '../entry.js';
-import { ALL_KEYS, type KeyRange } from '../key-range.js';
+import type { KeyRange } from '../key-range.js';
 import { FoundBytes, sizeOf, type BatchOperation, type Operation, type Outcome } from '../operation.js';
-import type { OpenSettings } from '../open-settings.js';
 import {
   StorageEngine,
   type Awaitable,
@@ -16,6 +15,7 @@ import {
   type RangeQuery,
   type ScanRange,
 } from '../storage-engine.js';
+import { writeQueueBytes } from '../storage-meters.js';
 import { Admissions, askForAdmission } from './admission.js';
 import { backUp } from './backup.js';
 import { CommitListeners } from './commit-listeners.js';
@@ -28,6 +28,9 @@ import { openInChild } from './guest.js';
 import { countLive, readPage } from './ranges.js';
 import type { StoredEntry } from './record.js';
 import { Scans } from './scans.js';
+import { Scrub } from './scrub/scrub.js';
+import { scrubNotes } from './scrub/scrub-record.js';
+import type { LmdbSettings } from './settings.js';
 import { startClock } from './store-clock.js';
 import { Store } from './store.js';
 import { Sweeper } from './sweeper.js';
@@ -37,21 +40,6 @@ import { Writer } from './writer.js';
 
 /** Of all processes together. */
 const SCANS_AT_ONCE = 16;
-
-export interface LmdbSettings extends OpenSettings {
-  /** Called when the store can take no more writes, so that the process has to end. */
-  readonly onFailure: (error: Error) => void;
-  /** Receives each fault of the store once, such as a damaged record. */
-  readonly onFault?: (text: string) => void;
-  /** For how long a scan may hold its snapshot, milliseconds. */
-  readonly maxSnapshotAge: number;
-  /** By how many bytes the data file may grow because of one scan. By default a quarter of the free disk, at least 1 GiB. */
-  readonly maxSnapshotBytes?: number | 'auto';
-  /** Largest size of the change log, bytes. */
-  readonly watchLogBytes: number;
-  /** Called with what limits the protection of the store, a sentence each. */
-  readonly report?: (line: string) => void;
-}
 
 /**
  * Stores entries in an LMDB environment, which is memory-mapped and copy-on-write, in a folder of this machine.
@@ -82,6 +70,7 @@ export class LmdbEngine extends StorageEngine {
   private log!: ChangeLogReader;
   private listeners: CommitListeners | undefined;
   private sweeper: Sweeper | undefined;
+  private scrub: Scrub | undefined;
   private closing: Promise<void> | undefined;
 
   constructor(
@@ -125,12 +114,18 @@ export class LmdbEngine extends StorageEngine {
       end: () => {
         if (this.writer.end()) listeners.noteChange();
       },
-      committed: () => listeners.notify(),
+      committed: () => {
+        this.writer.countChanges();
+        listeners.notify();
+      },
       fail: settings.onFailure,
     });
+    writeQueueBytes.value = () => this.commits.waitingBytes;
     this.system = new SystemRecords(this.store, this.commits, this.space);
     admission?.opened(readOnly ? undefined : hold);
     if (!readOnly) this.sweeper = new Sweeper(this.store, this.clock, this.commits, this.writer);
+    if (settings.scrubEvery)
+      this.scrub = new Scrub(this.store, this.scans, this.commits, settings.scrubEvery);
     process.on('exit', this.abandonCommit);
   }
 
@@ -146,6 +141,7 @@ export class LmdbEngine extends StorageEngine {
 
   private async shutDown(): Promise<void> {
     this.sweeper?.stop();
+    this.scrub?.stop();
     this.listeners?.stop();
     await this.commits?.settle();
     process.off('exit', this.abandonCommit);
@@ -256,18 +252,23 @@ export class LmdbEngine extends StorageEngine {
     return this.listeners!.add(listener);
   }
 
-  async stats(): Promise<EngineStats> {
+  stats(): EngineStats {
+    const { current } = this;
+    const { file, free } = current.size();
     return {
-      entries: (await this.count(ALL_KEYS)).keys,
-      storedBytes: this.store.size().file,
+      entries: current.entryCount(),
+      storedBytes: file,
       availableBytes: this.space.available(),
+      freeBytes: free,
+      logBytes: current.readHead().log.bytes,
+      oldestChange: this.log.oldestTime(),
     };
   }
 
   state(): EngineState {
     const stuck = this.commits.isWorking ? undefined : 'The disk does not confirm writes at present.';
-    const notes = [stuck, this.space.fault()].filter((note) => note !== undefined);
-    return { ready: notes.length === 0, notes };
+    const faults = [stuck, this.space.fault()].filter((note) => note !== undefined);
+    return { ready: faults.length === 0, notes: [...faults, ...scrubNotes(this.current)] };
   }
 
   peers(): number {
