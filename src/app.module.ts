@@ -2,6 +2,7 @@ import { Module, type DynamicModule } from '@nestjs/common';
 import { AuthModule } from './auth/auth.module.js';
 import type { AppConfig } from './config/app-config.js';
 import { ConfigModule } from './config/config.module.js';
+import { ConsoleModule } from './console/console.module.js';
 import { HealthModule } from './health/health.module.js';
 import { KvModule } from './kv/kv.module.js';
 import { MetricsModule } from './metrics/metrics.module.js';
@@ -18,6 +19,7 @@ export class AppModule {
       HealthModule,
       MetricsModule,
       OpenApiModule,
+      ConsoleModule,
     ];
     return { module: AppModule, imports };
   }

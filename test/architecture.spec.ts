@@ -180,6 +180,20 @@ describe('the sources', () => {
     expect(queue.length).toBeGreaterThan(50);
   });
 
+  test('load nothing of the server for a command that asks one', () => {
+    const onFolders =
+      /^cli\/(serve|migrate|backup|check|salvage|compact|set-clock)\.command\.ts$|^cli\/(create-token|data-file)\.ts$/;
+    const asking = SOURCES.filter(({ path }) => path.startsWith('cli/') && !onFolders.test(path));
+    const foreign = asking.flatMap(({ path, specifiers, loaded }) => {
+      const allowed = /^(cli\/|client\/|errors\.ts$|version\.ts$|process\.ts$)/;
+      const targets = sourcesNamed(specifiers.filter(isOurs), path).filter((target) => !allowed.test(target));
+      const heavy = sourcesNamed(loaded, path).filter((target) => /create-token|data-file/.test(target));
+      return [...targets, ...heavy].map((target) => `${path} loads ${target}`);
+    });
+    expect(asking.length).toBeGreaterThan(20);
+    expect(foreign).toEqual([]);
+  });
+
   test('import in no circle', () => {
     const imports = new Map(SOURCES.map((source) => [source.path, importsOf(source)]));
     const done = new Set<string>();

@@ -11,6 +11,6 @@ if (!/^[1-9][0-9]*$/.test(rounds)) {
 const files = args.length > 0 ? args : ['--findRelatedTests', 'test/support/long-run.ts'];
 const { status } = spawnSync('npx', ['jest', ...files], {
   stdio: 'inherit',
-  env: { ...process.env, LONG_ROUNDS: rounds },
+  env: { ...process.env, LONG_ROUNDS: rounds, EVERY_ENGINE: '1' },
 });
 process.exit(status ?? 1);

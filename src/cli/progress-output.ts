@@ -1,10 +1,8 @@
-import type { MigrationOutput } from '../migration/migration.js';
-
 const BAR_WIDTH = 24;
 const DRAW_EVERY_MS = 100;
 
 /** Prints lines on stdout and, on a terminal, a progress bar on stderr, which the next line replaces. */
-export class ProgressOutput implements MigrationOutput {
+export class ProgressOutput {
   readonly line = (text: string): void => {
     this.clear();
     console.log(text);

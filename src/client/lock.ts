@@ -27,6 +27,10 @@ export interface Lock {
   readonly fence: string;
   /** Aborted when the lease is lost, or may be over before it can be renewed. */
   readonly signal: AbortSignal;
+  /** How long the lease certainly lasts, milliseconds. */
+  readonly left: number;
+  /** Called after each renewal with what is left then. */
+  onRenewal(listener: (left: number) => void): void;
   release(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 }
@@ -59,6 +63,7 @@ class Lease implements Lock {
   readonly #lost = new AbortController();
   readonly #released = new AbortController();
   readonly #work: Promise<void>;
+  #listener: (left: number) => void = () => undefined;
 
   constructor(
     private readonly db: Entries,
@@ -74,6 +79,14 @@ class Lease implements Lock {
 
   get signal(): AbortSignal {
     return this.#lost.signal;
+  }
+
+  get left(): number {
+    return milliseconds(this.ttl) - this.age();
+  }
+
+  onRenewal(listener: (left: number) => void): void {
+    this.#listener = listener;
   }
 
   async release(): Promise<void> {
@@ -110,6 +123,7 @@ class Lease implements Lock {
     try {
       const { etag } = await this.db.touch(this.key, this.ttl, { ifMatch: tag, signal });
       this.age = age;
+      this.#listener(this.left);
       return etag;
     } catch (error) {
       if (signal.aborted) throw error;

@@ -26,7 +26,7 @@ export function explorerPage(nonce: string): string {
     <meta name="viewport" content="width=device-width, initial-scale=1">
     <meta name="color-scheme" content="light dark">
     <title>Pigeonhole API</title>
-    <link rel="icon" href="data:,">
+    <link rel="icon" type="image/svg+xml" href="favicon.ico">
     <link rel="stylesheet" nonce="${nonce}" href="docs/swagger-ui.css">
     <style nonce="${nonce}">${STYLE}
     </style>

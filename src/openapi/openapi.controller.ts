@@ -3,7 +3,7 @@ import { createReadStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
 import { Controller, Get, NotFoundException, Req, Res } from '@nestjs/common';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { answerJson, ASSET_HEADERS, GUARD_HEADERS, redirect } from '../http/answer/answer.js';
+import { answerJson, answerPage, ASSET_HEADERS, redirect } from '../http/answer/answer.js';
 import { Undocumented } from '../http/answer/documented.js';
 import { ApiDocument } from './api-document.js';
 import { explorerPage } from './explorer-page.js';
@@ -34,16 +34,7 @@ export class OpenApiController {
     const policy =
       `default-src 'none'; script-src 'nonce-${nonce}'; style-src 'nonce-${nonce}' 'unsafe-inline'; ` +
       "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-    response.writeHead(200, [
-      ...GUARD_HEADERS,
-      'Content-Security-Policy',
-      policy,
-      'Cache-Control',
-      'no-store',
-      'Content-Type',
-      'text/html; charset=utf-8',
-    ]);
-    response.end(explorerPage(nonce));
+    answerPage(response, policy, explorerPage(nonce));
   }
 
   @Get('docs/{*file}')

@@ -1,5 +1,6 @@
+import type { Entry } from './entry.js';
 import { compareKeys } from './key-range.js';
-import type { SystemKeyspace } from './storage-engine.js';
+import type { Change, SystemKeyspace } from './storage-engine.js';
 
 /** The private records of the server in a Map. */
 export class MemoryRecords implements SystemKeyspace {
@@ -39,3 +40,16 @@ export class MemoryRecords implements SystemKeyspace {
       .map(([name, value]) => ({ name, value }));
   }
 }
+
+/** Returns what a change takes in the log, bytes. */
+export function loggedBytes({ key, value }: Change): number {
+  return key.length + (value?.length ?? 0);
+}
+
+/** Copies an entry and its bytes, because readers and writers own their buffers. */
+export function copyOf(entry: Entry, withValue: boolean): Entry {
+  return { ...entry, value: Buffer.from(withValue ? entry.value : '') };
+}
+
+/** The last epoch in this process: engines that are created within one second must not share it. */
+let lastEpoch = 0;

@@ -13,7 +13,7 @@ import {
 } from './operation.js';
 import { moved } from './fence.js';
 import { formatTag, nextEpoch, parseTag } from './revision.js';
-import { MemoryRecords } from './memory-records.js';
+import { copyOf, loggedBytes, MemoryRecords } from './memory-records.js';
 import { changes } from './storage-meters.js';
 import {
   LOGGED_VALUE_BYTES,
@@ -295,15 +295,3 @@ export class MemoryEngine extends StorageEngine {
     }
   }
 }
-
-function loggedBytes({ key, value }: Change): number {
-  return key.length + (value?.length ?? 0);
-}
-
-/** Copies an entry and its bytes, because readers and writers own their buffers. */
-function copyOf(entry: Entry, withValue: boolean): Entry {
-  return { ...entry, value: Buffer.from(withValue ? entry.value : '') };
-}
-
-/** The last epoch in this process: engines that are created within one second must not share it. */
-let lastEpoch = 0;

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { join } from 'node:path';
-import type { Browser, Locator, Page } from 'playwright-core';
+import type { Browser, BrowserContext, Locator, Page } from 'playwright-core';
 import { startBrowser } from '../support/browser.js';
 import { HANG_MS } from '../support/eventually.js';
 import { ask } from '../support/http.js';
@@ -12,6 +12,7 @@ const program = requireProgram('chromium');
 
 program.describe('the explorer, on /kv and /batch', () => {
   let browser: Browser;
+  let context: BrowserContext;
   let page: Page;
   let server: ServerProcess;
   let complaints: string[];
@@ -19,13 +20,15 @@ program.describe('the explorer, on /kv and /batch', () => {
   beforeAll(async () => {
     server = await startServer({ DATABASE_URL: 'memory:' });
     browser = await startBrowser(program.path);
+    // One for all pages: what the explorer loads is fetched and compiled once.
+    context = await browser.newContext({ viewport: { width: 1280, height: 1600 } });
   });
   afterAll(async () => {
     await browser.close();
     await server.end();
   });
   beforeEach(async () => {
-    page = await browser.newPage({ viewport: { width: 1280, height: 1600 } });
+    page = await context.newPage();
     page.setDefaultTimeout(HANG_MS);
     complaints = [];
     page.on('console', (message) => {

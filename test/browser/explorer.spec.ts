@@ -2,22 +2,13 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/
 import http, { type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import {
-  chromium,
-  type Browser,
-  type BrowserContext,
-  type Locator,
-  type Page,
-  type Request,
-} from 'playwright-core';
+import type { Browser, BrowserContext, Locator, Page, Request } from 'playwright-core';
+import { startBrowser } from '../support/browser.js';
 import { eventually, HANG_MS } from '../support/eventually.js';
 import { ask, setPath } from '../support/http.js';
 import { requireProgram } from '../support/requires.js';
 import { startServer, type ServerProcess } from '../support/server.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
-
-const ARGUMENTS = ['--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking'];
-ARGUMENTS.push('--disable-component-update', '--disable-sync', '--disable-quic');
 
 const program = requireProgram('chromium');
 
@@ -31,7 +22,7 @@ program.describe('in a browser', () => {
 
   beforeAll(async () => {
     server = await startServer({ DATABASE_URL: 'memory:' });
-    browser = await chromium.launch({ executablePath: program.path, args: ARGUMENTS, timeout: HANG_MS });
+    browser = await startBrowser(program.path);
   });
   afterAll(async () => {
     await browser.close();

@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import net, { type AddressInfo, type Socket } from 'node:net';
-import { chromium, type Browser, type Page } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
+import { startBrowser } from '../support/browser.js';
 import { eventually, HANG_MS } from '../support/eventually.js';
 import { ask, eachAtOnce } from '../support/http.js';
 import { pathOf, stored } from '../support/kv.js';
@@ -8,9 +9,6 @@ import { longTest } from '../support/long-run.js';
 import { disorderOf, stateAfter, type SentEvent } from '../support/events.js';
 import { requireProgram } from '../support/requires.js';
 import { startServer, type ServerProcess } from '../support/server.js';
-
-const ARGUMENTS = ['--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking'];
-ARGUMENTS.push('--disable-component-update', '--disable-sync', '--disable-quic');
 
 const program = requireProgram('chromium');
 
@@ -66,7 +64,7 @@ program.describe('an EventSource in a browser', () => {
   let cable: Cable;
 
   beforeAll(async () => {
-    browser = await chromium.launch({ executablePath: program.path, args: ARGUMENTS, timeout: HANG_MS });
+    browser = await startBrowser(program.path);
   });
   afterAll(() => browser.close());
   beforeEach(async () => {

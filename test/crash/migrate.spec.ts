@@ -20,7 +20,7 @@ import type { RedisServer } from '../support/redis-server.js';
 import { describeOnRedis, startRedis } from '../support/redis.js';
 import { startServer, type ServerProcess } from '../support/server.js';
 
-const ROUNDS = rounds(3);
+const ROUNDS = rounds(2);
 const ENTRIES = 20_000;
 const LONGEST_MS = 2_500;
 

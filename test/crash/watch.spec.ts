@@ -12,7 +12,7 @@ import { temporaryFolder } from '../support/temporary-folder.js';
 import { differencesOf, Follower, LAST_KEY } from './followers.js';
 
 /** A round is 500 writes and one kill -9. */
-const ROUNDS = rounds(3);
+const ROUNDS = rounds(2);
 const WRITES = ROUNDS * 500;
 const CLIENTS = 20;
 const WRITERS = 8;

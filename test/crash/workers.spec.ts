@@ -8,7 +8,7 @@ import { temporaryFolder } from '../support/temporary-folder.js';
 import { allServe, startWorkers, workersOf } from '../support/workers.js';
 import { Writers } from './writers.js';
 
-const ROUNDS = rounds(3);
+const ROUNDS = rounds(2);
 const WORKERS = 3;
 const WRITERS = 64;
 const SHORTEST_MS = 50;

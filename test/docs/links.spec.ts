@@ -33,7 +33,7 @@ describe('in the package', () => {
     const docs = [...packed].filter(
       (path) => path.startsWith('docs/') && !path.startsWith('docs/operations/'),
     );
-    expect(docs.filter((path) => !/\.(md|svg)$/.test(path))).toEqual([]);
+    expect(docs.filter((path) => !/\.(md|svg|png)$/.test(path))).toEqual([]);
     for (const file of ['pigeonhole.service', 'Dockerfile', 'compose.yaml'])
       expect(packed).toContain(`docs/operations/${file}`);
   });

@@ -1,6 +1,7 @@
 import { expect } from '@jest/globals';
 import { spawn, type ChildProcess } from 'node:child_process';
-import { chromium, type Browser } from 'playwright-core';
+import type { Browser } from 'playwright-core';
+import { startBrowser } from '../support/browser.js';
 import { HANG_MS } from '../support/eventually.js';
 import { startServer, type ServerProcess } from '../support/server.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
@@ -97,10 +98,7 @@ export class Reader {
   }
 
   private async runInBrowser(code: string): Promise<void> {
-    this.browser ??= await chromium.launch({
-      executablePath: this.chromiumPath,
-      args: ['--no-sandbox', '--disable-gpu'],
-    });
+    this.browser ??= await startBrowser(this.chromiumPath);
     const page = await this.browser.newPage();
     await page.goto(`http://127.0.0.1:${this.servers[0]!.port}/docs`, { waitUntil: 'commit' });
     const started: Started = { printed: '', isOver: false, ended: Promise.resolve(), stop: () => undefined };

@@ -30,12 +30,19 @@ export class Cli {
   stderr = '';
   private readonly child: ChildProcess;
 
-  constructor(args: readonly string[], env: Record<string, string> = {}, cwd = temporaryFolder()) {
+  /** @param input what is piped in */
+  constructor(
+    args: readonly string[],
+    env: Record<string, string> = {},
+    cwd = temporaryFolder(),
+    input?: string | Buffer,
+  ) {
     this.child = spawn(process.execPath, [builtCli(), ...args], {
       env: { PATH: process.env['PATH'] ?? '', ...env },
       cwd,
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
     });
+    this.child.stdin?.on('error', () => undefined).end(input);
     running.add(this.child);
     this.child.stdout!.setEncoding('utf8').on('data', (text: string) => (this.stdout += text));
     this.child.stderr!.setEncoding('utf8').on('data', (text: string) => (this.stderr += text));
@@ -73,8 +80,9 @@ export async function runCli(
   args: readonly string[],
   env?: Record<string, string>,
   cwd?: string,
+  input?: string | Buffer,
 ): Promise<Ended> {
-  const cli = new Cli(args, env, cwd);
+  const cli = new Cli(args, env, cwd, input);
   const timer = setTimeout(() => cli.signal('SIGKILL'), HANG_MS);
   const ended = await cli.ended;
   clearTimeout(timer);

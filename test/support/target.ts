@@ -1,4 +1,3 @@
-import { it } from '@jest/globals';
 import { Test } from '@nestjs/testing';
 import type { Server } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
@@ -6,15 +5,8 @@ import { AppModule } from '../../src/app.module.js';
 import { createHttp, setUp } from '../../src/app.setup.js';
 import { loadConfig } from '../../src/config/app-config.js';
 import { Certificates } from '../../src/http/server/certificates.js';
-import type { Capabilities } from '../../src/storage/storage-engine.js';
 import { IS_OVER_TLS, tlsSettings, plainPort } from './over-tls.js';
-import { startCluster, type RedisCluster } from './redis-cluster.js';
-import type { RedisServer } from './redis-server.js';
-import { startRedis } from './redis.js';
-import { REDIS_PROGRAM } from './redis-program.js';
-import { requireProgram } from './requires.js';
 import { startServer } from './server.js';
-import { temporaryFolder } from './temporary-folder.js';
 
 /** A server under test, however it runs. */
 export interface Target {
@@ -59,57 +51,3 @@ export async function startBuilt(settings: Record<string, string> = {}): Promise
   const server = await startServer(settings);
   return { port: server.port, close: async () => void (await server.end()) };
 }
-
-/** A way to run the server, with settings of the test's own. */
-export interface Way {
-  readonly name: string;
-  readonly start: (settings?: Record<string, string>) => Promise<Target>;
-  /** What its engine does not promise. */
-  readonly lacks: readonly (keyof Capabilities)[];
-}
-
-/** The application in this process on a Redis of its own, which ends with it. */
-async function startOnRedis(
-  redis: RedisServer | RedisCluster,
-  settings: Record<string, string>,
-): Promise<Target> {
-  const target = await startInProcess({ DATABASE_URL: redis.url, ...settings });
-  const close = async () => {
-    await target.close();
-    await redis.stop();
-  };
-  return { port: target.port, close };
-}
-
-const REDIS: Way = {
-  name: 'redis: in process',
-  start: async (settings = {}) => startOnRedis(await startRedis(), settings),
-  lacks: ['atomicAcrossKeys', 'orderedTags', 'snapshots', 'backup'],
-};
-
-const CLUSTER: Way = {
-  name: 'redis+cluster: in process',
-  start: async (settings = {}) => startOnRedis(await startCluster({ replicas: 0 }), settings),
-  lacks: [...REDIS.lacks, 'totalOrder'],
-};
-
-const isInstalled = REDIS_PROGRAM.name !== undefined;
-if (!isInstalled)
-  requireProgram(REDIS_PROGRAM.binary).describe('the server on Redis', () => it('answers', () => {}));
-
-/** On each engine inside the test. */
-export const ENGINES: Way[] = [
-  { name: 'memory: in process', start: startInProcess, lacks: ['durable', 'backup'] },
-  {
-    name: 'lmdb: in process',
-    start: (settings) => startInProcess({ DATABASE_URL: `lmdb:${temporaryFolder()}`, ...settings }),
-    lacks: [],
-  },
-  ...(isInstalled ? [REDIS] : []),
-];
-
-/** Inside the test on a cluster of 3, which takes a second or two to start and answers the same: for suites that differ. */
-export const CLUSTERS: Way[] = isInstalled ? [CLUSTER] : [];
-
-/** Every way the server is tested: on each engine inside the test, and as the built program. */
-export const TARGETS: Way[] = [...ENGINES, { name: 'the built server', start: startBuilt, lacks: [] }];

@@ -35,6 +35,7 @@ const UNCACHED_HEADERS = [...BASE, ...NO_STORE, ...JSON_TYPE];
 const VALUE_HEADERS = [...GUARD_HEADERS, ...SANDBOX, ...REVALIDATE];
 /** Headers of files that are part of the server. */
 export const ASSET_HEADERS: readonly string[] = [...BASE, 'Cache-Control', 'max-age=86400'];
+const IMMUTABLE = ['Cache-Control', 'max-age=31536000, immutable'];
 const NO_HEADERS: readonly string[] = [];
 /** What is handed to the system at once. */
 const PIECE_BYTES = 256 * 1024;
@@ -157,6 +158,30 @@ export function answerAsset(response: ServerResponse, type: string, text: string
   const length = String(Buffer.byteLength(text));
   response.writeHead(200, [...ASSET_HEADERS, 'Content-Type', type, 'Content-Length', length]);
   response.end(text);
+}
+
+/** Answers a file that is part of the server and whose address changes with it, compressed for whoever takes that. */
+export function answerFile(response: ServerResponse, type: string, bytes: Buffer, gzipped: Buffer): void {
+  const takesGzip = /\bgzip\b(?!\s*;\s*q=0(?:\.0*)?\s*(?:,|$))/i.test(
+    String(response.req.headers['accept-encoding'] ?? ''),
+  );
+  const body = takesGzip ? gzipped : bytes;
+  const encoding = takesGzip ? ['Content-Encoding', 'gzip'] : NO_HEADERS;
+  const length = ['Content-Type', type, 'Content-Length', String(body.length), 'Vary', 'Accept-Encoding'];
+  response.writeHead(200, [...BASE, ...IMMUTABLE, ...encoding, ...length]);
+  response.end(body);
+}
+
+/** Answers a page of the server's own, under a policy of its own. */
+export function answerPage(response: ServerResponse, policy: string, html: string): void {
+  const length = [
+    'Content-Type',
+    'text/html; charset=utf-8',
+    'Content-Length',
+    String(Buffer.byteLength(html)),
+  ];
+  response.writeHead(200, [...GUARD_HEADERS, 'Content-Security-Policy', policy, ...NO_STORE, ...length]);
+  response.end(html);
 }
 
 /** Answers where to look instead, a path that is relative to that of the request. */

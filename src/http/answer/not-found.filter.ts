@@ -12,7 +12,7 @@ export class NotFoundFilter implements ExceptionFilter {
 
   /** @param publicUrl where clients reach the server, without a slash at its end */
   constructor(publicUrl: string) {
-    this.help = ['Link', `<${publicUrl}/docs>; rel="help"`];
+    this.help = ['Link', `<${publicUrl}/docs>; rel="help", <${publicUrl}/console>; rel="help"`];
   }
 
   catch(exception: unknown, host: ArgumentsHost): void {

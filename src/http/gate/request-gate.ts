@@ -20,7 +20,7 @@ const MAX_HEADERS = 200;
 const READ_BODIES: ReadonlySet<string> = new Set(['PUT', 'PATCH', 'POST']);
 
 /** Paths that have nothing of the database. */
-export const WITHOUT_DATA = /^\/(?:docs|health|openapi\.json|problems|favicon\.ico)(?=[/?]|$)/;
+export const WITHOUT_DATA = /^\/(?:docs|console|health|openapi\.json|problems|favicon\.ico)(?=[/?]|$)/;
 /** Asked by load balancers and supervisors, who name any host, also while the server stops. */
 const OF_HEALTH = /^\/health\//;
 

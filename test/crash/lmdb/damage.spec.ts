@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { DataFile, type TreePage } from '../../support/data-file.js';
 import { ask, type Answer, type Question } from '../../support/http.js';
 import { NDJSON, pathOf } from '../../support/kv.js';
+import { HANG_MS } from '../../support/eventually.js';
 import { Random } from '../../support/random.js';
 import { startServer, type ServerProcess } from '../../support/server.js';
 import { removeFolder, temporaryFolder } from '../../support/temporary-folder.js';
@@ -162,5 +163,5 @@ test(
       ends: [],
     });
   },
-  60_000 + ROUNDS * 60_000,
+  (1 + ROUNDS) * Object.keys(KINDS).length * HANG_MS,
 );

@@ -7,7 +7,7 @@ import { startServer } from '../../support/server.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 import { valueOf, Writers } from '../writers.js';
 
-const ROUNDS = rounds(3);
+const ROUNDS = rounds(2);
 const WRITERS = 64;
 const SHORTEST_MS = 50;
 const LONGEST_MS = 900;

@@ -4,7 +4,8 @@ import { createCache } from 'cache-manager';
 import Keyv from 'keyv';
 import KeyvPigeonhole from '../../../src/adapters/keyv.js';
 import { Pigeonhole } from '../../../src/client/pigeonhole.js';
-import { ENGINES, type Target } from '../../support/target.js';
+import type { Target } from '../../support/target.js';
+import { describeOn, ENGINES } from '../../support/ways.js';
 
 /** What the suite of Keyv takes from its test runner, which is not this one. */
 const RUNNER = {
@@ -14,7 +15,7 @@ const RUNNER = {
     test(name, async () => void (await rule({ expect }))),
 } as never;
 
-describe.each(ENGINES)('Keyv on $name', ({ start }) => {
+describeOn(ENGINES)('Keyv on $name', ({ start }) => {
   let target: Target;
   let db: Pigeonhole;
   const store = () => new KeyvPigeonhole(db);

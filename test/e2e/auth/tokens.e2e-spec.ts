@@ -1,14 +1,15 @@
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { crc32 } from 'node:zlib';
 import { ask, type Answer, type Question } from '../../support/http.js';
 import { expectProblem } from '../../support/kv.js';
-import { ENGINES, type Target } from '../../support/target.js';
+import type { Target } from '../../support/target.js';
+import { describeOn, ENGINES } from '../../support/ways.js';
 import { ADMIN, basic, bearer, issue, type Token } from '../../support/tokens.js';
 
 const DIGITS = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 const ALL = ['read', 'write', 'monitor', 'admin'];
 
-describe.each(ENGINES)('tokens, $name', ({ start }) => {
+describeOn(ENGINES)('tokens, $name', ({ start }) => {
   let target: Target;
   let port: number;
   beforeAll(async () => {

@@ -1,7 +1,8 @@
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { bytesOf, Pigeonhole, type PigeonholeError } from '../../../src/client/pigeonhole.js';
 import { freshKey } from '../../support/kv.js';
-import { ENGINES, type Target } from '../../support/target.js';
+import type { Target } from '../../support/target.js';
+import { describeOn, ENGINES } from '../../support/ways.js';
 
 /** Lets a failed call be looked at. */
 async function failure(call: Promise<unknown>): Promise<PigeonholeError> {
@@ -13,7 +14,7 @@ async function failure(call: Promise<unknown>): Promise<PigeonholeError> {
   );
 }
 
-describe.each(ENGINES)('the client with $name', ({ start }) => {
+describeOn(ENGINES)('the client with $name', ({ start }) => {
   let target: Target;
   let db: Pigeonhole;
 

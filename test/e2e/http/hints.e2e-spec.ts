@@ -1,9 +1,10 @@
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { ask } from '../../support/http.js';
 import { batch, expectProblem, JSON_TYPE, pathOf, put, stored, twinOf } from '../../support/kv.js';
-import { ENGINES, type Target } from '../../support/target.js';
+import type { Target } from '../../support/target.js';
+import { describeOn, ENGINES } from '../../support/ways.js';
 
-describe.each(ENGINES)('who stands before an error is told the way, $name', ({ start }) => {
+describeOn(ENGINES)('who stands before an error is told the way, $name', ({ start }) => {
   let target: Target;
   let etag: string;
   beforeAll(async () => {
@@ -97,7 +98,7 @@ describe.each(ENGINES)('who stands before an error is told the way, $name', ({ s
       const answer = await ask(target.port, path);
       expect(answer.status).toBe(404);
       expect(answer.text).toBe('{"title":"Resource not found","detail":"This URL doesn\'t exist!"}');
-      expect(answer.headers['link']).toBe('</docs>; rel="help"');
+      expect(answer.headers['link']).toBe('</docs>; rel="help", </console>; rel="help"');
     }
     expect((await ask(target.port, '/kv/absent')).headers).not.toHaveProperty('link');
   });

@@ -39,7 +39,10 @@ describe.each([
 
   test('says with it where help is, beside the 404 of a path that there is not', async () => {
     const { status, headers } = await ask(target.port, '/nowhere/at/all');
-    expect({ status, link: headers.link }).toEqual({ status: 404, link: `<${base}/docs>; rel="help"` });
+    expect({ status, link: headers.link }).toEqual({
+      status: 404,
+      link: `<${base}/docs>; rel="help", <${base}/console>; rel="help"`,
+    });
   });
 
   test('names it as the server of the OpenAPI document', async () => {

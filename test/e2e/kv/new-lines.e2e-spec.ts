@@ -1,11 +1,12 @@
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { ask, type Question } from '../../support/http.js';
 import { JSON_TYPE, NDJSON, stored } from '../../support/kv.js';
-import { ENGINES, type Target } from '../../support/target.js';
+import type { Target } from '../../support/target.js';
+import { describeOn, ENGINES } from '../../support/ways.js';
 
 const BATCH = JSON.stringify({ ops: [{ op: 'get', key: 'a' }] });
 
-describe.each(ENGINES)('the end of a document, $name', ({ start }) => {
+describeOn(ENGINES)('the end of a document, $name', ({ start }) => {
   let target: Target;
   beforeAll(async () => {
     target = await start();

@@ -1,8 +1,9 @@
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { ask, getPath, setPath, wholeDatabase } from '../../support/http.js';
 import { shortOrLong } from '../../support/long-run.js';
-import { TARGETS, type Target } from '../../support/target.js';
+import type { Target } from '../../support/target.js';
+import { describeOn, TARGETS } from '../../support/ways.js';
 
 const MAX_KEY_BYTES = 1024;
 /** A URL of 60 KiB holds this much even when every byte of the value is an escape. */
@@ -37,7 +38,7 @@ function cut(long: string, bytes: number): string {
   return long.slice(0, end);
 }
 
-describe.each(TARGETS)('any key and any text, $name', ({ start }) => {
+describeOn(TARGETS)('any key and any text, $name', ({ start }) => {
   let target: Target;
   beforeAll(async () => {
     target = await start();

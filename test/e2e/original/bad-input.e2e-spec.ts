@@ -1,6 +1,7 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import { ask, setPath, type Question } from '../../support/http.js';
-import { TARGETS, type Target } from '../../support/target.js';
+import type { Target } from '../../support/target.js';
+import { describeOn, TARGETS } from '../../support/ways.js';
 
 interface Row {
   readonly input: string;
@@ -77,7 +78,7 @@ function manyHeaders(count: number): Record<string, string> {
   return { ...(Object.fromEntries(names) as Record<string, string>), Connection: 'keep-alive' };
 }
 
-describe.each(TARGETS)('bad input, $name', ({ start }) => {
+describeOn(TARGETS)('bad input, $name', ({ start }) => {
   let target: Target;
   beforeAll(async () => {
     target = await start();

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { ask, eachAtOnce, getPath, setPath, wholeDatabase } from '../../support/http.js';
 import { shortOrLong } from '../../support/long-run.js';
-import { CLUSTERS, TARGETS, type Target } from '../../support/target.js';
+import type { Target } from '../../support/target.js';
+import { CLUSTERS, describeOn, TARGETS } from '../../support/ways.js';
 import {
   GET_CASES,
   GET_ERRORS,
@@ -14,7 +15,7 @@ import {
 
 const MANY = shortOrLong(2_000, 20_000);
 
-describe.each([...TARGETS, ...CLUSTERS])('the original routes, $name', ({ start }) => {
+describeOn([...TARGETS, ...CLUSTERS])('the original routes, $name', ({ start }) => {
   let target: Target;
   beforeAll(async () => {
     target = await start();
@@ -68,7 +69,7 @@ function contentTypeOf({ status }: Case): string | undefined {
   return status === 204 ? undefined : 'application/json';
 }
 
-describe.each(TARGETS)('GET /, $name', ({ start }) => {
+describeOn(TARGETS)('GET /, $name', ({ start }) => {
   let target: Target;
   const stored = new Map<string, string>();
   beforeAll(async () => {

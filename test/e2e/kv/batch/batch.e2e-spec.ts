@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { ask, type Answer } from '../../../support/http.js';
 import {
   batch,
@@ -10,7 +10,8 @@ import {
   valueOf,
   type Problem,
 } from '../../../support/kv.js';
-import { CLUSTERS, ENGINES, type Target } from '../../../support/target.js';
+import type { Target } from '../../../support/target.js';
+import { CLUSTERS, describeOn, ENGINES } from '../../../support/ways.js';
 import { MALFORMED } from './batch.cases.js';
 
 interface Result {
@@ -36,7 +37,7 @@ function results(answer: Answer): Result[] {
   return (JSON.parse(answer.text) as { results: Result[] }).results;
 }
 
-describe.each([...ENGINES, ...CLUSTERS])('a batch, $name', ({ start, lacks }) => {
+describeOn([...ENGINES, ...CLUSTERS])('a batch, $name', ({ start, lacks }) => {
   let target: Target;
   let tag: string;
   beforeAll(async () => {
@@ -395,7 +396,7 @@ describe.each([...ENGINES, ...CLUSTERS])('a batch, $name', ({ start, lacks }) =>
   });
 });
 
-describe.each(ENGINES)('a batch where values are small, $name', ({ start }) => {
+describeOn(ENGINES)('a batch where values are small, $name', ({ start }) => {
   test('may still be large itself, and names the setting that its values pass', async () => {
     const target = await start({ MAX_VALUE_BYTES: '100' });
     const op = (length: number) => ({ op: 'put', key: 'k', value: 'x'.repeat(length) });

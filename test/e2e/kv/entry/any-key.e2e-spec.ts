@@ -1,9 +1,10 @@
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { ask, getPath } from '../../../support/http.js';
 import { batch, NDJSON, pathOf, twinOf, type Description, type Page } from '../../../support/kv.js';
 import { shortOrLong } from '../../../support/long-run.js';
-import { ENGINES, type Target } from '../../../support/target.js';
+import type { Target } from '../../../support/target.js';
+import { describeOn, ENGINES } from '../../../support/ways.js';
 
 const MAX_KEY_BYTES = 1024;
 const RUNS = shortOrLong(40, 400);
@@ -35,7 +36,7 @@ function cut(text: string): string {
   return kept;
 }
 
-describe.each(ENGINES)('any key, $name', ({ start }) => {
+describeOn(ENGINES)('any key, $name', ({ start }) => {
   let target: Target;
   let copy: Target;
   beforeAll(async () => {

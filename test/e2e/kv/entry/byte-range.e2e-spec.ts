@@ -1,11 +1,12 @@
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { ask } from '../../../support/http.js';
 import { expectProblem, stored } from '../../../support/kv.js';
-import { ENGINES, type Target } from '../../../support/target.js';
+import type { Target } from '../../../support/target.js';
+import { describeOn, ENGINES } from '../../../support/ways.js';
 
 const VALUE = '0123456789';
 
-describe.each(ENGINES)('a part of a value, $name', ({ start }) => {
+describeOn(ENGINES)('a part of a value, $name', ({ start }) => {
   let target: Target;
   let etag: string;
   beforeAll(async () => {

@@ -1,9 +1,10 @@
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ask } from '../../../support/http.js';
 import { batch, expectProblem, stored, valueOf } from '../../../support/kv.js';
 import { shortOrLong } from '../../../support/long-run.js';
-import { CLUSTERS, TARGETS, type Target } from '../../../support/target.js';
+import type { Target } from '../../../support/target.js';
+import { CLUSTERS, describeOn, TARGETS } from '../../../support/ways.js';
 
 const CLIENTS = 64;
 const SUCCESSES = shortOrLong(50, 500);
@@ -15,7 +16,7 @@ function sumOf(lines: readonly string[]): number {
   return lines.reduce((sum, line) => sum + Number((JSON.parse(line) as { value: string }).value), 0);
 }
 
-describe.each([...TARGETS, ...CLUSTERS])('$name', ({ start, lacks }) => {
+describeOn([...TARGETS, ...CLUSTERS])('$name', ({ start, lacks }) => {
   let target: Target;
   beforeAll(async () => {
     target = await start();

@@ -1,8 +1,9 @@
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { OutgoingHttpHeaders } from 'node:http';
 import { ask } from '../../../support/http.js';
 import { expectProblem, freshKey, MERGE_PATCH, pathOf, stored, valueOf } from '../../../support/kv.js';
-import { ENGINES, type Target } from '../../../support/target.js';
+import type { Target } from '../../../support/target.js';
+import { describeOn, ENGINES } from '../../../support/ways.js';
 
 /** Stands in headers for the tag of the entry, and for its date and others. */
 const TAG = '"{tag}"';
@@ -106,7 +107,7 @@ const WRITES: Write[] = [
   { name: 'a merge patch', method: 'PATCH', body: '2', headers: MERGE_PATCH, there: 200, absent: 404 },
 ];
 
-describe.each(ENGINES)('conditions, $name', ({ start }) => {
+describeOn(ENGINES)('conditions, $name', ({ start }) => {
   let target: Target;
   beforeAll(async () => {
     target = await start();

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { ask, type Answer } from '../../../support/http.js';
 import {
   expectProblem,
@@ -10,7 +10,8 @@ import {
   valueOf,
   type Description,
 } from '../../../support/kv.js';
-import { TARGETS, type Target } from '../../../support/target.js';
+import type { Target } from '../../../support/target.js';
+import { describeOn, TARGETS } from '../../../support/ways.js';
 
 /** With random bits behind it where a failover could roll the counter back. */
 const TAG = /^"[0-9a-f]{8}-[0-9a-z]{13}(?:-[0-9a-f]{12})?"$/;
@@ -68,7 +69,7 @@ const HARD_KEYS = [
   ';v=1',
 ];
 
-describe.each(TARGETS)('an entry, $name', ({ start, lacks }) => {
+describeOn(TARGETS)('an entry, $name', ({ start, lacks }) => {
   let target: Target;
   beforeAll(async () => {
     target = await start();

@@ -1,12 +1,13 @@
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { eventually } from '../../../support/eventually.js';
 import { ask } from '../../../support/http.js';
 import { batch, expectProblem, freshKey, pageOf, pathOf, stored, valueOf } from '../../../support/kv.js';
-import { CLUSTERS, ENGINES, type Target } from '../../../support/target.js';
+import type { Target } from '../../../support/target.js';
+import { CLUSTERS, describeOn, ENGINES } from '../../../support/ways.js';
 
 const CENTURY_DAYS = 36_525;
 
-describe.each([...ENGINES, ...CLUSTERS])('expiry, $name', ({ start }) => {
+describeOn([...ENGINES, ...CLUSTERS])('expiry, $name', ({ start }) => {
   let target: Target;
   beforeAll(async () => {
     target = await start();

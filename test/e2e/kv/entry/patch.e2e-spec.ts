@@ -12,13 +12,14 @@ import {
   twinOf,
   valueOf,
 } from '../../../support/kv.js';
-import { ENGINES, type Target } from '../../../support/target.js';
+import type { Target } from '../../../support/target.js';
+import { describeOn, ENGINES } from '../../../support/ways.js';
 
 const TEXT = 'text/plain; charset=utf-8';
 const MAX = '9223372036854775807';
 const MIN = '-9223372036854775808';
 
-describe.each(ENGINES)('PATCH, $name', ({ start }) => {
+describeOn(ENGINES)('PATCH, $name', ({ start }) => {
   let target: Target;
   beforeAll(async () => {
     target = await start({ MAX_VALUE_BYTES: '2000' });

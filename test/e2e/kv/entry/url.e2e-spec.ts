@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { ask } from '../../../support/http.js';
 import {
   expectProblem,
@@ -10,11 +10,12 @@ import {
   valueOf,
   type Description,
 } from '../../../support/kv.js';
-import { ENGINES, type Target } from '../../../support/target.js';
+import type { Target } from '../../../support/target.js';
+import { describeOn, ENGINES } from '../../../support/ways.js';
 
 const ALLOW = 'GET, HEAD, PUT, PATCH, DELETE, OPTIONS';
 
-describe.each(ENGINES)('the URL of an entry, $name', ({ start }) => {
+describeOn(ENGINES)('the URL of an entry, $name', ({ start }) => {
   let target: Target;
   beforeAll(async () => {
     target = await start();

@@ -1,10 +1,11 @@
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { OutgoingHttpHeaders } from 'node:http';
 import net from 'node:net';
 import { ask } from '../../../support/http.js';
 import { expectProblem, freshKey, pathOf, put, valueOf, type Description } from '../../../support/kv.js';
 import { exchange, lines } from '../../../support/raw-http.js';
-import { ENGINES, type Target } from '../../../support/target.js';
+import type { Target } from '../../../support/target.js';
+import { describeOn, ENGINES } from '../../../support/ways.js';
 
 const MAX_VALUE_BYTES = 5000;
 const TEXT = 'text/plain; charset=utf-8';
@@ -12,7 +13,7 @@ const BYTES = 'application/octet-stream';
 const NOT_TEXT = Buffer.from([0xff, 0xfe, 0x00]);
 const FORM = 'application/x-www-form-urlencoded';
 
-describe.each(ENGINES)('a value, $name', ({ start }) => {
+describeOn(ENGINES)('a value, $name', ({ start }) => {
   let target: Target;
   beforeAll(async () => {
     target = await start({ MAX_VALUE_BYTES: String(MAX_VALUE_BYTES) });
@@ -218,7 +219,7 @@ describe.each(ENGINES)('a value, $name', ({ start }) => {
   });
 });
 
-describe.each(ENGINES)('a large value, $name', ({ start }) => {
+describeOn(ENGINES)('a large value, $name', ({ start }) => {
   test('of 16 MiB comes back byte for byte', async () => {
     const target = await start();
     const value = Buffer.alloc(16 * 2 ** 20, Buffer.from(Array.from({ length: 257 }, (_, i) => i % 256)));

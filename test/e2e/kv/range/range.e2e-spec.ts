@@ -1,8 +1,9 @@
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { ask, type Answer } from '../../../support/http.js';
 import { batch, expectProblem, pageOf, put, stored, type Item, type Page } from '../../../support/kv.js';
 import { Random } from '../../../support/random.js';
-import { CLUSTERS, ENGINES, type Target } from '../../../support/target.js';
+import type { Target } from '../../../support/target.js';
+import { CLUSTERS, describeOn, ENGINES } from '../../../support/ways.js';
 
 const SEED = Number(process.env['SEED'] ?? 20_260_101);
 /** Letters whose order differs between UTF-16 and UTF-8, that escape, or that group. */
@@ -21,7 +22,7 @@ function without<T extends object>(headers: T, name: string): object {
   return Object.fromEntries(Object.entries(headers).filter(([each]) => each !== name));
 }
 
-describe.each([...ENGINES, ...CLUSTERS])('a range, $name', ({ start }) => {
+describeOn([...ENGINES, ...CLUSTERS])('a range, $name', ({ start }) => {
   let target: Target;
   const keys = new Set<string>();
   beforeAll(async () => {
@@ -269,7 +270,7 @@ describe.each([...ENGINES, ...CLUSTERS])('a range, $name', ({ start }) => {
   });
 });
 
-describe.each([...ENGINES, ...CLUSTERS])('deleting a range, $name', ({ start }) => {
+describeOn([...ENGINES, ...CLUSTERS])('deleting a range, $name', ({ start }) => {
   let target: Target;
   beforeAll(async () => {
     target = await start();

@@ -1,9 +1,10 @@
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { createHash } from 'node:crypto';
 import { ask, type Answer } from '../../../support/http.js';
 import { expectProblem, NDJSON, pathOf, stored } from '../../../support/kv.js';
 import { shortOrLong } from '../../../support/long-run.js';
-import { CLUSTERS, ENGINES, type Target } from '../../../support/target.js';
+import type { Target } from '../../../support/target.js';
+import { CLUSTERS, describeOn, ENGINES } from '../../../support/ways.js';
 
 const ACCEPT = { Accept: 'application/x-ndjson' };
 const EVERY_BYTE = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte));
@@ -23,7 +24,7 @@ function linesOf({ text }: Answer): { key?: string; [member: string]: unknown }[
     .map((line) => JSON.parse(line) as { key?: string });
 }
 
-describe.each([...ENGINES, ...CLUSTERS])('an export, $name', ({ start }) => {
+describeOn([...ENGINES, ...CLUSTERS])('an export, $name', ({ start }) => {
   let target: Target;
   let copy: Target;
   const values = new Map<string, [string | Buffer, string]>([

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import http from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { eventually } from '../../../support/eventually.js';
@@ -6,7 +6,8 @@ import { ask, type Answer } from '../../../support/http.js';
 import { expectProblem, NDJSON, stored, valueOf } from '../../../support/kv.js';
 import { anonymousMemory } from '../../../support/memory.js';
 import { startServer } from '../../../support/server.js';
-import { CLUSTERS, ENGINES, type Target } from '../../../support/target.js';
+import type { Target } from '../../../support/target.js';
+import { CLUSTERS, describeOn, ENGINES } from '../../../support/ways.js';
 
 const MAX_VALUE_BYTES = 100_000;
 const MiB = 2 ** 20;
@@ -20,7 +21,7 @@ function line(key: string, value = 'v'): string {
   return `${JSON.stringify({ key, value })}\n`;
 }
 
-describe.each([...ENGINES, ...CLUSTERS])('an import, $name', ({ start }) => {
+describeOn([...ENGINES, ...CLUSTERS])('an import, $name', ({ start }) => {
   let target: Target;
   beforeAll(async () => {
     target = await start({ MAX_VALUE_BYTES: String(MAX_VALUE_BYTES) });

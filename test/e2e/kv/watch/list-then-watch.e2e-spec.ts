@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { ask, type Answer } from '../../../support/http.js';
 import { pathOf, put, stored, type Page } from '../../../support/kv.js';
-import { CLUSTERS, TARGETS, type Target } from '../../../support/target.js';
+import type { Target } from '../../../support/target.js';
+import { CLUSTERS, describeOn, TARGETS } from '../../../support/ways.js';
 import { disorderOf, EventStream, stateAfter, toldOf, type SentEvent } from '../../../support/events.js';
 import { Random } from '../../../support/random.js';
 
@@ -9,7 +10,7 @@ const ROUNDS = 12;
 const WRITERS = 3;
 const LINES = { Accept: 'application/x-ndjson' };
 
-describe.each(TARGETS)('listing, then watching from KV-Revision, $name', ({ start, lacks }) => {
+describeOn(TARGETS)('listing, then watching from KV-Revision, $name', ({ start, lacks }) => {
   const hasSnapshots = !lacks.includes('snapshots');
   let target: Target;
   beforeAll(async () => {

@@ -1,11 +1,12 @@
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import net from 'node:net';
 import { eventually } from '../../../support/eventually.js';
 import { ask, type Answer } from '../../../support/http.js';
 import { expectProblem, freshKey, pathOf, stored, twinOf } from '../../../support/kv.js';
 import { lines } from '../../../support/raw-http.js';
 import { startServer } from '../../../support/server.js';
-import { TARGETS, type Target } from '../../../support/target.js';
+import type { Target } from '../../../support/target.js';
+import { describeOn, TARGETS } from '../../../support/ways.js';
 
 /** Long enough that an answer which should have come at once has come, short enough to wait for. */
 const HELD_MS = 150;
@@ -16,7 +17,7 @@ async function isHeld(answer: Promise<Answer>): Promise<boolean> {
   return (await Promise.race([answer, late])) === 'held';
 }
 
-describe.each(TARGETS)('long-poll, $name', ({ start }) => {
+describeOn(TARGETS)('long-poll, $name', ({ start }) => {
   let target: Target;
   beforeAll(async () => {
     target = await start();

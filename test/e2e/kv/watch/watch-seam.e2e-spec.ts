@@ -1,9 +1,9 @@
-import { describe, expect, test } from '@jest/globals';
+import { expect, test } from '@jest/globals';
 import { setTimeout as pause } from 'node:timers/promises';
 import { ask, eachAtOnce } from '../../../support/http.js';
 import { batch, pathOf, stored, type Page } from '../../../support/kv.js';
 import { shortOrLong } from '../../../support/long-run.js';
-import { CLUSTERS, TARGETS } from '../../../support/target.js';
+import { CLUSTERS, describeOn, TARGETS } from '../../../support/ways.js';
 import { disorderOf, EventStream, stateAfter, toldOf, type SentEvent } from '../../../support/events.js';
 import { Random } from '../../../support/random.js';
 
@@ -75,7 +75,7 @@ function byKey(events: readonly SentEvent[]): Map<string, string[]> {
   return told;
 }
 
-describe.each([...TARGETS, ...shortOrLong([], CLUSTERS)])('while others write, $name', ({ start, lacks }) => {
+describeOn([...TARGETS, ...shortOrLong([], CLUSTERS)])('while others write, $name', ({ start, lacks }) => {
   const acrossKeys = !lacks.includes('atomicAcrossKeys');
   const isOrdered = !lacks.includes('totalOrder');
   test.each([

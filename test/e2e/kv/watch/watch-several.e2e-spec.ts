@@ -1,8 +1,9 @@
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { ask } from '../../../support/http.js';
 import { batch, expectProblem, pathOf, put, stored } from '../../../support/kv.js';
 import { EventStream, toldOf, type SentEvent } from '../../../support/events.js';
-import { CLUSTERS, ENGINES, type Target } from '../../../support/target.js';
+import type { Target } from '../../../support/target.js';
+import { CLUSTERS, describeOn, ENGINES } from '../../../support/ways.js';
 
 const ACCEPT = { Accept: 'text/event-stream' };
 /** The longest line of an event, as programs that read lines of 64 KiB want it. */
@@ -10,7 +11,7 @@ const LINE_BYTES = 64 * 1024;
 
 const keysOf = (events: readonly SentEvent[]) => events.flatMap((event) => toldOf(event).key ?? []);
 
-describe.each([...ENGINES, ...CLUSTERS])('a watch of several, $name', ({ start, lacks }) => {
+describeOn([...ENGINES, ...CLUSTERS])('a watch of several, $name', ({ start, lacks }) => {
   const isOrdered = !lacks.includes('totalOrder');
   let target: Target;
   const open: EventStream[] = [];
@@ -107,7 +108,7 @@ describe.each([...ENGINES, ...CLUSTERS])('a watch of several, $name', ({ start, 
   });
 });
 
-describe.each(ENGINES)('the lines of events, $name', ({ start }) => {
+describeOn(ENGINES)('the lines of events, $name', ({ start }) => {
   test.each([
     ['plain text', 'x', 65_300],
     ['quotes', '"', 32_600],

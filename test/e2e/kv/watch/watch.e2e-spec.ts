@@ -1,15 +1,16 @@
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { ask } from '../../../support/http.js';
 import { batch, expectProblem, freshKey, NDJSON, pathOf, put, stored } from '../../../support/kv.js';
 import { EventStream, toldOf, type SentEvent } from '../../../support/events.js';
 import { longTest } from '../../../support/long-run.js';
-import { CLUSTERS, TARGETS, type Target } from '../../../support/target.js';
+import type { Target } from '../../../support/target.js';
+import { CLUSTERS, describeOn, TARGETS } from '../../../support/ways.js';
 
 const ACCEPT = { Accept: 'text/event-stream' };
 const ID = expect.stringMatching(/^[\w-]{6,2000}$/);
 const TAG = expect.stringMatching(/^[0-9a-f]{8}-[0-9a-f]{13}(?:-[0-9a-f]{12})?$/);
 
-describe.each([...TARGETS, ...CLUSTERS])('watching, $name', ({ start, lacks }) => {
+describeOn([...TARGETS, ...CLUSTERS])('watching, $name', ({ start, lacks }) => {
   // Without one order of all changes, a position is too long to go with each of them.
   const isOrdered = !lacks.includes('totalOrder');
   const id = isOrdered ? { id: ID } : {};

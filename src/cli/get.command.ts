@@ -1,0 +1,49 @@
+import type { Command } from 'commander';
+import type { Pigeonhole } from '../client/pigeonhole.js';
+import { addServerOptions, withServer, type ServerOptions } from './api-client.js';
+import { CommandError, EXIT } from './exit.js';
+import { isForPeople, isText, print, printOne } from './output.js';
+
+interface Flags extends ServerOptions {
+  readonly force?: boolean;
+  readonly json?: boolean;
+}
+
+/** `pigeonhole get KEY` */
+export function addGetCommand(program: Command): void {
+  addServerOptions(
+    program
+      .command('get')
+      .description('Writes out a value: exactly its bytes, and on a terminal a new line after them.')
+      .argument('<key>')
+      .option('--force', 'writes to a terminal what is not text')
+      .option('--json', 'the value and its description as JSON'),
+  ).action((key: string, flags: Flags) => withServer(flags, (db) => get(db, key, flags)));
+}
+
+async function get(db: Pigeonhole, key: string, { force, json }: Flags): Promise<void> {
+  if (json) {
+    const { items } = await db.list({ prefix: key, limit: 1, values: true });
+    if (items[0]?.key !== key) throw absent(key, db.url);
+    return printOne(items[0], true);
+  }
+  const entry = await db.get(key);
+  if (!entry) throw absent(key, db.url);
+  if (!isForPeople() || force) {
+    for await (const chunk of entry.body ?? []) await print(chunk);
+    return;
+  }
+  const bytes = await entry.bytes();
+  if (!isText(bytes))
+    throw new CommandError(
+      `The value is not text that a terminal can show (${entry.type}, ${bytes.length} bytes). ` +
+        'Send it to a file, or use --force.',
+    );
+  await print(bytes);
+  if (bytes.length > 0 && bytes.at(-1) !== 10) await print('\n');
+}
+
+/** That there is no such entry. */
+export function absent(key: string, url: string): CommandError {
+  return new CommandError(`The key ${JSON.stringify(key)} is not in the database. [${url}]`, EXIT.notFound);
+}

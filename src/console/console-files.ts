@@ -1,0 +1,67 @@
+import { createHash } from 'node:crypto';
+import { readdir, readFile } from 'node:fs/promises';
+import { promisify } from 'node:util';
+import { gzip } from 'node:zlib';
+import { Injectable } from '@nestjs/common';
+
+/** The build copies the files there (nest-cli.json). Tests that run the sources read them from there, too. */
+const BUILT = new URL('../../dist/console/', import.meta.url);
+const OWN = 'public/';
+/** The libraries, by the name that our modules import them by. */
+export const LIBRARIES: Readonly<Record<string, string>> = {
+  preact: 'preact/dist/preact.mjs',
+  'preact/hooks': 'preact/hooks/dist/hooks.mjs',
+  '@preact/signals-core': '@preact/signals-core/dist/signals-core.mjs',
+  '@preact/signals': '@preact/signals/dist/signals.mjs',
+  htm: 'htm/dist/htm.mjs',
+  uplot: 'uplot/dist/uPlot.esm.js',
+};
+const TYPES: Readonly<Record<string, string>> = {
+  js: 'text/javascript; charset=utf-8',
+  mjs: 'text/javascript; charset=utf-8',
+  css: 'text/css; charset=utf-8',
+};
+
+/** A file as it is sent. */
+export interface ConsoleFile {
+  readonly type: string;
+  readonly bytes: Buffer;
+  readonly gzipped: Buffer;
+}
+
+/** All files of the console, and the name of just these. */
+export interface FileSet {
+  /** The beginning of a hash of all files: what is loaded under it never changes. */
+  readonly version: string;
+  /** By path. */
+  readonly files: ReadonlyMap<string, ConsoleFile>;
+}
+
+const compress = promisify(gzip);
+
+/** The files of the console, read and compressed when somebody first asks for one, and then kept: half a megabyte. */
+@Injectable()
+export class ConsoleFiles {
+  private loaded: Promise<FileSet> | undefined;
+
+  /** Returns the files. */
+  load(): Promise<FileSet> {
+    this.loaded ??= readAll();
+    return this.loaded;
+  }
+}
+
+async function readAll(): Promise<FileSet> {
+  const own = await readdir(new URL(OWN, BUILT));
+  const paths = [...own.map((name) => OWN + name), ...Object.values(LIBRARIES)];
+  const files = new Map<string, ConsoleFile>();
+  const hash = createHash('sha256');
+  for (const path of paths.toSorted()) {
+    const type = TYPES[path.slice(path.lastIndexOf('.') + 1)];
+    if (type === undefined) continue;
+    const bytes = await readFile(new URL(path, BUILT));
+    hash.update(`${path} ${bytes.length} `).update(bytes);
+    files.set(path, { type, bytes, gzipped: await compress(bytes) });
+  }
+  return { version: hash.digest('hex').slice(0, 16), files };
+}
