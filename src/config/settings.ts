@@ -1,15 +1,8 @@
-import { isIP } from 'node:net';
 import { availableParallelism } from 'node:os';
 
+import { hostOf, networkOf, originOf, parsePublicUrl } from './addresses.js';
 import { parseDuration } from './duration.js';
-
-/** How the values of a setting are written and read. */
-interface Kind<T> {
-  /** How a value is written, in words that fit after "must be". */
-  readonly form: string;
-  /** Returns what `text` means; undefined if it does not have the form. */
-  readonly parse: (text: string) => T | undefined;
-}
+import { file, list, oneOf, TRUE_OR_FALSE, wholeNumber, type Kind } from './setting-kinds.js';
 
 export interface Setting<T = unknown> extends Kind<T> {
   /** The environment variable. `pigeonhole serve` has a flag of the same name. */
@@ -33,10 +26,6 @@ const MAX_WORKERS = 64;
 const SECOND = 1_000;
 const KIB = 2 ** 10;
 const MIB = 2 ** 20;
-const TRUE_OR_FALSE: Kind<boolean> = {
-  form: 'true or false',
-  parse: (text) => (text === 'true' ? true : text === 'false' ? false : undefined),
-};
 
 /**
  * Declares every setting once, under the name of its field in `AppConfig`. The start of the server, its errors,
@@ -233,78 +222,3 @@ export const SETTINGS = {
     meaning: 'Logs a line for every request, never a value, a query or a token.',
   },
 } satisfies Record<string, Setting>;
-
-function oneOf<T extends string>(values: readonly T[]): Kind<T> {
-  return {
-    form: `one of ${values.join(', ')}`,
-    parse: (text) => values.find((value) => value === text),
-  };
-}
-
-function wholeNumber(least: number, most: number, unit?: string): Kind<number> {
-  return {
-    form: `a number ${unit === undefined ? '' : `of ${unit} `}from ${least} to ${most}`,
-    parse: (text) => {
-      const value = /^[0-9]{1,15}$/.test(text) ? Number(text) : NaN;
-      return value >= least && value <= most ? value : undefined;
-    },
-  };
-}
-
-function file(contents: string): Kind<string> {
-  return { form: `the path of a file with ${contents}`, parse: (path) => path };
-}
-
-/** An empty text is an empty list. */
-function list(items: string, parseItem: (text: string) => string | undefined): Kind<readonly string[]> {
-  return {
-    form: `${items} separated by commas`,
-    parse: (text) => {
-      const values = text === '' ? [] : text.split(',').map((item) => parseItem(item.trim()));
-      return values.every((value) => value !== undefined) ? values : undefined;
-    },
-  };
-}
-
-/** Returns the URL without the slash at its end, so that a path may follow; empty text stays. */
-function parsePublicUrl(text: string): string | undefined {
-  if (text === '') return '';
-  // What the parser would mend or drop is not what was meant.
-  if (!/^https?:\/\/[^\s?#@\\]+$/i.test(text) || !URL.canParse(text)) return undefined;
-  return new URL(text).href.replace(/\/+$/, '');
-}
-
-/** Names of containers may have underscores, which those of RFC 1123 have not. */
-const LABEL = /^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$/i;
-
-/** Returns the IP address, or the host name in lower case. An IPv6 address may stand in brackets, as in URLs. */
-function hostOf(text: string): string | undefined {
-  const [, inBrackets] = /^\[(.*)\]$/.exec(text) ?? [];
-  if (inBrackets !== undefined) return isIP(inBrackets) === 6 ? inBrackets : undefined;
-  if (isIP(text) !== 0) return text;
-  return isHostName(text) ? text.toLowerCase() : undefined;
-}
-
-/** Returns an IP address or network as `address/bits`. */
-function networkOf(text: string): string | undefined {
-  const [, address = '', bits] = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(text) ?? [];
-  const most = { 0: -1, 4: 32, 6: 128 }[isIP(address)]!;
-  const given = bits === undefined ? most : Number(bits);
-  return most > 0 && given <= most ? `${address}/${given}` : undefined;
-}
-
-/** An origin, or a URL that has nothing more than one. */
-const ORIGIN = /^[a-z][a-z0-9+.-]*:\/\/[^/?#@*\s\\]+$/i;
-
-/** Returns an origin as browsers send it. They do so for schemes of their own, too, whose origin URL does not know. */
-function originOf(text: string): string | undefined {
-  if (!ORIGIN.test(text) || !URL.canParse(text)) return undefined;
-  const { origin } = new URL(text);
-  return origin === 'null' ? text.toLowerCase() : origin;
-}
-
-/** Whether `text` is a host name (RFC 1123, section 2.1, which keeps the last label from being a number). */
-function isHostName(text: string): boolean {
-  const labels = text.split('.');
-  return text.length <= 253 && labels.every((label) => LABEL.test(label)) && !/^[0-9]+$/.test(labels.at(-1)!);
-}
