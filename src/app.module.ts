@@ -1,5 +1,6 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import { AuthModule } from './auth/auth.module.js';
+import { BackupModule } from './backup/backup.module.js';
 import type { AppConfig } from './config/app-config.js';
 import { ConfigModule } from './config/config.module.js';
 import { HealthModule } from './health/health.module.js';
@@ -10,7 +11,7 @@ import { OpenApiModule } from './openapi/openapi.module.js';
 @Module({})
 export class AppModule {
   static with(config: AppConfig): DynamicModule {
-    const imports = [ConfigModule.with(config), KvModule, AuthModule, HealthModule, OpenApiModule];
+    const imports = [ConfigModule.with(config), KvModule, AuthModule, BackupModule, HealthModule, OpenApiModule];
     return { module: AppModule, imports };
   }
 }

@@ -22,6 +22,7 @@ const FLOORS: readonly (readonly (readonly string[])[])[] = [
   [['http/server']],
   [['http']],
   [['auth']],
+  [['backup']],
   [
     [
       'kv/conditions.openapi.ts',
@@ -35,7 +36,6 @@ const FLOORS: readonly (readonly (readonly string[])[])[] = [
     ],
     ['health'],
     ['metrics'],
-    ['backup'],
     ['openapi'],
     ['console'],
   ],

@@ -2,6 +2,7 @@ import 'reflect-metadata';
 import { Command } from 'commander';
 import { startFailure } from '../errors.js';
 import { VERSION } from '../version.js';
+import { addBackupCommand } from './backup.command.js';
 import { addCheckCommand } from './check.command.js';
 import { addCompactCommand } from './compact.command.js';
 import { addMigrateCommand } from './migrate.command.js';
@@ -27,6 +28,7 @@ export async function runProgram(): Promise<void> {
     addCheckCommand(program);
     addSalvageCommand(program);
     addCompactCommand(program);
+    addBackupCommand(program);
     addSetClockCommand(program);
     addTokenCommand(program);
     await program.parseAsync();

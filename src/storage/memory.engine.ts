@@ -209,8 +209,11 @@ export class MemoryEngine extends StorageEngine {
     this.place = place;
   }
 
-  async backup(): Promise<void> {
-    throw new DatabaseError('not-supported', 'A memory: database has no file to copy.');
+  async backup(): Promise<never> {
+    throw new DatabaseError(
+      'not-supported',
+      'A memory: database has no backups. An export keeps its entries: `GET /kv?prefix=` with `Accept: application/x-ndjson`.',
+    );
   }
 
   private assertUnmoved(): void {

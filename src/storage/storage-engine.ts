@@ -145,6 +145,31 @@ export interface LogPage {
 /** What a reader of the log follows: one key, or every key that begins with a prefix. */
 export type WatchTarget = { readonly key: string } | { readonly prefix: string };
 
+/** Where a backup is to be written. */
+export interface BackupTarget {
+  /** An open, empty file, to be read and written. */
+  readonly descriptor: number;
+  /** A folder on the same disk. */
+  readonly folder: string;
+}
+
+/** A backup. */
+export interface BackupCopy {
+  /** The open file. */
+  readonly descriptor: number;
+  /** When its instant was, milliseconds since 1970 by the computer's clock. */
+  readonly made: number;
+  /** Size of the file. */
+  readonly bytes: number;
+  readonly entries: number;
+  /** The last change that it has. */
+  readonly position: string;
+  /** Digest of the file, in base64. */
+  readonly sha256: string;
+  /** Says that the copy is needed no longer. */
+  release(): void;
+}
+
 /**
  * Stores entries by key. Every engine implements this class, which is its injection token too.
  *
@@ -282,8 +307,15 @@ export abstract class StorageEngine {
    */
   abstract setFence(place: string | undefined): Promise<void>;
 
-  /** Writes a consistent copy to the file `target`, mode 0600, which appears there only complete and synced. */
-  abstract backup(target: string): Promise<void>;
+  /**
+   * Makes a copy of one instant, with the private records, and reads it again: when this resolves the copy is sound and on
+   * the disk. One is made at a time, by all processes together, and until it is released no other one.
+   *
+   * @param target without which the copy is in a file that nobody else sees, and that is gone when it is released
+   * @param signal ends it
+   * @throws DatabaseError `busy` if there is another; `disk-full` if there is no room for it; `corrupt`; `unavailable`
+   */
+  abstract backup(target?: BackupTarget, signal?: AbortSignal): Promise<BackupCopy>;
 
   abstract readonly system: SystemKeyspace;
 }

@@ -218,7 +218,7 @@ export class JailEngine extends StorageEngine {
     return refuse();
   }
 
-  backup(): Promise<void> {
+  backup(): Promise<never> {
     return refuse();
   }
 

@@ -3,10 +3,11 @@ import { Clock } from '../clock.js';
 import type { Entry, EntryHeader } from '../entry.js';
 import { ALL_KEYS, type KeyRange } from '../key-range.js';
 import { FoundBytes, sizeOf, type BatchOperation, type Operation, type Outcome } from '../operation.js';
-import type { OpenSettings } from '../open-settings.js';
 import {
   StorageEngine,
   type Awaitable,
+  type BackupCopy,
+  type BackupTarget,
   type Change,
   type EngineState,
   type EngineStats,
@@ -17,7 +18,7 @@ import {
   type ScanRange,
 } from '../storage-engine.js';
 import { Admissions, askForAdmission } from './admission.js';
-import { backUp } from './backup.js';
+import { Backups } from './backup/make-backup.js';
 import { CommitListeners } from './commit-listeners.js';
 import { ChangeLogReader, ChangeLogWriter } from './change-log.js';
 import { openDataFolder } from './data-folder.js';
@@ -25,6 +26,7 @@ import { DiskSpace } from './disk-space.js';
 import { lockFolder, type FolderLock } from './folder-lock.js';
 import { GroupCommit } from './group-commit.js';
 import { openInChild } from './guest.js';
+import type { LmdbSettings } from './lmdb-settings.js';
 import { countLive, readPage } from './ranges.js';
 import type { StoredEntry } from './record.js';
 import { Scans } from './scans.js';
@@ -37,21 +39,6 @@ import { Writer } from './writer.js';
 
 /** Of all processes together. */
 const SCANS_AT_ONCE = 16;
-
-export interface LmdbSettings extends OpenSettings {
-  /** Called when the store can take no more writes, so that the process has to end. */
-  readonly onFailure: (error: Error) => void;
-  /** Receives each fault of the store once, such as a damaged record. */
-  readonly onFault?: (text: string) => void;
-  /** For how long a scan may hold its snapshot, milliseconds. */
-  readonly maxSnapshotAge: number;
-  /** By how many bytes the data file may grow because of one scan. By default a quarter of the free disk, at least 1 GiB. */
-  readonly maxSnapshotBytes?: number | 'auto';
-  /** Largest size of the change log, bytes. */
-  readonly watchLogBytes: number;
-  /** Called with what limits the protection of the store, a sentence each. */
-  readonly report?: (line: string) => void;
-}
 
 /**
  * Stores entries in an LMDB environment, which is memory-mapped and copy-on-write, in a folder of this machine.
@@ -79,6 +66,7 @@ export class LmdbEngine extends StorageEngine {
   private space!: DiskSpace;
   private writer!: Writer;
   private scans!: Scans;
+  private backups!: Backups;
   private log!: ChangeLogReader;
   private listeners: CommitListeners | undefined;
   private sweeper: Sweeper | undefined;
@@ -112,6 +100,7 @@ export class LmdbEngine extends StorageEngine {
     this.isShared = processes > 1;
     const scans = Math.ceil(SCANS_AT_ONCE / processes);
     this.scans = new Scans(this.store, this.clock, this.space, maxAge, scans, settings.maxSnapshotBytes);
+    this.backups = new Backups(this.store, this.scans);
     this.log = new ChangeLogReader(this.store);
     const log = new ChangeLogWriter(this.store, settings.watchLogBytes);
     this.writer = new Writer(this.store, this.clock, this.space, log, settings.passesFence);
@@ -147,6 +136,7 @@ export class LmdbEngine extends StorageEngine {
   private async shutDown(): Promise<void> {
     this.sweeper?.stop();
     this.listeners?.stop();
+    this.backups?.stop();
     await this.commits?.settle();
     process.off('exit', this.abandonCommit);
     this.scans?.close();
@@ -283,8 +273,8 @@ export class LmdbEngine extends StorageEngine {
     return this.commits.submit(0, () => this.store.writeFence(place), true);
   }
 
-  backup(target: string): Promise<void> {
-    return backUp(this.store, target);
+  backup(target?: BackupTarget, signal?: AbortSignal): Promise<BackupCopy> {
+    return this.backups.make(target, signal);
   }
 
   /** The store, for a read that sees every acknowledged write of every process. */

@@ -30,6 +30,8 @@ interface Snapshot {
   lastReadAt: number;
   /** Why the snapshot was released before its scan had finished. */
   error: DatabaseError | undefined;
+  /** Hears of that. */
+  readonly onEnd?: ((error: DatabaseError) => void) | undefined;
 }
 
 type StoreSize = ReturnType<Store['size']>;
@@ -119,6 +121,21 @@ export class Scans {
     }
   }
 
+  /**
+   * Keeps the pages of the last commit while `work` lets another process read the data file.
+   *
+   * @param work is given what to call whenever it has made progress, and a signal that they are kept no longer
+   */
+  async hold<T>(work: (progress: () => void, ended: AbortSignal) => Promise<T>): Promise<T> {
+    const ended = new AbortController();
+    const snapshot = this.openSnapshot(true, (error) => ended.abort(error));
+    try {
+      return await work(() => (snapshot.lastReadAt = performance.now()), ended.signal);
+    } finally {
+      this.release(snapshot);
+    }
+  }
+
   close(): void {
     clearInterval(this.checker);
     for (const snapshot of this.open) this.end(snapshot, 'the server is shutting down');
@@ -187,7 +204,7 @@ export class Scans {
     else this.usedSlots--;
   }
 
-  private openSnapshot(isPaced: boolean): Snapshot {
+  private openSnapshot(isPaced: boolean, onEnd?: (error: DatabaseError) => void): Snapshot {
     const now = performance.now();
     this.store.freshen();
     const transaction = this.store.entries.useReadTransaction();
@@ -197,9 +214,10 @@ export class Scans {
       this.maxBytes === 'auto'
         ? Math.max(AUTO_LEAST, AUTO_SHARE * (this.space.available() ?? 0))
         : this.maxBytes;
-    const snapshot = {
+    const snapshot: Snapshot = {
       transaction,
       isPaced,
+      onEnd,
       entries,
       startedAt: now,
       lastReadAt: now,
@@ -234,6 +252,7 @@ export class Scans {
   private end(snapshot: Snapshot, why: string, setting = 'MAX_SNAPSHOT_AGE'): void {
     snapshot.error = new DatabaseError('unavailable', `The read was broken off: ${why}.`, { setting });
     this.release(snapshot);
+    snapshot.onEnd?.(snapshot.error);
   }
 }
 

@@ -216,10 +216,11 @@ export class RedisEngine extends StorageEngine {
     return this.track(this.store.setFence(place));
   }
 
-  async backup(): Promise<void> {
+  async backup(): Promise<never> {
     throw new DatabaseError(
       'not-supported',
-      'A database in Redis is backed up by Redis itself: its snapshots and append-only files.',
+      'A database in Redis is backed up by Redis itself: copy what BGSAVE writes, or its append-only files, from each ' +
+        'primary. An export keeps the entries: `GET /kv?prefix=` with `Accept: application/x-ndjson`.',
     );
   }
 
