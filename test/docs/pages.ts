@@ -23,7 +23,7 @@ export interface DocPage {
 export const PAGES: readonly DocPage[] = [
   'README.md',
   'CHANGELOG.md',
-  ...readdirSync(join(process.cwd(), 'docs'))
+  ...readdirSync(join(process.cwd(), 'docs'), { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.md'))
     .map((name) => `docs/${name}`),
 ].map((path) => ({ path, text: readFileSync(join(process.cwd(), path), 'utf8') }));
