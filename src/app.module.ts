@@ -5,13 +5,22 @@ import type { AppConfig } from './config/app-config.js';
 import { ConfigModule } from './config/config.module.js';
 import { HealthModule } from './health/health.module.js';
 import { KvModule } from './kv/kv.module.js';
+import { MetricsModule } from './metrics/metrics.module.js';
 import { OpenApiModule } from './openapi/openapi.module.js';
 
 /** The composition root. */
 @Module({})
 export class AppModule {
   static with(config: AppConfig): DynamicModule {
-    const imports = [ConfigModule.with(config), KvModule, AuthModule, BackupModule, HealthModule, OpenApiModule];
+    const imports = [
+      ConfigModule.with(config),
+      KvModule,
+      AuthModule,
+      BackupModule,
+      HealthModule,
+      MetricsModule,
+      OpenApiModule,
+    ];
     return { module: AppModule, imports };
   }
 }

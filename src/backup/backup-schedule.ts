@@ -8,8 +8,14 @@ import {
 import { AppConfig } from '../config/app-config.js';
 import { reportsForServer } from '../config/worker.js';
 import { DatabaseError, StartError } from '../errors.js';
+import { Counter, Gauge, meter } from '../meters.js';
 import { StorageEngine } from '../storage/storage-engine.js';
 import { BackupFolder } from './backup-folder.js';
+
+const failures = meter(new Counter('backup_failures_total', 'Backups of the schedule that have failed.'));
+const lastSuccess = meter(
+  new Gauge('backup_last_success_timestamp_seconds', 'When the last backup of the schedule was made.', 'max'),
+);
 
 /** Also how soon a clock that has moved is noticed. */
 const LOOK_EVERY_MS = 10_000;
@@ -25,11 +31,6 @@ const RETRY_AFTER_MS = 600_000;
  */
 @Injectable()
 export class BackupSchedule implements OnModuleInit, OnApplicationBootstrap, BeforeApplicationShutdown {
-  /** When the last backup was made, ms since 1970; undefined if there is none, or this process makes none. */
-  lastSuccess: number | undefined;
-  /** How many have failed since the start. */
-  failures = 0;
-
   private readonly logger = new Logger('Backup');
   private readonly folder: BackupFolder;
   private readonly isOn: boolean;
@@ -84,8 +85,9 @@ export class BackupSchedule implements OnModuleInit, OnApplicationBootstrap, Bef
   private async makeIfDue(): Promise<void> {
     const now = Date.now();
     try {
-      this.lastSuccess = await this.folder.lastBefore(now);
-      const isLate = this.lastSuccess === undefined || now - this.lastSuccess >= this.config.backupEvery;
+      const last = await this.folder.lastBefore(now);
+      lastSuccess.value = last === undefined ? undefined : last / 1000;
+      const isLate = last === undefined || now - last >= this.config.backupEvery;
       if (isLate && !this.isPausing(now)) await this.make();
     } catch (error) {
       this.fail(now, error as Error);
@@ -101,7 +103,7 @@ export class BackupSchedule implements OnModuleInit, OnApplicationBootstrap, Bef
   private async make(): Promise<void> {
     const { path, copy } = await this.folder.add(this.engine, this.stopping.signal);
     this.failure = undefined;
-    this.lastSuccess = copy.made;
+    lastSuccess.value = copy.made / 1000;
     const entries = copy.entries.toLocaleString('en-US');
     this.logger.log(`Backup of ${entries} entries in ${path} (${copy.bytes} bytes), verified`);
     for (const name of await this.folder.removeAllBut(this.config.backupKeep)) {
@@ -113,7 +115,7 @@ export class BackupSchedule implements OnModuleInit, OnApplicationBootstrap, Bef
     // There is one backup at a time: somebody downloads one. The next look tries again.
     if (this.stopping.signal.aborted || (error instanceof DatabaseError && error.code === 'busy')) return;
     if (this.isPausing(at)) return;
-    this.failures++;
+    failures.value++;
     this.failure = { at, why: error.message };
     this.logger.error(`The backup to ${this.config.backupTo} failed: ${error.message}`);
   }

@@ -10,5 +10,6 @@ import { Health } from './health.js';
   imports: [StorageModule, AuthModule, BackupModule],
   providers: [Health],
   controllers: [HealthController],
+  exports: [Health],
 })
 export class HealthModule {}

@@ -98,6 +98,8 @@ program.describe('the explorer, on /kv and /batch', () => {
       '/tokens/{id}/rotate',
       '/health/live',
       '/health/ready',
+      '/metrics',
+      '/stats',
       '/problems',
       '/problems/{code}',
     ]);

@@ -47,6 +47,7 @@ test('the table of rights is what requests need', () => {
   const NEEDS: Record<string, Right | undefined> = {
     '`read`': 'read',
     '`write`': 'write',
+    '`monitor`': 'monitor',
     '`admin`': 'admin',
   };
   const documented = new Set<string>();

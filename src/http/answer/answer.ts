@@ -90,17 +90,19 @@ export function answerUncachedPieces(response: ServerResponse, pieces: readonly 
   return answerPieces(response, pieces, UNCACHED_HEADERS);
 }
 
-/** Answers JSON text that no cache may store. */
+/** Answers text that no cache may store, JSON or of another type. */
 export function answerUncached(
   response: ServerResponse,
   status: number,
-  json: string,
+  text: string,
   headers = NO_HEADERS,
+  type = 'application/json',
 ): void {
-  const bytes = Buffer.byteLength(json);
+  const bytes = Buffer.byteLength(text);
   countUnsent(response, bytes);
-  response.writeHead(status, [...UNCACHED_HEADERS, ...headers, 'Content-Length', String(bytes)]);
-  response.end(json);
+  const own = [...BASE, ...NO_STORE, 'Content-Type', type];
+  response.writeHead(status, [...own, ...headers, 'Content-Length', String(bytes)]);
+  response.end(text);
 }
 
 /** Starts an answer whose text follows in pieces, or, for HEAD, not at all. */

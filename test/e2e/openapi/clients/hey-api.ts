@@ -94,6 +94,18 @@ const calls: Record<string, () => Promise<{ response?: Response; data?: unknown 
   },
   headReadiness: () => api.headReadiness(),
   optionsReadiness: () => api.optionsReadiness(),
+  getMetrics: async () => {
+    const { data, response } = await api.getMetrics();
+    return { response, data: data!.includes('pigeonhole_entries 2') };
+  },
+  headMetrics: () => api.headMetrics(),
+  optionsMetrics: () => api.optionsMetrics(),
+  getStats: async () => {
+    const { data, response } = await api.getStats();
+    return { response, data: data!.store!.entries };
+  },
+  headStats: () => api.headStats(),
+  optionsStats: () => api.optionsStats(),
   listProblems: () => api.listProblems(),
   headProblems: () => api.headProblems(),
   optionsProblems: () => api.optionsProblems(),

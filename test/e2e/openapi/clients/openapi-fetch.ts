@@ -113,6 +113,18 @@ const calls: Record<string, () => Promise<{ response: Response; data?: unknown }
   },
   headReadiness: () => client.HEAD('/health/ready'),
   optionsReadiness: () => client.OPTIONS('/health/ready'),
+  getMetrics: async () => {
+    const { data, response } = await client.GET('/metrics', { parseAs: 'text' });
+    return { response, data: data!.includes('pigeonhole_entries 2') };
+  },
+  headMetrics: () => client.HEAD('/metrics'),
+  optionsMetrics: () => client.OPTIONS('/metrics'),
+  getStats: async () => {
+    const { data, response } = await client.GET('/stats');
+    return { response, data: data!.store!.entries };
+  },
+  headStats: () => client.HEAD('/stats'),
+  optionsStats: () => client.OPTIONS('/stats'),
   listProblems: () => client.GET('/problems'),
   headProblems: () => client.HEAD('/problems'),
   optionsProblems: () => client.OPTIONS('/problems'),
