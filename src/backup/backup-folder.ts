@@ -1,6 +1,7 @@
 import { open, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { BackupCopy, StorageEngine } from '../storage/storage-engine.js';
+import type { BackupCopy } from '../storage/backup-copy.js';
+import type { StorageEngine } from '../storage/storage-engine.js';
 import { backupName, timeOf } from './backup-name.js';
 
 /** What is being written, and is no backup yet. */

@@ -1,4 +1,5 @@
 import { DatabaseError } from '../../errors.js';
+import type { BackupCopy, BackupTarget } from '../backup-copy.js';
 import { Clock } from '../clock.js';
 import type { Entry, EntryHeader } from '../entry.js';
 import { ALL_KEYS, type KeyRange } from '../key-range.js';
@@ -6,8 +7,6 @@ import { FoundBytes, sizeOf, type BatchOperation, type Operation, type Outcome }
 import {
   StorageEngine,
   type Awaitable,
-  type BackupCopy,
-  type BackupTarget,
   type Change,
   type EngineState,
   type EngineStats,

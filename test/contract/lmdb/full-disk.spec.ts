@@ -116,4 +116,24 @@ describeDisk('on a full disk', () => {
     `);
     expect(answers).toEqual(['ENOSPC', ['disk-full'], true, 100, 'ok', true, 100]);
   });
+
+  it('a backup without room is refused, one that runs out of it fails, and the database does not notice', async () => {
+    const answers = await said(`
+      const backUp = () => codeOf(engine.backup().then((copy) => copy.release()));
+      for (let i = 0; i < 200; i++) await put(i);
+      const running = backUp();
+      await pause(20);
+      takeTheRest();
+      say(await running);
+      fs.rmSync(disk + '/other');
+      say(await putAgain());
+      say(await backUp());
+      for (let i = 200; i < 400; i++) if ((await put(i)) !== 'ok') say('put refused');
+      say(await backUp());
+      say(await put('more'));
+      say(readable(0, 400) === 400);
+      await engine.close();
+    `);
+    expect(answers).toEqual(['ENOSPC', 'disk-full', 'ok', 'ok', 'disk-full', 'ok', true]);
+  });
 });

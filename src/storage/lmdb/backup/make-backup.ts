@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { DatabaseError } from '../../../errors.js';
-import type { BackupCopy, BackupTarget } from '../../storage-engine.js';
+import type { BackupCopy, BackupTarget } from '../../backup-copy.js';
 import { roomBeside } from '../disk-space.js';
 import { BACKUPS, DATA, NEW_STORE } from '../folder.js';
 import { FolderInUseError, lockFolder, type FolderLock } from '../folder-lock.js';
