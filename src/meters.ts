@@ -97,6 +97,11 @@ export class Gauge implements Meter {
     this.value = value;
   }
 
+  /** Adds to a gauge that is a number. */
+  add(change: number): void {
+    this.value = ((this.value as number | undefined) ?? 0) + change;
+  }
+
   read(): Reading {
     const { name, help, merge, value } = this;
     const figure = typeof value === 'function' ? value() : value;

@@ -8,6 +8,7 @@ import type { AppConfig } from './config/app-config.js';
 import { WORKER_SLOT } from './config/worker.js';
 import { ServerLogger } from './http/server/server-logger.js';
 import { stoppingLine } from './http/server/shutdown.js';
+import { ReportExchange } from './metrics/report-exchange.js';
 import { onReload, onStop } from './process.js';
 import { lockStore } from './storage/engine-factory.js';
 
@@ -75,6 +76,7 @@ class Supervisor {
   private readonly running = new Set<Worker>();
   private readonly serving = new Set<Worker>();
   private readonly stopping = new AbortController();
+  private readonly reports = new ReportExchange();
   private hasServed = false;
 
   /** @param delay for which workers go on serving when they are to stop, ms */
@@ -143,6 +145,7 @@ class Supervisor {
     worker.once('listening', () => {
       hasServed = this.hasServed = true;
       this.serving.add(worker);
+      this.reports.follow(worker);
       clearTimeout(deadline || undefined);
       if (this.serving.size === this.slots) logger.log(`All ${this.slots} workers serve`);
     });

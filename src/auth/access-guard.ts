@@ -11,6 +11,7 @@ import { breakBody } from '../http/request/body-reader.js';
 import { ClientAddresses, networkOf } from '../http/request/client-address.js';
 import { isSafe, writesOnGet } from '../http/request/safe.js';
 import type { ServingSocket } from '../http/server/serving-socket.js';
+import { Counter, meter } from '../meters.js';
 import { forbidden, type Access } from './access.js';
 import { Authenticator, invalidToken } from './authenticator.js';
 import { readCredentials, type Credentials } from './credentials.js';
@@ -18,6 +19,8 @@ import { rightFor } from './rights.js';
 
 /** How many wrong tokens an address may present in a minute. */
 const MOST_FAILURES = 20;
+
+const failures = meter(new Counter('auth_failures_total', 'Requests with a wrong token.'));
 
 /** What a connection presented last. */
 interface Presented {
@@ -160,6 +163,7 @@ export class AccessGuard {
 
   /** Counts a wrong token. Returns the refusal of it, which is another one when there were too many. */
   private failed(request: IncomingMessage, error: DatabaseError): DatabaseError {
+    failures.value++;
     const allowance = this.failures.take(networkOf(this.addresses.of(request)), MOST_FAILURES);
     return allowance.allowed ? error : tooManyFailures(allowance);
   }

@@ -1,7 +1,7 @@
-import { isIP } from 'node:net';
 import { availableParallelism } from 'node:os';
 
 import { parseDuration } from './duration.js';
+import { hostOf, networkOf, originOf } from './host-names.js';
 
 /** How the values of a setting are written and read. */
 interface Kind<T> {
@@ -209,6 +209,17 @@ export const SETTINGS = {
     ...wholeNumber(1, 10_000),
     meaning: 'How many backups are kept; the oldest goes when a new one has been verified.',
   },
+  scrubEvery: {
+    name: 'SCRUB_EVERY',
+    default: '7d',
+    form: 'a duration like 12h or 7d, or 0',
+    parse: (text) => {
+      const duration = text === '0' ? 0 : parseDuration(text);
+      return duration === 0 || duration! >= SECOND ? duration : undefined;
+    },
+    meaning:
+      'How often the data folder is read through in the background, slowly, to find what the disk has damaged; 0 is never.',
+  },
   shutdownDelay: {
     name: 'SHUTDOWN_DELAY',
     default: '0',
@@ -260,39 +271,4 @@ function parsePublicUrl(text: string): string | undefined {
   // What the parser would mend or drop is not what was meant.
   if (!/^https?:\/\/[^\s?#@\\]+$/i.test(text) || !URL.canParse(text)) return undefined;
   return new URL(text).href.replace(/\/+$/, '');
-}
-
-/** Names of containers may have underscores, which those of RFC 1123 have not. */
-const LABEL = /^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$/i;
-
-/** Returns the IP address, or the host name in lower case. An IPv6 address may stand in brackets, as in URLs. */
-function hostOf(text: string): string | undefined {
-  const [, inBrackets] = /^\[(.*)\]$/.exec(text) ?? [];
-  if (inBrackets !== undefined) return isIP(inBrackets) === 6 ? inBrackets : undefined;
-  if (isIP(text) !== 0) return text;
-  return isHostName(text) ? text.toLowerCase() : undefined;
-}
-
-/** Returns an IP address or network as `address/bits`. */
-function networkOf(text: string): string | undefined {
-  const [, address = '', bits] = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(text) ?? [];
-  const most = { 0: -1, 4: 32, 6: 128 }[isIP(address)]!;
-  const given = bits === undefined ? most : Number(bits);
-  return most > 0 && given <= most ? `${address}/${given}` : undefined;
-}
-
-/** An origin, or a URL that has nothing more than one. */
-const ORIGIN = /^[a-z][a-z0-9+.-]*:\/\/[^/?#@*\s\\]+$/i;
-
-/** Returns an origin as browsers send it. They do so for schemes of their own, too, whose origin URL does not know. */
-function originOf(text: string): string | undefined {
-  if (!ORIGIN.test(text) || !URL.canParse(text)) return undefined;
-  const { origin } = new URL(text);
-  return origin === 'null' ? text.toLowerCase() : origin;
-}
-
-/** Whether `text` is a host name (RFC 1123, section 2.1, which keeps the last label from being a number). */
-function isHostName(text: string): boolean {
-  const labels = text.split('.');
-  return text.length <= 253 && labels.every((label) => LABEL.test(label)) && !/^[0-9]+$/.test(labels.at(-1)!);
 }

@@ -116,7 +116,7 @@ export class StatsReport {
 
   private parts(
     figures: Figures,
-    { commits }: Collected,
+    { requests, commits }: Collected,
   ): Omit<Stats, 'version' | 'engine' | 'started' | 'now' | 'health'> {
     return {
       workers: {
@@ -127,9 +127,7 @@ export class StatsReport {
       requests: {
         total: figures.sum('pigeonhole_http_requests_total'),
         inFlight: figures.sum('pigeonhole_http_requests_in_flight'),
-        perSecond: 0,
-        p50: null,
-        p99: null,
+        ...requests,
       },
       writes: writesOf(figures, commits),
       watch: {

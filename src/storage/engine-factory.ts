@@ -1,7 +1,7 @@
 import { realpathSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { StartError } from '../errors.js';
-import type { LmdbSettings } from './lmdb/lmdb-settings.js';
+import type { LmdbSettings } from './lmdb/settings.js';
 import { resolveFolder } from './lmdb/folder-name.js';
 import { MemoryEngine } from './memory.engine.js';
 import { formatPlace, parseRedisUrl, REDIS_URL_FORMS } from './redis/cluster-client/redis-url.js';

@@ -2,7 +2,7 @@ import { DatabaseError } from '../errors.js';
 import { giveWay } from '../event-loop.js';
 import { Clock } from './clock.js';
 import type { Entry, EntryHeader } from './entry.js';
-import { ALL_KEYS, compareKeys, groupOf, isInRange, type KeyRange } from './key-range.js';
+import { compareKeys, groupOf, isInRange, type KeyRange } from './key-range.js';
 import {
   decide,
   FoundBytes,
@@ -14,6 +14,7 @@ import {
 import { moved } from './fence.js';
 import { formatTag, nextEpoch, parseTag } from './revision.js';
 import { MemoryRecords } from './memory-records.js';
+import { changes } from './storage-meters.js';
 import {
   LOGGED_VALUE_BYTES,
   StorageEngine,
@@ -190,7 +191,14 @@ export class MemoryEngine extends StorageEngine {
 
   stats(): EngineStats {
     const storedBytes = [...this.entries.values()].reduce((sum, { size }) => sum + size, 0);
-    return { entries: this.count(ALL_KEYS).keys, storedBytes, availableBytes: undefined };
+    return {
+      entries: this.entries.size,
+      storedBytes,
+      availableBytes: undefined,
+      freeBytes: undefined,
+      logBytes: this.logBytes,
+      oldestChange: this.log[0]?.time,
+    };
   }
 
   state(): EngineState {
@@ -250,6 +258,7 @@ export class MemoryEngine extends StorageEngine {
   private logChange(kind: Change['kind'], key: string, time: number, by?: string, entry?: Entry): void {
     const position = formatTag(this.epoch, entry ? this.sequence : ++this.sequence);
     const value = entry && entry.size <= LOGGED_VALUE_BYTES ? entry.value : undefined;
+    changes.by[kind]++;
     const change = { position, kind, key, etag: position, time, by, entry, value };
     this.log.push(change);
     this.logBytes += loggedBytes(change);

@@ -1,6 +1,7 @@
 import { DatabaseError, MissingKeyError } from '../errors.js';
 import { evaluate, type Condition } from './condition.js';
 import { TEXT, type Entry, type EntryHeader } from './entry.js';
+import { conditionsFailed } from './storage-meters.js';
 
 /** When a written entry expires: never, when it did before, milliseconds from now, or at a time in ms since 1970. */
 export type Expiry = 'never' | 'keep' | { readonly in: number } | { readonly at: number };
@@ -112,6 +113,7 @@ export function assertHolds(condition: Condition, key: string, current: EntryHea
 
 /** @param etag the entry's current tag; undefined if there is no entry */
 export function preconditionFailed(key: string, etag: string | undefined): DatabaseError {
+  conditionsFailed.value++;
   const state = etag === undefined ? 'it does not exist' : `its tag is "${etag}"`;
   return new DatabaseError(
     'precondition-failed',

@@ -1,30 +1,12 @@
 import type { DatabaseError } from '../errors.js';
 import type { BackupCopy, BackupTarget } from './backup-copy.js';
+import type { Capabilities } from './capabilities.js';
 import type { Entry, EntryHeader } from './entry.js';
 import type { KeyRange } from './key-range.js';
 import type { BatchOperation, Operation, Outcome } from './operation.js';
 
 /** A result that is there at once or later: an embedded engine reads without a promise, a remote one cannot. */
 export type Awaitable<T> = T | Promise<T>;
-
-/** What an engine promises beyond the contract, or cannot promise. Engines differ in nothing else. */
-export interface Capabilities {
-  /**
-   * Whether acknowledged writes survive the end of this process. A store in a folder keeps them over a power loss too;
-   * one in a database server keeps what that server's persistence and replicas keep.
-   */
-  readonly durable: boolean;
-  /** Whether tags, compared as strings, sort by age, so that they serve as fencing tokens. */
-  readonly orderedTags: boolean;
-  /** Whether a scan and a backup show one instant. Otherwise an entry that is written meanwhile is shown old or new. */
-  readonly snapshots: boolean;
-  /** Whether an atomic batch may name any keys. Otherwise keys of different partitions fail with `cross-slot`. */
-  readonly atomicAcrossKeys: boolean;
-  /** Whether the changes of all keys have one order. Otherwise only the changes of each key have. */
-  readonly totalOrder: boolean;
-  /** Whether `backup` works. Otherwise it fails with `not-supported`. */
-  readonly backup: boolean;
-}
 
 /** Which keys a page shows, in which order. */
 export interface RangeQuery extends KeyRange {
@@ -77,12 +59,21 @@ export interface ScanRange extends KeyRange {
 
 /** Figures of a store, for health, metrics and the console. */
 export interface EngineStats {
-  /** Number of live entries. */
+  /** Number of entries, with those that have expired and are not removed yet; of a namespace, of live ones. */
   readonly entries: number;
   /** Size of the store where it lives, bytes; undefined for a namespace, which is a part of it. */
   readonly storedBytes: number | undefined;
   /** Bytes that can be written before the engine refuses puts; undefined if the engine cannot know, and for a namespace. */
   readonly availableBytes: number | undefined;
+  /** Bytes inside the store that are free for writes; undefined if the engine has no such thing, and for a namespace. */
+  readonly freeBytes: number | undefined;
+  /** Size of the change log, bytes; undefined for a namespace. */
+  readonly logBytes: number | undefined;
+  /**
+   * When the oldest change in the log was made, milliseconds since 1970; undefined if there is none or the engine would have
+   * to look for it, and for a namespace.
+   */
+  readonly oldestChange: number | undefined;
 }
 
 /** Whether an engine can do its work at present. */
@@ -264,6 +255,7 @@ export abstract class StorageEngine {
   /** Calls `listener` soon after changes are committed. Returns a function that removes the listener. */
   abstract onChange(listener: () => void): () => void;
 
+  /** Returns figures that the store keeps anyway: it counts no entries, except for a namespace. */
   abstract stats(): Awaitable<EngineStats>;
 
   /** Returns the state within 2 s, whatever is wrong. */

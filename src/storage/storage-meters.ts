@@ -40,3 +40,8 @@ export const corruptRecords = meter(
 );
 
 export const scans = meter(new Gauge('scans_active', 'Exports and other scans under way.', 'sum', 0));
+
+/** Of this process: what one snapshot pins, those of other processes may pin too. */
+export const pinnedBytes = meter(
+  new Gauge('pinned_bytes', 'What exports and other long reads keep from being free.', 'max'),
+);

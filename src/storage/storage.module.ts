@@ -20,6 +20,7 @@ const EXIT_DELAY_MS = 250;
           maxSnapshotAge: config.maxSnapshotAge,
           maxSnapshotBytes: config.maxSnapshotBytes,
           watchLogBytes: config.watchLogBytes,
+          scrubEvery: reportsForServer() ? config.scrubEvery : 0,
           waitReplicas: config.waitReplicas,
           processes: config.workers,
           onFailure: endProcess,

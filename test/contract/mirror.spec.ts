@@ -249,7 +249,6 @@ class StepGenerator {
         await countOf(engine, range),
         await countOf(engine, { prefix: key }),
         await countOf(engine, { prefix: '' }),
-        (await engine.stats()).entries,
         engine.now(),
       ],
     };

@@ -6,7 +6,7 @@ import { AppModule } from '../../src/app.module.js';
 import { createHttp, setUp } from '../../src/app.setup.js';
 import { loadConfig } from '../../src/config/app-config.js';
 import { Certificates } from '../../src/http/server/certificates.js';
-import type { Capabilities } from '../../src/storage/storage-engine.js';
+import type { Capabilities } from '../../src/storage/capabilities.js';
 import { IS_OVER_TLS, tlsSettings, plainPort } from './over-tls.js';
 import { startCluster, type RedisCluster } from './redis-cluster.js';
 import type { RedisServer } from './redis-server.js';

@@ -1,7 +1,10 @@
 import { DatabaseError } from '../../errors.js';
+import { Counter, meter } from '../../meters.js';
 
 /** The window in which limits count, seconds. */
 export const WINDOW_SECONDS = 60;
+
+const limited = meter(new Counter('rate_limited_total', 'Requests over a limit, answered 429.'));
 
 /** Where a client stands with a limit. */
 export interface Allowance {
@@ -34,6 +37,7 @@ export function rateLimitFields(
 
 /** Returns the refusal of what a limit does not allow; its answer has the fields of `rateLimitFields` and `Retry-After`. */
 export function overLimit(policy: string, { limit, seconds }: Allowance, detail: string): DatabaseError {
+  limited.value++;
   return new DatabaseError('too-many-requests', detail, { limit, policy, retryAfter: seconds });
 }
 

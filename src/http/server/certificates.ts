@@ -2,6 +2,7 @@ import { watch, type FSWatcher } from 'node:fs';
 import type { SecureContextOptions, Server } from 'node:tls';
 import { Logger } from '@nestjs/common';
 import { reportsForServer } from '../../config/worker.js';
+import { Counter, Gauge, meter } from '../../meters.js';
 import { printable } from '../request/printable.js';
 import { foldersOf, readPair, type CertificateFiles, type Pair } from './certificate-files.js';
 
@@ -11,6 +12,14 @@ const SETTLE_MS = 200;
 /** How often files are looked at in folders that cannot be watched. */
 const UNWATCHED_MS = 60_000;
 const EXPIRES_SOON_MS = 7 * DAY_MS;
+
+const expiry = meter(new Gauge('tls_expiry_timestamp_seconds', 'When the certificate in use ends.', 'min'));
+const refusals = meter(
+  new Counter(
+    'tls_refused_total',
+    'Certificates that were not taken, so that the one of before stays in use.',
+  ),
+);
 
 /**
  * The certificate that the server shows, its key, and the authority of the clients.
@@ -51,6 +60,7 @@ export class Certificates {
   /** Gives `server` new files as soon as there are any, for as long as the process lives. */
   follow(server: Server): void {
     this.server = server;
+    expiry.value = () => Date.parse(this.pair.certificate.validTo) / 1000;
     this.warnOfDates();
     setInterval(() => {
       this.look();
@@ -87,6 +97,7 @@ export class Certificates {
       this.warnOfDates();
     } catch (error) {
       const { message } = error as Error;
+      if (message !== this.refusal) refusals.value++;
       if (message !== this.refusal) this.warn(`${message} The certificate of before stays in use.`);
       this.refusal = message;
     }

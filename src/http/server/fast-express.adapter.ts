@@ -5,6 +5,7 @@ import { ExpressAdapter } from '@nestjs/platform-express';
 import express from 'express';
 import { limitUnsent } from '../answer/unsent-answers.js';
 import { inOrder } from './pipeline.js';
+import { meterAnswer, type MeteredResponse } from './request-meter.js';
 import { RouteTable } from './route-table.js';
 import { HTTP_LIMITS, limitServer } from './server-limits.js';
 import { prepareTls, TLS_LIMITS } from './tls.js';
@@ -49,6 +50,7 @@ export class FastExpressAdapter extends ExpressAdapter {
     const classes = prepareMessages(app);
     let routes: RouteTable | undefined;
     const serve = (request: IncomingMessage, response: ServerResponse) => {
+      meterAnswer(response as MeteredResponse);
       if (!this.gate.admits(request, response)) return;
       const admitted = this.guard?.admits(request, response) ?? true;
       if (admitted === true) route(request, response);
@@ -56,10 +58,11 @@ export class FastExpressAdapter extends ExpressAdapter {
     };
     const route = (request: IncomingMessage, response: ServerResponse) => {
       routes ??= new RouteTable(app); // the first request comes after the last route
-      const handler = routes.find(request.method!, request.url!);
+      const operation = routes.find(request.method!, request.url!);
       const viaExpress = () => app(request as never, response as never);
-      if (handler) void handler(request, response, viaExpress);
-      else viaExpress();
+      if (!operation) return viaExpress();
+      (response as MeteredResponse).operation = operation.meter;
+      void operation.handle(request, response, viaExpress);
     };
     const listener = (request: IncomingMessage, response: ServerResponse) => {
       this.onRequest?.(request, response);
@@ -88,11 +91,15 @@ function strictExpress(): ExpressApp {
 /** Makes subclasses of Node's messages with Express's prototypes, and has the application use those. */
 function prepareMessages(app: ExpressApp) {
   class ExpressRequest extends IncomingMessage {}
-  class ExpressResponse extends ServerResponse {}
+  class ExpressResponse extends ServerResponse {
+    startedAt = performance.now();
+    operation = undefined;
+    isHeld = false;
+  }
   adopt(ExpressRequest.prototype, express.request, app);
   adopt(ExpressResponse.prototype, express.response, app);
   app.request = ExpressRequest.prototype as typeof app.request;
-  app.response = ExpressResponse.prototype as typeof app.response;
+  app.response = ExpressResponse.prototype as unknown as typeof app.response;
   return { IncomingMessage: ExpressRequest, ServerResponse: ExpressResponse };
 }
 

@@ -4,6 +4,7 @@ import { answerOptions, refuseMethod } from '../answer/answer.js';
 import { ACCEPT_PATCH } from '../answer/error-status.js';
 import { METHODS } from '../gate/cors.js';
 import { writesOnGet } from '../request/safe.js';
+import { operationMeter, type OperationMeter } from './request-meter.js';
 
 type ExpressApp = ReturnType<typeof express>;
 type Handler = (request: IncomingMessage, response: ServerResponse, next: () => void) => unknown;
@@ -49,7 +50,7 @@ export class RouteTable {
         shadows.push(LITERAL_START.exec(route.path)![0]);
         continue;
       }
-      const found = star ? this.routeAfter(path, end) : this.routeAt(path);
+      const found = star ? this.routeAfter(path, end, route.path) : this.routeAt(path);
       for (const { method, handle } of route.stack) found.add(method!.toUpperCase(), handle);
     }
     // What ends in some way is more exact than what ends in any.
@@ -57,12 +58,12 @@ export class RouteTable {
   }
 
   /** Returns what answers the request; undefined if only Express can tell. */
-  find(method: string, url: string): Handler | undefined {
+  find(method: string, url: string): Operation | undefined {
     const query = url.indexOf('?');
     const path = query < 0 ? url : url.slice(0, query);
     const route =
       this.byPath.get(path) ?? this.prefixed(path) ?? this.byPath.get(path.split(PATH_END, 1)[0]!);
-    return route?.handlerOf(method);
+    return route?.operationOf(method);
   }
 
   private prefixed(path: string): Route | undefined {
@@ -74,13 +75,13 @@ export class RouteTable {
 
   private routeAt(path: string): Route {
     let route = this.byPath.get(path);
-    if (!route) this.byPath.set(path, (route = new Route(writesOnGet(path))));
+    if (!route) this.byPath.set(path, (route = new Route(path, writesOnGet(path))));
     return route;
   }
 
-  private routeAfter(prefix: string, end: string): Route {
+  private routeAfter(prefix: string, end: string, path: string): Route {
     let found = this.byPrefix.find((candidate) => candidate.prefix === prefix && candidate.end === end);
-    if (!found) this.byPrefix.push((found = { prefix, end, route: new Route(false) }));
+    if (!found) this.byPrefix.push((found = { prefix, end, route: new Route(path, false) }));
     return found.route;
   }
 }
@@ -92,29 +93,44 @@ interface Prefixed {
   readonly route: Route;
 }
 
+/** What answers a method of a path, and where that is counted. */
+export interface Operation {
+  readonly handle: Handler;
+  readonly meter: OperationMeter;
+}
+
 /** The methods of one path. */
 class Route {
-  private readonly handlers = new Map<string, Handler>();
+  private readonly operations = new Map<string, Operation>();
+  private readonly options: Operation;
+  private readonly others: Operation;
 
   /** @param writesOnGet then HEAD, which answers as GET does, would write too */
-  constructor(private readonly writesOnGet: boolean) {}
-
-  /** The first registered wins. */
-  add(method: string, handler: Handler): void {
-    if (!this.handlers.has(method)) this.handlers.set(method, handler);
-    if (method === 'GET' && !this.writesOnGet) this.add('HEAD', handler);
+  constructor(
+    private readonly path: string,
+    private readonly writesOnGet: boolean,
+  ) {
+    this.options = { handle: this.list, meter: operationMeter(path, 'OPTIONS') };
+    this.others = { handle: this.refuse, meter: operationMeter(path, undefined) };
   }
 
-  handlerOf(method: string): Handler {
-    return this.handlers.get(method) ?? (method === 'OPTIONS' ? this.list : this.refuse);
+  /** The first registered wins. */
+  add(method: string, handle: Handler): void {
+    if (!this.operations.has(method))
+      this.operations.set(method, { handle, meter: operationMeter(this.path, method) });
+    if (method === 'GET' && !this.writesOnGet) this.add('HEAD', handle);
+  }
+
+  operationOf(method: string): Operation {
+    return this.operations.get(method) ?? (method === 'OPTIONS' ? this.options : this.others);
   }
 
   private get allow(): string {
-    return METHODS.filter((method) => method === 'OPTIONS' || this.handlers.has(method)).join(', ');
+    return METHODS.filter((method) => method === 'OPTIONS' || this.operations.has(method)).join(', ');
   }
 
   private readonly list: Handler = (_request, response) =>
-    answerOptions(response, this.allow, this.handlers.has('PATCH') ? ACCEPT_PATCH : []);
+    answerOptions(response, this.allow, this.operations.has('PATCH') ? ACCEPT_PATCH : []);
 
   private readonly refuse: Handler = (request, response) => refuseMethod(request, response, this.allow);
 }

@@ -11,6 +11,7 @@ import { rawError } from '../answer/answer.js';
 import { unsupportedVersion } from '../gate/request-gate.js';
 import { breakBody } from '../request/body-reader.js';
 import { STATUS_OF } from '../answer/error-status.js';
+import { countRefusal } from './request-meter.js';
 import type { ServingSocket } from './serving-socket.js';
 
 const HEADERS_TIMEOUT_MS = 10_000;
@@ -82,7 +83,10 @@ export function sendLast(error: DatabaseError, url: string, socket: ServingSocke
     breakBody(socket._httpMessage.req, error);
     return;
   }
-  if (socket.writable) socket.end(rawError(error, STATUS_CODES[STATUS_OF[error.code]]!, url));
+  if (socket.writable) {
+    countRefusal(STATUS_OF[error.code]);
+    socket.end(rawError(error, STATUS_CODES[STATUS_OF[error.code]]!, url));
+  }
   // Closing at once with bytes unread would reset the connection, and the answer with it.
   setTimeout(() => socket.destroy(), LINGER_MS).unref();
 }

@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import { AppConfig, isLoopback, shareOf } from '../../config/app-config.js';
 import { DatabaseError } from '../../errors.js';
 import { ClientAddresses, networkOf } from '../../http/request/client-address.js';
+import { watchers } from './watch-meters.js';
 
 /** Does not hold for clients of this machine: its programs, and those behind a proxy on it, share one address. */
 const MAX_PER_ADDRESS = 100;
@@ -39,6 +40,7 @@ export class WatchLimit {
 
   private change(names: readonly string[], by: 1 | -1): void {
     this.count += by;
+    watchers.add(by);
     for (const name of names) {
       const count = this.countOf(name) + by;
       if (count === 0) this.counts.delete(name);

@@ -8,6 +8,7 @@ import type { Change, StorageEngine, WatchTarget } from '../../storage/storage-e
 import { changeEvent, readyEvent, RESET, snapshotEvent } from './watch-events.js';
 import { concerns, type Watcher } from './audiences.js';
 import type { WatchHub } from './watch-hub.js';
+import { cut, resets } from './watch-meters.js';
 
 const PAGE_ITEMS = 500;
 const PAGE_BYTES = 256 * 1024;
@@ -100,6 +101,7 @@ export class WatchSession implements Watcher {
 
   private async startAnew(reset: boolean): Promise<void> {
     for (let resetting = reset; ; resetting = true) {
+      if (resetting) resets.value++;
       if (resetting) await writePaced(this.response, RESET);
       this.position = await this.engine.position();
       if (await this.showAll()) return;
@@ -204,9 +206,12 @@ export class WatchSession implements Watcher {
 
   private write(events: Buffer): void {
     const { response } = this;
-    if (response.writableLength + events.length > MAX_PENDING_BYTES && response.writableLength > 0)
+    if (response.writableLength + events.length <= MAX_PENDING_BYTES || response.writableLength === 0) {
+      response.write(events);
+    } else if (!response.destroyed) {
+      cut.value++;
       response.destroy();
-    else response.write(events);
+    }
   }
 }
 

@@ -12,6 +12,7 @@ import {
 import { EVENT_STREAM, prefers, type TypeName } from '../../http/request/accept.js';
 import { Parameters } from '../../http/request/parameters.js';
 import { preferenceOf } from '../../http/request/prefer.js';
+import { leaveOutDuration } from '../../http/server/request-meter.js';
 import { whenHalfClosed, whenOver } from '../../http/request/when-over.js';
 import { RETRY } from './watch-events.js';
 import { withoutOverlaps, type Watcher } from './audiences.js';
@@ -41,6 +42,7 @@ export class WatchEndpoint {
     const onGone = (listener: () => void) => whenOver(request, response, listener);
     this.count(request, response, onGone);
     startEvents(response);
+    leaveOutDuration(response);
     response.write(RETRY);
     // An empty id is none, as for browsers.
     const lastId = request.headers['last-event-id'] || undefined;
@@ -92,6 +94,7 @@ export class WatchEndpoint {
     if (!this.limit.allows(request)) return read();
     const leaveLimit = this.limit.enter(request);
     response.setHeader('Preference-Applied', `wait=${wait}`);
+    leaveOutDuration(response);
     const waiter = new Waiter(wait * 1000);
     const leave = this.hub.join([target], waiter, request.access?.record.namespace ?? '');
     whenOver(request, response, () => waiter.end());

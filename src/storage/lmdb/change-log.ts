@@ -208,6 +208,14 @@ export class ChangeLogReader {
     return isOfThisLife(start, before, changes[0] ?? head) ? changes : undefined;
   }
 
+  /** Returns when the oldest change was made; undefined if there is none, or it is damaged. */
+  oldestTime(): number | undefined {
+    const [key] = this.store.log.getKeys({ start: 0, limit: 1 });
+    const segment = key === undefined ? undefined : this.store.log.getBinary(key);
+    const [oldest] = (segment && Segment.parse(segment)?.changes()) ?? [];
+    return oldest?.time;
+  }
+
   /** Returns the key of the last segment that begins at or before `sequence`, or 0. */
   private segmentAt(sequence: number): number {
     const [key] = this.store.log.getKeys({

@@ -92,7 +92,7 @@ export class Check {
     for (const found of reader.read()) {
       this.progress();
       if (found instanceof Gap) {
-        this.fault(`entries, ${rangeOf(found)}: ${found.why} (page ${found.page})`);
+        this.fault(`entries, ${found.describe()}`);
         continue;
       }
       this.report.entries++;
@@ -189,10 +189,4 @@ export class Check {
     this.report.faults++;
     this.tell(line);
   }
-}
-
-function rangeOf({ key, from, to }: Gap): string {
-  if (key !== undefined) return `key ${JSON.stringify(key)}`;
-  const start = from.length === 0 ? 'the first key' : JSON.stringify(from.toString());
-  return `${start} to ${to ? `before ${JSON.stringify(to.toString())}` : 'the last key'}`;
 }

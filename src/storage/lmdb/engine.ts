@@ -2,8 +2,8 @@ import { DatabaseError } from '../../errors.js';
 import type { BackupCopy, BackupTarget } from '../backup-copy.js';
 import { Clock } from '../clock.js';
 import type { Entry, EntryHeader } from '../entry.js';
-import { ALL_KEYS, type KeyRange } from '../key-range.js';
-import { FoundBytes, sizeOf, type BatchOperation, type Operation, type Outcome } from '../operation.js';
+import type { KeyRange } from '../key-range.js';
+import { sizeOf, type BatchOperation, type Operation, type Outcome } from '../operation.js';
 import {
   StorageEngine,
   type Awaitable,
@@ -16,6 +16,7 @@ import {
   type RangeQuery,
   type ScanRange,
 } from '../storage-engine.js';
+import { writeQueueBytes } from '../storage-meters.js';
 import { Admissions, askForAdmission } from './admission.js';
 import { Backups } from './backup/make-backup.js';
 import { CommitListeners } from './commit-listeners.js';
@@ -25,15 +26,18 @@ import { DiskSpace } from './disk-space.js';
 import { lockFolder, type FolderLock } from './folder-lock.js';
 import { GroupCommit } from './group-commit.js';
 import { openInChild } from './guest.js';
-import type { LmdbSettings } from './lmdb-settings.js';
 import { countLive, readPage } from './ranges.js';
 import type { StoredEntry } from './record.js';
 import { Scans } from './scans.js';
+import { Scrub } from './scrub/scrub.js';
+import { scrubNotes } from './scrub/scrub-record.js';
+import type { LmdbSettings } from './settings.js';
 import { startClock } from './store-clock.js';
 import { Store } from './store.js';
 import { Sweeper } from './sweeper.js';
 import { SystemRecords } from './system-records.js';
 import { DamagedPageError } from './tree.js';
+import { writeEach } from './write-each.js';
 import { Writer } from './writer.js';
 
 /** Of all processes together. */
@@ -69,6 +73,7 @@ export class LmdbEngine extends StorageEngine {
   private log!: ChangeLogReader;
   private listeners: CommitListeners | undefined;
   private sweeper: Sweeper | undefined;
+  private scrub: Scrub | undefined;
   private closing: Promise<void> | undefined;
 
   constructor(
@@ -113,12 +118,18 @@ export class LmdbEngine extends StorageEngine {
       end: () => {
         if (this.writer.end()) listeners.noteChange();
       },
-      committed: () => listeners.notify(),
+      committed: () => {
+        this.writer.countChanges();
+        listeners.notify();
+      },
       fail: settings.onFailure,
     });
+    writeQueueBytes.value = () => this.commits.waitingBytes;
     this.system = new SystemRecords(this.store, this.commits, this.space);
     admission?.opened(readOnly ? undefined : hold);
     if (!readOnly) this.sweeper = new Sweeper(this.store, this.clock, this.commits, this.writer);
+    if (settings.scrubEvery)
+      this.scrub = new Scrub(this.store, this.scans, this.commits, settings.scrubEvery);
     process.on('exit', this.abandonCommit);
   }
 
@@ -134,6 +145,7 @@ export class LmdbEngine extends StorageEngine {
 
   private async shutDown(): Promise<void> {
     this.sweeper?.stop();
+    this.scrub?.stop();
     this.listeners?.stop();
     this.backups?.stop();
     await this.commits?.settle();
@@ -173,28 +185,8 @@ export class LmdbEngine extends StorageEngine {
       );
     } catch (error) {
       if (atomic || !(error instanceof DamagedPageError)) throw error;
-      return this.writeEach(operations, maxBytes);
+      return writeEach((operation) => this.write(operation), operations, maxBytes);
     }
-  }
-
-  /** Applies a pipeline, each operation in a transaction of its own: one that a damaged page spoils fails alone. */
-  private async writeEach(
-    operations: readonly BatchOperation[],
-    maxBytes: number | undefined,
-  ): Promise<(Outcome | DatabaseError)[]> {
-    const found = new FoundBytes(maxBytes);
-    const outcomes: (Outcome | DatabaseError)[] = [];
-    for (const operation of operations) {
-      try {
-        const outcome = await this.write(operation);
-        found.add(outcome);
-        outcomes.push(outcome);
-      } catch (error) {
-        if (!(error instanceof DatabaseError)) throw error;
-        outcomes.push(error);
-      }
-    }
-    return outcomes;
   }
 
   range(query: RangeQuery): Awaitable<RangePage> {
@@ -245,18 +237,23 @@ export class LmdbEngine extends StorageEngine {
     return this.listeners!.add(listener);
   }
 
-  async stats(): Promise<EngineStats> {
+  stats(): EngineStats {
+    const { current } = this;
+    const { file, free } = current.size();
     return {
-      entries: (await this.count(ALL_KEYS)).keys,
-      storedBytes: this.store.size().file,
+      entries: current.entryCount(),
+      storedBytes: file,
       availableBytes: this.space.available(),
+      freeBytes: free,
+      logBytes: current.readHead().log.bytes,
+      oldestChange: this.log.oldestTime(),
     };
   }
 
   state(): EngineState {
     const stuck = this.commits.isWorking ? undefined : 'The disk does not confirm writes at present.';
-    const notes = [stuck, this.space.fault()].filter((note) => note !== undefined);
-    return { ready: notes.length === 0, notes };
+    const faults = [stuck, this.space.fault()].filter((note) => note !== undefined);
+    return { ready: faults.length === 0, notes: [...faults, ...scrubNotes(this.current)] };
   }
 
   peers(): number {

@@ -1,4 +1,5 @@
 import { DatabaseError } from '../../errors.js';
+import { corruptRecords } from '../storage-meters.js';
 
 /** Faults that are reported; a disk that dies can have millions of them. */
 const MAX_FAULTS = 1000;
@@ -15,6 +16,7 @@ export class FaultLog {
     const text = textOf(error);
     if (this.known.size === MAX_FAULTS || this.known.has(text)) return;
     this.known.add(text);
+    if (error instanceof DatabaseError && error.code === 'corrupt') corruptRecords.value++;
     this.report(text);
     if (this.known.size === MAX_FAULTS) this.report('There are more faults than are reported here.');
   }

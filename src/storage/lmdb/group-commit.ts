@@ -1,4 +1,5 @@
 import { DatabaseError } from '../../errors.js';
+import { commitOperations, commitSeconds } from '../storage-meters.js';
 import { ForgottenCommitError } from './commit-numbers.js';
 import { diskFull } from './disk-space.js';
 import { DamagedPageError, isDamage } from './tree.js';
@@ -94,6 +95,11 @@ export class GroupCommit {
     return !this.stalled && !this.failed;
   }
 
+  /** Size of the units that wait, bytes. */
+  get waitingBytes(): number {
+    return this.queue.bytes;
+  }
+
   /** Whether a commit is under way. */
   get isRunning(): boolean {
     return this.underWay !== undefined;
@@ -127,6 +133,7 @@ export class GroupCommit {
     let thrown: Error | undefined;
     let current: Unit | undefined;
     this.commitBegan = this.seconds;
+    const start = performance.now();
     try {
       await this.target.transaction(() => {
         this.committing = this.queue.takeForCommit();
@@ -144,6 +151,8 @@ export class GroupCommit {
           throw error;
         }
       });
+      commitSeconds.observe((performance.now() - start) / 1000);
+      commitOperations.observe(this.committing.length);
       this.isCareful = false;
       this.forgotten = 0;
       for (const unit of this.committing) settleUnit(unit);

@@ -232,7 +232,8 @@ export function unreadableEntry(key: string, now: number): StoredEntry {
   return new PlainEntry({ key, value: NO_VALUE, type: TEXT, ...times, epoch: 0, sequence: 0 });
 }
 
-function corrupt(key: string): DatabaseError {
+/** What a read of a record says that fails its checksum. */
+export function corrupt(key: string): DatabaseError {
   return new DatabaseError(
     'corrupt',
     `The stored record of the key \`${key}\` fails its checksum. Its value is lost; restore it from a backup, ` +

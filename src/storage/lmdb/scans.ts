@@ -4,6 +4,7 @@ import type { Clock } from '../clock.js';
 import type { Entry } from '../entry.js';
 import { boundsOf, type Bounds } from '../key-range.js';
 import type { ScanRange } from '../storage-engine.js';
+import { pinnedBytes as pinned, scans } from '../storage-meters.js';
 import type { DiskSpace } from './disk-space.js';
 import type { Store, Transaction } from './store.js';
 
@@ -69,11 +70,13 @@ export class Scans {
     private readonly slots: number,
     private readonly maxBytes: number | 'auto' = 'auto',
   ) {
+    pinned.value = () => this.pinnedBytes();
     this.checker = setInterval(() => store.faults.guard(() => this.check()), CHECK_EVERY_MS).unref();
   }
 
   async *scan(range: ScanRange): AsyncGenerator<readonly Entry[]> {
     await this.acquireSlot();
+    scans.add(1);
     let snapshot: Snapshot | undefined;
     try {
       snapshot = this.openSnapshot(true);
@@ -98,6 +101,7 @@ export class Scans {
     } finally {
       if (snapshot) this.release(snapshot);
       this.releaseSlot();
+      scans.add(-1);
     }
   }
 
@@ -130,7 +134,9 @@ export class Scans {
     const ended = new AbortController();
     const snapshot = this.openSnapshot(true, (error) => ended.abort(error));
     try {
-      return await work(() => (snapshot.lastReadAt = performance.now()), ended.signal);
+      const result = await work(() => (snapshot.lastReadAt = performance.now()), ended.signal);
+      if (snapshot.error) throw snapshot.error;
+      return result;
     } finally {
       this.release(snapshot);
     }
@@ -138,7 +144,15 @@ export class Scans {
 
   close(): void {
     clearInterval(this.checker);
+    pinned.value = undefined;
     for (const snapshot of this.open) this.end(snapshot, 'the server is shutting down');
+  }
+
+  /** Returns what the snapshot that pins most keeps from being free. */
+  private pinnedBytes(): number {
+    if (this.open.size === 0) return 0;
+    const now = this.store.size();
+    return Math.max(0, ...[...this.open].map(({ size }) => pinnedBytes(size, now)));
   }
 
   private readChunk(

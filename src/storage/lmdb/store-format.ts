@@ -22,9 +22,13 @@ export const TREES = ['entries', 'expiry', 'log', 'meta', 'system'] as const;
 
 export type TreeName = (typeof TREES)[number];
 
-/** What the tree `meta` has: the head of the store, where the database has moved, the format of the whole and who made that. */
+/**
+ * What the tree `meta` has: the head of the store, where the database has moved, how far the background check is, the format of
+ * the whole and who made that.
+ */
 export const HEAD = 'head';
 export const FENCE = 'fence';
+export const SCRUB = 'scrub';
 export const FORMAT = 'format';
 export const MADE_BY = 'made-by';
 export const HEAD_BYTES = 48;

@@ -19,6 +19,7 @@ import {
   HEAD_BYTES,
   isReadable,
   MADE_BY,
+  SCRUB,
   STORE_FORMAT,
   TREES,
   unreadable,
@@ -194,6 +195,16 @@ export class Store {
   writeFence(place: string | undefined): void {
     if (place === undefined) void this.meta.remove(FENCE);
     else void this.meta.put(FENCE, Buffer.from(place));
+  }
+
+  /** Returns what is noted of the background check (scrub-record.ts). */
+  scrubbed(): Buffer | undefined {
+    return this.meta.getBinary(SCRUB);
+  }
+
+  /** Notes it, inside a transaction. */
+  writeScrubbed(record: Buffer): void {
+    void this.meta.put(SCRUB, record);
   }
 
   /** Returns the size of the data file and of its pages that no tree uses, bytes. Pages that readers pin count as free. */

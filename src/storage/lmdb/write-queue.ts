@@ -24,7 +24,8 @@ export class WriteQueue {
   /** Bytes. */
   readonly limit = MAX_BYTES;
   private readonly units: Unit[] = [];
-  private bytes = 0;
+  /** What those that wait take. */
+  bytes = 0;
 
   get isEmpty(): boolean {
     return this.units.length === 0;

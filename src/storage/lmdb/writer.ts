@@ -3,6 +3,7 @@ import type { Clock } from '../clock.js';
 import { moved } from '../fence.js';
 import { decide, FoundBytes, tooMuchFoundAtOnce, type Operation, type Outcome } from '../operation.js';
 import { nextEpoch } from '../revision.js';
+import { changes } from '../storage-meters.js';
 import type { ChangeLogWriter } from './change-log.js';
 import type { DiskSpace } from './disk-space.js';
 import { expiryKey, splitExpiryKey } from './keys.js';
@@ -40,6 +41,8 @@ export class Writer {
   private isLogStuck = false;
   /** What the batches of the transaction read, which is in memory until each has its answer. */
   private found = new FoundBytes();
+  /** How many changes of each kind the transaction has made. */
+  private made = { put: 0, delete: 0, expire: 0 };
 
   constructor(
     private readonly store: Store,
@@ -52,6 +55,7 @@ export class Writer {
   /** Begins a transaction. Returns the refusal of all writes of a database that has moved. */
   begin(): DatabaseError | undefined {
     this.log.begin();
+    this.made = { put: 0, delete: 0, expire: 0 };
     this.found = new FoundBytes(MAX_FOUND_BYTES, undefined, tooMuchFoundAtOnce);
     this.head = this.store.readHead();
     this.startSequence = this.head.sequence;
@@ -70,6 +74,12 @@ export class Writer {
     this.trimLog();
     this.store.writeHead(this.head);
     return true;
+  }
+
+  /** Counts the changes of a transaction that is on the disk. */
+  countChanges(): void {
+    const { made } = this;
+    for (const kind of ['put', 'delete', 'expire'] as const) changes.by[kind] += made[kind];
   }
 
   /** Drops old changes, until a damaged page of the log is met: no write would succeed any more if it went on. */
@@ -146,6 +156,7 @@ export class Writer {
     if (!record || expiresOf(record) !== expires) return;
     const replaces = revisionOf(record)?.sequence ?? 0;
     void this.store.entries.remove(key);
+    this.made.expire++;
     this.log.remove(this.head, ++this.head.sequence, key, true, { replaces, by: undefined });
   }
 
@@ -176,17 +187,19 @@ export class Writer {
     }
   }
 
-  private writeChanges(changes: readonly PlannedChange[]): void {
-    for (const { before, after, sequence, by, expired = false } of changes) {
+  private writeChanges(planned: readonly PlannedChange[]): void {
+    for (const { before, after, sequence, by, expired = false } of planned) {
       const circumstances = { replaces: before?.sequence, by };
       if (before && before.expires !== 0 && before.expires !== after?.expires) {
         void this.store.expiry.remove(expiryKey(before.expires, before.key));
       }
       if (!after) {
         void this.store.entries.remove(before!.key);
+        this.made[expired ? 'expire' : 'delete']++;
         this.log.remove(this.head, sequence, before!.key, expired, circumstances);
         continue;
       }
+      this.made.put++;
       void this.store.entries.put(after.key, this.log.put(this.head, after, circumstances));
       if (after.expires !== 0) void this.store.expiry.put(expiryKey(after.expires, after.key), INDEX_VALUE);
     }

@@ -1,12 +1,12 @@
 import { DatabaseError, StartError } from '../../errors.js';
 import { Clock } from '../clock.js';
 import type { Entry, EntryHeader } from '../entry.js';
-import { ALL_KEYS, compareKeys, type KeyRange } from '../key-range.js';
+import { compareKeys, type KeyRange } from '../key-range.js';
 import type { BatchOperation, Operation, Outcome } from '../operation.js';
 import type { OpenSettings } from '../open-settings.js';
+import type { Capabilities } from '../capabilities.js';
 import {
   StorageEngine,
-  type Capabilities,
   type Change,
   type EngineState,
   type EngineStats,
@@ -191,14 +191,16 @@ export class RedisEngine extends StorageEngine {
     // The fullest server is the first to refuse writes, to the keys of its slots.
     const room = Math.min(...free) * free.length;
     return {
-      entries: (await this.count(ALL_KEYS)).keys,
+      ...(await this.store.sizes()),
       storedBytes: used.reduce((sum, bytes) => sum + bytes, 0),
       availableBytes: Number.isFinite(room) ? room : undefined,
+      freeBytes: undefined,
+      oldestChange: undefined,
     };
   }
 
   state(): Promise<EngineState> {
-    return engineState(this.store.client.topology);
+    return engineState(this.store.client.topology, this.settings.waitReplicas, this.url.cluster);
   }
 
   async peers(): Promise<number> {

@@ -132,7 +132,7 @@ async function assertSuitable(
       `${product} at ${name} cannot be used: its user lacks ${missing.join(' ')}. Its user needs ${requiredRules(cluster)}.`,
     );
   }
-  const info = await infoOf(primary, 'memory');
+  const info = await infoOf(primary, 'memory', 'persistence', 'replication');
   const policy = info.get('maxmemory_policy');
   if (policy !== 'noeviction') {
     throw new StartError(
@@ -140,7 +140,7 @@ async function assertSuitable(
         'Set it to noeviction.',
     );
   }
-  for (const limit of await durabilityLimits(primary)) report(limit);
+  for (const limit of await durabilityLimits(primary, info)) report(limit);
 }
 
 async function findOrCreate(

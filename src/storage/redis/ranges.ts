@@ -15,6 +15,7 @@ import {
 } from './parts.js';
 import { readPartitions } from './partition-reads.js';
 import { encodePosition, LOG_START, offsetAfter, type Offset } from './position.js';
+import { scans } from '../storage-meters.js';
 import { decode, decodeHeader } from './record.js';
 import { COUNT } from './scripts.js';
 import type { RedisStore } from './store.js';
@@ -82,7 +83,22 @@ export class RedisRanges {
   }
 
   /** Visits every entry of a range, in order, each as it was when it was read. */
-  async *scan({ prefix, from, to, values, onPosition }: ScanRange): AsyncIterable<readonly Entry[]> {
+  async *scan(range: ScanRange): AsyncIterable<readonly Entry[]> {
+    scans.add(1);
+    try {
+      yield* this.scanAll(range);
+    } finally {
+      scans.add(-1);
+    }
+  }
+
+  private async *scanAll({
+    prefix,
+    from,
+    to,
+    values,
+    onPosition,
+  }: ScanRange): AsyncIterable<readonly Entry[]> {
     const partitions = this.store.partitions.ofRange({ prefix, from, to });
     const limit = Math.max(MIN_SCAN_ITEMS, Math.ceil(SCAN_ITEMS / partitions.length));
     const limits = valueLimits(values, partitions.length);

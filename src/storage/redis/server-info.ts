@@ -1,17 +1,34 @@
 import type { EngineState } from '../storage-engine.js';
+import { missingRules } from './acl-rules.js';
 import type { Connection } from './cluster-client/connection.js';
 import { SLOT_COUNT } from './cluster-client/slots.js';
 import type { Topology } from './cluster-client/topology.js';
 
 const TIMEOUT_MS = 1_500;
 
-/** Whether every slot has a primary that responds, and what limits the durability of each, or is wrong with its clock. */
-export async function engineState(topology: Topology): Promise<EngineState> {
+/**
+ * Whether every slot has a primary that responds and takes writes, and what limits the durability of each, or is wrong with
+ * its clock.
+ *
+ * @param waitReplicas how many replicas must have a write
+ */
+export async function engineState(
+  topology: Topology,
+  waitReplicas: number,
+  cluster: boolean,
+): Promise<EngineState> {
   const problems: string[] = [];
+  const deadline = performance.now() + TIMEOUT_MS;
   const limits = await Promise.all(
     topology.primaries().map(async (primary) => {
       try {
-        const limits = await durabilityLimits(primary);
+        const [info, missing] = await Promise.all([
+          infoOf(primary, 'memory', 'persistence', 'replication'),
+          missingRules(primary, cluster),
+        ]);
+        problems.push(...obstacles(primary, info, waitReplicas));
+        if (missing.length > 0) problems.push(`${primary.name}: its user lacks ${missing.join(' ')}.`);
+        const limits = await durabilityLimits(primary, info, deadline);
         const skew = primary.clock.skew();
         return skew ? [`${primary.name}: ${skew}`, ...limits] : limits;
       } catch (error) {
@@ -25,14 +42,41 @@ export async function engineState(topology: Topology): Promise<EngineState> {
   return { ready: problems.length === 0, notes: [...problems, ...limits.flat()] };
 }
 
+/** What keeps a server from taking writes, a sentence each. */
+function obstacles({ name }: Connection, info: Info, waitReplicas: number): string[] {
+  const number = (field: string): number => Number(info.get(field) ?? 0);
+  const found: string[] = [];
+  if (info.get('role') !== 'master') found.push(`${name}: it is a replica, which takes no writes.`);
+  if (number('maxmemory') > 0 && number('used_memory') >= number('maxmemory'))
+    found.push(`${name}: its memory is full (maxmemory): puts are refused until there is space.`);
+  if (info.get('aof_enabled') === '1' && info.get('aof_last_write_status') === 'err')
+    found.push(`${name}: its append-only file cannot be written, so it refuses writes.`);
+  const replicas = number('connected_slaves');
+  if (replicas < waitReplicas)
+    found.push(`${name}: WAIT_REPLICAS is ${waitReplicas}, and it has ${replicas}: writes answer 504.`);
+  return found;
+}
+
 /** What keeps a primary from promising more durability, a sentence each. */
-export async function durabilityLimits(primary: Connection): Promise<string[]> {
+export async function durabilityLimits(
+  primary: Connection,
+  info: Info,
+  deadline = performance.now() + TIMEOUT_MS,
+): Promise<string[]> {
   const { name } = primary;
-  const info = await infoOf(primary, 'persistence', 'replication');
   const limits: string[] = [];
+  const policy = info.get('maxmemory_policy');
+  if (policy !== 'noeviction')
+    limits.push(
+      `${name}: maxmemory-policy is ${policy}, so acknowledged writes can vanish. Set it to noeviction.`,
+    );
   if (info.get('aof_enabled') !== '1') {
-    limits.push(`${name}: appendonly is off, so a restart loses all writes since its last snapshot.`);
-  } else if ((await configOf(primary, 'appendfsync')) === 'everysec') {
+    const kept =
+      (await configOf(primary, 'save', deadline)) === ''
+        ? 'everything'
+        : 'all writes since its last snapshot';
+    limits.push(`${name}: appendonly is off, so a restart loses ${kept}.`);
+  } else if ((await configOf(primary, 'appendfsync', deadline)) === 'everysec') {
     limits.push(`${name}: appendfsync is everysec, so a power failure can lose the last second or two.`);
   }
   if (info.get('connected_slaves') === '0') {
@@ -41,8 +85,10 @@ export async function durabilityLimits(primary: Connection): Promise<string[]> {
   return limits;
 }
 
+type Info = ReadonlyMap<string, string>;
+
 /** The fields of some sections of INFO. */
-export async function infoOf(connection: Connection, ...sections: string[]): Promise<Map<string, string>> {
+export async function infoOf(connection: Connection, ...sections: string[]): Promise<Info> {
   const deadline = performance.now() + TIMEOUT_MS;
   const text = ((await connection.send(['INFO', ...sections], deadline)) as Buffer).toString();
   const lines = text.split('\r\n').filter((line) => line.includes(':'));
@@ -50,9 +96,8 @@ export async function infoOf(connection: Connection, ...sections: string[]): Pro
 }
 
 /** A parameter of the server's configuration; undefined if the user may not read it. */
-async function configOf(connection: Connection, name: string): Promise<string | undefined> {
+async function configOf(connection: Connection, name: string, deadline: number): Promise<string | undefined> {
   try {
-    const deadline = performance.now() + TIMEOUT_MS;
     return ((await connection.send(['CONFIG', 'GET', name], deadline)) as Buffer[])[1]?.toString();
   } catch {
     return undefined;

@@ -5,6 +5,7 @@ import { LOGGED_VALUE_BYTES } from '../storage-engine.js';
 import { LARGE_BYTES, type ClusterClient, type Command } from './cluster-client/cluster-client.js';
 import type { Reply, Script } from './cluster-client/connection.js';
 import { slotOf } from './cluster-client/slots.js';
+import { changes } from '../storage-meters.js';
 import { LastTags } from './last-tags.js';
 import { METADATA_KEY, Partitions, type Partition } from './partitions.js';
 import { decode } from './record.js';
@@ -213,6 +214,7 @@ export class RedisStore {
       idempotent: true,
     })) as [Buffer, Buffer, number];
     this.learn(partition, now);
+    changes.by.expire += count;
     return { count, tag: tag.toString('latin1') };
   }
 
@@ -222,6 +224,18 @@ export class RedisStore {
     await this.onEachPartition((partition) => this.changeState(partition, BEGIN, start));
     const args = ['HSET', METADATA_KEY, 'begun', '1'];
     await this.client.run({ slot: slotOf(METADATA_KEY), args, idempotent: true, write: true });
+  }
+
+  /** Returns how many entries all partitions have, with those that have expired, and the size of their logs, bytes. */
+  async sizes(): Promise<{ entries: number; logBytes: number }> {
+    const parts = await this.onEachPartition(async (partition) => {
+      const entries = (await this.read(partition, 'ZCARD', partition.index)) as number;
+      return { entries, bytes: Number(await this.read(partition, 'HGET', partition.state, 'bytes')) };
+    });
+    return {
+      entries: parts.reduce((sum, { entries }) => sum + entries, 0),
+      logBytes: parts.reduce((sum, { bytes }) => sum + bytes, 0),
+    };
   }
 
   /** Learns the last tag of the partition, and the highest time that it has seen. */

@@ -2,6 +2,7 @@ import { DatabaseError, MissingKeyError } from '../../errors.js';
 import { TEXT } from '../entry.js';
 import { integerOverflow, notAnInteger, preconditionFailed, tooMuchFound } from '../operation.js';
 import type { BatchOperation, Expiry, Outcome } from '../operation.js';
+import { changes } from '../storage-meters.js';
 import { decode, decodeHeader } from './record.js';
 
 /* The arguments and replies of scripts/write.lua: operations, and their outcomes. */
@@ -51,6 +52,7 @@ export function decodeOutcome(
     case 'created':
     case 'updated':
     case 'found': {
+      if (outcome !== 'found') changes.by.put++;
       const value = operation.op === 'put' ? operation.value : second;
       const entry = value
         ? decode(operation.key, first!, value)
@@ -58,6 +60,7 @@ export function decodeOutcome(
       return { kind: outcome, entry };
     }
     default:
+      if (outcome === 'deleted') changes.by.delete++;
       return { kind: outcome as 'deleted' | 'absent' | 'checked' };
   }
 }

@@ -1,5 +1,6 @@
 import { DatabaseError } from '../../errors.js';
 import { assertReached, FoundBytes, isFailure, type BatchOperation, type Outcome } from '../operation.js';
+import { commitOperations, commitSeconds } from '../storage-meters.js';
 import type { Command } from './cluster-client/cluster-client.js';
 import { COMMAND_TIMEOUT_MS } from './cluster-client/connection.js';
 import { hashedPartOf } from './cluster-client/slots.js';
@@ -98,7 +99,10 @@ export class RedisWriter {
     const entries = operations.map(({ key }) => partition.entryPrefix + key);
     const firstEntry = partition.scriptKeys.length + 1;
     const encoded = operations.flatMap((operation, i) => encodeOperation(operation, firstEntry + i));
+    const start = performance.now();
     const replies = await this.store.write(partition, entries, encoded, { ...options, maxBytes });
+    commitSeconds.observe((performance.now() - start) / 1000);
+    commitOperations.observe(1);
     return replies as unknown as OperationReply[];
   }
 

@@ -157,7 +157,8 @@ describe('a namespace beside neighbours', () => {
     for (const refused of [jail.backup(), jail.setFence(), jail.system.put('a', Buffer.alloc(0))])
       expect(await codeOf(refused)).toBe('not-supported');
     expect(jail.capabilities).toEqual({ ...whole.capabilities, backup: false });
-    expect(await jail.stats()).toEqual({ entries: 0, storedBytes: undefined, availableBytes: undefined });
+    // Nothing else is told: it would tell of others.
+    expect(JSON.parse(JSON.stringify(await jail.stats()))).toEqual({ entries: 0 });
     await jail.close();
     await put(jail, 'a', 'x');
   });

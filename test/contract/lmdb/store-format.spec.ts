@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it, test } from '@jest/globals';
 import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,7 +13,7 @@ import { readFormat } from '../../../src/storage/lmdb/pages/head.js';
 import { PageFile } from '../../../src/storage/lmdb/pages/page-file.js';
 import { findSnapshot } from '../../../src/storage/lmdb/pages/snapshot.js';
 import { Salvage } from '../../../src/storage/lmdb/salvage/salvage.js';
-import { STORE_FORMAT } from '../../../src/storage/lmdb/store-format.js';
+import { isReadable, STORE_FORMAT } from '../../../src/storage/lmdb/store-format.js';
 import { MemoryEngine } from '../../../src/storage/memory.engine.js';
 import type { OpenSettings } from '../../../src/storage/open-settings.js';
 import type { Change, StorageEngine } from '../../../src/storage/storage-engine.js';
@@ -22,7 +22,7 @@ import { portraitOf } from '../../support/damaged-file.js';
 import { removeFolder, temporaryFolder } from '../../support/temporary-folder.js';
 import { changesAfter, headerOf, put, putOf, scanned } from '../shorthand.js';
 
-/** What an earlier version has stored (make.mjs). Short values are there as base64, long ones as a digest. */
+/** What a version has stored (make-store.mjs). Short values are there as base64, long ones as a digest. */
 interface Contents {
   /** A position that has left the log, one in it and the last one. */
   readonly gone: string;
@@ -30,20 +30,26 @@ interface Contents {
   readonly last: string;
   readonly now: number;
   readonly entries: readonly (EntryHeader & Stored)[];
-  readonly changes: readonly (Pick<Change, 'position' | 'kind' | 'key' | 'etag' | 'entry'> & Stored)[];
+  readonly changes: readonly (LoggedParts & Stored)[];
   readonly system: readonly { readonly name: string; readonly text: string }[];
 }
+
+/** Format 2 has neither time nor by. */
+type LoggedParts = Pick<Change, 'position' | 'kind' | 'key' | 'etag' | 'entry'> &
+  Partial<Pick<Change, 'time' | 'by'>>;
 
 interface Stored {
   readonly base64?: string;
   readonly sha256?: string;
 }
 
-const FIXTURE = join(import.meta.dirname, '..', '..', 'fixtures', 'store-format-2');
-const OLD_FORMAT = 2;
-const contents = JSON.parse(readFileSync(join(FIXTURE, 'contents.json'), 'utf8')) as Contents;
-const bytes = brotliDecompressSync(readFileSync(join(FIXTURE, 'data.mdb.br')));
+const FIXTURES = join(import.meta.dirname, '..', '..', 'fixtures');
+/** Every format that is read. */
+const FORMATS = [2, 3];
+/** No version was released with it. */
+const UNREADABLE = 1;
 
+let contents: Contents;
 let root: string;
 let folder: string;
 let file: string;
@@ -54,15 +60,24 @@ beforeEach(() => {
   folder = join(root, 'data');
   file = join(folder, 'data.mdb');
   mkdirSync(folder);
-  writeFileSync(file, bytes);
   time = new FakeTime();
-  time.setWall(contents.now + 60_000);
 });
 afterEach(async () => {
   await engine?.close();
   engine = undefined;
   removeFolder(root);
 });
+
+function fixture(format: number, name: string): Buffer {
+  return readFileSync(join(FIXTURES, `store-format-${format}`, name));
+}
+
+/** Puts the folder that a version of `format` has left where `open` finds it. */
+function putFolder(format: number): void {
+  contents = JSON.parse(fixture(format, 'contents.json').toString()) as Contents;
+  writeFileSync(file, brotliDecompressSync(fixture(format, 'data.mdb.br')));
+  time.setWall(contents.now + 60_000);
+}
 
 async function open(access: OpenSettings = {}): Promise<LmdbEngine> {
   const onFailure = (error: Error) => {
@@ -93,11 +108,12 @@ async function expectContents(database: StorageEngine): Promise<void> {
 
 async function expectLog(database: StorageEngine): Promise<void> {
   const changes = (await changesAfter(database, contents.middle))!.slice(0, contents.changes.length);
-  const found = changes.map(({ position, kind, key, etag, entry, value }, i) => ({
+  const found = changes.map(({ position, kind, key, etag, time: made, by, entry, value }, i) => ({
     position,
     kind,
     key,
     etag,
+    ...('time' in contents.changes[i]! && { time: made, ...(by !== undefined && { by }) }),
     ...(entry && { entry: headerOf(entry) }),
     ...stored(value, contents.changes[i]!),
   }));
@@ -128,7 +144,18 @@ function salvagedFrom(path: string): string[] {
   return saved;
 }
 
-describe('a data folder of an earlier version', () => {
+test('every format that is read has a fixture, the present one too, so that the next version finds it', () => {
+  const all = Array.from({ length: STORE_FORMAT }, (_, i) => i + 1);
+  expect(all.filter(isReadable)).toEqual(FORMATS);
+  for (const format of FORMATS) {
+    putFolder(format);
+    expect(formatOf(file)).toBe(format);
+  }
+});
+
+describe.each(FORMATS)('a data folder of format %i', (format) => {
+  beforeEach(() => putFolder(format));
+
   it('has all that it had: entries, private records, and the log for whoever comes back with an id', async () => {
     await open();
     await expectContents(engine!);
@@ -136,10 +163,11 @@ describe('a data folder of an earlier version', () => {
     expect(engine!.position()).toBe(contents.last);
   });
 
-  it('tells of old changes nothing that nobody noted, and times in order', async () => {
+  it('tells of its changes who made them, if that was noted, and times in order', async () => {
     await open();
     const changes = (await changesAfter(engine!, contents.middle))!;
-    expect(changes.filter(({ by }) => by !== undefined)).toEqual([]);
+    const noted = changes.filter(({ by }) => by !== undefined).map(({ kind, key }) => [kind, key]);
+    expect(noted).toEqual(format < 3 ? [] : [['delete', 'user/2']]);
     for (const { time: made, entry } of changes) {
       if (entry) expect(made).toBe(entry.modified);
       expect(made).toBeGreaterThan(contents.now - 600_000);
@@ -167,27 +195,26 @@ describe('a data folder of an earlier version', () => {
     await open();
     await engine!.system.put('note', Buffer.from('x'));
     await engine!.close();
-    expect(formatOf(file)).toBe(OLD_FORMAT);
+    expect(formatOf(file)).toBe(format);
     await open();
     await put(engine!, 'a', 'x');
     await engine!.close();
     expect(formatOf(file)).toBe(STORE_FORMAT);
-    expect(STORE_FORMAT).toBeGreaterThan(OLD_FORMAT);
     await open();
     await expectLog(engine!);
   });
 
   it('is checked, salvaged and compacted, before it is carried over and after', async () => {
     expect(faultsOf(file)).toEqual([]);
-    for (const format of [OLD_FORMAT, STORE_FORMAT]) {
+    for (const present of new Set([format, STORE_FORMAT])) {
       await open();
-      if (format === STORE_FORMAT) await engine!.write({ ...putOf('a', 'x'), by: 'aNnAnNaNn001' });
+      if (present === STORE_FORMAT) await engine!.write({ ...putOf('a', 'x'), by: 'aNnAnNaNn001' });
       const exported = (await scanned(engine!)).map(portraitOf);
       await engine!.close();
       expect(faultsOf(file)).toEqual([]);
       expect(salvagedFrom(file)).toEqual(exported);
       await compact(folder, () => undefined, new AbortController().signal);
-      expect(formatOf(file)).toBe(format);
+      expect(formatOf(file)).toBe(present);
       expect(faultsOf(file)).toEqual([]);
       expect(salvagedFrom(file)).toEqual(exported);
     }
@@ -205,11 +232,23 @@ describe('a data folder of an earlier version', () => {
     expect((await scanned(target)).map(kept)).toEqual((await scanned(engine!)).map(kept));
     expect(target.system.list('').map(({ name }) => name)).toEqual(contents.system.map(({ name }) => name));
     await engine!.close();
-    expect(formatOf(file)).toBe(OLD_FORMAT);
+    expect(formatOf(file)).toBe(format);
   });
 });
 
+test('a data folder of format 1 is refused in one line that says what to do, and stays as it is', async () => {
+  const bytes = brotliDecompressSync(fixture(UNREADABLE, 'data.mdb.br'));
+  writeFileSync(file, bytes);
+  await expect(open()).rejects.toThrow(
+    /^DATABASE_URL: the folder .* was written by another version of Pigeonhole in storage format 1; this is .*; nothing was changed\.$/,
+  );
+  engine = undefined;
+  expect(readFileSync(file).equals(bytes)).toBe(true);
+});
+
 describe('a tree that only a later version knows', () => {
+  beforeEach(() => putFolder(STORE_FORMAT));
+
   it('is left alone by a server, a check and a salvage, and not taken along when the file is made smaller', async () => {
     const root = openRoot(folder);
     const later = root.openDB<Buffer, string>({ name: 'later', encoding: 'binary' });

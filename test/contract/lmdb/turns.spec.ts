@@ -73,7 +73,6 @@ describe('beside tens of thousands of expired entries', () => {
     );
     expect(await countOf(engine, { prefix: '' })).toBe(2);
     expect(await countOf(engine, { prefix: 'k0' })).toBe(0);
-    expect((await engine.stats()).entries).toBe(2);
   });
 
   it('counts are right at every moment of a sweep', async () => {
@@ -82,7 +81,6 @@ describe('beside tens of thousands of expired entries', () => {
     let counts = 0;
     for (; !isSwept; counts++) {
       expect(await Promise.all(['', 'k'].map((prefix) => countOf(engine, { prefix })))).toEqual([2, 1]);
-      expect((await engine.stats()).entries).toBe(2);
     }
     await sweep;
     expect(counts).toBeGreaterThan(1);

@@ -1,11 +1,13 @@
 import { expect } from '@jest/globals';
 import { LOGGED_VALUE_BYTES } from '../../../src/storage/storage-engine.js';
+import { changes as counted, conditionsFailed } from '../../../src/storage/storage-meters.js';
 import { Random } from '../../support/random.js';
 import {
   apply,
   byKey,
   changesAfter,
   codeOf,
+  countOf,
   headerOf,
   incrOf,
   loggedAfter,
@@ -171,10 +173,38 @@ export const changeLogRules: readonly Rule[] = [
         if (random.chance(0.1)) fixture.time.advance(20_000);
       }
       fixture.time.advance(120_000);
-      const due = (await engine.stats()).entries;
+      const due = await countOf(engine, { prefix: '' });
       await fixture.eventually(async () => (await fixture.storedEntries()) === due);
       const copy = apply(new Map(), (await changesAfter(engine, start))!);
       expect(copy).toEqual(new Map(await tagsOf(engine)));
+    },
+  },
+  {
+    rule: 'what is done is counted, and figures tell the size of the log and when its oldest change was made',
+    async run(fixture) {
+      const { engine, time } = fixture;
+      const start = await engine.position();
+      const before = { ...counted.by };
+      const failed = conditionsFailed.value;
+      await put(engine, 'a', 'x', { expiry: { in: 1000 } });
+      await put(engine, 'b', 'x');
+      await put(engine, 'b', 'y');
+      await engine.write({ op: 'delete', key: 'b' });
+      await engine.write({ op: 'delete', key: 'absent' });
+      await codeOf(put(engine, 'a', 'y', { condition: { ifNoneMatch: '*' } }));
+      time.advance(2000);
+      await fixture.eventually(async () => counted.by.expire === before.expire + 1);
+      expect(counted.by).toEqual({
+        put: before.put + 3,
+        delete: before.delete + 1,
+        expire: before.expire + 1,
+      });
+      expect(conditionsFailed.value).toBe(failed + 1);
+      const { logBytes, oldestChange, entries } = await engine.stats();
+      if (logBytes !== undefined) expect(logBytes).toBeGreaterThan(0);
+      expect(entries).toBe(0);
+      const [oldest] = (await changesAfter(engine, start))!;
+      if (oldestChange !== undefined) expect(oldestChange).toBeLessThanOrEqual(oldest!.time);
     },
   },
   {

@@ -203,6 +203,7 @@ export const rangeRules: readonly Rule[] = [
       expect(stats.entries).toBe(keys.length);
       if (stats.storedBytes !== undefined) expect(stats.storedBytes).toBeGreaterThanOrEqual(keys.length);
       if (stats.availableBytes !== undefined) expect(stats.availableBytes).toBeGreaterThan(0);
+      if (stats.freeBytes !== undefined) expect(stats.freeBytes).toBeGreaterThanOrEqual(0);
     },
   },
   {

@@ -45,6 +45,12 @@ const CASES: Case[] = [
     good: ['0', '1', '65535', '08080'],
   },
   {
+    name: 'SCRUB_EVERY',
+    form: 'a duration like 12h or 7d, or 0',
+    bad: ['-1', '1.5d', 'never', '999ms', '7 d'],
+    good: ['0', '1s', '60', '12h', '7d'],
+  },
+  {
     name: 'SHUTDOWN_DELAY',
     form: 'a duration up to 10m like 5s, or 0',
     bad: ['11m', '-1', '1.5s', 'none', '0s'],
@@ -250,6 +256,7 @@ describe('the defaults', () => {
       backupTo: '',
       backupEvery: 86_400_000,
       backupKeep: 7,
+      scrubEvery: 7 * 86_400_000,
       shutdownDelay: 0,
       trustedProxies: [],
       corsOrigins: [],

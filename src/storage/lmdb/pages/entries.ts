@@ -7,6 +7,8 @@ import type { PageSet } from './page-set.js';
 import type { Snapshot } from './snapshot.js';
 import { after, contains, TreeWalk, type KeyRange, type TreePage, type WalkCounts } from './tree.js';
 
+const BAD_RECORD = 'its record fails its checksum';
+
 /** Keys whose entries the tree does not give, and the page to blame. */
 export class Gap implements KeyRange {
   constructor(
@@ -17,6 +19,23 @@ export class Gap implements KeyRange {
     /** The one key, if it is one. */
     readonly key?: string,
   ) {}
+
+  /** Whether the record of one key is damaged, so that a read of it fails. */
+  get isRecord(): boolean {
+    return this.why === BAD_RECORD;
+  }
+
+  /** What is lost, and why. */
+  describe(): string {
+    return `${this.where()}: ${this.why} (page ${this.page})`;
+  }
+
+  private where(): string {
+    const { key, from, to } = this;
+    if (key !== undefined) return `key ${JSON.stringify(key)}`;
+    const start = from.length === 0 ? 'the first key' : JSON.stringify(from.toString());
+    return `${start} to ${to ? `before ${JSON.stringify(to.toString())}` : 'the last key'}`;
+  }
 }
 
 /** The entry of a leaf's node; undefined if it is none that is whole. */
@@ -46,10 +65,17 @@ export class EntriesReader {
   }
 
   *read(): Iterable<StoredEntry | Gap> {
-    for (const found of this.walk.pages(this.snapshot.trees.entries.root)) {
-      if (found.page) yield* this.readLeaf(found);
-      else yield new Gap(found.from, found.to, found.number, found.why);
-    }
+    for (const found of this.pages()) yield* this.readPage(found);
+  }
+
+  /** The pages to be read one after the other. @param start leaves out those before the one where this key would be */
+  pages(start?: Buffer): Iterable<TreePage> {
+    return this.walk.pages(this.snapshot.trees.entries.root, start);
+  }
+
+  *readPage(found: TreePage): Iterable<StoredEntry | Gap> {
+    if (found.page) yield* this.readLeaf(found);
+    else yield new Gap(found.from, found.to, found.number, found.why);
   }
 
   private *readLeaf({ page, from, to, number }: TreePage): Iterable<StoredEntry | Gap> {
@@ -67,7 +93,7 @@ export class EntriesReader {
         from = after(node.key);
         yield entry;
       } else if (isKey(node.key) && (entry || isInOrder)) {
-        const why = entry ? 'no search leads to it' : 'its record fails its checksum';
+        const why = entry ? 'no search leads to it' : BAD_RECORD;
         yield gap(node.key, after(node.key), why, node.key.toString());
       } else {
         unknown ??= from;

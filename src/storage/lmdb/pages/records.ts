@@ -2,7 +2,7 @@ import type { PageFile } from './page-file.js';
 import type { PageSet } from './page-set.js';
 import type { TreeName } from '../store-format.js';
 import type { Snapshot } from './snapshot.js';
-import { TreeWalk, type WalkCounts } from './tree.js';
+import { TreeWalk, type TreePage, type WalkCounts } from './tree.js';
 
 /** A key and its value, wherever that lies, or what keeps a page or a value from being read. */
 type TreeRecord =
@@ -12,6 +12,7 @@ type TreeRecord =
 /** Reads a tree record by record. */
 export class RecordReader {
   private readonly walk: TreeWalk;
+  private last: Buffer | undefined;
   /** Pages of large values. */
   overflow = 0;
   records = 0;
@@ -30,19 +31,26 @@ export class RecordReader {
   }
 
   *read(name: TreeName): Iterable<TreeRecord> {
-    let last: Buffer | undefined;
-    for (const { page, number, why } of this.walk.pages(this.snapshot.trees[name].root)) {
-      if (!page) yield { page: number, fault: why };
-      for (const node of page?.nodes ?? []) {
-        if (node.run) this.addRun(node.run);
-        this.records++;
-        const value = this.file.valueOf(node);
-        if (!value) yield { page: number, fault: 'a large value is damaged' };
-        else if (last && Buffer.compare(node.key, last) <= 0)
-          yield { page: number, fault: 'its keys are out of order' };
-        else yield { key: node.key, value };
-        last = node.key;
-      }
+    for (const found of this.pages(name)) yield* this.readPage(found);
+  }
+
+  /** The pages to be read one after the other. @param start leaves out those before the one where this key would be */
+  pages(name: TreeName, start?: Buffer): Iterable<TreePage> {
+    this.last = undefined;
+    return this.walk.pages(this.snapshot.trees[name].root, start);
+  }
+
+  *readPage({ page, number, why }: TreePage): Iterable<TreeRecord> {
+    if (!page) yield { page: number, fault: why };
+    for (const node of page?.nodes ?? []) {
+      if (node.run) this.addRun(node.run);
+      this.records++;
+      const value = this.file.valueOf(node);
+      if (!value) yield { page: number, fault: 'a large value is damaged' };
+      else if (this.last && Buffer.compare(node.key, this.last) <= 0)
+        yield { page: number, fault: 'its keys are out of order' };
+      else yield { key: node.key, value };
+      this.last = node.key;
     }
   }
 

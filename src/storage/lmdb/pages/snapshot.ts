@@ -43,6 +43,19 @@ interface FoundSnapshot {
  * of older ones are overwritten, and say nothing.
  */
 export function findSnapshot(file: PageFile): FoundSnapshot {
+  const { sound, faults } = readMetas(file);
+  if (sound.length === 2) return { snapshot: snapshotOf(file, sound[0]!, true), faults };
+  return { snapshot: searchSnapshot(file, sound[0]), faults };
+}
+
+/** The last commit of a data file of which both meta pages are sound; does not search for it. */
+export function soundSnapshot(file: PageFile): FoundSnapshot {
+  const { sound, faults } = readMetas(file);
+  return { snapshot: sound.length === 2 ? snapshotOf(file, sound[0]!, true) : undefined, faults };
+}
+
+/** The meta pages that can be believed, the newest first, and what is wrong with the others. */
+function readMetas(file: PageFile): { readonly sound: Meta[]; readonly faults: string[] } {
   const faults: string[] = [];
   const metas = file.metas.map((meta, number) => {
     const why = meta ? faultOf(file, meta, number) : 'its header is damaged';
@@ -50,9 +63,7 @@ export function findSnapshot(file: PageFile): FoundSnapshot {
     return why === undefined ? meta : undefined;
   });
   const sound = metas.filter((meta) => meta !== undefined);
-  sound.sort((a, b) => b.transaction - a.transaction);
-  if (sound.length === 2) return { snapshot: snapshotOf(file, sound[0]!, true), faults };
-  return { snapshot: searchSnapshot(file, sound[0]), faults };
+  return { sound: sound.sort((a, b) => b.transaction - a.transaction), faults };
 }
 
 /** Why a meta page cannot be believed. */

@@ -47,11 +47,12 @@ export class TreeWalk {
     private readonly compare: Compare = byBytes,
   ) {}
 
-  *pages(root: number | undefined): Iterable<TreePage> {
-    if (root !== undefined) yield* this.descend(root, { from: FIRST_KEY, to: undefined }, 0);
+  /** @param start leaves out the pages before the one where this key would be */
+  *pages(root: number | undefined, start: Buffer = FIRST_KEY): Iterable<TreePage> {
+    if (root !== undefined) yield* this.descend(root, { from: FIRST_KEY, to: undefined }, start, 0);
   }
 
-  private *descend(number: number, range: KeyRange, depth: number): Iterable<TreePage> {
+  private *descend(number: number, range: KeyRange, start: Buffer, depth: number): Iterable<TreePage> {
     const bytes = number >= FIRST_PAGE ? this.file.read(number) : undefined;
     const page = bytes && parsePage(bytes, number);
     const why = !bytes
@@ -74,7 +75,8 @@ export class TreeWalk {
     for (let i = 0; i < nodes.length; i++) {
       const from = i === 0 ? range.from : nodes[i]!.key;
       const to = nodes[i + 1]?.key ?? range.to;
-      yield* this.descend(childOf(bytes!, nodes[i]!), { from, to }, depth + 1);
+      if (to && this.compare(to, start) <= 0) continue;
+      yield* this.descend(childOf(bytes!, nodes[i]!), { from, to }, start, depth + 1);
     }
   }
 

@@ -1,6 +1,5 @@
 import type { OpenSettings } from '../open-settings.js';
 
-/** How an LMDB engine is opened. */
 export interface LmdbSettings extends OpenSettings {
   /** Called when the store can take no more writes, so that the process has to end. */
   readonly onFailure: (error: Error) => void;
@@ -12,6 +11,8 @@ export interface LmdbSettings extends OpenSettings {
   readonly maxSnapshotBytes?: number | 'auto';
   /** Largest size of the change log, bytes. */
   readonly watchLogBytes: number;
+  /** How often this process reads the whole file through to find damage, milliseconds; 0, the default, is never. */
+  readonly scrubEvery?: number;
   /** Called with what limits the protection of the store, a sentence each. */
   readonly report?: (line: string) => void;
 }

@@ -1,0 +1,111 @@
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
+import type { RedisEngine } from '../../../src/storage/redis/engine.js';
+import { eventually } from '../../support/eventually.js';
+import type { RedisServer } from '../../support/redis-server.js';
+import { describeOnRedis, startRedis } from '../../support/redis.js';
+import { redisEngine } from '../engines.js';
+import { codeOf, put, putOf } from '../shorthand.js';
+
+/** The rights of a user before it loses some. */
+const ALL = ['on', 'nopass', '~*', '&*', '+@all'];
+const FOUR_MIB = 4 * 2 ** 20;
+
+describeOnRedis('the state of an engine on Redis', (binary) => {
+  let redis: RedisServer;
+  let engine: RedisEngine;
+  const config = (...settings: string[]): Promise<string> => redis.cli('CONFIG', 'SET', ...settings);
+
+  beforeAll(async () => {
+    redis = await startRedis({ binary, args: ['--save', ''] });
+  });
+  beforeEach(async () => {
+    await redis.cli('ACL', 'SETUSER', 'pigeonhole', ...ALL);
+    await open();
+  });
+  afterEach(() => engine.close());
+  afterAll(() => redis.stop());
+
+  async function open(waitReplicas = 0): Promise<void> {
+    engine = redisEngine(redis.url.replace('redis://', 'redis://pigeonhole:any@'), { waitReplicas });
+    await engine.open();
+  }
+
+  async function notes(): Promise<string> {
+    return (await engine.state()).notes.join('\n');
+  }
+
+  async function expectNotReady(why: RegExp): Promise<void> {
+    const begun = performance.now();
+    expect(await engine.state()).toMatchObject({
+      ready: false,
+      notes: expect.arrayContaining([expect.stringMatching(why)]),
+    });
+    // The promise of `state`, and what a busy machine adds.
+    expect(performance.now() - begun).toBeLessThan(20_000);
+  }
+
+  const isReady = async (): Promise<boolean> => (await engine.state()).ready;
+
+  it('is ready with notes where an answered write may be lost', async () => {
+    await config('appendonly', 'no');
+    expect(await engine.state()).toMatchObject({ ready: true });
+    expect(await notes()).toContain('appendonly is off, so a restart loses everything.');
+    await config('save', '3600 1');
+    expect(await notes()).toContain(
+      'appendonly is off, so a restart loses all writes since its last snapshot.',
+    );
+    await config('maxmemory-policy', 'allkeys-lru');
+    expect(await engine.state()).toMatchObject({ ready: true });
+    expect(await notes()).toContain('maxmemory-policy is allkeys-lru, so acknowledged writes can vanish.');
+    await config('maxmemory-policy', 'noeviction');
+    expect(await notes()).not.toContain('maxmemory-policy');
+  });
+
+  it('is not ready while memory is full, when puts fail, and ready again once there is space', async () => {
+    await put(engine, 'a', 'x');
+    await config('maxmemory', '1');
+    await expectNotReady(/its memory is full/);
+    expect(await codeOf(engine.write(putOf('b', 'x')))).toBe('disk-full');
+    await config('maxmemory', '0');
+    expect(await isReady()).toBe(true);
+    await put(engine, 'b', Buffer.alloc(FOUR_MIB).toString());
+  });
+
+  it('is not ready while its user may not write, and says what that lacks', async () => {
+    await redis.cli('ACL', 'SETUSER', 'pigeonhole', '-@write');
+    await expectNotReady(/its user lacks /);
+    await redis.cli('ACL', 'SETUSER', 'pigeonhole', ...ALL);
+    expect(await isReady()).toBe(true);
+  });
+
+  it('is not ready while there are fewer replicas than a write waits for', async () => {
+    await engine.close();
+    await open(1);
+    await expectNotReady(/WAIT_REPLICAS is 1, and it has 0: writes answer 504\./);
+    const replica = await startRedis({ binary, args: ['--replicaof', '127.0.0.1', String(redis.port)] });
+    await eventually(isReady, 'ready with a replica');
+    await replica.stop();
+    await eventually(async () => !(await isReady()), 'not ready without');
+  });
+
+  it('is not ready while the server is a replica', async () => {
+    const primary = await startRedis({ binary });
+    await redis.cli('REPLICAOF', '127.0.0.1', String(primary.port));
+    await expectNotReady(/it is a replica, which takes no writes/);
+    await redis.cli('REPLICAOF', 'NO', 'ONE');
+    expect(await isReady()).toBe(true);
+    await primary.stop();
+  });
+
+  it('is not ready while the server stands still or is gone, and ready again by itself', async () => {
+    redis.pause();
+    await expectNotReady(/does not answer/);
+    redis.resume();
+    await eventually(isReady, 'ready again');
+    await redis.kill();
+    await expectNotReady(/does not answer/);
+    await redis.restart();
+    await redis.cli('ACL', 'SETUSER', 'pigeonhole', ...ALL);
+    await eventually(isReady, 'ready after a restart');
+  });
+});
