@@ -218,10 +218,7 @@ export class MemoryEngine extends StorageEngine {
   }
 
   async backup(): Promise<never> {
-    throw new DatabaseError(
-      'not-supported',
-      'A memory: database has no backups. An export keeps its entries: `GET /kv?prefix=` with `Accept: application/x-ndjson`.',
-    );
+    throw new DatabaseError('not-supported', 'An export (application/x-ndjson) keeps what is in memory.');
   }
 
   private assertUnmoved(): void {
