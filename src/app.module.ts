@@ -1,5 +1,6 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import { AuthModule } from './auth/auth.module.js';
+import { BackupModule } from './backup/backup.module.js';
 import type { AppConfig } from './config/app-config.js';
 import { ConfigModule } from './config/config.module.js';
 import { ConsoleModule } from './console/console.module.js';
@@ -16,6 +17,7 @@ export class AppModule {
       ConfigModule.with(config),
       KvModule,
       AuthModule,
+      BackupModule,
       HealthModule,
       MetricsModule,
       OpenApiModule,

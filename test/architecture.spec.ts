@@ -23,6 +23,7 @@ const FLOORS: readonly (readonly (readonly string[])[])[] = [
   [['http/server']],
   [['http']],
   [['auth']],
+  [['backup']],
   [
     [
       'kv/conditions.openapi.ts',
@@ -35,7 +36,6 @@ const FLOORS: readonly (readonly (readonly string[])[])[] = [
       'kv/schemas.ts',
     ],
     ['health'],
-    ['backup'],
     ['openapi'],
     ['console'],
   ],

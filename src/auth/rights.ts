@@ -8,6 +8,7 @@ export type Right = (typeof RIGHTS)[number];
 /* Routes are found without what follows `?` or `#`, and so are their rights. */
 const OF_TOKENS = /^\/tokens(?:[/?#]|$)/;
 const OF_ITSELF = /^\/tokens\/self(?:[?#]|$)/;
+const OF_BACKUPS = /^\/backup(?:[?#]|$)/;
 const OF_FIGURES = /^\/(?:metrics|stats)(?:[?#]|$)/;
 const OF_BATCHES = /^\/batch(?:[?#]|$)/;
 
@@ -18,6 +19,7 @@ const OF_BATCHES = /^\/batch(?:[?#]|$)/;
 export function rightFor(request: IncomingMessage): Right | undefined {
   const url = request.url!;
   if (OF_TOKENS.test(url)) return OF_ITSELF.test(url) ? undefined : 'admin';
+  if (OF_BACKUPS.test(url)) return 'admin';
   if (OF_FIGURES.test(url)) return 'monitor';
   if (OF_BATCHES.test(url)) return undefined;
   return isSafe(request) ? 'read' : 'write';

@@ -59,6 +59,10 @@ const COMMANDS: Readonly<Record<string, readonly [summary: string, load: () => P
     'Saves what is whole of a damaged data folder.',
     async () => (await import('./salvage.command.js')).addSalvageCommand,
   ],
+  backup: [
+    'Copies a running database, and puts a copy back.',
+    async () => (await import('./backup.command.js')).addBackupCommand,
+  ],
   compact: [
     'Makes the file of a data folder as small as it can be.',
     async () => (await import('./compact.command.js')).addCompactCommand,

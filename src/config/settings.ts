@@ -180,6 +180,29 @@ export const SETTINGS = {
     ...wholeNumber(64 * KIB, 4096 * MIB, 'bytes'),
     meaning: 'How large the log of changes, from which watchers resume, may grow.',
   },
+  backupTo: {
+    name: 'BACKUP_TO',
+    default: '',
+    form: 'the path of a folder',
+    parse: (path) => path,
+    meaning: 'Where backups are made on a schedule; none are without it.',
+  },
+  backupEvery: {
+    name: 'BACKUP_EVERY',
+    default: '24h',
+    form: 'a duration like 30m, 24h or 7d, at least 1s',
+    parse: (text) => {
+      const duration = parseDuration(text);
+      return duration !== undefined && duration >= SECOND ? duration : undefined;
+    },
+    meaning: 'How long after one backup the next is made.',
+  },
+  backupKeep: {
+    name: 'BACKUP_KEEP',
+    default: '7',
+    ...wholeNumber(1, 10_000),
+    meaning: 'How many backups are kept; the oldest goes when a new one has been verified.',
+  },
   scrubEvery: {
     name: 'SCRUB_EVERY',
     default: '7d',

@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { BackupSchedule } from '../backup/backup-schedule.js';
 import type { DatabaseError } from '../errors.js';
 import { isStopping } from '../process.js';
 import { FenceWatch } from '../storage/fence-watch.js';
@@ -30,6 +31,7 @@ export class Health {
 
   constructor(
     private readonly engine: StorageEngine,
+    private readonly backups: BackupSchedule,
     fence: FenceWatch,
   ) {
     fence.follow((refusal) => (this.moved = refusal));
@@ -41,6 +43,8 @@ export class Health {
     return reportOf({
       server: isStopping() ? partOf(false, ['The server is shutting down.']) : partOf(true, []),
       database: this.moved ? partOf(false, [this.moved.detail, ...notes]) : partOf(ready, notes),
+      // A backup that failed is no reason to send requests elsewhere.
+      ...(this.backups.isScheduled && { backup: partOf(true, this.backups.notes) }),
     });
   }
 

@@ -37,6 +37,7 @@ const TAGS: Record<string, string> = {
   'Many entries': 'Pages, counts, exports, imports and deletions of all keys that begin alike.',
   Batches: 'Many operations in one request, all or nothing.',
   Tokens: 'Who may do what: each token has a part of the database as its own.',
+  Backup: 'A copy of everything, made while the server runs.',
   Health: 'Whether the server is alive and ready, for load balancers and supervisors.',
   Problems: 'The closed table of everything that can go wrong.',
   [METHODS_TAG]: 'What GET answers, without its body; and the methods that each path has.',

@@ -220,8 +220,8 @@ export class MemoryEngine extends StorageEngine {
     this.place = place;
   }
 
-  async backup(): Promise<void> {
-    throw new DatabaseError('not-supported', 'A memory: database has no file to copy.');
+  async backup(): Promise<never> {
+    throw new DatabaseError('not-supported', 'An export (application/x-ndjson) keeps what is in memory.');
   }
 
   private assertUnmoved(): void {

@@ -1,29 +1,12 @@
 import type { DatabaseError } from '../errors.js';
+import type { BackupCopy, BackupTarget } from './backup-copy.js';
+import type { Capabilities } from './capabilities.js';
 import type { Entry, EntryHeader } from './entry.js';
 import type { KeyRange } from './key-range.js';
 import type { BatchOperation, Operation, Outcome } from './operation.js';
 
 /** A result that is there at once or later: an embedded engine reads without a promise, a remote one cannot. */
 export type Awaitable<T> = T | Promise<T>;
-
-/** What an engine promises beyond the contract, or cannot promise. Engines differ in nothing else. */
-export interface Capabilities {
-  /**
-   * Whether acknowledged writes survive the end of this process. A store in a folder keeps them over a power loss too;
-   * one in a database server keeps what that server's persistence and replicas keep.
-   */
-  readonly durable: boolean;
-  /** Whether tags, compared as strings, sort by age, so that they serve as fencing tokens. */
-  readonly orderedTags: boolean;
-  /** Whether a scan and a backup show one instant. Otherwise an entry that is written meanwhile is shown old or new. */
-  readonly snapshots: boolean;
-  /** Whether an atomic batch may name any keys. Otherwise keys of different partitions fail with `cross-slot`. */
-  readonly atomicAcrossKeys: boolean;
-  /** Whether the changes of all keys have one order. Otherwise only the changes of each key have. */
-  readonly totalOrder: boolean;
-  /** Whether `backup` works. Otherwise it fails with `not-supported`. */
-  readonly backup: boolean;
-}
 
 /** Which keys a page shows, in which order. */
 export interface RangeQuery extends KeyRange {
@@ -292,8 +275,15 @@ export abstract class StorageEngine {
    */
   abstract setFence(place: string | undefined): Promise<void>;
 
-  /** Writes a consistent copy to the file `target`, mode 0600, which appears there only complete and synced. */
-  abstract backup(target: string): Promise<void>;
+  /**
+   * Makes a copy of one instant, with the private records, and reads it again: when this resolves the copy is sound and on
+   * the disk. One is made at a time, by all processes together, and until it is released no other one.
+   *
+   * @param target without which the copy is in a file that nobody else sees, and that is gone when it is released
+   * @param signal ends it
+   * @throws DatabaseError `busy` if there is another; `disk-full` if there is no room for it; `corrupt`; `unavailable`
+   */
+  abstract backup(target?: BackupTarget, signal?: AbortSignal): Promise<BackupCopy>;
 
   abstract readonly system: SystemKeyspace;
 }

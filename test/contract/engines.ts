@@ -1,11 +1,10 @@
-import { copyFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { LmdbEngine } from '../../src/storage/lmdb/engine.js';
 import { MemoryEngine } from '../../src/storage/memory.engine.js';
 import { decodePosition, encodePosition, LOG_START, type Offset } from '../../src/storage/redis/position.js';
 import { parseRedisUrl } from '../../src/storage/redis/cluster-client/redis-url.js';
 import { RedisEngine, type RedisSettings } from '../../src/storage/redis/engine.js';
 import { formatTag, parseTag } from '../../src/storage/revision.js';
+import { restoreInto } from '../support/backup.js';
 import type { RedisCluster } from '../support/redis-cluster.js';
 import type { RedisServer } from '../support/redis-server.js';
 import type { ServerTime } from '../support/server-time.js';
@@ -39,7 +38,7 @@ export const lmdb: EngineFactory = {
       clock,
     ),
   forgedPositions: forgedTags,
-  restore: (file, folder) => copyFileSync(file, join(folder, 'data.mdb')),
+  restore: restoreInto,
   storedEntries: (engine) => (engine as LmdbEngine)['store'].entryCount(),
 };
 

@@ -2,7 +2,8 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '../../src/storage/clock.js';
 import { MAX_STORED_KEY_BYTES } from '../../src/storage/entry.js';
-import type { Awaitable, Capabilities, StorageEngine } from '../../src/storage/storage-engine.js';
+import type { Capabilities } from '../../src/storage/capabilities.js';
+import type { Awaitable, StorageEngine } from '../../src/storage/storage-engine.js';
 import { eventually } from '../support/eventually.js';
 import { FakeTime } from '../support/fake-time.js';
 import { removeFolder, temporaryFolder } from '../support/temporary-folder.js';
@@ -12,7 +13,7 @@ export interface EngineFactory {
   /** Creates an engine, not open yet. If its store is in a folder, it is in `folder`, which may have been used before. */
   make(clock: Clock, folder: string): StorageEngine;
   /** Makes `folder` a store from the backup `file`. */
-  restore?(file: string, folder: string): void;
+  restore?(file: string, folder: string): Promise<void>;
   /** Makes the clock of the store's servers follow `time`, if it is theirs that counts. */
   follow?(time: FakeTime): void;
   /** Empties a store that is not in a folder. */
@@ -71,7 +72,7 @@ export class Fixture {
   async openBackup(file: string): Promise<StorageEngine> {
     const folder = join(this.folder, 'restored');
     mkdirSync(folder);
-    this.factory.restore!(file, folder);
+    await this.factory.restore!(file, folder);
     const engine = this.make('restored');
     this.others.push(engine);
     await engine.open();

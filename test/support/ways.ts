@@ -1,5 +1,5 @@
 import { describe, it } from '@jest/globals';
-import type { Capabilities } from '../../src/storage/storage-engine.js';
+import type { Capabilities } from '../../src/storage/capabilities.js';
 import { startCluster, type RedisCluster } from './redis-cluster.js';
 import { REDIS_PROGRAM } from './redis-program.js';
 import type { RedisServer } from './redis-server.js';

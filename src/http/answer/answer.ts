@@ -111,6 +111,19 @@ export function startText(response: ServerResponse, type: string, headers = NO_H
   response.writeHead(200, [...BASE, ...REVALIDATE, 'Content-Type', type, ...headers]);
 }
 
+/** Starts an answer that is a file to be kept, which follows in pieces. */
+export function startDownload(response: ServerResponse, name: string, headers = NO_HEADERS): void {
+  response.writeHead(200, [
+    ...BASE,
+    ...NO_STORE,
+    'Content-Type',
+    'application/octet-stream',
+    'Content-Disposition',
+    `attachment; filename="${name}"`,
+    ...headers,
+  ]);
+}
+
 /** Starts Server-Sent Events. The body ends with the connection: chunks would cost four writes an event. */
 export function startEvents(response: ServerResponse): void {
   response.removeHeader('Transfer-Encoding');

@@ -3,10 +3,10 @@ import { giveWay } from '../../event-loop.js';
 import type { Entry, EntryHeader } from '../entry.js';
 import type { KeyRange } from '../key-range.js';
 import type { BatchOperation, Operation, Outcome } from '../operation.js';
+import type { Capabilities } from '../capabilities.js';
 import {
   StorageEngine,
   type Awaitable,
-  type Capabilities,
   type Change,
   type EngineState,
   type EngineStats,
@@ -221,7 +221,7 @@ export class JailEngine extends StorageEngine {
     return refuse();
   }
 
-  backup(): Promise<void> {
+  backup(): Promise<never> {
     return refuse();
   }
 

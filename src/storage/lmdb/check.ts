@@ -1,4 +1,3 @@
-import { crc32 } from 'node:zlib';
 import { expiryKey } from './keys.js';
 import { Segment } from './log-segment.js';
 import { EntriesReader, Gap } from './pages/entries.js';
@@ -12,6 +11,7 @@ import { find } from './pages/tree.js';
 import { Salvage, type SalvageReport } from './salvage/salvage.js';
 import type { StoredEntry } from './record.js';
 import { isReadable, STORE_FORMAT, type TreeName } from './store-format.js';
+import { Tally } from './tally.js';
 
 /** What a check found. */
 export interface CheckReport {
@@ -188,22 +188,5 @@ export class Check {
   private fault(line: string): void {
     this.report.faults++;
     this.tell(line);
-  }
-}
-
-/** The sum of a set of keys, whatever their order. */
-class Tally {
-  private count = 0;
-  private sum = 0;
-  private other = 0;
-
-  add(key: Buffer): void {
-    this.count++;
-    this.sum = (this.sum + crc32(key)) >>> 0;
-    this.other = (this.other + crc32(key, 1)) >>> 0;
-  }
-
-  equals({ count, sum, other }: Tally): boolean {
-    return this.count === count && this.sum === sum && this.other === other;
   }
 }

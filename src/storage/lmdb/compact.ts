@@ -1,29 +1,18 @@
-import type { Database } from 'lmdb';
 import { createHash } from 'node:crypto';
 import { chmodSync, mkdirSync, renameSync, rmSync, statfsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { StartError } from '../../errors.js';
 import { Check } from './check.js';
-import { openRoot } from './environment.js';
+import { fillStore, type RawRecord } from './fill-store.js';
 import { sync } from './folder.js';
 import { assertNoServer } from './guest.js';
 import { PageFile } from './pages/page-file.js';
 import { PageSet } from './pages/page-set.js';
 import { RecordReader } from './pages/records.js';
 import { findSnapshot } from './pages/snapshot.js';
-import { TREES, type TreeName } from './store-format.js';
+import { TREES } from './store-format.js';
 
 const MAKING = '.pigeonhole-compacting';
-/** What one transaction of `fill` takes. */
-const FILL_BYTES = 16 * 2 ** 20;
-const FILL_RECORDS = 20_000;
-
-/** A record as it lies in a tree. */
-interface RawRecord {
-  readonly tree: TreeName;
-  readonly key: Buffer;
-  readonly value: Buffer;
-}
 
 /** Sizes of the data file, bytes. */
 interface Compacted {
@@ -96,37 +85,6 @@ function refuseChanged(old: PageFile, path: string, folder: string): void {
   now.close();
   if (JSON.stringify(now.metas) === JSON.stringify(old.metas)) return;
   throw new StartError(`${folder} was written to meanwhile. Stop its server first; nothing was changed.`);
-}
-
-/**
- * Makes a store in an empty `folder` of the records of another, which come tree by tree in the order of their keys, so
- * that every page is filled. Nobody else may see the folder yet.
- */
-async function fillStore(folder: string, records: Iterable<RawRecord>): Promise<void> {
-  const root = openRoot(folder);
-  const raw = (name: TreeName): Database<Buffer, Buffer> =>
-    root.openDB({ name, encoding: 'binary', keyEncoding: 'binary' });
-  const trees = Object.fromEntries(TREES.map((name) => [name, raw(name)])) as Record<
-    TreeName,
-    ReturnType<typeof raw>
-  >;
-  const append = { append: true } as unknown as number;
-  let chunk: RawRecord[] = [];
-  const flush = (): Promise<void> =>
-    root.childTransaction(() => {
-      for (const { tree, key, value } of chunk) void trees[tree].put(key, value, append);
-      chunk = [];
-    });
-  let bytes = 0;
-  for (const record of records) {
-    chunk.push(record);
-    bytes += record.value.length;
-    if (bytes < FILL_BYTES && chunk.length < FILL_RECORDS) continue;
-    await flush();
-    bytes = 0;
-  }
-  await flush();
-  await root.close();
 }
 
 /** Checks a new file; returns how many entries it has. @throws StartError */

@@ -7,7 +7,8 @@ import { createFolder, DATA, LOCK, NEW_STORE, refuseForeign, sync, unusable } fr
 import { Store } from './store.js';
 
 /*
- * The folder of the store holds `data.mdb`, LMDB's `lock.mdb` and the socket of its owner (folder-lock.ts), nothing else.
+ * The folder of the store holds `data.mdb`, LMDB's `lock.mdb` and the socket of its owner (folder-lock.ts); once there was a
+ * backup, a folder for the socket of who makes one; and after a restore what was there before (backup/restore.ts).
  *
  * Problem: LMDB kills the process with a signal when it opens a file that is damaged, foreign, or incomplete because of
  * a crash before its first synced commit. Design: a new store is created in a folder of its own, synced, and moved into
@@ -23,7 +24,7 @@ export async function openDataFolder(folder: string, mustExist = false): Promise
     const names = readdirSync(folder);
     if (names.includes(DATA)) {
       await checkHeader(join(folder, DATA), folder);
-      if (!mustExist) makePrivate(folder);
+      if (!mustExist) tidy(folder);
     } else if (mustExist) {
       throw new StartError(`DATABASE_URL: ${described} holds no Pigeonhole database.`);
     } else {
@@ -39,6 +40,12 @@ export async function openDataFolder(folder: string, mustExist = false): Promise
     if (error instanceof StartError) throw error;
     throw refusal(folder, error as Error & { code?: number });
   }
+}
+
+/** Removes what a restore left that was killed, and takes the files from others. */
+function tidy(folder: string): void {
+  rmSync(join(folder, NEW_STORE), { recursive: true, force: true });
+  makePrivate(folder);
 }
 
 /** Takes the files from others, to whom earlier versions gave them. Somebody else's files stay as they are. */

@@ -11,7 +11,11 @@ const MEASURE_EVERY_MS = 100;
 const FULL_BYTES = 2 ** 20;
 const GONE = 'The folder of the database cannot be looked at: it may be gone.';
 /** No space (ENOSPC), no quota (EDQUOT), a file as large as it may get (EFBIG). */
-const FULL_CODES = new Set<unknown>([constants.errno.ENOSPC, constants.errno.EDQUOT, constants.errno.EFBIG]);
+export const FULL_CODES: ReadonlySet<unknown> = new Set<unknown>([
+  constants.errno.ENOSPC,
+  constants.errno.EDQUOT,
+  constants.errno.EFBIG,
+]);
 
 /**
  * Keeps a part of the disk free, because a copy-on-write store needs free pages even to delete.
@@ -73,10 +77,20 @@ export class DiskSpace {
     this.claimedSince = Infinity; // If this fails, the next claim measures again.
     const { bavail, blocks, bsize } = fileSystemOf(this.store.folder);
     this.free = bavail * bsize + this.store.size().free;
-    this.reserve = Math.min(RESERVE_BYTES, blocks * bsize * RESERVE_SHARE);
+    this.reserve = reserveOf(blocks * bsize);
     this.claimedSince = 0;
     this.measuredAt = now;
   }
+}
+
+/** Returns how many bytes files on the disk of `folder` may take beside the database, whose reserve they leave. */
+export function roomBeside(folder: string): number {
+  const { bavail, blocks, bsize } = statfsSync(folder);
+  return bavail * bsize - reserveOf(blocks * bsize);
+}
+
+function reserveOf(diskBytes: number): number {
+  return Math.min(RESERVE_BYTES, diskBytes * RESERVE_SHARE);
 }
 
 function fileSystemOf(folder: string): StatsFs {

@@ -1,8 +1,9 @@
 import { DatabaseError } from '../../errors.js';
+import type { BackupCopy, BackupTarget } from '../backup-copy.js';
 import { Clock } from '../clock.js';
 import type { Entry, EntryHeader } from '../entry.js';
 import type { KeyRange } from '../key-range.js';
-import { FoundBytes, sizeOf, type BatchOperation, type Operation, type Outcome } from '../operation.js';
+import { sizeOf, type BatchOperation, type Operation, type Outcome } from '../operation.js';
 import {
   StorageEngine,
   type Awaitable,
@@ -17,7 +18,7 @@ import {
 } from '../storage-engine.js';
 import { writeQueueBytes } from '../storage-meters.js';
 import { Admissions, askForAdmission } from './admission.js';
-import { backUp } from './backup.js';
+import { Backups } from './backup/make-backup.js';
 import { CommitListeners } from './commit-listeners.js';
 import { ChangeLogReader, ChangeLogWriter } from './change-log.js';
 import { openDataFolder } from './data-folder.js';
@@ -36,6 +37,7 @@ import { Store } from './store.js';
 import { Sweeper } from './sweeper.js';
 import { SystemRecords } from './system-records.js';
 import { DamagedPageError } from './tree.js';
+import { writeEach } from './write-each.js';
 import { Writer } from './writer.js';
 
 /** Of all processes together. */
@@ -67,6 +69,7 @@ export class LmdbEngine extends StorageEngine {
   private space!: DiskSpace;
   private writer!: Writer;
   private scans!: Scans;
+  private backups!: Backups;
   private log!: ChangeLogReader;
   private listeners: CommitListeners | undefined;
   private sweeper: Sweeper | undefined;
@@ -101,6 +104,7 @@ export class LmdbEngine extends StorageEngine {
     this.isShared = processes > 1;
     const scans = Math.ceil(SCANS_AT_ONCE / processes);
     this.scans = new Scans(this.store, this.clock, this.space, maxAge, scans, settings.maxSnapshotBytes);
+    this.backups = new Backups(this.store, this.scans);
     this.log = new ChangeLogReader(this.store);
     const log = new ChangeLogWriter(this.store, settings.watchLogBytes);
     this.writer = new Writer(this.store, this.clock, this.space, log, settings.passesFence);
@@ -143,6 +147,7 @@ export class LmdbEngine extends StorageEngine {
     this.sweeper?.stop();
     this.scrub?.stop();
     this.listeners?.stop();
+    this.backups?.stop();
     await this.commits?.settle();
     process.off('exit', this.abandonCommit);
     this.scans?.close();
@@ -180,28 +185,8 @@ export class LmdbEngine extends StorageEngine {
       );
     } catch (error) {
       if (atomic || !(error instanceof DamagedPageError)) throw error;
-      return this.writeEach(operations, maxBytes);
+      return writeEach((operation) => this.write(operation), operations, maxBytes);
     }
-  }
-
-  /** Applies a pipeline, each operation in a transaction of its own: one that a damaged page spoils fails alone. */
-  private async writeEach(
-    operations: readonly BatchOperation[],
-    maxBytes: number | undefined,
-  ): Promise<(Outcome | DatabaseError)[]> {
-    const found = new FoundBytes(maxBytes);
-    const outcomes: (Outcome | DatabaseError)[] = [];
-    for (const operation of operations) {
-      try {
-        const outcome = await this.write(operation);
-        found.add(outcome);
-        outcomes.push(outcome);
-      } catch (error) {
-        if (!(error instanceof DatabaseError)) throw error;
-        outcomes.push(error);
-      }
-    }
-    return outcomes;
   }
 
   range(query: RangeQuery): Awaitable<RangePage> {
@@ -284,8 +269,8 @@ export class LmdbEngine extends StorageEngine {
     return this.commits.submit(0, () => this.store.writeFence(place), true);
   }
 
-  backup(target: string): Promise<void> {
-    return backUp(this.store, target);
+  backup(target?: BackupTarget, signal?: AbortSignal): Promise<BackupCopy> {
+    return this.backups.make(target, signal);
   }
 
   /** The store, for a read that sees every acknowledged write of every process. */

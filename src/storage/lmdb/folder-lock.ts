@@ -43,6 +43,9 @@ const NAME = new RegExp(`^${OWNER}(\\d{13})-(\\d+)-[0-9a-f]{8}-(.*)$`);
 /** What the address of a Unix socket holds on every system, bytes. */
 const MAX_ADDRESS_BYTES = 100;
 
+/** Another process owns the folder. */
+export class FolderInUseError extends StartError {}
+
 /** Says that this process owns the folder. */
 export interface FolderLock {
   release(): void;
@@ -67,7 +70,7 @@ export async function lockFolder(
     const rival = await findRival(folder, own?.name);
     if (rival === undefined) return { release: () => own?.close() };
     own?.close();
-    throw new StartError(
+    throw new FolderInUseError(
       `DATABASE_URL: the folder ${folder} is in use by ${describe(rival)}. Stop that server, or name another folder; ` +
         'nothing was changed.',
     );

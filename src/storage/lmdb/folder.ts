@@ -7,6 +7,8 @@ export const DATA = 'data.mdb';
 export const LOCK = 'lock.mdb';
 /** Where a new store is created. */
 export const NEW_STORE = '.pigeonhole-making';
+/** Where backups are made that are kept nowhere. Whoever makes one owns it. */
+export const BACKUPS = '.pigeonhole-backup';
 /** Begins the names of the sockets of owners (folder-lock.ts). */
 export const OWNER = 'owner-';
 
@@ -44,7 +46,7 @@ export function refuseForeign(folder: string, names: readonly string[]): void {
 
 /** Whether a folder without a store may hold the file. */
 function isOurs(name: string): boolean {
-  return [LOCK, NEW_STORE, 'lost+found'].includes(name) || name.startsWith(OWNER);
+  return [LOCK, NEW_STORE, BACKUPS, 'lost+found'].includes(name) || name.startsWith(OWNER);
 }
 
 /** Returns what stops the start if `error` came up while the folder was used. */

@@ -31,6 +31,8 @@ interface Snapshot {
   lastReadAt: number;
   /** Why the snapshot was released before its scan had finished. */
   error: DatabaseError | undefined;
+  /** Hears of that. */
+  readonly onEnd?: ((error: DatabaseError) => void) | undefined;
 }
 
 type StoreSize = ReturnType<Store['size']>;
@@ -124,14 +126,15 @@ export class Scans {
   }
 
   /**
-   * Keeps one snapshot while somebody else reads the file. It takes no slot: the work has to be short.
+   * Keeps the pages of the last commit while `work` lets another process read the data file.
    *
-   * @throws DatabaseError `unavailable` if the snapshot had to be released before
+   * @param work is given what to call whenever it has made progress, and a signal that they are kept no longer
    */
-  async hold<T>(work: () => Promise<T>): Promise<T> {
-    const snapshot = this.openSnapshot(false);
+  async hold<T>(work: (progress: () => void, ended: AbortSignal) => Promise<T>): Promise<T> {
+    const ended = new AbortController();
+    const snapshot = this.openSnapshot(true, (error) => ended.abort(error));
     try {
-      const result = await work();
+      const result = await work(() => (snapshot.lastReadAt = performance.now()), ended.signal);
       if (snapshot.error) throw snapshot.error;
       return result;
     } finally {
@@ -215,7 +218,7 @@ export class Scans {
     else this.usedSlots--;
   }
 
-  private openSnapshot(isPaced: boolean): Snapshot {
+  private openSnapshot(isPaced: boolean, onEnd?: (error: DatabaseError) => void): Snapshot {
     const now = performance.now();
     this.store.freshen();
     const transaction = this.store.entries.useReadTransaction();
@@ -225,9 +228,10 @@ export class Scans {
       this.maxBytes === 'auto'
         ? Math.max(AUTO_LEAST, AUTO_SHARE * (this.space.available() ?? 0))
         : this.maxBytes;
-    const snapshot = {
+    const snapshot: Snapshot = {
       transaction,
       isPaced,
+      onEnd,
       entries,
       startedAt: now,
       lastReadAt: now,
@@ -262,6 +266,7 @@ export class Scans {
   private end(snapshot: Snapshot, why: string, setting = 'MAX_SNAPSHOT_AGE'): void {
     snapshot.error = new DatabaseError('unavailable', `The read was broken off: ${why}.`, { setting });
     this.release(snapshot);
+    snapshot.onEnd?.(snapshot.error);
   }
 }
 

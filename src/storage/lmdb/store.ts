@@ -240,12 +240,6 @@ export class Store {
     return new Set(pids.filter((pid) => pid !== process.pid)).size;
   }
 
-  /** Copies one instant of the store into the empty `folder`. Returns the path of the file. */
-  async copyTo(folder: string): Promise<string> {
-    await this.root.backup(folder, true);
-    return join(folder, 'data.mdb');
-  }
-
   close(): Promise<void> {
     this.numbers?.close();
     return this.root.close();

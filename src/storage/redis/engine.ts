@@ -4,9 +4,9 @@ import type { Entry, EntryHeader } from '../entry.js';
 import { compareKeys, type KeyRange } from '../key-range.js';
 import type { BatchOperation, Operation, Outcome } from '../operation.js';
 import type { OpenSettings } from '../open-settings.js';
+import type { Capabilities } from '../capabilities.js';
 import {
   StorageEngine,
-  type Capabilities,
   type Change,
   type EngineState,
   type EngineStats,
@@ -218,10 +218,11 @@ export class RedisEngine extends StorageEngine {
     return this.track(this.store.setFence(place));
   }
 
-  async backup(): Promise<void> {
+  async backup(): Promise<never> {
     throw new DatabaseError(
       'not-supported',
-      'A database in Redis is backed up by Redis itself: its snapshots and append-only files.',
+      'A database in Redis is backed up by Redis itself: copy what BGSAVE writes, or its append-only files, from each ' +
+        'primary. An export keeps the entries: `GET /kv?prefix=` with `Accept: application/x-ndjson`.',
     );
   }
 

@@ -116,4 +116,25 @@ describeDisk('on a full disk', () => {
     `);
     expect(answers).toEqual(['ENOSPC', ['disk-full'], true, 100, 'ok', true, 100]);
   });
+
+  it('a backup without room is refused, one that runs out of it fails, and the database does not notice', async () => {
+    const answers = await said(`
+      const backUp = () => codeOf(engine.backup().then((copy) => copy.release()));
+      const putAll = (from, to) => Promise.all(Array.from({ length: to - from }, (_, i) => put(from + i)));
+      say(new Set(await putAll(0, 200)).size);
+      const running = backUp();
+      await pause(20);
+      takeTheRest();
+      say(await running);
+      fs.rmSync(disk + '/other');
+      say(await putAgain());
+      say(await backUp());
+      say(new Set(await putAll(200, 400)).size);
+      say(await backUp());
+      say(await put('more'));
+      say(readable(0, 400) === 400);
+      await engine.close();
+    `);
+    expect(answers).toEqual([1, 'ENOSPC', 'disk-full', 'ok', 'ok', 1, 'disk-full', 'ok', true]);
+  });
 });

@@ -43,7 +43,8 @@ beforeAll(async () => {
     time.advance(10);
   }
   exported = (await scanned(engine)).map(portraitOf);
-  await engine.backup(join(root, 'copy.mdb'));
+  mkdirSync(join(root, 'copy'));
+  await engine['store']['root'].backup(join(root, 'copy'), true);
   await engine.close();
   sound = new SoundFile(join(folder, 'data.mdb'));
 }, MADE_WITHIN_MS);
@@ -139,7 +140,7 @@ function flip(bytes: Buffer, at: number, bit = random.below(8)): Buffer {
 }
 
 describe('of a sound file', () => {
-  it.each(['data/data.mdb', 'copy.mdb'])(
+  it.each(['data/data.mdb', 'copy/data.mdb'])(
     '%s, a check finds nothing, and a salvage is what an export is',
     (name) => {
       const path = join(root, name);

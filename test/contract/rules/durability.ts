@@ -1,6 +1,7 @@
 import { expect } from '@jest/globals';
-import { readdirSync, statSync, writeFileSync } from 'node:fs';
+import { closeSync, fstatSync, openSync } from 'node:fs';
 import { join } from 'node:path';
+import { backUpTo } from '../../support/backup.js';
 import {
   countOf,
   codeOf,
@@ -98,7 +99,7 @@ export const durabilityRules: readonly Rule[] = [
       await put(engine, 'big', Buffer.alloc(2 ** 20, 'b'), { expiry: { in: 60_000 } });
       await engine.system.put('token', Buffer.from('secret'));
       const before = digestsOf(await scanned(engine));
-      await engine.backup(join(folder, 'copy'));
+      await backUpTo(engine, join(folder, 'copy'));
       await put(engine, 'later', 'x');
       const copy = await fixture.openBackup(join(folder, 'copy'));
       const copied = digestsOf(await scanned(copy));
@@ -109,29 +110,33 @@ export const durabilityRules: readonly Rule[] = [
     },
   },
   {
-    rule: 'only its owner can read a backup, which replaces an older file and leaves no other file',
+    rule: 'a copy without a target has no name, and until it is released there is no other one',
     needs: 'backup',
-    async run({ engine, folder }) {
+    async run({ engine }) {
       await put(engine, 'a', 'x');
-      const target = join(folder, 'copy');
-      writeFileSync(target, 'an older and shorter file', { mode: 0o644 });
-      const before = readdirSync(folder).toSorted();
-      await engine.backup(target);
-      expect(statSync(target).mode & 0o777).toBe(0o600);
-      expect(statSync(target).size).toBeGreaterThan(4096);
-      expect(readdirSync(folder).toSorted()).toEqual(before);
+      const copy = await engine.backup();
+      expect(fstatSync(copy.descriptor)).toMatchObject({ nlink: 0, size: copy.bytes });
+      expect({ entries: copy.entries, position: copy.position }).toEqual({
+        entries: 1,
+        position: await engine.position(),
+      });
+      expect(await codeOf(engine.backup())).toBe('busy');
+      copy.release();
+      (await engine.backup()).release();
     },
   },
   {
-    rule: 'a backup that cannot be written fails and leaves no file',
+    rule: 'a backup that is ended or cannot be written fails, and the next one does not',
     needs: 'backup',
     async run({ engine, folder }) {
       await put(engine, 'a', 'x');
-      const before = readdirSync(folder).toSorted();
-      await expect(engine.backup(join(folder, 'no such folder', 'copy'))).rejects.toThrow();
-      expect(readdirSync(folder).toSorted()).toEqual(before);
-      expect(await textOf(engine, 'a')).toBe('x');
+      const why = new Error('nobody wants it any more');
+      await expect(engine.backup(undefined, AbortSignal.abort(why))).rejects.toBe(why);
+      const descriptor = openSync(folder, 'r');
+      expect(await codeOf(engine.backup({ descriptor, folder }))).toBe('unavailable');
+      closeSync(descriptor);
       await put(engine, 'b', 'x');
+      (await engine.backup()).release();
     },
   },
   {
@@ -149,7 +154,7 @@ export const durabilityRules: readonly Rule[] = [
       const writer = (async () => {
         for (let i = 1; busy && i < 10_000; i++) await engine.batch(pair(i), true);
       })();
-      await engine.backup(join(fixture.folder, 'copy')).finally(() => (busy = false));
+      await backUpTo(engine, join(fixture.folder, 'copy')).finally(() => (busy = false));
       await writer;
       const copy = await fixture.openBackup(join(fixture.folder, 'copy'));
       expect(await textOf(copy, 'a')).toBe(await textOf(copy, 'z'));
@@ -158,8 +163,8 @@ export const durabilityRules: readonly Rule[] = [
   },
   {
     rule: 'backup fails with not-supported exactly where the engine declares no backup',
-    async run({ engine, folder }) {
-      const code = await codeOf(engine.backup(join(folder, 'copy')));
+    async run({ engine }) {
+      const code = await codeOf(engine.backup().then((copy) => copy.release()));
       expect(code).toBe(engine.capabilities.backup ? 'not refused' : 'not-supported');
     },
   },

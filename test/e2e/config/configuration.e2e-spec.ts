@@ -57,6 +57,18 @@ const CASES: Case[] = [
     good: ['0', '5s', '5', '500ms', '10m'],
   },
   {
+    name: 'BACKUP_EVERY',
+    form: 'a duration like 30m, 24h or 7d, at least 1s',
+    bad: ['999ms', '0', '-1', 'daily', '1.5h'],
+    good: ['1s', '30m', '7d'],
+  },
+  {
+    name: 'BACKUP_KEEP',
+    form: 'a number from 1 to 10000',
+    bad: ['0', '-1', '10001', 'all'],
+    good: ['1', '10000'],
+  },
+  {
     name: 'ALLOW_ANONYMOUS',
     form: 'true or false',
     bad: ['yes', '1', '0', 'TRUE', 'true '],
@@ -253,6 +265,9 @@ describe('the defaults', () => {
       tlsCert: '',
       tlsKey: '',
       tlsClientCa: '',
+      backupTo: '',
+      backupEvery: 86_400_000,
+      backupKeep: 7,
       scrubEvery: 7 * 86_400_000,
       shutdownDelay: 0,
       trustedProxies: [],
