@@ -8,14 +8,9 @@ import {
 import { AppConfig } from '../config/app-config.js';
 import { reportsForServer } from '../config/worker.js';
 import { DatabaseError, StartError } from '../errors.js';
-import { Counter, Gauge, meter } from '../meters.js';
+import { backups } from '../meters.js';
 import { StorageEngine } from '../storage/storage-engine.js';
 import { BackupFolder } from './backup-folder.js';
-
-const failures = meter(new Counter('backup_failures_total', 'Backups of the schedule that have failed.'));
-const lastSuccess = meter(
-  new Gauge('backup_last_success_timestamp_seconds', 'When the last backup of the schedule was made.', 'max'),
-);
 
 /** Also how soon a clock that has moved is noticed. */
 const LOOK_EVERY_MS = 10_000;
@@ -86,7 +81,7 @@ export class BackupSchedule implements OnModuleInit, OnApplicationBootstrap, Bef
     const now = Date.now();
     try {
       const last = await this.folder.lastBefore(now);
-      lastSuccess.value = last === undefined ? undefined : last / 1000;
+      backups.lastSuccess.value = last === undefined ? undefined : last / 1000;
       const isLate = last === undefined || now - last >= this.config.backupEvery;
       if (isLate && !this.isPausing(now)) await this.make();
     } catch (error) {
@@ -103,7 +98,7 @@ export class BackupSchedule implements OnModuleInit, OnApplicationBootstrap, Bef
   private async make(): Promise<void> {
     const { path, copy } = await this.folder.add(this.engine, this.stopping.signal);
     this.failure = undefined;
-    lastSuccess.value = copy.made / 1000;
+    backups.lastSuccess.value = copy.made / 1000;
     const entries = copy.entries.toLocaleString('en-US');
     this.logger.log(`Backup of ${entries} entries in ${path} (${copy.bytes} bytes), verified`);
     for (const name of await this.folder.removeAllBut(this.config.backupKeep)) {
@@ -115,7 +110,7 @@ export class BackupSchedule implements OnModuleInit, OnApplicationBootstrap, Bef
     // There is one backup at a time: somebody downloads one. The next look tries again.
     if (this.stopping.signal.aborted || (error instanceof DatabaseError && error.code === 'busy')) return;
     if (this.isPausing(at)) return;
-    failures.value++;
+    backups.failures.value++;
     this.failure = { at, why: error.message };
     this.logger.error(`The backup to ${this.config.backupTo} failed: ${error.message}`);
   }
