@@ -49,7 +49,13 @@ export class BackupFolder {
 
   /** Of backups, oldest first. */
   private async names(): Promise<string[]> {
-    return (await readdir(this.folder)).filter((name) => timeOf(name) !== undefined).toSorted();
+    const names = await readdir(this.folder).catch((error: NodeJS.ErrnoException) => {
+      // It is not made: what should be mounted there may be missing, and the backup would fill another disk.
+      if (error.code === 'ENOENT')
+        throw new Error('There is no such folder: make it, or mount what it is on.');
+      throw error;
+    });
+    return names.filter((name) => timeOf(name) !== undefined).toSorted();
   }
 
   private async sync(): Promise<void> {

@@ -60,7 +60,7 @@ test('a backup that fails is logged and noted, the server stays ready, and the n
   await eventually(async () => (await ready()).details.backup.notes !== undefined, 'the note');
   const { status, details } = await ready();
   expect({ status, part: details.backup.status }).toEqual({ status: 'ok', part: 'up' });
-  expect(details.backup.notes![0]).toMatch(/^The backup to .* failed at .*: ENOENT/);
+  expect(details.backup.notes![0]).toMatch(/^The backup to .* failed at .*: There is no such folder/);
   expect(server.output().stderr).toContain('failed');
   expect((await put(server.port, 'a', 'x')).status).toBe(201);
   mkdirSync(folder);
