@@ -21,7 +21,8 @@ export function addServerOptions(command: Command): Command {
 }
 
 const TOKEN_HELP = `
-The token comes from PIGEONHOLE_TOKEN, from the file that PIGEONHOLE_TOKEN_FILE names, or from the profile.`;
+The token comes from PIGEONHOLE_TOKEN, from the file that PIGEONHOLE_TOKEN_FILE names, or from the
+profile.`;
 
 /** Runs `work` with a client of the server that the options name; what fails becomes a line and an exit code. */
 export async function withServer(

@@ -5,7 +5,7 @@ import { isJson, textOf } from './format.js';
 import { faultOf, formatJson } from './json-lexer.js';
 import { TypeField } from './new-entry.js';
 import { Failure, say } from './parts.js';
-import { html, signal, useEffect, useRef, useState } from './ui.js';
+import { html, signal, useEffect, useLayoutEffect, useRef, useState } from './ui.js';
 import { Conflict } from './conflict.js';
 
 /** Larger texts are replaced by files. */
@@ -72,7 +72,8 @@ function BaseEditor({ entry, base, onDone }) {
     guardLeaving(() => '');
     onDone();
   };
-  useEffect(() => {
+  // Before anything else can be pressed: a later effect would save the text of the keystroke before.
+  useLayoutEffect(() => {
     editing.value = { save: () => save(), leave };
     guardLeaving(() => (isChanged ? 'Leave without saving what you have changed?' : ''));
   });

@@ -5,6 +5,7 @@ import { html, useLayoutEffect, useRef, useState } from './ui.js';
 const SPARE = 8;
 /** How near to an end the next rows are asked for. */
 const NEAR = 60;
+const stay = () => 0;
 
 /**
  * @param count how many rows there are
@@ -13,13 +14,17 @@ const NEAR = 60;
  * @param shift how many rows were put before the first one since it was asked last: what is seen stays in its place
  * @param seen the number of a row to bring into view
  */
-export function Rows({ count, height, render, shift = () => 0, seen, onNear = () => {}, ...rest }) {
+export function Rows({ count, height, render, shift = stay, seen, onNear = () => {}, ...rest }) {
   const box = useRef(null);
   const [view, setView] = useState({ top: 0, height: 800 });
 
   const look = () => {
     const { scrollTop, clientHeight } = box.current;
-    setView({ top: scrollTop, height: clientHeight });
+    setView((before) =>
+      before.top === scrollTop && before.height === clientHeight
+        ? before
+        : { top: scrollTop, height: clientHeight },
+    );
     if (scrollTop < NEAR * height) onNear('before');
     if (scrollTop + clientHeight > (count - NEAR) * height) onNear('after');
   };

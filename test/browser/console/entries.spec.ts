@@ -130,7 +130,7 @@ program.describe('entries in the console', () => {
     await shown.page.evaluate(
       `addEventListener('securitypolicyviolation', ({ violatedDirective }) => console.error(violatedDirective))`,
     );
-    await shown.page.getByRole('option').first().waitFor();
+    await shown.page.getByRole('option', { name: /onerror/ }).waitFor();
     await shown.openKey(HOSTILE);
     await eventually(
       async () => (await shown.page.getByRole('tabpanel').innerText()).includes('onerror'),
@@ -262,11 +262,12 @@ program.describe('entries in the console', () => {
   test('the server is seen to be away, and to be back with what happened meanwhile', async () => {
     shown = await ConsolePage.open(browser, server.port);
     await shown.page.getByText('Live', { exact: true }).last().waitFor();
-    await shown.context.setOffline(true);
     await shown.page.getByRole('link', { name: 'Server' }).click();
+    await shown.page.getByText('Ready', { exact: true }).waitFor();
+    await shown.context.setOffline(true);
     await shown.page.getByText('cannot be reached').waitFor();
     await shown.context.setOffline(false);
-    await shown.page.getByText('Ready', { exact: true }).waitFor();
+    await shown.page.getByText('cannot be reached').waitFor({ state: 'detached' });
     await shown.expectAccessible();
   });
 });

@@ -27,7 +27,7 @@ describe('the server', () => {
     expect((await ask(port, setPath('a', 'abc'))).status).toBe(201);
     expect((await ask(port, setPath('a', 'abcd'))).status).toBe(413);
     expect(cli.stdout).toContain(`data in lmdb:${folder}`);
-    await cli.waitFor(/\/set\?a=/);
+    await cli.waitFor(/GET \/set 201/);
     await stop(cli);
   });
 
