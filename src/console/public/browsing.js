@@ -98,7 +98,7 @@ export function openCursor() {
 }
 
 /** Marks a row, or takes its mark away. Folders have none. */
-export function mark(row, isMarked = !marked.value.has(row.key)) {
+export function mark(row, isMarked = !marked.value.has(row?.key)) {
   if (!row || row.isFolder) return;
   const next = new Map(marked.value);
   if (isMarked) next.set(row.key, row.item.etag);

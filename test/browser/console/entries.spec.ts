@@ -214,6 +214,7 @@ program.describe('entries in the console', () => {
     shown = await ConsolePage.open(browser, server.port, '#/keys?prefix=log/');
     const { page } = shown;
     await page.getByText('12 keys').waitFor();
+    await page.locator('[role=option]').first().waitFor();
     for (const key of ['j', 'x', 'j', 'x']) await page.keyboard.press(key);
     await button('Delete…').last().click();
     await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click();
