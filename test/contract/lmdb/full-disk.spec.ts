@@ -125,7 +125,8 @@ describeDisk('on a full disk', () => {
       const running = backUp();
       await pause(20);
       takeTheRest();
-      say(await running);
+      // Whichever notices first: the file of the backup, or the guard of the room, which ends long reads.
+      say(['disk-full', 'unavailable'].includes(await running));
       fs.rmSync(disk + '/other');
       say(await putAgain());
       say(await backUp());
@@ -135,6 +136,6 @@ describeDisk('on a full disk', () => {
       say(readable(0, 400) === 400);
       await engine.close();
     `);
-    expect(answers).toEqual([1, 'ENOSPC', 'disk-full', 'ok', 'ok', 1, 'disk-full', 'ok', true]);
+    expect(answers).toEqual([1, 'ENOSPC', true, 'ok', 'ok', 1, 'disk-full', 'ok', true]);
   });
 });
