@@ -195,7 +195,8 @@ function closeLostConnection(worker: Worker): void {
   const send = child.send.bind(child) as (...args: unknown[]) => boolean;
   let last: Handle | undefined;
   child.send = (...args: unknown[]) => {
-    const handle = args[1] as Handle | undefined;
+    // A message of ours has what is called back in this place.
+    const handle = typeof args[1] === 'function' ? undefined : (args[1] as Handle | undefined);
     if (handle) owners.set((last = handle), worker);
     return send(...args);
   };
