@@ -37,7 +37,7 @@ const GENERATORS: Record<string, readonly string[]> = {
 let server: ServerProcess;
 let document: string;
 beforeAll(async () => {
-  server = await startServer({ DATABASE_URL: 'memory:', ADMIN_TOKEN: ADMIN });
+  server = await startServer({ ADMIN_TOKEN: ADMIN });
   document = (await ask(server.port, '/openapi.json')).text;
 });
 afterAll(() => server.end());
@@ -96,7 +96,7 @@ describe.each(Object.keys(GENERATORS))('the client of %s', (name) => {
     expect(data('batch')).toEqual([204, 201, 201, '{"three":3}', '6', 204]);
     expect(data('createToken')).toBe('example/');
     expect(data('describeSelf')).toEqual(['read', 'write', 'monitor', 'admin']);
-    expect([data('getMetrics'), data('getStats')]).toEqual([true, 2]);
+    expect([data('getMetrics'), data('getStats'), data('getBackup')]).toEqual([true, 2, true]);
     expect(data('deleteEntries')).toEqual({ deleted: 4 });
     expect((await ask(server.port, '/kv?key=..', { headers: bearer(ADMIN) })).text).toBe('any text');
   });

@@ -106,6 +106,12 @@ const calls: Record<string, () => Promise<{ response?: Response; data?: unknown 
   },
   headStats: () => api.headStats(),
   optionsStats: () => api.optionsStats(),
+  getBackup: async () => {
+    const { data, response } = await api.getBackup();
+    return { response, data: data!.size > 0 };
+  },
+  headBackup: () => api.headBackup(),
+  optionsBackup: () => api.optionsBackup(),
   listProblems: () => api.listProblems(),
   headProblems: () => api.headProblems(),
   optionsProblems: () => api.optionsProblems(),

@@ -125,6 +125,12 @@ const calls: Record<string, () => Promise<{ response: Response; data?: unknown }
   },
   headStats: () => client.HEAD('/stats'),
   optionsStats: () => client.OPTIONS('/stats'),
+  getBackup: async () => {
+    const { data, response } = await client.GET('/backup', { parseAs: 'blob' });
+    return { response, data: data!.size > 0 };
+  },
+  headBackup: () => client.HEAD('/backup'),
+  optionsBackup: () => client.OPTIONS('/backup'),
   listProblems: () => client.GET('/problems'),
   headProblems: () => client.HEAD('/problems'),
   optionsProblems: () => client.OPTIONS('/problems'),
