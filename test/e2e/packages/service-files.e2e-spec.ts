@@ -179,7 +179,13 @@ describeWhere(canConfine(), 'no mounts of its own, or no root')(
       };
       const [, check] = /^.* CMD (.*)$/.exec(instruction('HEALTHCHECK')[0]!)!;
       const health = (port: number) =>
-        run((JSON.parse(check!) as string[]).map((word) => word.replace(':4000', `:${port}`)));
+        run(
+          (JSON.parse(check!) as string[]).flatMap((word) =>
+            word === 'pigeonhole'
+              ? [process.execPath, join(app, 'dist/cli/pigeonhole.js')]
+              : [word.replace(':4000', `:${port}`)],
+          ),
+        );
       let served = 0;
       await servesAndEnds(
         [process.execPath, ...command!.slice(1)],
