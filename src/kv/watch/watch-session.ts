@@ -34,7 +34,8 @@ type Snapshot = Map<WatchTarget, readonly Shown[]>;
  *
  * Nothing is kept for a client in its snapshot but the position at which each page was read: a change that the log brings
  * later is left out if the page of its key shows it already. A client that does not read is cut off when 256 KiB wait for
- * it; it comes again with the id of its last event.
+ * it; it comes again with the id of its last event. Nothing has an id before the snapshot is out, so that
+ * a client that is cut off within it starts anew.
  */
 export class WatchSession implements Watcher {
   /** How far the log has been read for this client. */
@@ -166,7 +167,9 @@ export class WatchSession implements Watcher {
       const page = await this.hub.changes(this.engine, this.position, this.targets);
       if (!page) return false;
       const news = page.changes.filter((change) => this.isNews(change, snapshot));
-      await (news.length > 0 ? writePaced(this.response, this.encode(news)) : giveWay());
+      // An id says that all before it has been told, which is not so within a snapshot.
+      const withIds = snapshot === undefined;
+      await (news.length > 0 ? writePaced(this.response, this.encode(news, withIds)) : giveWay());
       this.position = page.position;
       if (page.changes.length === 0) return true;
     }
@@ -191,9 +194,9 @@ export class WatchSession implements Watcher {
     return true;
   }
 
-  private encode(changes: readonly Change[]): string {
+  private encode(changes: readonly Change[], withIds = true): string {
     const { totalOrder } = this.engine.capabilities;
-    return changes.map((change) => changeEvent(change, totalOrder)).join('');
+    return changes.map((change) => changeEvent(change, totalOrder && withIds)).join('');
   }
 
   /** Returns whether a change concerns this client, and its snapshot has neither shown it nor will. */

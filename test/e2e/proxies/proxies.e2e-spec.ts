@@ -155,10 +155,7 @@ for (const name of Object.keys(PROXIES)) {
     test('the address of the client is known, whatever it says itself', async () => {
       const headers = { 'X-Forwarded-For': '198.51.100.1, 127.0.0.1' };
       await proxy.ask('/kv/whose', { headers, localAddress: '127.0.0.2' });
-      await eventually(
-        () => /\/kv\/whose[^\n]*127\.0\.0\.2\b/.test(server.output().stdout),
-        'the line',
-      );
+      await eventually(() => /\/kv\/whose[^\n]*127\.0\.0\.2\b/.test(server.output().stdout), 'the line');
     });
 
     test('tags pass, so that conditions work', async () => {

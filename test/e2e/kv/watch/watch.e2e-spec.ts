@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { ask } from '../../../support/http.js';
+import { ask, eachAtOnce } from '../../../support/http.js';
 import { batch, expectProblem, freshKey, NDJSON, pathOf, put, stored } from '../../../support/kv.js';
 import { EventStream, toldOf, type SentEvent } from '../../../support/events.js';
 import { longTest } from '../../../support/long-run.js';
@@ -61,6 +61,25 @@ describeOn([...TARGETS, ...CLUSTERS])('watching, $name', ({ start, lacks }) => {
     const removal = told[4]!;
     expect(toldOf(removal)).toEqual({ key: `${prefix}b`, etag: TAG });
     expect(toldOf(removal).etag > bare(etags[1]!)).toBe(true);
+  });
+
+  test('whoever is cut off within the snapshot starts anew, because nothing in it has an id, not even a change', async () => {
+    const prefix = `${freshKey()}/`;
+    // More than the connection takes while nobody reads.
+    const keys = Array.from({ length: 300 }, (_, i) => prefix + String(i).padStart(3, '0'));
+    await eachAtOnce(keys, 8, (key) => stored(target.port, key, 'x'.repeat(60_000)));
+    const stream = await EventStream.open(target.port, prefixed(prefix));
+    open.push(stream);
+    await stream.until(({ event }) => event === 'put');
+    stream.response.pause();
+    const etag = await stored(target.port, keys[0]!, 'changed');
+    stream.response.resume();
+    await stream.told(keys[0]!, etag.slice(1, -1));
+    await stream.until(({ event }) => event === 'ready');
+    const { events } = stream;
+    expect(events.at(-1)).toEqual({ id: ID, event: 'ready', data: '{}' });
+    expect(events.length).toBe(keys.length + 2);
+    expect(events.slice(0, -1).filter((each) => each.id !== undefined)).toEqual([]);
   });
 
   test('begins with the time after which to come again, and nothing but events follows', async () => {
