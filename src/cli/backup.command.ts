@@ -1,16 +1,16 @@
 import type { Command } from 'commander';
+import type { Pigeonhole } from '../client/pigeonhole.js';
 import { StartError } from '../errors.js';
 import type { BackupHeader } from '../storage/lmdb/backup/backup-file.js';
 import type { BackupReader } from '../storage/lmdb/backup/backup-reader.js';
 import { resolveFolder } from '../storage/lmdb/folder-name.js';
+import { addServerOptions, withServer, type ServerOptions } from './api-client.js';
 import { inOneLine, plural } from './data-file.js';
+import { EXIT } from './exit.js';
 import { ProgressOutput } from './progress-output.js';
 
-const INTERRUPTED = 130;
-
-interface Flags {
+interface Flags extends ServerOptions {
   readonly json?: boolean;
-  readonly url?: string;
   readonly to?: string;
   readonly force?: boolean;
   readonly ifEmpty?: boolean;
@@ -20,20 +20,21 @@ interface Flags {
 /** `pigeonhole backup save|status|verify|restore` */
 export function addBackupCommand(program: Command): void {
   const backup = program.command('backup').description('Makes, looks at and restores copies of a database.');
-  const add = (
-    name: string,
-    description: string,
-    run: (file: string, flags: Flags, work: Work) => Promise<unknown>,
-  ) =>
+  const command = (name: string, description: string) =>
     backup
       .command(name)
       .description(description)
       .argument('<file>', 'the file of the backup')
-      .option('--json', 'prints what was done as JSON')
-      .action((file: string, flags: Flags) => inOneLine(() => interruptible(run, file, flags)));
-  add('save', 'Saves a backup of a running server.', save)
-    .option('--url <url>', 'the server (default: PIGEONHOLE_URL, or http://127.0.0.1:4000)')
-    .addHelpText('after', SAVE_HELP);
+      .option('--json', 'prints what was done as JSON');
+  const add = (name: string, description: string, run: Run) =>
+    command(name, description).action((file: string, flags: Flags) =>
+      inOneLine(() => interruptible(run, file, flags)),
+    );
+  addServerOptions(command('save', 'Saves a backup of a running server.'))
+    .addHelpText('after', SAVE_HELP)
+    .action((file: string, flags: Flags) =>
+      withServer(flags, (db) => interruptible((...args) => save(db, ...args), file, flags), { retries: 0 }),
+    );
   add('status', 'Says what a backup is, by its first line.', status);
   add('verify', 'Reads a backup to its end: digest, checksums, indexes.', verify);
   add('restore', 'Makes a database of a backup.', restoreFile)
@@ -45,8 +46,7 @@ export function addBackupCommand(program: Command): void {
 }
 
 const SAVE_HELP = `
-The token is in PIGEONHOLE_TOKEN or in the file PIGEONHOLE_TOKEN_FILE. The file gets its name when it is
-whole. It ends with 2 if the server cannot be reached, and with 5 if the token may not.`;
+The file gets its name when it is whole. It ends with 2 if the server cannot be reached, and with 5 if the token may not.`;
 
 const RESTORE_HELP = `
 The whole backup is verified first. Whatever interrupts it, the folder has its old database or the
@@ -58,23 +58,21 @@ interface Work {
   readonly signal: AbortSignal;
 }
 
+type Run = (file: string, flags: Flags, work: Work) => Promise<Result>;
+
 /** Runs a command until it is done or interrupted, and prints its result. */
-async function interruptible(
-  run: (file: string, flags: Flags, work: Work) => Promise<unknown>,
-  file: string,
-  flags: Flags,
-): Promise<void> {
+async function interruptible(run: Run, file: string, flags: Flags): Promise<void> {
   const interrupt = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupt.abort());
   const output = new ProgressOutput();
   try {
     const result = await run(file, flags, { output, signal: interrupt.signal });
-    output.line(flags.json ? JSON.stringify(result) : String((result as Result).text));
+    output.line(flags.json ? JSON.stringify(result) : result.text);
   } catch (error) {
     output.clear();
     if (!interrupt.signal.aborted) throw error;
     console.error('Interrupted. Nothing was changed.');
-    process.exitCode = INTERRUPTED;
+    process.exitCode = EXIT.interrupted;
   }
 }
 
@@ -92,23 +90,16 @@ class Result {
   }
 }
 
-async function save(file: string, { url }: Flags, { output, signal }: Work): Promise<Result | undefined> {
-  const { saveBackup, SaveError } = await import('./save-backup.js');
+async function save(db: Pigeonhole, file: string, _flags: Flags, { output, signal }: Work): Promise<Result> {
+  const { saveBackup } = await import('./save-backup.js');
   let progress: ((done: number) => void) | undefined;
   const show = (bytes: number, of: number): void => (progress ??= output.startProgress('Saving', of))(bytes);
-  try {
-    const saved = await saveBackup(url, file, show, signal);
-    const { bytes, entries, made } = saved;
-    return new Result(
-      `${file}: ${plural(entries, 'entry', 'entries')} as of ${made}, ${plural(bytes, 'byte')}.`,
-      saved,
-    );
-  } catch (error) {
-    if (!(error instanceof SaveError)) throw error;
-    output.clear();
-    console.error(`pigeonhole: ${error.message}`);
-    process.exit(error.exitCode);
-  }
+  const saved = await saveBackup(db, file, show, signal);
+  const { bytes, entries, made } = saved;
+  return new Result(
+    `${file}: ${plural(entries, 'entry', 'entries')} as of ${made}, ${plural(bytes, 'byte')}.`,
+    saved,
+  );
 }
 
 async function status(file: string): Promise<Result> {
