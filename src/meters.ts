@@ -156,12 +156,3 @@ export function histogramSamples(
     { metricName: `${name}_count`, labels, value: count },
   ];
 }
-
-/** Backups on a schedule, of which only one process of a server makes any. */
-export const backups = {
-  /** Seconds since 1970; undefined before the first. */
-  lastSuccess: meter(
-    new Gauge('backup_last_success_timestamp_seconds', 'When the last backup on a schedule was made.', 'max'),
-  ),
-  failures: meter(new Counter('backup_failures_total', 'Backups that failed.')),
-};

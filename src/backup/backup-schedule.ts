@@ -8,9 +8,14 @@ import {
 import { AppConfig } from '../config/app-config.js';
 import { reportsForServer } from '../config/worker.js';
 import { DatabaseError, StartError } from '../errors.js';
-import { backups } from '../meters.js';
+import { Counter, Gauge, meter } from '../meters.js';
 import { StorageEngine } from '../storage/storage-engine.js';
 import { BackupFolder } from './backup-folder.js';
+
+const lastSuccess = meter(
+  new Gauge('backup_last_success_timestamp_seconds', 'When the last backup on a schedule was made.', 'max'),
+);
+const failures = meter(new Counter('backup_failures_total', 'Backups that failed.'));
 
 /** Also how soon a clock that has moved is noticed. */
 const LOOK_EVERY_MS = 10_000;
@@ -81,7 +86,7 @@ export class BackupSchedule implements OnModuleInit, OnApplicationBootstrap, Bef
     const now = Date.now();
     try {
       const last = await this.folder.lastBefore(now);
-      backups.lastSuccess.value = last === undefined ? undefined : last / 1000;
+      lastSuccess.value = last === undefined ? undefined : last / 1000;
       const isLate = last === undefined || now - last >= this.config.backupEvery;
       if (isLate && !this.isPausing(now)) await this.make();
     } catch (error) {
@@ -98,7 +103,7 @@ export class BackupSchedule implements OnModuleInit, OnApplicationBootstrap, Bef
   private async make(): Promise<void> {
     const { path, copy } = await this.folder.add(this.engine, this.stopping.signal);
     this.failure = undefined;
-    backups.lastSuccess.value = copy.made / 1000;
+    lastSuccess.value = copy.made / 1000;
     const entries = copy.entries.toLocaleString('en-US');
     this.logger.log(`Backup of ${entries} entries in ${path} (${copy.bytes} bytes), verified`);
     for (const name of await this.folder.removeAllBut(this.config.backupKeep)) {
@@ -110,7 +115,7 @@ export class BackupSchedule implements OnModuleInit, OnApplicationBootstrap, Bef
     // There is one backup at a time: somebody downloads one. The next look tries again.
     if (this.stopping.signal.aborted || (error instanceof DatabaseError && error.code === 'busy')) return;
     if (this.isPausing(at)) return;
-    backups.failures.value++;
+    failures.value++;
     this.failure = { at, why: error.message };
     this.logger.error(`The backup to ${this.config.backupTo} failed: ${error.message}`);
   }
