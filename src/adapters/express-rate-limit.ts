@@ -26,17 +26,17 @@ export default class PigeonholeStore implements Store {
   }
 
   async get(key: string): Promise<IncrementResponse | undefined> {
-    const result = await this.one({ op: 'get', key: this.prefix + key });
-    return result.status === 200 ? hitsOf(result) : undefined;
+    const result = await this.one({ op: 'get', key: this.prefix + key }, 'missing-key');
+    return result && hitsOf(result);
   }
 
   async increment(key: string): Promise<IncrementResponse> {
-    return hitsOf(await this.one({ op: 'incr', key: this.prefix + key, ttl: this.window }));
+    return hitsOf((await this.one({ op: 'incr', key: this.prefix + key, ttl: this.window }))!);
   }
 
   /** Takes a hit back, if its window has not ended meanwhile. */
   async decrement(key: string): Promise<void> {
-    await this.one({ op: 'incr', key: this.prefix + key, by: -1, ifMatch: '*' });
+    await this.one({ op: 'incr', key: this.prefix + key, by: -1, ifMatch: '*' }, 'precondition-failed');
   }
 
   resetKey(key: string): Promise<void> {
@@ -47,13 +47,15 @@ export default class PigeonholeStore implements Store {
     await this.db.delRange({ prefix: this.prefix });
   }
 
-  private async one(operation: BatchOperation): Promise<BatchResult> {
+  /** Does one operation; undefined if it is refused with the code of a counter that is not there. */
+  private async one(operation: BatchOperation, absent?: string): Promise<BatchResult | undefined> {
     const [result] = await this.db.batch([operation], { atomic: false });
-    return result!;
+    const { problem } = result!;
+    if (problem && problem.code !== absent) throw new Error(problem.detail);
+    return problem ? undefined : result;
   }
 }
 
-function hitsOf({ value, expires, problem }: BatchResult): IncrementResponse {
-  if (problem) throw new Error(problem.detail);
+function hitsOf({ value, expires }: BatchResult): IncrementResponse {
   return { totalHits: Number(value), resetTime: expires ? new Date(expires) : undefined };
 }

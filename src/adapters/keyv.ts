@@ -3,6 +3,7 @@ import type { KeyvStoreAdapter, StoredData } from 'keyv';
 import {
   bytesOf,
   type BatchOperation,
+  type BatchResult,
   type InlineValue,
   type Pigeonhole,
   type PigeonholeError,
@@ -46,12 +47,11 @@ export default class KeyvPigeonhole extends EventEmitter implements KeyvStoreAda
   }
 
   async getMany<Value>(keys: string[]): Promise<StoredData<Value | undefined>[]> {
-    const results = await this.batch(keys.map((key) => ({ op: 'get', key })));
-    return results.map((result) => {
-      if (result.status === 200) return valueOf(result) as StoredData<Value>;
-      if (result.problem?.code === 'missing-key') return undefined;
-      throw new Error(result.problem?.detail);
-    });
+    const results = await this.batch(
+      keys.map((key) => ({ op: 'get', key })),
+      'missing-key',
+    );
+    return results.map((result) => (result.problem ? undefined : (valueOf(result) as StoredData<Value>)));
   }
 
   /** @param ttl in milliseconds */
@@ -60,14 +60,12 @@ export default class KeyvPigeonhole extends EventEmitter implements KeyvStoreAda
   }
 
   async setMany(entries: Put[]): Promise<void> {
-    const results = await this.batch(
+    await this.batch(
       entries.map(({ key, value, ttl }) => {
         const type = typeof value === 'string' ? 'text/plain; charset=utf-8' : 'application/json';
         return { op: 'put', key, value, type, ttl: durationOf(ttl) };
       }),
     );
-    const refused = results.find(({ status }) => status >= 400);
-    if (refused) throw new Error(refused.problem?.detail);
   }
 
   /** Returns whether there was an entry. */
@@ -83,8 +81,11 @@ export default class KeyvPigeonhole extends EventEmitter implements KeyvStoreAda
 
   /** Returns whether there was an entry for one of the keys. */
   async deleteMany(keys: string[]): Promise<boolean> {
-    const results = await this.batch(keys.map((key) => ({ op: 'delete', key, ifMatch: '*' })));
-    return results.some(({ status }) => status < 300);
+    const results = await this.batch(
+      keys.map((key) => ({ op: 'delete', key, ifMatch: '*' })),
+      'precondition-failed',
+    );
+    return results.some(({ problem }) => !problem);
   }
 
   async has(key: string): Promise<boolean> {
@@ -92,8 +93,11 @@ export default class KeyvPigeonhole extends EventEmitter implements KeyvStoreAda
   }
 
   async hasMany(keys: string[]): Promise<boolean[]> {
-    const results = await this.batch(keys.map((key) => ({ op: 'check', key, ifMatch: '*' })));
-    return results.map(({ status }) => status < 300);
+    const results = await this.batch(
+      keys.map((key) => ({ op: 'check', key, ifMatch: '*' })),
+      'precondition-failed',
+    );
+    return results.map(({ problem }) => !problem);
   }
 
   async clear(): Promise<void> {
@@ -110,13 +114,16 @@ export default class KeyvPigeonhole extends EventEmitter implements KeyvStoreAda
     return this.prefix + (namespace ? `${namespace}:` : '');
   }
 
-  private async batch(operations: readonly BatchOperation[]) {
-    const results = [];
+  /** @throws Error for what is refused with another code than that of an entry that is not there */
+  private async batch(operations: readonly BatchOperation[], absent?: string): Promise<BatchResult[]> {
+    const results: BatchResult[] = [];
     for (let start = 0; start < operations.length; start += BATCH) {
       const part = operations.slice(start, start + BATCH);
       const ops = part.map((operation) => ({ ...operation, key: this.prefix + operation.key }));
       results.push(...(await this.db.batch(ops, { atomic: false })));
     }
+    const refused = results.find(({ problem }) => problem && problem.code !== absent);
+    if (refused) throw new Error(refused.problem!.detail);
     return results;
   }
 }
