@@ -257,7 +257,9 @@ program.describe('entries in the console', () => {
     await first.page.close();
     await put('two', '1');
     await shown.page.getByRole('option', { name: 'two' }).waitFor();
-    expect(streams).toHaveLength(2);
+    await eventually(() => streams.length === 2, 'the stream of the tab that is left');
+    await put('three', '1');
+    await shown.page.getByRole('option', { name: 'three' }).waitFor();
   });
 
   test('the server is seen to be away, and to be back with what happened meanwhile', async () => {
