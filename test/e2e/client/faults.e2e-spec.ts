@@ -105,7 +105,7 @@ describe.each(WAYS_TO_SEND)('over a network with faults, on %s, the client', (_n
   test('repeats any request that was never sent', async () => {
     const port = await closedPort();
     const fetching: typeof fetch = (url, init) => {
-      const asked = ++sent.attempts < 3 ? String(url).replace(String(server.port), String(port)) : url;
+      const asked = ++sent.attempts < 3 ? (url as string).replace(String(server.port), String(port)) : url;
       return send(asked as string, init);
     };
     const key = freshKey();
