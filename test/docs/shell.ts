@@ -8,7 +8,7 @@ import { temporaryFolder } from '../support/temporary-folder.js';
 import { blocksOf, pageAt, type Block } from './pages.js';
 
 /** Why a page says that its block is not run with the others. */
-const RUN_HERE = 'test/docs/commands does';
+const RUN_HERE = 'test/docs/commands.spec.ts does';
 
 /** How a block ended, and what it printed. */
 export interface Run {
