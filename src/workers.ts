@@ -88,10 +88,12 @@ class Supervisor {
 
   /** Resolves when the last worker has ended. */
   async run(): Promise<void> {
+    const others: Promise<void>[] = [];
     cluster.once('listening', () => {
-      for (let slot = 2; slot <= this.slots; slot++) void this.runSlot(slot);
+      for (let slot = 2; slot <= this.slots; slot++) others.push(this.runSlot(slot));
     });
     await this.runSlot(1);
+    await Promise.all(others);
   }
 
   stopOn(signal: NodeJS.Signals): void {

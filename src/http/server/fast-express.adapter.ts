@@ -1,4 +1,4 @@
-import http, { IncomingMessage, ServerResponse, type ServerOptions } from 'node:http';
+import http, { IncomingMessage, type ServerOptions, type ServerResponse } from 'node:http';
 import https from 'node:https';
 import type { NestApplicationOptions } from '@nestjs/common';
 import { ExpressAdapter } from '@nestjs/platform-express';
@@ -6,6 +6,8 @@ import express from 'express';
 import { limitUnsent } from '../answer/unsent-answers.js';
 import { countBodies } from './access-log.js';
 import { inOrder } from './pipeline.js';
+import { OneWriteResponse } from './one-write.js';
+import { proveOneWrite } from './one-write-proof.js';
 import { meterAnswer, type MeteredResponse } from './request-meter.js';
 import { RouteTable } from './route-table.js';
 import { HTTP_LIMITS, limitServer } from './server-limits.js';
@@ -36,6 +38,8 @@ type ExpressApp = ReturnType<typeof express>;
 export class FastExpressAdapter extends ExpressAdapter {
   /** What decides after the gate whether a request may do what it asks for. Whoever refuses one has answered it. */
   guard: Guard | undefined;
+  /** Whether answers go out in one write; see one-write.ts. */
+  readonly answersInOneWrite = proveOneWrite();
   private routes: RouteTable | undefined;
 
   constructor(
@@ -99,7 +103,7 @@ function strictExpress(): ExpressApp {
 /** Makes subclasses of Node's messages with Express's prototypes, and has the application use those. */
 function prepareMessages(app: ExpressApp) {
   class ExpressRequest extends IncomingMessage {}
-  class ExpressResponse extends ServerResponse {
+  class ExpressResponse extends OneWriteResponse {
     startedAt = performance.now();
     operation = undefined;
     isHeld = false;

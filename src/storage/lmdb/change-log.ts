@@ -2,6 +2,7 @@ import { DatabaseError } from '../../errors.js';
 import type { Revision } from '../revision.js';
 import { parseTag } from '../revision.js';
 import { MAX_STORED_KEY_BYTES } from '../entry.js';
+import { goesOnAfter, LOOK_BACK_BYTES } from '../recent-change.js';
 import { LOGGED_VALUE_BYTES, type Change } from '../storage-engine.js';
 import { Segment, TRAILER_BYTES, writeTrailer } from './log-segment.js';
 import {
@@ -212,6 +213,19 @@ export class ChangeLogReader {
       if (bytes >= READ_BYTES) break;
     }
     return isOfThisLife(start, before, changes[0] ?? head) ? changes : undefined;
+  }
+
+  /** Returns the newest changes of keys that go on after `prefix`, newest first. It passes over damaged segments. */
+  newest(limit: number, prefix: string): LoggedChange[] {
+    const found: LoggedChange[] = [];
+    let bytes = 0;
+    for (const { value } of this.store.log.getRange({ reverse: true })) {
+      const changes = [...(Segment.parse(value)?.changes() ?? [])];
+      found.push(...changes.filter(({ key }) => goesOnAfter(key, prefix)).toReversed());
+      bytes += value.length;
+      if (found.length >= limit || bytes >= LOOK_BACK_BYTES) break;
+    }
+    return found.slice(0, limit);
   }
 
   /** Returns when the oldest change was made; undefined if there is none, or it is damaged. */

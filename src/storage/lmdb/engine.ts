@@ -4,6 +4,7 @@ import { Clock } from '../clock.js';
 import type { Entry, EntryHeader } from '../entry.js';
 import type { KeyRange } from '../key-range.js';
 import { sizeOf, type BatchOperation, type Operation, type Outcome } from '../operation.js';
+import { recentChange, type RecentChange } from '../recent-change.js';
 import {
   StorageEngine,
   type Awaitable,
@@ -237,6 +238,11 @@ export class LmdbEngine extends StorageEngine {
     if (this.isShared) this.store.freshen();
     const changes = this.log.after(position);
     return changes && { changes, position: changes.at(-1)?.position ?? position };
+  }
+
+  newestChanges(limit: number, prefix: string): RecentChange[] {
+    if (this.isShared) this.store.freshen();
+    return this.log.newest(limit, prefix).map(recentChange);
   }
 
   /** Positions are tags, which sort by age as strings. */

@@ -12,6 +12,8 @@ import type { SliceReply, SliceRequest } from './reader.js';
 import { readScrubRecord, type ScrubRecord } from './scrub-record.js';
 import { START, type Place } from './slice.js';
 
+/** Tests that run the sources find the built one, too. */
+const READER = fileURLToPath(new URL('../../../../dist/storage/lmdb/scrub/reader.js', import.meta.url));
 /** A hundredth of a processor, on average from the start of a pass to that of the next. */
 const SHARE = 1 / 100;
 const MINUTE_MS = 60_000;
@@ -152,7 +154,7 @@ export class Scrub {
 
 /** Starts a process that keeps this one from nothing, not even from ending. */
 function startReader(): ChildProcess {
-  const child = fork(fileURLToPath(import.meta.resolve('./reader.js')), { execArgv: [], stdio: 'ignore' });
+  const child = fork(READER, { execArgv: [], stdio: 'ignore' });
   child.on('error', () => undefined).unref();
   child.channel!.unref();
   return child;
