@@ -74,7 +74,6 @@ export class LmdbEngine extends StorageEngine {
   private large!: LargeValues;
   private scans!: Scans;
   private backups!: Backups;
-  private log!: ChangeLogReader;
   private listeners: CommitListeners | undefined;
   private sweeper: Sweeper | undefined;
   private scrub: Scrub | undefined;
@@ -90,7 +89,7 @@ export class LmdbEngine extends StorageEngine {
 
   async open(): Promise<void> {
     const { settings } = this;
-    const { readOnly = false, processes = 1, maxSnapshotAge: maxAge, report, onFault } = settings;
+    const { readOnly = false, processes = 1, maxSnapshotAge: maxAge, report, onFault, scrubEvery } = settings;
     const hold = (): Promise<() => void> => this.commits.hold();
     const admissions = new Admissions(() => (this.commits ? hold : undefined));
     // Whoever starts several processes has locked the folder for them.
@@ -109,7 +108,6 @@ export class LmdbEngine extends StorageEngine {
     const scans = Math.ceil(SCANS_AT_ONCE / processes);
     this.scans = new Scans(this.store, this.clock, this.space, maxAge, scans, settings.maxSnapshotBytes);
     this.backups = new Backups(this.store, this.scans);
-    this.log = new ChangeLogReader(this.store);
     const log = new ChangeLogWriter(this.store, settings.watchLogBytes);
     this.writer = new Writer(this.store, this.clock, this.space, log, settings.passesFence);
     const listeners = (this.listeners = new CommitListeners(this.store, this.isShared));
@@ -132,8 +130,7 @@ export class LmdbEngine extends StorageEngine {
     this.system = new SystemRecords(this.store, this.commits, this.space);
     admission?.opened(readOnly ? undefined : hold);
     if (!readOnly) this.sweeper = new Sweeper(this.store, this.clock, this.commits, this.writer);
-    if (settings.scrubEvery)
-      this.scrub = new Scrub(this.store, this.scans, this.commits, settings.scrubEvery);
+    if (scrubEvery) this.scrub = new Scrub(this.store, this.scans, this.commits, scrubEvery);
     process.on('exit', this.abandonCommit);
   }
 
@@ -143,8 +140,7 @@ export class LmdbEngine extends StorageEngine {
   };
 
   close(): Promise<void> {
-    this.closing ??= this.shutDown();
-    return this.closing;
+    return (this.closing ??= this.shutDown());
   }
 
   private async shutDown(): Promise<void> {
@@ -235,14 +231,12 @@ export class LmdbEngine extends StorageEngine {
   }
 
   changes(position: string): LogPage | undefined {
-    if (this.isShared) this.store.freshen();
-    const changes = this.log.after(position);
+    const changes = new ChangeLogReader(this.current).after(position);
     return changes && { changes, position: changes.at(-1)?.position ?? position };
   }
 
   newestChanges(limit: number, prefix: string): RecentChange[] {
-    if (this.isShared) this.store.freshen();
-    return this.log.newest(limit, prefix).map(recentChange);
+    return new ChangeLogReader(this.current).newest(limit, prefix).map(recentChange);
   }
 
   /** Positions are tags, which sort by age as strings. */
@@ -267,7 +261,7 @@ export class LmdbEngine extends StorageEngine {
       availableBytes: this.space.available(),
       freeBytes: free,
       logBytes: current.readHead().log.bytes,
-      oldestChange: this.log.oldestTime(),
+      oldestChange: new ChangeLogReader(current).oldestTime(),
     };
   }
 
