@@ -141,6 +141,8 @@ export interface WatchOptions extends Abortable {
   readonly since?: string | undefined;
   /** Whether the server's signs of life are events, too; their ids keep a stored position fresh. */
   readonly heartbeats?: boolean | undefined;
+  /** Told when the connection is lost, with the error if there was one; it is tried again, and `ready` says that it is back. */
+  readonly onLost?: ((error?: unknown) => void) | undefined;
 }
 
 export type WatchEvent = {

@@ -16,7 +16,7 @@ const LONGEST_PAUSE_MS = 10_000;
 export async function* watch(
   send: Send,
   targets: WatchTargets,
-  { since, signal, heartbeats }: WatchOptions,
+  { since, signal, heartbeats, onLost }: WatchOptions,
 ): AsyncGenerator<WatchEvent, void, void> {
   let id = since;
   let hasBegun = false;
@@ -36,9 +36,11 @@ export async function* watch(
         id = isLive ? (event.id ?? id) : undefined;
         if (event.kind !== 'heartbeat' || heartbeats) yield isLive ? event : { ...event, id: undefined };
       }
+      onLost?.();
     } catch (error) {
       signal?.throwIfAborted();
       if (!hasBegun || isFinal(error)) throw error;
+      onLost?.(error);
     } finally {
       end.abort();
     }

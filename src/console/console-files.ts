@@ -4,10 +4,12 @@ import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import { Injectable } from '@nestjs/common';
 
-/** The build copies the files there (nest-cli.json). Tests that run the sources read them from there, too. */
-const BUILT = new URL('../../dist/console/', import.meta.url);
-const OWN = 'public/';
-/** The libraries, by the name that our modules import them by. */
+/** The build makes the files there (nest-cli.json). Tests that run the sources read them from there, too. */
+const BUILT = new URL('../../dist/', import.meta.url);
+/** Folders of the build whose scripts and styles are served: the console's own, and the client that everybody can use. */
+const FOLDERS: Readonly<Record<string, string>> = { public: 'console/public/', client: 'client/' };
+const LIBRARY_FOLDER = 'console/';
+/** Where what our modules import by name is. */
 export const LIBRARIES: Readonly<Record<string, string>> = {
   preact: 'preact/dist/preact.mjs',
   'preact/hooks': 'preact/hooks/dist/hooks.mjs',
@@ -15,6 +17,7 @@ export const LIBRARIES: Readonly<Record<string, string>> = {
   '@preact/signals': '@preact/signals/dist/signals.mjs',
   htm: 'htm/dist/htm.mjs',
   uplot: 'uplot/dist/uPlot.esm.js',
+  'pigeonhole/client': 'client/pigeonhole.js',
 };
 const TYPES: Readonly<Record<string, string>> = {
   js: 'text/javascript; charset=utf-8',
@@ -52,16 +55,22 @@ export class ConsoleFiles {
 }
 
 async function readAll(): Promise<FileSet> {
-  const own = await readdir(new URL(OWN, BUILT));
-  const paths = [...own.map((name) => OWN + name), ...Object.values(LIBRARIES)];
   const files = new Map<string, ConsoleFile>();
   const hash = createHash('sha256');
-  for (const path of paths.toSorted()) {
+  for (const [path, place] of (await placesOfAll()).toSorted()) {
     const type = TYPES[path.slice(path.lastIndexOf('.') + 1)];
     if (type === undefined) continue;
-    const bytes = await readFile(new URL(path, BUILT));
+    const bytes = await readFile(new URL(place, BUILT));
     hash.update(`${path} ${bytes.length} `).update(bytes);
     files.set(path, { type, bytes, gzipped: await compress(bytes) });
   }
   return { version: hash.digest('hex').slice(0, 16), files };
+}
+
+/** Returns the paths of all files, each with its place in the build. */
+async function placesOfAll(): Promise<[path: string, place: string][]> {
+  const places = new Map(Object.values(LIBRARIES).map((path) => [path, LIBRARY_FOLDER + path]));
+  for (const [name, folder] of Object.entries(FOLDERS))
+    for (const file of await readdir(new URL(folder, BUILT))) places.set(`${name}/${file}`, folder + file);
+  return [...places];
 }

@@ -1,10 +1,10 @@
-import { randomBytes } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Controller, Get, NotFoundException, Req, Res } from '@nestjs/common';
-import { answerFile, answerPage, redirect } from '../http/answer/answer.js';
+import { answerFile, redirect } from '../http/answer/answer.js';
 import { Undocumented } from '../http/answer/documented.js';
+import { answerPage } from '../http/answer/page.js';
 import { ConsoleFiles } from './console-files.js';
-import { consolePage, consolePolicy } from './console-page.js';
+import { consolePage } from './console-page.js';
 
 /** The console's page and files. They have nothing of the database, so that they need no token. */
 @Controller()
@@ -14,9 +14,8 @@ export class ConsoleController {
   @Get('console')
   @Undocumented()
   async page(@Res() response: ServerResponse): Promise<void> {
-    // Only scripts of this very page run: a stored value could be loaded from 'self' as a script.
-    const nonce = randomBytes(16).toString('base64');
-    answerPage(response, consolePolicy(nonce), consolePage(await this.files.load(), nonce));
+    const files = await this.files.load();
+    answerPage(response, (nonce) => consolePage(files, nonce));
   }
 
   /** Addresses begin with the hash of all files, so that a browser asks once for each. */

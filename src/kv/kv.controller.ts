@@ -1,5 +1,6 @@
 import { Controller, Get, Head, Req, Res, UseFilters } from '@nestjs/common';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { AppConfig } from '../config/app-config.js';
 import { answerJson, answerJsonPieces, startText, vary } from '../http/answer/answer.js';
 import { Documented, Undocumented } from '../http/answer/documented.js';
 import { writePaced } from '../http/answer/paced-writer.js';
@@ -25,10 +26,16 @@ const docs = () => import('./kv.openapi.js');
 @Controller()
 @UseFilters(MissingKeyFilter)
 export class KvController {
+  /** Where the same is shown to people (RFC 8288). */
+  private readonly forPeople: readonly string[];
+
   constructor(
     private readonly databases: Databases,
     private readonly watch: WatchEndpoint,
-  ) {}
+    { publicUrl }: AppConfig,
+  ) {
+    this.forPeople = ['Link', `<${publicUrl}/console>; rel="alternate"; type="text/html"`];
+  }
 
   /** Stores one pair. */
   @Get('set')
@@ -51,7 +58,7 @@ export class KvController {
   @Head()
   @Undocumented()
   headAll(@Res() response: ServerResponse): void {
-    startJson(response);
+    this.start(response);
     response.end();
   }
 
@@ -65,7 +72,7 @@ export class KvController {
     }
     let before = '{';
     for await (const entries of this.databases.of(request).scan()) {
-      if (before === '{') startJson(response);
+      if (before === '{') this.start(response);
       countUnsent(response, bytesOf(entries));
       for (const text of membersAsJson(entries)) {
         await writePaced(response, before + text);
@@ -73,8 +80,12 @@ export class KvController {
       }
       before = ',';
     }
-    if (before === '{') startJson(response);
+    if (before === '{') this.start(response);
     response.end(before === '{' ? '{}' : '}');
+  }
+
+  private start(response: ServerResponse): void {
+    startText(response, 'application/json', [...vary(response), ...this.forPeople]);
   }
 }
 
@@ -96,8 +107,4 @@ function* objectOf(entry: Entry): Generator<string> {
   yield '{';
   yield* membersAsJson([entry]);
   yield '}';
-}
-
-function startJson(response: ServerResponse): void {
-  startText(response, 'application/json', vary(response));
 }

@@ -20,6 +20,11 @@ function entries(status: number, description: string, example: object): MethodDe
   return ApiResponse({ status, description, content: { 'application/json': { schema: VALUES, example } } });
 }
 
+/** Absent where events are asked for. */
+const FOR_PEOPLE = {
+  Link: { description: 'The console, which shows the same to people.', schema: { type: 'string' as const } },
+};
+
 const TAG = ApiTags('The original routes');
 
 export function DescribeGet(): MethodDecorator {
@@ -73,7 +78,12 @@ export function DescribeAll(): MethodDecorator {
   return applyDecorators(
     TAG,
     WATCH,
-    ApiResponse({ status: 200, description: 'Every entry, or the events of all.', content }),
+    ApiResponse({
+      status: 200,
+      description: 'Every entry, or the events of all.',
+      headers: FOR_PEOPLE,
+      content,
+    }),
     describeOperation({
       id: 'getAll',
       summary: 'Shows the whole database',

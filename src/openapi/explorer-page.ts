@@ -1,3 +1,5 @@
+import type { PageParts } from '../http/answer/page.js';
+
 /** The group of HEAD and OPTIONS, apart from the operations that do something: the page folds it away. */
 export const METHODS_TAG = 'HEAD and OPTIONS';
 
@@ -17,17 +19,16 @@ const STYLE = `
         .swagger-ui .opblock-tag .expand-operation { position: absolute; right: 8px; top: 12px; }
       }`;
 
-/** The explorer: Swagger UI over openapi.json. Its addresses are relative, so that a proxy may put it under a prefix. */
-export function explorerPage(nonce: string): string {
-  return `<!doctype html>
-<html lang="en">
-  <head>
-    <meta charset="utf-8">
-    <meta name="viewport" content="width=device-width, initial-scale=1">
-    <meta name="color-scheme" content="light dark">
-    <title>Pigeonhole API</title>
-    <link rel="icon" type="image/svg+xml" href="favicon.ico">
-    <link rel="stylesheet" nonce="${nonce}" href="docs/swagger-ui.css">
+/** Swagger UI styles its elements, and draws its icons from `data:`. */
+const POLICY = { 'style-src': "'unsafe-inline'", 'img-src': "'self' data:" };
+
+/** The explorer: Swagger UI over openapi.json. */
+export function explorerPage(nonce: string): PageParts {
+  return { title: 'Pigeonhole API', head: headOf(nonce), body: bodyOf(nonce), policy: POLICY };
+}
+
+function headOf(nonce: string): string {
+  return `    <link rel="stylesheet" nonce="${nonce}" href="docs/swagger-ui.css">
     <style nonce="${nonce}">${STYLE}
     </style>
     <script nonce="${nonce}">
@@ -36,10 +37,11 @@ export function explorerPage(nonce: string): string {
       const follow = () => document.documentElement.classList.toggle('dark-mode', dark.matches);
       dark.addEventListener('change', follow);
       follow();
-    </script>
-  </head>
-  <body>
-    <div id="explorer"></div>
+    </script>`;
+}
+
+function bodyOf(nonce: string): string {
+  return `    <div id="explorer"></div>
     <script nonce="${nonce}" src="docs/swagger-ui-bundle.js"></script>
     <script nonce="${nonce}">
       // Swagger UI makes one JSON string of text whose type has "json" in its name; lines of JSON are to stay as they are.
@@ -66,8 +68,5 @@ export function explorerPage(nonce: string): string {
           ui.layoutActions.show(['operations-tag', '${METHODS_TAG}'], isLinked);
         },
       });
-    </script>
-  </body>
-</html>
-`;
+    </script>`;
 }

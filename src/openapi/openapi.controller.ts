@@ -1,10 +1,10 @@
-import { randomBytes } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
 import { Controller, Get, NotFoundException, Req, Res } from '@nestjs/common';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { answerJson, answerPage, ASSET_HEADERS, redirect } from '../http/answer/answer.js';
+import { answerJson, ASSET_HEADERS, redirect } from '../http/answer/answer.js';
 import { Undocumented } from '../http/answer/documented.js';
+import { answerPage } from '../http/answer/page.js';
 import { ApiDocument } from './api-document.js';
 import { explorerPage } from './explorer-page.js';
 
@@ -29,12 +29,7 @@ export class OpenApiController {
   @Get('docs')
   @Undocumented()
   explorer(@Res() response: ServerResponse): void {
-    // Only scripts of this very page run: a stored value could be loaded from 'self' as a script.
-    const nonce = randomBytes(16).toString('base64');
-    const policy =
-      `default-src 'none'; script-src 'nonce-${nonce}'; style-src 'nonce-${nonce}' 'unsafe-inline'; ` +
-      "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-    answerPage(response, policy, explorerPage(nonce));
+    answerPage(response, explorerPage);
   }
 
   @Get('docs/{*file}')

@@ -1,10 +1,14 @@
-import { expect } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, expect } from '@jest/globals';
 import { createRequire } from 'node:module';
 import { readFileSync } from 'node:fs';
-import type { Browser, BrowserContext, Page } from 'playwright-core';
+import type { Browser, BrowserContext, BrowserContextOptions, Locator, Page } from 'playwright-core';
+import { startBrowser } from './browser.js';
 import { HANG_MS } from './eventually.js';
+import { ask, type Answer } from './http.js';
+import { startBuilt, type Target } from './target.js';
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+const PHONE = { width: 390, height: 700 };
 
 /** The console in a browser, and whatever it complains of: errors, refused requests, violations of its policy. */
 export class ConsolePage {
@@ -24,33 +28,127 @@ export class ConsolePage {
     });
   }
 
-  /** Opens the console as a browser of its own would, or in the browser of another page of it. */
-  static async open(browser: Browser | BrowserContext, port: number, hash = ''): Promise<ConsolePage> {
-    const context = 'newContext' in browser ? await browser.newContext() : browser;
+  /** Opens the console in a tab of a browser. */
+  static async open(context: BrowserContext, port: number, hash = ''): Promise<ConsolePage> {
     const opened = new ConsolePage(await context.newPage(), context, port);
     await opened.go(hash);
     return opened;
   }
 
-  async go(hash: string): Promise<void> {
+  /** Loads the console anew. */
+  async go(hash = ''): Promise<void> {
     await this.page.goto('about:blank');
     await this.page.goto(`http://127.0.0.1:${this.port}/console${hash}`);
   }
 
-  /** Opens an entry by its key. */
-  async openKey(key: string): Promise<void> {
-    await this.go(`#/keys?${new URLSearchParams({ key }).toString()}`);
+  /** Shows something else, as a click on a link does. */
+  async show(hash: string): Promise<void> {
+    await this.page.evaluate(`location.hash = ${JSON.stringify(hash)}`);
   }
 
-  /** What axe-core finds, in light and in dark; it is run from outside of the page, whose policy does not let it in. */
+  /** Opens an entry by its key. */
+  async openKey(key: string): Promise<void> {
+    await this.show(`#/keys?${new URLSearchParams({ key }).toString()}`);
+    await this.page.locator('.entry-pane .tabs').waitFor();
+  }
+
+  button(name: string): Locator {
+    return this.page.getByRole('button', { name, exact: true });
+  }
+
+  get dialog(): Locator {
+    return this.page.getByRole('dialog');
+  }
+
+  get editor(): Locator {
+    return this.page.getByRole('textbox', { name: 'Value' });
+  }
+
+  /** Chooses from the menu of the entry that is open. */
+  async choose(name: string): Promise<void> {
+    await this.page.getByLabel('More of this entry').click();
+    await this.button(name).click();
+  }
+
+  /** Waits until changes are seen as they happen. */
+  async untilLive(): Promise<void> {
+    await this.page.locator('.connection.live').waitFor();
+  }
+
+  /** What axe-core finds on a desktop in light and on a phone in dark; it comes from outside, the policy does not let it in. */
   async expectAccessible(): Promise<void> {
-    for (const colorScheme of ['light', 'dark'] as const) {
-      await this.page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
-      await this.page.evaluate(AXE);
-      const found = await this.page.evaluate(
-        `axe.run().then(({ violations }) => violations.map(({ id, nodes }) => id + ' ' + nodes.map(({ html }) => html).join()))`,
-      );
-      expect({ colorScheme, found }).toEqual({ colorScheme, found: [] });
+    const desktop = this.page.viewportSize()!;
+    await this.expectNothingFound('light');
+    await this.page.setViewportSize(PHONE);
+    try {
+      await this.expectNothingFound('dark');
+    } finally {
+      await this.page.setViewportSize(desktop);
     }
   }
+
+  private async expectNothingFound(colorScheme: 'light' | 'dark'): Promise<void> {
+    await this.page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+    if (!(await this.page.evaluate('"axe" in window'))) await this.page.evaluate(AXE);
+    const found = await this.page.evaluate(
+      `axe.run().then(({ violations }) => violations.map(({ id, nodes }) => id + ' ' + nodes.map(({ html }) => html).join()))`,
+    );
+    expect({ colorScheme, found }).toEqual({ colorScheme, found: [] });
+  }
+}
+
+/** A server with the console in a browser, for all tests of a file. */
+export interface Shown {
+  readonly port: number;
+  readonly browser: Browser;
+  /** The tab that is there for every test. Its address is the list of all keys when a test begins. */
+  readonly tab: ConsolePage;
+  put(key: string, body: string | Buffer, type?: string): Promise<Answer>;
+  /** The value of a key, or the status if there is none. */
+  valueOf(key: string): Promise<string>;
+}
+
+export function pathOf(key: string): string {
+  return `/kv?key=${encodeURIComponent(key)}`;
+}
+
+/** Shows the console to all tests of a file; each begins with an empty database, and none may make it complain. */
+export function showConsole(
+  executablePath: string,
+  start: () => Promise<Target> = () => startBuilt({ DATABASE_URL: 'memory:' }),
+  options: BrowserContextOptions = {},
+): Shown {
+  let server: Target;
+  let browser: Browser;
+  let tab: ConsolePage;
+  beforeAll(async () => {
+    [server, browser] = await Promise.all([start(), startBrowser(executablePath)]);
+    tab = await ConsolePage.open(await browser.newContext(options), server.port);
+  });
+  afterAll(async () => {
+    await browser.close();
+    await server.close();
+  });
+  beforeEach(async () => {
+    await ask(server.port, '/kv?confirm=all', { method: 'DELETE' });
+    await tab.show('#/keys');
+  });
+  afterEach(() => expect(tab.complaints.splice(0)).toEqual([]));
+  return {
+    get port() {
+      return server.port;
+    },
+    get browser() {
+      return browser;
+    },
+    get tab() {
+      return tab;
+    },
+    put: (key, body, type = 'text/plain; charset=utf-8') =>
+      ask(server.port, pathOf(key), { method: 'PUT', body, headers: { 'Content-Type': type } }),
+    valueOf: async (key) => {
+      const { status, text } = await ask(server.port, pathOf(key));
+      return status === 200 ? text : String(status);
+    },
+  };
 }

@@ -82,7 +82,7 @@ export class Prometheus {
   /** Returns what an expression is at this moment. */
   async query(expression: string): Promise<readonly Series[]> {
     const query = new URLSearchParams({ query: expression });
-    return (await this.read<{ result: Series[] }>(`/api/v1/query?${query}`)).result;
+    return (await this.read<{ result: Series[] }>(`/api/v1/query?${query.toString()}`)).result;
   }
 
   /** Returns what an expression was between two times, seconds since 1970. */
@@ -93,7 +93,7 @@ export class Prometheus {
       end: String(end),
       step: String(step),
     });
-    return (await this.read<{ result: Series[] }>(`/api/v1/query_range?${query}`)).result;
+    return (await this.read<{ result: Series[] }>(`/api/v1/query_range?${query.toString()}`)).result;
   }
 
   /** Waits until so many targets have been scraped with success. */

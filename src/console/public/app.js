@@ -48,8 +48,9 @@ function View({ view, name, load }) {
 
 /** A view is loaded when it is first opened, and the server may be away just then. */
 function Unreached() {
-  const error = { title: 'No answer', message: 'The server cannot be reached. Is it running?' };
-  return html`<${Failure} error=${error} onRetry=${() => location.reload()} />`;
+  const error = { code: 'no-connection', message: 'The server cannot be reached. Is it running?' };
+  return html`<h1 class="hidden">Pigeonhole</h1>
+    <${Failure} error=${error} onRetry=${() => location.reload()} />`;
 }
 
 function Top({ offered, shown }) {

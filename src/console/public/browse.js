@@ -2,6 +2,7 @@
 import { address, go, linkTo, linkWith } from './address.js';
 import * as browsing from './browsing.js';
 import { SERVER } from './api.js';
+import { copyListItems } from './copy-as.js';
 import { deletePrefix, deleteMarked, exportMarked, exportPrefix } from './many.js';
 import { newEntry, uploadFiles } from './new-entry.js';
 import { openDialog } from './dialogs.js';
@@ -13,7 +14,8 @@ import { Rows } from './rows.js';
 import { may } from './session.js';
 import { html, useEffect, useRef, useState } from './ui.js';
 
-const ROW_PX = 30;
+/** A finger needs more room than a pointer; views.css has the same heights. */
+const ROW_PX = matchMedia('(pointer: coarse)').matches ? 44 : 30;
 const TYPING_MS = 180;
 
 export function Browse() {
@@ -68,7 +70,7 @@ function Finder({ params }) {
   const isSearch = params.find !== undefined;
   const present = (isSearch ? params.find : params.prefix) ?? '';
   const [text, setText] = useState(present);
-  const timer = useRef();
+  const timer = useRef(undefined);
   const typed = useRef(present);
   useEffect(() => {
     // What comes of typing does not come back into the field, where somebody may type on.
@@ -115,7 +117,7 @@ function Finder({ params }) {
     ${
       may('write') &&
       html`<button type="button" class="button" title="New entry (n)" onClick=${newEntry}>
-        <${Icon} name="plus" />New
+        <${Icon} name="plus" /><span class="new">New</span>
       </button>`
     }
     <${Menu} label="More" icon="more" items=${rangeActions()} />
@@ -126,16 +128,18 @@ function leaveFinder(event) {
   if (event.key !== 'ArrowDown' && event.key !== 'Enter') return;
   event.preventDefault();
   browsing.moveCursor(browsing.cursor.value === undefined ? 0 : 1);
-  document.querySelector('.list-pane .rows')?.focus();
+  browsing.focusList();
 }
 
 function rangeActions() {
   const writes = may('write');
+  const whole = browsing.presentPrefix() === '' ? 'everything' : 'all with this prefix';
   return [
     writes && ['Upload files…', chooseFiles],
     writes && ['Import lines…', async () => openDialog((await import('./import.js')).ImportDialog)],
-    ['Export what begins so', exportPrefix],
-    writes && ['Delete what begins so…', deletePrefix, 'danger'],
+    [`Export ${whole}`, exportPrefix],
+    ...copyListItems(browsing.presentPrefix()),
+    writes && [`Delete ${whole}…`, deletePrefix, 'danger'],
   ];
 }
 
@@ -179,7 +183,7 @@ function List({ list, params }) {
   if (list.state.value === 'failed' && rows.length === 0)
     return html`<${Failure} error=${list.error} onRetry=${() => list.after()} />`;
   const isLoading = list.state.value === 'loading';
-  if (rows.length === 0 && !isLoading && !list.text) return html`<${NoKeys} params=${params} />`;
+  if (rows.length === 0 && !isLoading) return html`<${NoKeys} list=${list} params=${params} />`;
   const shift = () => {
     const moved = list.shift;
     list.shift = 0;
@@ -244,10 +248,9 @@ function iconOf(type) {
 }
 
 function leftOf(expires) {
-  return formatSpan(Math.max(0, new Date(expires) - Date.now()))
-    .split(' ')
-    .slice(0, 2)
-    .join(' ');
+  const left = formatSpan(Math.max(0, Date.parse(expires) - Date.now()));
+  // The greatest unit is enough here.
+  return left.match(/^\d+ \w+/)?.[0] ?? left;
 }
 
 function Foot({ list, isLoading }) {
@@ -276,7 +279,9 @@ function SearchFoot({ list, isLoading }) {
   </footer>`;
 }
 
-function NoKeys({ params }) {
+function NoKeys({ list, params }) {
+  if (params.find)
+    return html`<${Blank} title="Nothing found"><p>${formatCount(list.looked.value)} keys were looked at, and none contains <${Key} text=${params.find} />.</p></${Blank}>`;
   if (params.prefix)
     return html`<${Blank} title="No such key"><p>No key begins with <${Key} text=${params.prefix} />.</p>
       <p><a href=${linkTo('keys')}>Show all keys</a></p></${Blank}>`;

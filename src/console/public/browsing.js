@@ -5,11 +5,17 @@ import { Listing } from './listing.js';
 import { Search } from './search.js';
 import { batch, effect, signal } from './ui.js';
 
-/** What the list shows: a listing or a search. */
+/**
+ * What the list shows.
+ * @type {import('@preact/signals').Signal<Listing | Search | undefined>}
+ */
 export const list = signal(undefined);
 /** The key of the row that the keyboard is at. */
 export const cursor = signal(undefined);
-/** The marked keys, with the tags they had. */
+/**
+ * The marked keys, with the tags they had.
+ * @type {import('@preact/signals').Signal<Map<string, string>>}
+ */
 export const marked = signal(new Map());
 
 /** What keys are folded by; nothing for a flat list. */
@@ -40,14 +46,8 @@ export function forgetList() {
   shown = undefined;
 }
 
-function showListAgain() {
-  if (list.peek() === undefined) return;
-  shown = undefined;
-  showListOf(address.peek().params);
-}
-
-onChanges((changes) => {
-  if (changes === undefined) return showListAgain();
+onChanges((changes, position) => {
+  if (changes === undefined) return void list.peek()?.refresh(position);
   list.peek()?.apply(changes);
   const gone = changes.filter(({ kind, key }) => kind !== 'put' && marked.peek().has(key));
   if (gone.length === 0) return undefined;
@@ -59,7 +59,7 @@ onChanges((changes) => {
 
 // A list that could not be loaded is loaded when the server is there again.
 effect(() => {
-  if (connection.value === 'live' && list.peek()?.state.peek() === 'failed') showListAgain();
+  if (connection.value === 'live' && list.peek()?.state.peek() === 'failed') void list.peek().refresh();
 });
 
 /** Moves the cursor by rows. @param marks whether rows on the way are marked */
@@ -114,6 +114,11 @@ export function markTo(row) {
   for (const { key, item } of rows.slice(a, b + 1)) if (item) next.set(key, item.etag);
   marked.value = next;
   cursor.value = row.key;
+}
+
+/** Takes the keyboard to the list. */
+export function focusList() {
+  /** @type {HTMLElement | null} */ (document.querySelector('.list-pane .rows'))?.focus();
 }
 
 /** The prefix that is looked at. */

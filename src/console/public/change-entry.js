@@ -1,6 +1,6 @@
 // What is done to one entry: always on condition that it is still the one that is shown.
 import { go, linkTo, linkWith } from './address.js';
-import { deleteEntry, entryPath, increment, putValue, readValue, request, runBatch, touch } from './api.js';
+import { db, readEntry } from './api.js';
 import { closeDialog, Field, Form, openDialog } from './dialogs.js';
 import { fileNameOf, saveAs } from './download.js';
 import { textOf } from './format.js';
@@ -22,14 +22,15 @@ async function attempt(work) {
 
 export function downloadEntry(entry) {
   return attempt(async () => {
-    const response = await request(entryPath(entry.key));
-    saveAs(await response.blob(), fileNameOf(entry.key));
+    const found = await db.get(entry.key);
+    if (found) saveAs(await new Response(found.body).blob(), fileNameOf(entry.key));
+    else say('The entry is not there any more.', true);
   });
 }
 
 export function increaseBy(entry, by) {
   return attempt(async () => {
-    await increment(entry.key, by, entry.about.etag);
+    await db.incr(entry.key, by, { ifMatch: entry.about.etag });
     await entry.load();
   });
 }
@@ -41,7 +42,7 @@ export function replaceWithFile(entry) {
     attempt(async () => {
       const [file] = input.files;
       const type = file.type || 'application/octet-stream';
-      await putValue(entry.key, file, { type, etag: entry.about.etag, ttl: 'keep' });
+      await db.put(entry.key, file, { type, ifMatch: entry.about.etag, ttl: 'keep' });
       await entry.load();
       say('Replaced');
     });
@@ -50,7 +51,7 @@ export function replaceWithFile(entry) {
 
 export function openDelete(entry) {
   const remove = async () => {
-    await deleteEntry(entry.key, entry.about.etag);
+    await db.del(entry.key, { ifMatch: entry.about.etag });
     closeDialog();
     say('Deleted');
     go(linkWith({ key: undefined }), false);
@@ -78,7 +79,7 @@ const SPANS = [
 function ExpiryDialog({ entry }) {
   const [ttl, setTtl] = useState('');
   const change = async () => {
-    await touch(entry.key, ttl.trim() || 'none', entry.about.etag);
+    await db.touch(entry.key, ttl.trim() || 'none', { ifMatch: entry.about.etag });
     closeDialog();
     await entry.load();
   };
@@ -126,20 +127,32 @@ function refusalOf(error, key) {
     : `There is an entry with the key ${key} already. Nothing was done.`;
 }
 
-async function duplicate({ key, about }, name) {
-  const { bytes } = await readValue(key);
-  await putValue(name, bytes, { type: about.type, expires: about.expires ?? undefined });
+async function duplicate({ key }, name) {
+  const { about, bytes } = await present(key);
+  await db.put(name, bytes, { create: true, type: about.type, expires: about.expires ?? undefined });
+}
+
+async function present(key) {
+  const found = await readEntry(key);
+  if (found === undefined) throw new Error('The entry is not there any more. Nothing was done.');
+  return found;
 }
 
 /** The new key and the old one change together, or neither does. */
-async function rename({ key, about }, name) {
-  const { bytes, etag } = await readValue(key);
+async function rename({ key }, name) {
+  const { about, bytes } = await present(key);
   const text = textOf(bytes);
   const value = text === undefined ? { base64: bytes.toBase64?.() ?? base64Of(bytes) } : { value: text };
-  const put = { op: 'put', key: name, ...value, type: about.type, expires: about.expires ?? undefined };
-  await runBatch([
+  const put = {
+    op: /** @type {const} */ ('put'),
+    key: name,
+    ...value,
+    type: about.type,
+    expires: about.expires ?? undefined,
+  };
+  await db.batch([
     { ...put, ifNoneMatch: '*' },
-    { op: 'delete', key, ifMatch: etag },
+    { op: 'delete', key, ifMatch: about.etag },
   ]);
 }
 

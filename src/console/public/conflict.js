@@ -1,17 +1,30 @@
 // Somebody was faster: what was, what I have made of it, and what they have.
+import { formatBytes } from './format.js';
 import { formatJson } from './json-lexer.js';
 import { merge } from './merge.js';
 import { Failure } from './parts.js';
-import { html, useMemo, useState } from './ui.js';
+import { html, useLayoutEffect, useMemo, useState } from './ui.js';
 
-export function Conflict({ base, mine, theirs, isJson, isBusy, error, onBack, onTheirs, onSave }) {
-  const isGone = theirs.text === undefined;
+/** @param saving what Ctrl+S is to do is put there */
+export function Conflict({ base, mine, theirs, isJson, isBusy, error, saving, onBack, onTheirs, onSave }) {
+  const isGone = theirs.etag === undefined;
+  // Nothing, or bytes, cannot be joined with a text.
+  const isText = theirs.text !== undefined;
   // Members that stand on one line cannot be merged line by line.
   const lay = (text) => (isJson && !formatJson(text).fault ? formatJson(text).text : text);
   const sides = useMemo(() => [base, mine, theirs.text ?? ''].map(lay), [base, mine, theirs]);
-  const start = useMemo(() => (isGone ? { text: mine, conflicts: 0 } : merge(...sides)), [sides]);
+  const start = useMemo(() => (isText ? merge(...sides) : { text: mine, conflicts: 0 }), [sides]);
   const [text, setText] = useState(start.text);
-  const names = ['Before', 'Mine', isGone ? 'Theirs: deleted' : 'Theirs'];
+  const places =
+    start.conflicts === 0
+      ? ''
+      : `, with ${start.conflicts === 1 ? 'a place' : `${start.conflicts} places`} to decide between the marks`;
+  const isDecided = !/^(<{7} mine|>{7} theirs)$/m.test(text);
+  useLayoutEffect(() => {
+    saving.current = () => isDecided && onSave(text);
+  });
+  const what = isGone ? ': deleted' : isText ? '' : `: ${formatBytes(theirs.size)} of ${theirs.type}`;
+  const names = ['Before', 'Mine', `Theirs${what}`];
   return html`<div class="conflict">
     <h2>
       ${isGone ? 'Somebody has deleted the entry meanwhile' : 'Somebody has changed the entry meanwhile'}
@@ -26,10 +39,7 @@ export function Conflict({ base, mine, theirs, isJson, isBusy, error, onBack, on
       )}
     </div>
     <label class="merged"
-      ><span
-        >To be
-        saved${start.conflicts > 0 ? `, with ${start.conflicts === 1 ? 'a place' : `${start.conflicts} places`} to decide between the marks` : ''}</span
-      >
+      ><span>To be saved${places}</span>
       <textarea
         class="editor-text"
         spellcheck="false"
@@ -43,12 +53,7 @@ export function Conflict({ base, mine, theirs, isJson, isBusy, error, onBack, on
       <button type="button" onClick=${onBack}>Back to my text</button>
       <button type="button" onClick=${onTheirs}>Leave theirs</button>
       <button type="button" onClick=${() => setText(mine)}>Take mine</button>
-      <button
-        type="button"
-        class="primary"
-        disabled=${isBusy || /^(<{7} mine|>{7} theirs)$/m.test(text)}
-        onClick=${() => onSave(text)}
-      >
+      <button type="button" class="primary" disabled=${isBusy || !isDecided} onClick=${() => onSave(text)}>
         ${isGone ? 'Store again' : 'Save'}
       </button>
     </div>

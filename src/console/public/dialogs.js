@@ -47,7 +47,7 @@ export function Form({
   cancel = 'Cancel',
 }) {
   const [isBusy, setBusy] = useState(false);
-  const [error, setError] = useState();
+  const [error, setError] = useState(undefined);
   const submit = async (event) => {
     event.preventDefault();
     setBusy(true);

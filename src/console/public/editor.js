@@ -1,6 +1,6 @@
 // Changes a text. Nothing that happens elsewhere touches it: it is told, and decided when it is saved.
 import { guardLeaving } from './address.js';
-import { putValue, readValue, describe } from './api.js';
+import { db, onlyIf, readEntry } from './api.js';
 import { isJson, textOf } from './format.js';
 import { faultOf, formatJson } from './json-lexer.js';
 import { TypeField } from './new-entry.js';
@@ -27,45 +27,68 @@ function lineEndOf(text) {
 }
 
 export function Editor({ entry, onDone }) {
-  const [base, setBase] = useState();
+  const [base, setBase] = useState(undefined);
   useEffect(() => {
     // The text that is edited is the one with this tag, and all of it.
-    void readBase(entry).then(setBase);
+    void readBase(entry).then(setBase, (error) => (say(error.message, true), onDone()));
   }, []);
   return base ? html`<${BaseEditor} entry=${entry} base=${base} onDone=${onDone} />` : null;
 }
 
 async function readBase(entry) {
-  const { bytes, etag } = entry.isWhole
-    ? { bytes: entry.bytes, etag: entry.about.etag }
-    : await readValue(entry.key);
-  const text = textOf(bytes);
-  return { etag, text: text.replaceAll(/\r\n?/g, '\n'), type: entry.about.type, lineEnd: lineEndOf(text) };
+  const found = entry.isWhole ? entry : await readEntry(entry.key);
+  const text = found && textOf(found.bytes);
+  if (text === undefined) throw new Error('The entry is no text any more.');
+  const { etag, type } = found.about;
+  return { etag, text: inField(text), type, lineEnd: lineEndOf(text) };
 }
 
-function BaseEditor({ entry, base, onDone }) {
+/** Returns a text as a text field gives it back. */
+function inField(text) {
+  return text.replaceAll(/\r\n?/g, '\n');
+}
+
+function BaseEditor({ entry, base: first, onDone }) {
+  const [base, setBase] = useState(first);
   const [text, setText] = useState(base.text);
   const [type, setType] = useState(base.type);
-  const [error, setError] = useState();
-  const [theirs, setTheirs] = useState();
+  const [error, setError] = useState(undefined);
+  const [theirs, setTheirs] = useState(undefined);
   const [isBusy, setBusy] = useState(false);
+  const saveJoined = useRef(undefined);
   const isChanged = text !== base.text || type !== base.type;
   const fault = isJson(type) ? faultOf(text) : undefined;
 
-  const save = async (saved = text, etag = base.etag) => {
+  const done = () => {
+    guardLeaving(() => '');
+    say('Saved');
+    onDone();
+  };
+  const save = async (saved = text, of = base) => {
     setBusy(true);
     setError(undefined);
+    // Whoever has not changed the type takes that of the others.
+    const savedType = type === base.type ? (of.type ?? type) : type;
     try {
       const body = base.lineEnd === '\r\n' ? saved.replaceAll('\n', '\r\n') : saved;
-      await putValue(entry.key, body, { type, etag, ttl: etag === undefined ? undefined : 'keep' });
-      guardLeaving(() => '');
-      say('Saved');
-      onDone();
+      const ttl = of.etag === undefined ? undefined : 'keep';
+      await db.put(entry.key, body, { ...onlyIf(of.etag), type: savedType, ttl });
+      done();
     } catch (failure) {
-      if (failure.status === 412) setTheirs(await readTheirs(entry.key));
+      const found = await readTheirs(entry.key).catch(() => undefined);
+      // The answer was lost, or somebody has stored just that.
+      if (found?.text === saved && found.type === savedType) done();
+      else if (failure.status === 412 && found) meet(saved, savedType, of, found);
       else setError(failure);
     }
     setBusy(false);
+  };
+  /** Somebody was faster, perhaps once more: then what was joined with the last version is mine, and that is the base. */
+  const meet = (mine, myType, of, found) => {
+    setText(mine);
+    setType(myType);
+    setBase({ ...base, etag: of.etag, text: of.text ?? '', type: of.type ?? base.type });
+    setTheirs(found);
   };
   const leave = () => {
     if (isChanged && !confirm('Leave without saving what you have changed?')) return;
@@ -74,7 +97,7 @@ function BaseEditor({ entry, base, onDone }) {
   };
   // Before anything else can be pressed: a later effect would save the text of the keystroke before.
   useLayoutEffect(() => {
-    editing.value = { save: () => save(), leave };
+    editing.value = { save: () => (theirs ? saveJoined.current() : save()), leave };
     guardLeaving(() => (isChanged ? 'Leave without saving what you have changed?' : ''));
   });
   useEffect(
@@ -84,19 +107,21 @@ function BaseEditor({ entry, base, onDone }) {
     },
     [],
   );
-  const lookAtTheirs = async () => setTheirs(await readTheirs(entry.key));
+  const lookAtTheirs = () => readTheirs(entry.key).then(setTheirs, setError);
 
   if (theirs)
     return html`<${Conflict}
+      key=${theirs.etag}
       base=${base.text}
       mine=${text}
       theirs=${theirs}
       isJson=${isJson(type)}
       isBusy=${isBusy}
       error=${error}
+      saving=${saveJoined}
       onBack=${() => setTheirs(undefined)}
       onTheirs=${onDone}
-      onSave=${(merged) => save(merged, theirs.etag)}
+      onSave=${(merged) => save(merged, theirs)}
     />`;
   return html`<div class="editor">
     ${entry.newer.value && html`<${NewerBar} change=${entry.newer.value} onLook=${lookAtTheirs} />`}
@@ -146,10 +171,9 @@ function NewerBar({ change, onLook }) {
   </div>`;
 }
 
-/** Returns what is there now; without a tag and text if nothing is. */
+/** Returns what is there now: its description with its text, if it has one; nothing of these if it is gone. */
 async function readTheirs(key) {
-  const about = await describe(key);
-  if (about === undefined) return { etag: undefined, text: undefined };
-  const { bytes, etag } = await readValue(key);
-  return { etag, text: textOf(bytes)?.replaceAll(/\r\n?/g, '\n') ?? '', isText: textOf(bytes) !== undefined };
+  const { about = {}, bytes } = (await readEntry(key)) ?? {};
+  const text = bytes && textOf(bytes);
+  return { ...about, text: text === undefined ? undefined : inField(text) };
 }

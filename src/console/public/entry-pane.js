@@ -19,6 +19,9 @@ import { may } from './session.js';
 import { ValueView } from './value-view.js';
 import { html, signal, useEffect, useMemo } from './ui.js';
 
+/** A key that is longer may have to be scrolled. */
+const LONG_KEY = 100;
+
 /** What is open, for the keyboard. */
 export const present = signal(undefined);
 /** Whether it is being edited. */
@@ -76,7 +79,7 @@ function Head({ entry }) {
     <a class="button icon-button back" href=${linkWith({ key: undefined })} aria-label="Back to the list"
       ><${Icon} name="back"
     /></a>
-    <h1><${Key} text=${entry.key} /></h1>
+    <h1 tabindex=${entry.key.length > LONG_KEY ? 0 : undefined}><${Key} text=${entry.key} /></h1>
     <div class="entry-actions">
       ${canWrite && html`<${Counter} key=${entry.version.value} entry=${entry} />`}
       ${canWrite && mayEdit(entry) && html`<button type="button" title="Edit (e)" onClick=${startEditing}>Edit</button>`}
@@ -156,7 +159,7 @@ function Ago({ time }) {
 
 function Countdown({ time }) {
   useSeconds();
-  const left = new Date(time) - Date.now();
+  const left = Date.parse(time) - Date.now();
   return html`<span class="countdown" title=${formatTime(time)}
     >${left > 0 ? `in ${formatSpan(left)}` : 'now'}</span
   >`;

@@ -1,8 +1,8 @@
 // The entry that is open: what is known of it, and the first of its bytes.
-import { ApiError, describe, readValue } from './api.js';
+import { db, readEntry } from './api.js';
 import { textOf } from './format.js';
-import { onChanges } from './live.js';
-import { signal } from './ui.js';
+import { connection, onChanges } from './live.js';
+import { effect, signal } from './ui.js';
 
 /** So much of a value is read at first. */
 export const FIRST_BYTES = 256 * 1024;
@@ -10,10 +10,12 @@ export const FIRST_BYTES = 256 * 1024;
 export class OpenEntry {
   /** `loading`, `ready`, `absent`, `failed`. */
   state = signal('loading');
-  /** The description of the entry. */
+  /** @type {import('pigeonhole/client').Description | undefined} */
   about = undefined;
-  /** The bytes that were read, from the first on. */
+  /** The bytes that were read, from the first on. @type {Uint8Array<ArrayBuffer> | undefined} */
   bytes = undefined;
+  /** The value as text, undefined if it is none. @type {string | undefined} */
+  text = undefined;
   error = undefined;
   /** The change that came while somebody edits: the editor is left alone. */
   newer = signal(undefined);
@@ -23,66 +25,64 @@ export class OpenEntry {
   version = signal(0);
   isEditing = false;
   #end = new AbortController();
-  #leave;
   /** Of several reads the last one counts. */
   #turn = 0;
+  #lastLoad = Promise.resolve();
 
   constructor(key) {
     this.key = key;
-    this.#leave = onChanges((changes) => this.#hear(changes));
+    this.#untilClosed(onChanges((changes) => this.#hear(changes)));
+    // What could not be read is read when the server is there again.
+    const isBack = () => connection.value === 'live' && this.state.peek() === 'failed';
+    this.#untilClosed(effect(() => void (isBack() && this.load())));
     void this.load();
+  }
+
+  #untilClosed(leave) {
+    this.#end.signal.addEventListener('abort', leave);
   }
 
   close() {
     this.#end.abort();
-    this.#leave();
   }
 
   get isWhole() {
     return this.bytes.length === this.about.size;
   }
 
-  /** The value as text, undefined if it is none. */
-  get text() {
-    return textOf(this.bytes, this.isWhole);
+  /** Reads the entry. @param most how many bytes of it */
+  load(most = FIRST_BYTES) {
+    this.#lastLoad = this.#read(most);
+    return this.#lastLoad;
   }
 
-  /** Reads the entry. @param most how many bytes of it; all without */
-  async load(most = FIRST_BYTES) {
+  async #read(most) {
     const turn = ++this.#turn;
     try {
-      await this.#read(most, turn);
+      const found = await readEntry(this.key, most, this.#end.signal);
+      if (turn !== this.#turn) return;
+      this.#show(found);
     } catch (error) {
-      if (error.name === 'AbortError') return;
-      this.error = error instanceof Error ? error : new ApiError(0, {});
-      this.state.value = error.status === 404 ? 'absent' : 'failed';
+      if (turn !== this.#turn || this.#end.signal.aborted) return;
+      this.error = error;
+      this.state.value = 'failed';
     }
     this.version.value++;
   }
 
-  async #read(most, turn) {
-    const about = await describe(this.key, this.#end.signal);
-    if (turn !== this.#turn) return undefined;
-    if (about === undefined) {
-      this.about = undefined;
-      this.state.value = 'absent';
-      return undefined;
-    }
-    const { bytes, etag } = await readValue(this.key, about.size > most ? most : undefined, this.#end.signal);
-    // Somebody was faster than these two requests.
-    if (turn !== this.#turn) return undefined;
-    if (etag !== about.etag) return this.#read(most, turn);
-    this.about = about;
-    this.bytes = bytes;
+  #show(found) {
+    this.about = found?.about;
+    this.bytes = found?.bytes;
+    this.text = found && textOf(found.bytes, this.isWhole);
     this.newer.value = undefined;
-    this.state.value = 'ready';
-    return undefined;
+    this.state.value = found ? 'ready' : 'absent';
   }
 
-  #hear(changes) {
-    const change =
-      changes === undefined ? { kind: 'missed' } : changes.findLast(({ key }) => key === this.key);
-    if (!change || change.etag === this.about?.etag) return;
+  async #hear(changes) {
+    const change = changes
+      ? changes.findLast(({ key }) => key === this.key)
+      : await this.#lastLoad.then(() => this.#changeMissed());
+    if (!change || this.#end.signal.aborted || change.etag === this.about?.etag) return;
     if (this.isEditing) {
       this.newer.value = change;
       return;
@@ -90,5 +90,11 @@ export class OpenEntry {
     this.isTouched.value = true;
     setTimeout(() => (this.isTouched.value = false), 2500);
     void this.load(this.bytes && this.isWhole ? Math.max(FIRST_BYTES, this.bytes.length) : FIRST_BYTES);
+  }
+
+  /** Returns what may have been missed while no change came through. */
+  async #changeMissed() {
+    const about = await db.info(this.key, { signal: this.#end.signal }).catch(() => this.about);
+    return { kind: about ? 'put' : 'delete', etag: about?.etag };
   }
 }

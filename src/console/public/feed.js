@@ -33,7 +33,7 @@ function pause() {
 
 export function Feed() {
   const shown = changes.value.filter(({ kind, key }) => kinds.value[kind] && key.includes(filter.value));
-  return html`<section class="feed page">
+  return html`<section class="feed page" tabindex="0" aria-label="Live">
     <h1 class="hidden">Live</h1>
     <div class="bar">
       <input

@@ -37,6 +37,7 @@ export function formatTime(text) {
 /** Returns how long something lasts, in its two greatest units: `2 d 3 h`. @param milliseconds at least 0 */
 export function formatSpan(milliseconds) {
   const seconds = Math.floor(milliseconds / 1000);
+  /** @type {[number, string][]} */
   const parts = [
     [Math.floor(seconds / 86400), 'd'],
     [Math.floor(seconds / 3600) % 24, 'h'],

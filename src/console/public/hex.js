@@ -8,7 +8,7 @@ const ROW_PX = 20;
 export function HexView({ bytes }) {
   if (bytes.length === 0) return html`<p class="quiet">The value is empty.</p>`;
   const count = Math.ceil(bytes.length / ROW_BYTES);
-  return html`<div class="hex">
+  return html`<div class="hex" role="group" aria-label="Bytes" tabindex="0">
     <${Rows}
       count=${count}
       height=${ROW_PX}

@@ -1,30 +1,21 @@
 // Imports a file of lines: first without writing, then for good.
-import { requestJson, withQuery } from './api.js';
+import { db } from './api.js';
 import { Form, Field } from './dialogs.js';
 import { counted, formatCount } from './format.js';
 import { html, useState } from './ui.js';
 
-function send(file, mode, isTrial) {
-  const path = withQuery('kv', { mode, 'dry-run': isTrial || undefined });
-  return requestJson(path, {
-    method: 'POST',
-    headers: { 'Content-Type': 'application/x-ndjson' },
-    body: file,
-  });
-}
-
 export function ImportDialog() {
-  const [file, setFile] = useState();
-  const [mode, setMode] = useState('upsert');
-  const [trial, setTrial] = useState();
-  const [result, setResult] = useState();
+  const [file, setFile] = useState(undefined);
+  const [mode, setMode] = useState(/** @type {'upsert' | 'create'} */ ('upsert'));
+  const [trial, setTrial] = useState(undefined);
+  const [result, setResult] = useState(undefined);
   const choose = (event) => {
     setFile(event.target.files[0]);
     setTrial(undefined);
   };
   const submit = async () => {
-    if (trial) setResult(await send(file, mode, false));
-    else setTrial(await send(file, mode, true));
+    if (trial) setResult(await db.importFrom(file, { mode }));
+    else setTrial(await db.importFrom(file, { mode, dryRun: true }));
   };
   const report = result ?? trial;
   return html`<${Form} title="Import lines" act=${result ? undefined : trial ? 'Import' : 'Try it without writing'}

@@ -32,7 +32,7 @@ export function* tokensOf(text) {
       if (wants === 'nothing') return;
       throw new JsonFault(text, at, 'It ends too early.');
     }
-    const kind = kindAt(mark, wants);
+    const kind = kindAt(mark);
     if (!allows(wants, kind, mark, open)) throw new JsonFault(text, at, `Here ${WANTED[wants]}.`);
     const end = kind === 'mark' ? at + 1 : endOf(kind, text, at);
     if ('}]'.includes(mark)) open.pop();

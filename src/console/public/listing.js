@@ -1,6 +1,6 @@
 // A part of a range, row by row: what is near to what is shown, and no more, so that a list of ten million keys takes as much
 // memory as one of a few thousand.
-import { ApiError, countKeys, listPage } from './api.js';
+import { db } from './api.js';
 import { compareKeys, folderOf } from './keys.js';
 import { signal } from './ui.js';
 
@@ -11,8 +11,10 @@ const MOST_ROWS = 5000;
 /** A busy range is not counted after every change. */
 const COUNT_PAUSE_MS = 1500;
 
-/** One row is `{ key, item }`, or `{ key, isFolder: true }`. */
+/** @typedef {{ key: string, item?: import('pigeonhole/client').Item, isFolder?: boolean }} Row an entry or a folder */
+
 export class Listing {
+  /** @type {Row[]} */
   rows = [];
   /** Rises with every change of the rows. */
   changed = signal(0);
@@ -29,7 +31,11 @@ export class Listing {
   touched = new Map();
   #end = new AbortController();
   #counting;
-  #busy = false;
+  /** Loads that are under way or wait for one. */
+  #loads = 0;
+  #lastLoad = Promise.resolve();
+  /** The oldest of what the pages show. */
+  #revision;
   #late = [];
 
   constructor(prefix, delimiter) {
@@ -47,45 +53,85 @@ export class Listing {
 
   /** Loads the rows after the last one. */
   after() {
-    return this.#load(false, this.rows.at(-1)?.key);
+    return this.#extend(false, this.rows.at(-1)?.key);
   }
 
   /** Loads the rows before the first one. */
   before() {
-    return this.#load(true, this.rows[0]?.key);
+    return this.#extend(true, this.rows[0]?.key);
   }
 
   /** Shows the beginning of the range, or its end. */
   async jump(toEnd) {
     if (toEnd ? !this.hasAfter : !this.hasBefore) return;
-    await this.#load(toEnd, undefined, true);
+    await this.#load(async () => this.#replace(toEnd, await this.#page({ limit: FIRST_PAGE, isUp: toEnd })));
   }
 
-  async #load(isUp, after, isFresh = this.rows.length === 0) {
-    if (this.#busy || (!isFresh && !(isUp ? this.hasBefore : this.hasAfter))) return;
-    this.#busy = true;
-    this.state.value = 'loading';
-    try {
-      const page = await this.#page(isUp, after, isFresh ? FIRST_PAGE : PAGE);
-      if (isFresh) this.#replace(isUp, page);
+  /**
+   * Loads again what is there, because changes may have been missed. What is seen stays in its place.
+   * @param position from which on no change is missed, if it is known
+   */
+  async refresh(position) {
+    await this.#load(async () => {
+      if (position !== undefined && position === this.#revision) return;
+      void this.#recount();
+      this.#revision = undefined;
+      const from = this.hasBefore ? this.rows[0].key : undefined;
+      const limit = this.rows.length > FIRST_PAGE ? PAGE : FIRST_PAGE;
+      let page = await this.#page({ from, limit });
+      const rows = page.rows;
+      while (page.hasMore && rows.length < this.rows.length) {
+        page = await this.#page({ after: rows.at(-1).key, limit });
+        rows.push(...page.rows);
+      }
+      this.rows = rows;
+      this.hasAfter = page.hasMore;
+    });
+  }
+
+  async #extend(isUp, after) {
+    const isFirst = this.rows.length === 0;
+    if (this.#loads > 0 || !(isFirst || (isUp ? this.hasBefore : this.hasAfter))) return;
+    await this.#load(async () => {
+      const page = await this.#page({ after, limit: isFirst ? FIRST_PAGE : PAGE, isUp });
+      if (isFirst) this.#replace(isUp, page);
       else if (isUp) this.#prepend(page);
       else this.#append(page);
-      this.state.value = 'idle';
-    } catch (error) {
-      if (error.name === 'AbortError') return;
-      this.error = error instanceof ApiError ? error : new ApiError(0, { detail: String(error) });
-      this.state.value = 'failed';
-    } finally {
-      this.#busy = false;
+    });
+  }
+
+  /** Does one load after the other. */
+  #load(work) {
+    this.#loads++;
+    this.state.value = 'loading';
+    this.#lastLoad = this.#lastLoad.then(() => this.#finish(work));
+    return this.#lastLoad;
+  }
+
+  async #finish(work) {
+    let error;
+    try {
+      await work();
+    } catch (failure) {
+      error = failure;
     }
+    this.#loads--;
+    if (this.#end.signal.aborted) return;
+    this.error = error;
+    if (this.#loads === 0) this.state.value = error ? 'failed' : 'idle';
     this.changed.value++;
     this.apply(this.#late.splice(0));
   }
 
-  async #page(isUp, after, limit) {
-    const { prefix, delimiter } = this;
-    const params = { prefix, after, limit, delimiter: delimiter || undefined, reverse: isUp || undefined };
-    const { items, prefixes, next } = await listPage(params, this.#end.signal);
+  /** @param {import('pigeonhole/client').ListOptions & { isUp?: boolean }} params */
+  async #page({ isUp = false, ...params }) {
+    const { prefix } = this;
+    const [delimiter, reverse] = [this.delimiter || undefined, isUp || undefined];
+    const { signal } = this.#end;
+    const page = await db.list({ prefix, delimiter, reverse, ...params, signal });
+    const { items, prefixes, next, revision } = page;
+    this.#revision ??= revision;
+    /** @type {Row[]} */
     const rows = items.map((item) => ({ key: item.key, item }));
     for (const folder of prefixes) rows.push({ key: folder, isFolder: true });
     rows.sort((a, b) => compareKeys(a.key, b.key));
@@ -120,7 +166,7 @@ export class Listing {
 
   /** Takes over what was changed. While rows are on their way it waits for them: they may be older. */
   apply(changes) {
-    if (this.#busy) return void this.#late.push(...changes);
+    if (this.#loads > 0) return void this.#late.push(...changes);
     let isOurs = false;
     for (const change of changes) {
       if (!change.key.startsWith(this.prefix)) continue;
@@ -174,11 +220,13 @@ export class Listing {
 
   /** Removes a folder if nothing is left in it. */
   async #checkFolder(folder) {
-    const { items } = await listPage({ prefix: folder, limit: 1 }, this.#end.signal).catch(() => ({
-      items: [1],
-    }));
+    const { signal } = this.#end;
+    const isEmpty = await db.list({ prefix: folder, limit: 1, signal }).then(
+      ({ items }) => items.length === 0,
+      () => false,
+    );
     const { index, isThere } = this.#find(folder);
-    if (items.length > 0 || !isThere) return;
+    if (!isEmpty || !isThere) return;
     this.#remove(index);
     this.changed.value++;
   }
@@ -196,7 +244,7 @@ export class Listing {
   async #recount() {
     this.#counting = undefined;
     try {
-      this.count.value = await countKeys(this.prefix, this.#end.signal);
+      this.count.value = await db.count({ prefix: this.prefix, signal: this.#end.signal });
     } catch {
       // The list itself says what is wrong.
     }

@@ -1,5 +1,5 @@
 // What is done to many entries at once.
-import { countKeys, request, requestJson, runBatch, withQuery } from './api.js';
+import { db } from './api.js';
 import { marked, presentPrefix } from './browsing.js';
 import { closeDialog, Field, Form, openDialog } from './dialogs.js';
 import { fileNameOf, saveAs } from './download.js';
@@ -16,8 +16,13 @@ const DELETE_AT_ONCE = 1000;
 export async function exportPrefix() {
   const prefix = presentPrefix();
   try {
-    const response = await request(withQuery('kv', { prefix }), { headers: { Accept: LINES } });
-    saveAs(await response.blob(), `${fileNameOf(prefix, 'pigeonhole')}.ndjson`);
+    say('Exporting…');
+    const parts = [];
+    // A blob can lie on the disk; so many arrays could not.
+    const gather = (bytes) => void parts.push(new Blob([bytes]));
+    const { count } = await db.exportTo(new WritableStream({ write: gather }), { prefix });
+    saveAs(new Blob(parts, { type: LINES }), `${fileNameOf(prefix, 'pigeonhole')}.ndjson`);
+    say(`${counted(count, 'entry')} exported`);
   } catch (error) {
     say(error.message, true);
   }
@@ -30,10 +35,8 @@ export async function exportMarked() {
   try {
     for (let i = 0; i < keys.length; i += EXPORT_AT_ONCE) {
       const part = keys.slice(i, i + EXPORT_AT_ONCE);
-      const results = await runBatch(
-        part.map((key) => ({ op: 'get', key })),
-        false,
-      );
+      const ops = part.map((key) => ({ op: /** @type {const} */ ('get'), key }));
+      const results = await db.batch(ops, { atomic: false });
       results.forEach((result, n) => result.status === 200 && lines.push(lineOf(part[n], result)));
     }
     saveAs(new Blob(lines, { type: LINES }), 'pigeonhole-marked.ndjson');
@@ -43,7 +46,9 @@ export async function exportMarked() {
   }
 }
 
-function lineOf(key, { type, expires, value, base64 }) {
+/** @param {import('pigeonhole/client').BatchResult} found */
+function lineOf(key, found) {
+  const { type, expires, value, base64 } = found;
   return `${JSON.stringify({ key, type, expires, value, base64 })}\n`;
 }
 
@@ -57,8 +62,8 @@ function DeleteMarked({ entries }) {
     for (let i = 0; i < entries.length; i += DELETE_AT_ONCE) {
       const ops = entries
         .slice(i, i + DELETE_AT_ONCE)
-        .map(([key, ifMatch]) => ({ op: 'delete', key, ifMatch }));
-      refused += (await runBatch(ops, false)).filter(({ status }) => status !== 204).length;
+        .map(([key, ifMatch]) => ({ op: /** @type {const} */ ('delete'), key, ifMatch }));
+      refused += (await db.batch(ops, { atomic: false })).filter(({ status }) => status !== 204).length;
     }
     closeDialog();
     marked.value = new Map();
@@ -79,23 +84,14 @@ export function deletePrefix() {
 const EVERYTHING = 'everything';
 
 function DeletePrefix({ prefix }) {
-  const [count, setCount] = useState();
+  const [count, setCount] = useState(undefined);
   const [typed, setTyped] = useState('');
-  const path = (isTrial) =>
-    withQuery('kv', {
-      prefix,
-      'dry-run': isTrial || undefined,
-      confirm: prefix === '' && !isTrial ? 'all' : undefined,
-    });
+  const range = { prefix, all: prefix === '' };
   useEffect(() => {
-    const counting =
-      prefix === ''
-        ? countKeys('')
-        : requestJson(path(true), { method: 'DELETE' }).then(({ deleted }) => deleted);
-    counting.then(setCount, (error) => say(error.message, true));
+    db.delRange({ ...range, dryRun: true }).then(setCount, (error) => say(error.message, true));
   }, []);
   const remove = async () => {
-    const { deleted } = await requestJson(path(false), { method: 'DELETE' });
+    const deleted = await db.delRange(range);
     closeDialog();
     say(`${counted(deleted, 'entry')} deleted`);
   };

@@ -5,6 +5,7 @@ const MOST_LINES = 3000;
 
 /** Returns which lines of `a` and `b` are the same: pairs of numbers, in order; the longest there is. */
 function commonLines(a, b) {
+  /** @type {[number, number][]} */
   const pairs = [];
   let start = 0;
   while (start < a.length && start < b.length && a[start] === b[start]) pairs.push([start, start++]);

@@ -1,6 +1,6 @@
 // New entries, typed in or from files. What exists is never replaced here.
 import { go, linkWith } from './address.js';
-import { putValue } from './api.js';
+import { db } from './api.js';
 import { presentPrefix } from './browsing.js';
 import { TtlField } from './change-entry.js';
 import { closeDialog, Field, Form, openDialog } from './dialogs.js';
@@ -27,7 +27,7 @@ function NewDialog({ start }) {
   const [ttl, setTtl] = useState('');
   const fault = isJson(type) && text !== '' ? faultOf(text) : undefined;
   const store = async () => {
-    await putValue(key, text, { type, ttl: ttl.trim() || undefined }).catch((error) => {
+    await db.put(key, text, { create: true, type, ttl: ttl.trim() || undefined }).catch((error) => {
       throw error.status === 412
         ? new Error('There is an entry with this key already. Nothing was stored.')
         : error;
@@ -61,7 +61,7 @@ export async function uploadFiles(files) {
   for (const file of files) {
     try {
       const type = file.type || 'application/octet-stream';
-      await putValue(presentPrefix() + file.name, file, { type });
+      await db.put(presentPrefix() + file.name, file, { create: true, type });
       stored++;
     } catch (error) {
       refused.push(`${file.name}: ${error.status === 412 ? 'such a key exists already' : error.message}`);

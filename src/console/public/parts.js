@@ -38,10 +38,14 @@ export function Key({ text, ...rest }) {
 /** What went wrong, and the way out if there is one. */
 export function Failure({ error, onRetry }) {
   return html`<div class="failure" role="alert">
-    <strong>${error.title ?? 'That did not work'}</strong>
+    <strong>${titleOf(error)}</strong>
     <p>${error.message}</p>
     ${onRetry && html`<button type="button" onClick=${onRetry}>Try again</button>`}
   </div>`;
+}
+
+function titleOf({ code, problem }) {
+  return problem?.title ?? (code === 'no-connection' ? 'No answer' : 'That did not work');
 }
 
 /** A state in which there is nothing to see. */

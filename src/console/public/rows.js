@@ -6,6 +6,7 @@ const SPARE = 8;
 /** How near to an end the next rows are asked for. */
 const NEAR = 60;
 const stay = () => 0;
+const nothing = (_where) => {};
 
 /**
  * @param count how many rows there are
@@ -14,7 +15,7 @@ const stay = () => 0;
  * @param shift how many rows were put before the first one since it was asked last: what is seen stays in its place
  * @param seen the number of a row to bring into view
  */
-export function Rows({ count, height, render, shift = stay, seen, onNear = () => {}, ...rest }) {
+export function Rows({ count, height, render, shift = stay, seen, onNear = nothing, ...rest }) {
   const box = useRef(null);
   const [view, setView] = useState({ top: 0, height: 800 });
 

@@ -1,6 +1,6 @@
 // Keys that have a text anywhere in them. No index knows them, so that all keys are looked at, page by page, for as long as
 // somebody wants that.
-import { ApiError, listPage } from './api.js';
+import { db } from './api.js';
 import { signal } from './ui.js';
 
 const MOST_FOUND = 10_000;
@@ -42,6 +42,15 @@ export class Search {
   before() {}
   jump() {}
 
+  /** Looks again if looking failed. What was found before stays as it is. */
+  refresh() {
+    if (this.state.peek() !== 'failed') return;
+    this.rows = [];
+    this.looked.value = 0;
+    this.state.value = 'loading';
+    void this.#run();
+  }
+
   apply(changes) {
     const gone = new Set(changes.filter(({ kind }) => kind !== 'put').map(({ key }) => key));
     if (gone.size === 0) return;
@@ -50,18 +59,19 @@ export class Search {
   }
 
   async #run() {
+    const { signal } = this.#end;
     try {
       let after;
       do {
-        const page = await listPage({ prefix: this.prefix, after, limit: 1000 }, this.#end.signal);
+        const page = await db.list({ prefix: this.prefix, after, limit: 1000, signal });
         this.#take(page.items);
         after = page.next ?? undefined;
       } while (after !== undefined && this.rows.length < MOST_FOUND);
       this.isStopped = after !== undefined;
       this.state.value = 'idle';
     } catch (error) {
-      if (error.name === 'AbortError') return;
-      this.error = error instanceof ApiError ? error : new ApiError(0, { detail: String(error) });
+      if (signal.aborted) return;
+      this.error = error;
       this.state.value = 'failed';
     }
   }

@@ -1,5 +1,5 @@
 // How the server is doing, from what it tells every two seconds.
-import { requestJson } from './api.js';
+import { askJson } from './api.js';
 import { counted, formatAgo, formatBytes, formatCount, formatSpan, formatTime } from './format.js';
 import { Failure, Spinner } from './parts.js';
 import { Plot } from './plot.js';
@@ -11,12 +11,15 @@ const MOST_POINTS = 300;
 
 export function Server() {
   const { stats, points, error } = useStats();
-  if (error && !stats) return html`<${Failure} error=${error} />`;
-  if (!stats) return html`<${Spinner} />`;
-  return html`<section class="page">
+  return html`<section class="page" tabindex="0" aria-label="Server">
     <div class="bar"><h1>Server</h1></div>
     ${error && html`<${Failure} error=${error} />`}
-    <${Health} health=${stats.health} />
+    ${stats ? html`<${Figures} stats=${stats} points=${points} isNow=${!error} />` : !error && html`<${Spinner} />`}
+  </section>`;
+}
+
+function Figures({ stats, points, isNow }) {
+  return html`${isNow && html`<${Health} health=${stats.health} />`}
     <dl class="figures">
       ${figuresOf(stats).map(
         ([name, value]) =>
@@ -26,21 +29,20 @@ export function Server() {
           </div>`,
       )}
     </dl>
-    ${stats.requests && html`<${Plots} points=${points} />`}
-  </section>`;
+    ${stats.requests && html`<${Plots} points=${points} />`}`;
 }
 
 /** Asks again and again. Points are `[seconds since 1970, requests a second, p50, p99]`, in milliseconds. */
 function useStats() {
-  const [seen, setSeen] = useState({ points: [] });
+  const [seen, setSeen] = useState({ points: [], stats: undefined, error: undefined });
   useEffect(() => {
     const end = new AbortController();
     const look = async () => {
       try {
-        const stats = await requestJson('stats', { signal: end.signal });
-        setSeen((before) => ({ stats, points: withPoint(before, stats) }));
+        const stats = await askJson('stats', { signal: end.signal });
+        setSeen((before) => ({ stats, points: withPoint(before, stats), error: undefined }));
       } catch (error) {
-        if (error.name !== 'AbortError') setSeen((before) => ({ ...before, error }));
+        if (!end.signal.aborted) setSeen((before) => ({ ...before, error }));
       }
     };
     void look();
@@ -55,11 +57,11 @@ function useStats() {
 
 function withPoint({ stats: before, points }, stats) {
   if (!stats.requests || !before?.requests) return points;
-  const seconds = (new Date(stats.now) - new Date(before.now)) / 1000;
+  const seconds = (Date.parse(stats.now) - Date.parse(before.now)) / 1000;
   if (seconds <= 0) return points;
   const { p50, p99 } = stats.requests;
   const rate = Math.max(0, stats.requests.total - before.requests.total) / seconds;
-  return [...points, [new Date(stats.now) / 1000, rate, inMilliseconds(p50), inMilliseconds(p99)]].slice(
+  return [...points, [Date.parse(stats.now) / 1000, rate, inMilliseconds(p50), inMilliseconds(p99)]].slice(
     -MOST_POINTS,
   );
 }
@@ -95,7 +97,7 @@ function figuresOf({
   return [
     ['Version', version],
     ['Engine', engine],
-    ['Up for', formatSpan(new Date(now) - new Date(started))],
+    ['Up for', formatSpan(Date.parse(now) - Date.parse(started))],
     ['Entries', known(store?.entries, formatCount)],
     ['Stored', known(store?.bytes, formatBytes)],
     ['Room', known(store?.roomBytes, formatBytes)],

@@ -1,5 +1,5 @@
 // Who is asking: the token, and what the server says it may do.
-import { SERVER, requestJson, useToken } from './api.js';
+import { askJson, SERVER, useToken } from './api.js';
 import { signal } from './ui.js';
 
 /** A tab forgets the token when it is closed. */
@@ -7,7 +7,10 @@ const STORED_AS = `pigeonhole token ${new URL(SERVER).pathname}`;
 
 /** `asking`, `in`, `out`, or `unreachable`. */
 export const state = signal('asking');
-/** What the server tells about the token; `id` is null where nobody needs one. */
+/**
+ * What the server tells about the token; `id` is null where nobody needs one.
+ * @type {import('@preact/signals').Signal<{ id: string | null, can: string[], namespace: string, note?: string }>}
+ */
 export const me = signal({ id: null, can: [], namespace: '' });
 /** Why the token is asked for. */
 export const refusal = signal('');
@@ -22,13 +25,13 @@ export async function start() {
   state.value = 'asking';
   useToken(sessionStorage.getItem(STORED_AS) ?? undefined, refused);
   try {
-    me.value = await requestJson('tokens/self');
+    me.value = await askJson('tokens/self');
     state.value = 'in';
     refusal.value = '';
   } catch (error) {
     if (error.status !== 401) {
       refusal.value = error.message;
-      state.value = error.code === 'unreachable' ? 'unreachable' : 'out';
+      state.value = error.code === 'no-connection' ? 'unreachable' : 'out';
     }
   }
 }
@@ -46,6 +49,6 @@ export function signOut(why = '') {
   state.value = 'out';
 }
 
-function refused(error) {
-  signOut(error.code === 'unauthenticated' ? '' : error.message);
+function refused({ code, detail = '' }) {
+  signOut(code === 'unauthenticated' ? '' : detail);
 }

@@ -9,7 +9,9 @@ import { newEntry } from './new-entry.js';
 import { may, state } from './session.js';
 import { html } from './ui.js';
 
-/** `[keys, what they do, action]`. */
+/** @typedef {[keys: string, what: string, act: (key: string) => unknown]} Shortcut */
+
+/** @type {Shortcut[]} */
 const IN_LIST = [
   ['j ArrowDown', 'next row', () => browsing.moveCursor(1)],
   ['k ArrowUp', 'row before', () => browsing.moveCursor(-1)],
@@ -22,17 +24,27 @@ const IN_LIST = [
   ['Enter', 'open', () => browsing.openCursor()],
   ['x', 'mark', () => browsing.mark(browsing.list.value.rows[browsing.indexOfCursor()])],
   ['h Backspace', 'folder above', up],
-  ['/', 'search', () => document.getElementById('finder')?.select()],
+  ['/', 'search', searchField],
   ['n', 'new entry', () => may('write') && newEntry()],
   ['e', 'edit what is open', () => startEditing()],
   ['Delete', 'delete what is open', () => present.value?.about && may('write') && openDelete(present.value)],
 ];
+/** @type {Shortcut[]} */
 const ANYWHERE = [
   ['Ctrl+s', 'save', () => editing.value?.save()],
   ['Escape', 'close what is open', leave],
   ['?', 'this list', openHelp],
-  ['1 2 3 4', 'views', (key) => document.querySelectorAll('.top nav a')[key - 1]?.click()],
+  ['1 2 3 4', 'views', (key) => go(viewLinks()[Number(key) - 1] ?? location.hash)],
 ];
+
+function searchField() {
+  /** @type {HTMLInputElement | null} */ (document.getElementById('finder'))?.select();
+}
+
+/** The links to the views that are offered. */
+function viewLinks() {
+  return [...document.querySelectorAll('.top nav a')].map((link) => link.getAttribute('href'));
+}
 
 function up() {
   const prefix = browsing.presentPrefix();
@@ -47,7 +59,7 @@ function leave() {
   if (editing.value) return editing.value.leave();
   if (address.value.params.key !== undefined) {
     go(linkWith({ key: undefined }));
-    document.querySelector('.list-pane .rows')?.focus();
+    browsing.focusList();
   } else if (address.value.params.find !== undefined)
     go(linkTo('keys', { ...address.value.params, find: undefined }));
   return undefined;
@@ -58,7 +70,7 @@ export function listenToKeys() {
   addEventListener('keydown', (event) => {
     if (state.value !== 'in' || isDialogOpen() || event.isComposing || event.defaultPrevented) return;
     const name = nameOf(event);
-    const isTyping = event.target.closest?.('input, textarea, select') !== null;
+    const isTyping = isIn(event.target, 'input, textarea, select');
     if (isTyping && !['Ctrl+s', 'Escape'].includes(name)) return;
     const inList = address.value.view === 'keys' && !isEditing.value && browsing.list.value ? IN_LIST : [];
     const found = [...ANYWHERE, ...inList].find(([keys]) => keys.split(' ').includes(name));
@@ -74,11 +86,15 @@ function nameOf({ key, ctrlKey, metaKey, shiftKey, altKey }) {
   return shiftKey && key.startsWith('Arrow') ? `Shift+${key}` : key;
 }
 
+function isIn(target, selector) {
+  return target instanceof Element && target.closest(selector) !== null;
+}
+
 /** Whether the thing that has the focus has a use of its own for the key. */
 function isOwnKey({ target }, name) {
-  if (name === 'Enter') return target.closest('a, button, summary') !== null;
+  if (name === 'Enter') return isIn(target, 'a, button, summary');
   const scrolls = ['ArrowDown', 'ArrowUp', 'PageDown', 'PageUp', 'Home', 'End'].includes(name);
-  return scrolls && target.closest('.entry-pane, .table-box, [role=tablist]') !== null;
+  return scrolls && isIn(target, '.entry-pane, .table-box, [role=tablist]');
 }
 
 export function openHelp() {
@@ -86,6 +102,7 @@ export function openHelp() {
 }
 
 function Help() {
+  /** @param {Shortcut} shortcut */
   const line = ([keys, what]) =>
     html`<div>
       <dt>${keys.split(' ').map((key) => html`<kbd>${LABELS[key] ?? key}</kbd> `)}</dt>

@@ -1,5 +1,5 @@
 // Who may do what. A secret is seen once, when it is made.
-import { JSON_BODY, request, requestJson, withQuery } from './api.js';
+import { askJson, db, postJson } from './api.js';
 import { closeDialog, Field, Form, openDialog } from './dialogs.js';
 import { formatAgo, formatTime } from './format.js';
 import { Blank, copy, Failure, Menu, say, Spinner } from './parts.js';
@@ -15,7 +15,7 @@ async function load() {
     const all = [];
     let after;
     do {
-      const { items, next } = await requestJson(withQuery('tokens', { limit: 1000, after }));
+      const { items, next } = await askJson('tokens', { query: { limit: 1000, after } });
       all.push(...items);
       after = next ?? undefined;
     } while (after !== undefined);
@@ -28,16 +28,20 @@ async function load() {
 
 export function Tokens() {
   useEffect(() => void load(), []);
-  if (failure.value) return html`<${Failure} error=${failure.value} onRetry=${load} />`;
-  if (!tokens.value) return html`<${Spinner} />`;
-  return html`<section class="page">
+  return html`<section class="page" tabindex="0" aria-label="Tokens">
     <div class="bar">
       <h1>Tokens</h1>
       <span class="push"></span>
       <button type="button" class="primary" onClick=${() => openDialog(NewToken)}>New token</button>
     </div>
-    ${tokens.value.length === 0 ? html`<${NoTokens} />` : html`<${Table} />`}
+    <${Content} />
   </section>`;
+}
+
+function Content() {
+  if (failure.value) return html`<${Failure} error=${failure.value} onRetry=${load} />`;
+  if (!tokens.value) return html`<${Spinner} />`;
+  return tokens.value.length === 0 ? html`<${NoTokens} />` : html`<${Table} />`;
 }
 
 function NoTokens() {
@@ -87,7 +91,7 @@ function Line({ token }) {
 }
 
 function NewToken() {
-  const [secret, setSecret] = useState();
+  const [secret, setSecret] = useState(undefined);
   const make = async (form) => {
     const body = {
       note: form.get('note'),
@@ -96,11 +100,7 @@ function NewToken() {
       requireConditions: form.has('requireConditions'),
       ...(form.get('ttl').trim() === '' ? {} : { ttl: form.get('ttl').trim() }),
     };
-    const made = await requestJson('tokens', {
-      method: 'POST',
-      headers: JSON_BODY,
-      body: JSON.stringify(body),
-    });
+    const made = await postJson('tokens', body);
     setSecret(made.token);
     if (me.value.id !== null) await load();
   };
@@ -146,15 +146,10 @@ function Secret({ secret, isFirst }) {
 }
 
 function Rotate({ token }) {
-  const [secret, setSecret] = useState();
+  const [secret, setSecret] = useState(undefined);
   const rotate = async (form) => {
-    const body = JSON.stringify({ grace: form.get('grace').trim() || '0s' });
-    const path = `tokens/${token.id}/rotate`;
-    const made = await requestJson(path, {
-      method: 'POST',
-      headers: JSON_BODY,
-      body: form.get('grace').trim() === '' ? '{}' : body,
-    });
+    const grace = form.get('grace').trim();
+    const made = await postJson(`tokens/${token.id}/rotate`, grace === '' ? {} : { grace });
     setSecret(made.token);
     await load();
   };
@@ -167,7 +162,7 @@ function Rotate({ token }) {
 
 function Revoke({ token }) {
   const revoke = async () => {
-    await request(`tokens/${token.id}`, { method: 'DELETE' });
+    await db.request(`tokens/${token.id}`, { method: 'DELETE' });
     closeDialog();
     say('Revoked');
     if (token.id !== me.value.id) await load();

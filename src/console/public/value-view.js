@@ -83,7 +83,7 @@ function JsonView({ entry }) {
 
 /** An image of its own bytes: the value is loaded as a picture, and not as a page. */
 function ImageView({ entry }) {
-  const [url, setUrl] = useState();
+  const [url, setUrl] = useState(undefined);
   const [isBroken, setBroken] = useState(false);
   useEffect(() => {
     const made = URL.createObjectURL(new Blob([entry.bytes], { type: essenceOf(entry.about.type) }));

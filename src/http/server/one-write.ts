@@ -42,11 +42,11 @@ let isAllowedNow = false;
 
 /** Answers that go out in one write, once that is allowed. */
 export class OneWriteResponse extends ServerResponse {
-  // Of Node's forms the one with nothing but a body is taken.
+  // Of Node's forms those without a callback are taken.
   override end(...args: never[]): this {
-    const [body] = args as unknown[];
-    if (args.length !== 1 || !isShort(body)) return super.end(...args);
-    const encoding = typeof body === 'string' ? 'utf8' : 'latin1';
+    const [body, given = 'utf8'] = args as unknown[];
+    if (args.length > 2 || !isShort(body) || !isKnown(given)) return super.end(...args);
+    const encoding = typeof body === 'string' ? given : 'latin1';
     const text = typeof body === 'string' ? body : body.toString('latin1');
     if (isAllowedNow && isOpen(this)) return endAtOnce(this, text, encoding);
     return super.end(text, encoding);
@@ -56,6 +56,10 @@ export class OneWriteResponse extends ServerResponse {
 /** Has answers go out in one write from now on, or in Node's own way. */
 export function allowOneWrite(isAllowed: boolean): void {
   isAllowedNow = isAllowed;
+}
+
+function isKnown(encoding: unknown): encoding is Encoding {
+  return encoding === 'utf8' || encoding === 'latin1';
 }
 
 function isShort(body: unknown): body is string | Buffer {

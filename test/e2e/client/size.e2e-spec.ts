@@ -9,8 +9,15 @@ async function bundled(): Promise<{ first: number; later: number }> {
   const contents = `import { Pigeonhole } from './dist/client/pigeonhole.js'; globalThis.db = new Pigeonhole('/');`;
   const { outputFiles, metafile } = await build({
     stdin: { contents, resolveDir: process.cwd(), sourcefile: 'page.js' },
-    ...{ bundle: true, minify: true, splitting: true, format: 'esm', target: 'es2022' },
-    ...{ write: false, metafile: true, outdir: 'bundle', absWorkingDir: process.cwd() },
+    bundle: true,
+    minify: true,
+    splitting: true,
+    format: 'esm',
+    target: 'es2022',
+    write: false,
+    metafile: true,
+    outdir: 'bundle',
+    absWorkingDir: process.cwd(),
   });
   const sizes = new Map(
     outputFiles.map(({ path, contents: code }) => [path, gzipSync(code, { level: 9 }).length] as const),

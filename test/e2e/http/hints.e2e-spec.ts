@@ -103,6 +103,16 @@ describeOn(ENGINES)('who stands before an error is told the way, $name', ({ star
     expect((await ask(target.port, '/kv/absent')).headers).not.toHaveProperty('link');
   });
 
+  test('/ is JSON for browsers, too, and has a link to the console', async () => {
+    const browser = { Accept: 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8' };
+    for (const method of ['GET', 'HEAD']) {
+      const { status, headers } = await ask(target.port, '/', { method, headers: browser });
+      expect([status, headers['content-type']]).toEqual([200, 'application/json']);
+      expect(headers['link']).toBe('</console>; rel="alternate"; type="text/html"');
+    }
+    expect((await ask(target.port, '/get?key=absent')).headers).not.toHaveProperty('link');
+  });
+
   test('/docs/ leads to /docs, wherever a proxy has put it', async () => {
     for (const method of ['GET', 'HEAD']) {
       const { status, headers } = await ask(target.port, '/docs/', { method });

@@ -45,6 +45,11 @@ describe.each([
     });
   });
 
+  test('says with it where people see what is at /', async () => {
+    const { link } = (await ask(target.port, '/')).headers;
+    expect(link).toBe(`<${base}/console>; rel="alternate"; type="text/html"`);
+  });
+
   test('names it as the server of the OpenAPI document', async () => {
     const document = JSON.parse((await ask(target.port, '/openapi.json')).text) as Document;
     expect(document.servers).toEqual([{ url: base || '/' }]);
