@@ -1,6 +1,8 @@
-import { statfsSync, type StatsFs } from 'node:fs';
+import { readFileSync, statfsSync, statSync, type StatsFs } from 'node:fs';
 import { constants } from 'node:os';
+import { join } from 'node:path';
 import { DatabaseError } from '../../errors.js';
+import { DATA } from './folder.js';
 import type { Store } from './store.js';
 
 const RESERVE_BYTES = 64 * 2 ** 20;
@@ -9,6 +11,7 @@ const MEASURE_EVERY_BYTES = 2 * 2 ** 20;
 const MEASURE_EVERY_MS = 100;
 /** With less than this free, a failed write means a full disk: LMDB often reports ENOSPC as an I/O error. */
 const FULL_BYTES = 2 ** 20;
+const PAGE_BYTES = 4096;
 const GONE = 'The folder of the database cannot be looked at: it may be gone.';
 /** No space (ENOSPC), no quota (EDQUOT), a file as large as it may get (EFBIG). */
 export const FULL_CODES: ReadonlySet<unknown> = new Set<unknown>([
@@ -65,6 +68,9 @@ export class DiskSpace {
   isFull(error: Error & { code?: unknown }): boolean {
     if (FULL_CODES.has(error.code)) return true;
     try {
+      // To LMDB a write of which the system takes only a part is an I/O error.
+      const { size } = statSync(join(this.store.folder, DATA));
+      if (size + PAGE_BYTES > longestFile()) return true;
       const { bavail, bsize } = statfsSync(this.store.folder);
       return bavail * bsize < FULL_BYTES;
     } catch {
@@ -91,6 +97,16 @@ export function roomBeside(folder: string): number {
 
 function reserveOf(diskBytes: number): number {
   return Math.min(RESERVE_BYTES, diskBytes * RESERVE_SHARE);
+}
+
+/** Returns how many bytes this process may write to a file (`ulimit -f`), where the system says that. */
+function longestFile(): number {
+  try {
+    const [, bytes] = /^Max file size +(\S+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))!;
+    return bytes === 'unlimited' ? Infinity : Number(bytes);
+  } catch {
+    return Infinity;
+  }
 }
 
 function fileSystemOf(folder: string): StatsFs {

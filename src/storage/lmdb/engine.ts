@@ -31,7 +31,7 @@ import { openInChild } from './guest.js';
 import { LARGE_READ_BYTES, LargeValues, touchLarge } from './large-values.js';
 import { countLive, readPage } from './ranges.js';
 import type { StoredEntry } from './record.js';
-import { Scans } from './scans.js';
+import { Scans, SCANS_AT_ONCE } from './scans.js';
 import { Scrub } from './scrub/scrub.js';
 import { scrubNotes } from './scrub/scrub-record.js';
 import type { LmdbSettings } from './settings.js';
@@ -42,9 +42,6 @@ import { SystemRecords } from './system-records.js';
 import { DamagedPageError } from './tree.js';
 import { writeEach } from './write-each.js';
 import { Writer } from './writer.js';
-
-/** Of all processes together. */
-const SCANS_AT_ONCE = 16;
 
 /**
  * Stores entries in an LMDB environment, which is memory-mapped and copy-on-write, in a folder of this machine.
@@ -105,8 +102,8 @@ export class LmdbEngine extends StorageEngine {
     this.space = new DiskSpace(this.store);
     this.large = new LargeValues(this.store);
     this.isShared = processes > 1;
-    const scans = Math.ceil(SCANS_AT_ONCE / processes);
-    this.scans = new Scans(this.store, this.clock, this.space, maxAge, scans, settings.maxSnapshotBytes);
+    const most = [maxAge, Math.ceil(SCANS_AT_ONCE / processes), settings.maxSnapshotBytes] as const;
+    this.scans = new Scans(this.store, this.clock, this.space, ...most);
     this.backups = new Backups(this.store, this.scans);
     const log = new ChangeLogWriter(this.store, settings.watchLogBytes);
     this.writer = new Writer(this.store, this.clock, this.space, log, settings.passesFence);
@@ -161,12 +158,8 @@ export class LmdbEngine extends StorageEngine {
 
   get(key: string): Awaitable<Entry | undefined> {
     const record = this.current.entries.getUpTo(key, LARGE_READ_BYTES);
-    if (typeof record === 'number') return this.getLarge(key, record);
-    return record && this.live(this.store.decode(key, record));
-  }
-
-  private async getLarge(key: string, bytes: number): Promise<Entry | undefined> {
-    const record = await this.large.read(key, bytes);
+    if (typeof record === 'number')
+      return this.large.read(key, record).then((entry) => entry && this.live(entry));
     return record && this.live(this.store.decode(key, record));
   }
 

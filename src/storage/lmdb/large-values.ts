@@ -4,6 +4,7 @@ import type { Entry } from '../entry.js';
 import { assertHolds, sizeOf, type Operation, type Outcome } from '../operation.js';
 import type { Awaitable } from '../storage-engine.js';
 import { largeRecords, type LargeRecord } from './large-record.js';
+import type { StoredEntry } from './record.js';
 import type { Store } from './store.js';
 
 /** Records of more bytes are read in turns. */
@@ -30,11 +31,18 @@ export class LargeValues {
     if (store.hasLargeValues) void this.prepare();
   }
 
-  /** Returns a copy of the record under `key`, which had `bytes` last, or undefined if there is none any more. */
-  read(key: string, bytes: number): Promise<Buffer | undefined> {
-    const copy = this.last.then(() => this.copyOf(key, bytes));
-    this.last = copy.catch(() => undefined);
-    return copy;
+  /**
+   * Returns the entry under `key`, whose record had `bytes` last, or undefined if there is none any more.
+   *
+   * @throws DatabaseError `corrupt`
+   */
+  read(key: string, bytes: number): Promise<StoredEntry | undefined> {
+    const entry = this.last.then(async () => {
+      const record = await this.copyOf(key, bytes);
+      return record && this.store.decode(key, record);
+    });
+    this.last = entry.catch(() => undefined);
+    return entry;
   }
 
   /** Returns the records of the large values that `operations` put. */

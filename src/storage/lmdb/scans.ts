@@ -8,6 +8,8 @@ import { pinnedBytes as pinned, scans } from '../storage-meters.js';
 import type { DiskSpace } from './disk-space.js';
 import type { Store, Transaction } from './store.js';
 
+/** Of all processes together. */
+export const SCANS_AT_ONCE = 16;
 const SLOT_TIMEOUT_MS = 10_000;
 const MAX_IDLE_MS = 30_000;
 const CHECK_EVERY_MS = 1_000;

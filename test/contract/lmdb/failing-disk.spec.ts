@@ -108,6 +108,21 @@ describeDisk('when the disk fails', () => {
     },
   );
 
+  it('to take more than a part of a write, because the file may be no longer, it is full', async () => {
+    const answers = await said(`
+      const { execFileSync } = await import('node:child_process');
+      const limit = (bytes) => execFileSync('prlimit', ['--fsize=' + bytes + ':', '--pid', String(process.pid)]);
+      say(await put('a'));
+      limit(2 ** 19);
+      say(await put('b', 900000));
+      say(await put('c'));
+      limit('unlimited');
+      say(await put('b', 900000));
+      say(has('a', 'b', 'c'));
+      await engine.close();`);
+    expect(answers).toEqual(['ok', 'disk-full', 'ok', 'ok', [true, true, true]]);
+  });
+
   it('to answer, the writes of the commit are outcome-unknown and later ones unavailable, until it answers again', async () => {
     const answers = await said(
       `
