@@ -1,4 +1,4 @@
-import type { RequestListener } from 'node:http';
+import type { IncomingMessage, RequestListener } from 'node:http';
 import type { INestApplication } from '@nestjs/common';
 import { AccessGuard } from './auth/access-guard.js';
 import { AppConfig, isLoopback } from './config/app-config.js';
@@ -21,9 +21,14 @@ export function createHttp(config: AppConfig): { gate: RequestGate; adapter: Fas
   const gate = new RequestGate(
     new AllowedHosts([config.host, ...publicHosts(config), ...config.allowedHosts], isLoopback(config.host)),
     new Cors(config.corsOrigins),
-    (request) => withKeyInPath(request.url!, () => wantsEvents(request, JSON_DOCUMENT)),
+    (request) => withKeyInPath(request.url!, () => mayNameSeveral(request)),
   );
   return { gate, adapter: new FastExpressAdapter(gate, memoryLimit(config), accessLog(config)) };
+}
+
+/** A watch names several keys and prefixes, and a browser asks with OPTIONS whether its page may send that. */
+function mayNameSeveral(request: IncomingMessage): boolean {
+  return request.method === 'OPTIONS' || wantsEvents(request, JSON_DOCUMENT);
 }
 
 function accessLog({ accessLog, logLevel, trustedProxies }: AppConfig): RequestListener | undefined {

@@ -109,6 +109,13 @@ export class Tokens {
     return { items, next: visible.length > limit ? items.at(-1)!.id : undefined };
   }
 
+  /** Returns what tells which of the tokens `ids` who asks may know of: in a namespace, those that it can list. */
+  async knownTo(by: Access | undefined, ids: readonly string[]): Promise<(id: string) => boolean> {
+    if (!by || by.record.namespace === '') return (id) => ids.includes(id);
+    const records = await Promise.all([...new Set(ids)].map((id) => this.store.get(id)));
+    return (id) => records.some((record) => record?.id === id && isVisible(by, record));
+  }
+
   /** Returns when tokens were used last, by their ids, milliseconds since 1970, whole minutes. */
   uses(): Promise<ReadonlyMap<string, number>> {
     return this.store.uses();

@@ -15,7 +15,10 @@ import { BackupFolder } from './backup-folder.js';
 const lastSuccess = meter(
   new Gauge('backup_last_success_timestamp_seconds', 'When the last backup on a schedule was made.', 'max'),
 );
-const failures = meter(new Counter('backup_failures_total', 'Backups that failed.'));
+const interval = meter(
+  new Gauge('backup_interval_seconds', 'How long after a backup the next is to be made.', 'max'),
+);
+const failures = meter(new Counter('backup_failures_total', 'Backups on the schedule that failed.'));
 
 /** Also how soon a clock that has moved is noticed. */
 const LOOK_EVERY_MS = 10_000;
@@ -56,6 +59,7 @@ export class BackupSchedule implements OnModuleInit, OnApplicationBootstrap, Bef
 
   onApplicationBootstrap(): void {
     if (!this.isOn) return;
+    interval.value = this.config.backupEvery / 1000;
     this.timer = setInterval(() => this.look(), Math.min(LOOK_EVERY_MS, this.config.backupEvery)).unref();
     this.look();
   }

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { readFile } from 'node:fs/promises';
 import { Pigeonhole, PigeonholeError, type ClientOptions } from '../client/pigeonhole.js';
 import { CommandError, EXIT } from './exit.js';
+import { httpFetch } from './http-fetch.js';
 import { profileNamed } from './profiles.js';
 
 const DEFAULT_URL = 'http://127.0.0.1:4000';
@@ -56,7 +57,10 @@ export async function connect(options: ServerOptions, more: ClientOptions = {}):
       `The server must be an http:// or https:// URL, not ${JSON.stringify(url)}.`,
       EXIT.usage,
     );
-  return new Pigeonhole(url, { token, ...more });
+  const { username, password } = new URL(url);
+  if (username || password)
+    throw new CommandError('A token does not belong into the URL: put it into PIGEONHOLE_TOKEN.', EXIT.usage);
+  return new Pigeonhole(url, { token, fetch: httpFetch, ...more });
 }
 
 async function tokenOfEnvironment(): Promise<string | undefined> {

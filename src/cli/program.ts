@@ -72,11 +72,8 @@ const COMMANDS: Readonly<Record<string, readonly [summary: string, load: () => P
     async () => (await import('./set-clock.command.js')).addSetClockCommand,
   ],
   completion: [
-    'Writes out what makes a shell complete commands and keys.',
-    async () => {
-      const { addCompletionCommand } = await import('./completion.command.js');
-      return (program) => addCompletionCommand(program, Object.keys(COMMANDS));
-    },
+    'Writes out what makes a shell complete commands, flags and keys.',
+    async () => (await import('./completion.command.js')).addCompletionCommand,
   ],
 };
 
@@ -119,17 +116,26 @@ const AFTER_HELP = `
 
 /** Adds the command that `first` names, or for the help all of them by name. */
 async function addCommands(program: Command, first: string): Promise<void> {
-  const asked = COMMANDS[first];
-  if (asked) return (await asked[1]())(program);
+  if (await addCommand(program, first)) return;
   if (/^(-h|--help|-V|--version)$/.test(first)) {
     for (const [name, [summary]] of Object.entries(COMMANDS)) program.command(name).description(summary);
   } else if (first.startsWith('-')) {
     (await COMMANDS['serve']![1]())(program);
-  } else if (first === 'keys-for-completion') {
-    (await import('./completion.command.js')).addKeysCommand(program);
+  } else if (first === 'complete') {
+    const { addCompleteCommand } = await import('./complete.command.js');
+    const load = async (name: string) =>
+      (await addCommand(program, name)) ? program.commands.find((each) => each.name() === name) : undefined;
+    addCompleteCommand(program, Object.keys(COMMANDS), load);
   } else {
     program.error(`unknown command '${first}'${suggestion(first)}`);
   }
+}
+
+/** Adds the command of that name. Returns whether there is one. */
+async function addCommand(program: Command, name: string): Promise<boolean> {
+  if (!Object.hasOwn(COMMANDS, name)) return false;
+  (await COMMANDS[name]![1]())(program);
+  return true;
 }
 
 /** `--url` and `--profile` may stand before the command, where others have them. */

@@ -38,8 +38,9 @@ export function addWatchCommand(program: Command): void {
 const HELP = `
 An event is {"kind":"put","id":"…","key":"…","etag":"…","value":"…"}; further kinds are delete,
 expire, ready (what was there has been told) and reset (it is told anew). --exec is run for all but
-ready. If the command fails, the watch ends with 1, and with --state the next one begins with that
-event again: an event may come twice, but none is left out.`;
+ready; it finds PIGEONHOLE_KIND and PIGEONHOLE_KEY in its environment, too. If it fails, the watch
+ends with 1, and with --state the next one begins with that event again: an event may come twice,
+but none is left out.`;
 
 function collect(value: string, before: string[] = []): string[] {
   return [...before, value];
@@ -48,7 +49,7 @@ function collect(value: string, before: string[] = []): string[] {
 async function watch(db: Pigeonhole, key: readonly string[], flags: Flags): Promise<void> {
   const { prefix = [], exec, state } = flags;
   if (key.length + prefix.length === 0) throw new CommandError('Give a key or --prefix.', EXIT.usage);
-  const since = (state && stored(state)) || flags.since;
+  const since = state === undefined ? flags.since : positionIn(state, flags.since);
   for await (const event of db.watch({ key, prefix }, { since, heartbeats: state !== undefined })) {
     if (event.kind !== 'heartbeat') await (exec === undefined ? show(event, flags) : run(exec, event));
     if (state !== undefined && event.kind === 'reset') store(state, '');
@@ -66,7 +67,9 @@ async function show(event: WatchEvent, { json }: Flags): Promise<void> {
 /** Runs the command with the event. @throws CommandError if it fails */
 async function run(command: string, event: WatchEvent): Promise<void> {
   if (event.kind === 'ready') return;
-  const child = spawn('sh', ['-c', command], { stdio: ['pipe', 'inherit', 'inherit'] });
+  const key = 'key' in event && !event.key.includes('\0') ? event.key : '';
+  const env = { ...process.env, PIGEONHOLE_KIND: event.kind, PIGEONHOLE_KEY: key };
+  const child = spawn('sh', ['-c', command], { stdio: ['pipe', 'inherit', 'inherit'], env });
   child.stdin.on('error', () => undefined).end(`${JSON.stringify(event)}\n`);
   const ended = await new Promise<number | string | null>((resolve, reject) => {
     child.on('error', reject).on('close', (code, signal) => resolve(code ?? signal));
@@ -74,11 +77,13 @@ async function run(command: string, event: WatchEvent): Promise<void> {
   if (ended !== 0) throw new CommandError(`The command ended with ${ended} for ${JSON.stringify(event)}.`);
 }
 
-function stored(file: string): string | undefined {
+/** Returns where a watch goes on that keeps its position in `file`: `first` if it has none yet. */
+function positionIn(file: string, first: string | undefined): string | undefined {
   try {
-    return readFileSync(file, 'utf8').trim();
+    // It is empty while all is told anew after a reset, which `first` must not leave out.
+    return readFileSync(file, 'utf8').trim() || undefined;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return first;
     throw error;
   }
 }

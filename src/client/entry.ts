@@ -1,4 +1,9 @@
-/** An entry as it was read. Its value comes once: as text, JSON, bytes or stream. */
+import { brokenOff } from './transport.js';
+
+/**
+ * An entry as it was read. Its value comes once: as text, JSON, bytes or stream. If the connection ends within it, that is
+ * PigeonholeError `truncated`, of the stream what `fetch` throws.
+ */
 export class Entry {
   constructor(
     readonly key: string,
@@ -38,15 +43,15 @@ export class Entry {
   }
 
   text(): Promise<string> {
-    return this.response.text();
+    return this.response.text().catch(brokenOff);
   }
 
   json<T = unknown>(): Promise<T> {
-    return this.response.json() as Promise<T>;
+    return this.response.json().catch(brokenOff) as Promise<T>;
   }
 
   async bytes(): Promise<Uint8Array<ArrayBuffer>> {
-    return new Uint8Array(await this.response.arrayBuffer());
+    return new Uint8Array(await this.response.arrayBuffer().catch(brokenOff));
   }
 
   private header(name: string): string {

@@ -1,8 +1,8 @@
 /**
  * What went wrong. `code` is that of the server's problem (docs/errors.md), or one of the client's own:
  * `no-connection` (the server was not reached; nothing was applied), `outcome-unknown` (the answer was lost, or another
- * write came between: it may have been applied), `truncated` (an export broke off), `http-502` and the like (an answer that is
- * not Pigeonhole's).
+ * write came between: it may have been applied), `truncated` (a value or an export broke off), `lock-lost`, `http-502` and
+ * the like (an answer that is not Pigeonhole's).
  */
 export class PigeonholeError extends Error {
   override readonly name = 'PigeonholeError';
@@ -22,14 +22,10 @@ export class PigeonholeError extends Error {
 }
 
 /** Makes the error of an answer that is not a success. */
-export async function errorOf(response: Response): Promise<PigeonholeError> {
-  const { status, statusText } = response;
-  let problem: Record<string, unknown> = {};
-  try {
-    problem = Object(JSON.parse(await response.text()));
-  } catch {
-    // A proxy's page, or a body that broke off: the status says enough.
-  }
+export async function errorOf(answer: Response): Promise<PigeonholeError> {
+  // A proxy's page, or a body that broke off: the status says enough.
+  const problem = (await answer.json().then(Object, () => ({}))) as Record<string, string>;
+  const { status, statusText } = answer;
   const { code = `http-${status}`, detail = `The server answered ${status} ${statusText}.` } = problem;
-  return new PigeonholeError(String(code), status, String(detail), problem);
+  return new PigeonholeError(code, status, detail, problem);
 }

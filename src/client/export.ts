@@ -1,4 +1,4 @@
-import { PigeonholeError } from './error.js';
+import { brokenOff } from './transport.js';
 import type { ExportEnd } from './types.js';
 
 const NEW_LINE = 10;
@@ -15,9 +15,7 @@ export async function writeExport(response: Response, sink: WritableStream<Uint8
   let line: Uint8Array<ArrayBuffer>[] = [];
   try {
     for (;;) {
-      const { value, done } = await reader.read().catch((cause: unknown) => {
-        throw truncated(cause);
-      });
+      const { value, done } = await reader.read().catch(brokenOff);
       if (done) break;
       if (line.at(-1)?.at(-1) === NEW_LINE) line = [];
       const start = value.lastIndexOf(NEW_LINE, value.length - 2) + 1;
@@ -42,9 +40,5 @@ function closingLine(line: string): ExportEnd {
   } catch {
     // Not a whole line.
   }
-  throw truncated();
-}
-
-function truncated(cause?: unknown): PigeonholeError {
-  return new PigeonholeError('truncated', 0, 'The export broke off before its closing line.', {}, { cause });
+  return brokenOff();
 }

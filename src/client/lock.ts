@@ -111,7 +111,7 @@ class Lease implements Lock {
       await pause(Math.max(lease / 20, Math.min(rest, 1000)), end).catch(() => undefined);
       if (end.aborted) return;
       if (rest > 1000) continue;
-      const signal = AbortSignal.any([end, AbortSignal.timeout(Math.max(1, left))]);
+      const signal = AbortSignal.any([end, AbortSignal.timeout(Math.ceil(left))]);
       tag = await this.#extend(tag, signal).catch(() => tag);
     }
     this.#lost.abort(new PigeonholeError('lock-lost', 0, `The lease of ${this.key} is lost.`));

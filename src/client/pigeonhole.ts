@@ -1,20 +1,20 @@
 import { Entry } from './entry.js';
 import { PigeonholeError } from './error.js';
-import { writeExport } from './export.js';
-import { acquire, type Lock, type LockOptions } from './lock.js';
-import { makeSend, type Call, type ClientOptions, type QueryValue, type Send } from './transport.js';
+import type { Lock, LockOptions } from './lock.js';
+import { makeSend, type Call, type ClientOptions, type Send } from './transport.js';
 import type * as T from './types.js';
-import { watch } from './watch.js';
 
 export { Entry, PigeonholeError };
 export type { Call, ClientOptions, Lock, LockOptions };
 export type * from './types.js';
 
 const NDJSON = 'application/x-ndjson';
-const TEXT = 'text/plain; charset=utf-8';
+const JSON_TYPE = 'application/json';
+const BYTES = 'application/octet-stream';
 
 /**
- * A client of a Pigeonhole server, on `fetch` alone. Every method throws PigeonholeError, or what its `signal` is aborted with.
+ * A client of a Pigeonhole server, on `fetch` alone. What only some need (watches, locks, exports) is loaded when it is first
+ * used, so that a page loads little before it can begin. Every method throws PigeonholeError, or what its `signal` is aborted with.
  *
  *   const db = new Pigeonhole('http://127.0.0.1:4000', { token: process.env.PIGEONHOLE_TOKEN });
  *   await db.put('user/1', { name: 'Ada' }, { ttl: '15m' });
@@ -39,14 +39,10 @@ export class Pigeonhole {
 
   /** Reads an entry; undefined if there is none. Read its value, or cancel its `body`. */
   async get(key: string, options: T.ReadOptions = {}): Promise<Entry | undefined> {
-    const { range, wait, signal } = options;
-    const headers = {
-      ...conditions(options),
-      Range: range,
-      Prefer: wait && `wait=${wait}`,
-    } as Call['headers'];
+    const { range, wait } = options;
+    const headers = { Range: range, Prefer: wait ? `wait=${wait}` : undefined };
     try {
-      return new Entry(key, await this.#entry(key, 'GET', {}, { headers, signal }));
+      return await this.#entry('GET', key, options, (answer) => new Entry(key, answer), { headers });
     } catch (error) {
       if ((error as PigeonholeError).code === 'missing-key') return undefined;
       throw error;
@@ -60,45 +56,45 @@ export class Pigeonhole {
   }
 
   /** Stores a value. Strings are text, objects, numbers, booleans and null JSON. A stream is sent once, and not by browsers. */
-  async put(key: string, value: T.Value, options: T.WriteOptions = {}): Promise<T.Stored> {
+  put(key: string, value: T.Value, options: T.WriteOptions = {}): Promise<T.Stored> {
     const [body, usual] = bodyOf(value);
-    const headers = { ...conditions(options), 'Content-Type': options.type || usual };
-    const response = await this.#entry(key, 'PUT', expiry(options), {
-      body,
-      headers,
-      signal: options.signal,
+    const headers = { 'Content-Type': options.type || usual };
+    const read = async (answer: Response) => ({
+      ...(await json<T.Description>(answer)),
+      isNew: answer.status === 201,
     });
-    return { ...((await response.json()) as T.Description), isNew: response.status === 201 };
+    return this.#entry('PUT', key, options, read, { body, headers });
   }
 
   /** Deletes an entry, whether or not there is one. */
-  async del(key: string, options: T.Conditions = {}): Promise<void> {
-    await this.#entry(key, 'DELETE', {}, { headers: conditions(options), signal: options.signal });
+  del(key: string, options: T.Conditions = {}): Promise<void> {
+    return this.#entry('DELETE', key, options, () => undefined);
   }
 
   /** Adds to a 64-bit integer, a new one starts at 0, and returns the sum. An expiry counts only for a new one. */
-  async incr(key: string, by: number | bigint = 1, options: T.Conditions & T.Expiry = {}): Promise<bigint> {
-    const query = { incr: String(by), ...expiry(options) };
-    return BigInt(await this.#patch(key, query, options).then((response) => response.text()));
+  incr(key: string, by: number | bigint = 1, options: T.Conditions & T.Expiry = {}): Promise<bigint> {
+    const read = async (answer: Response) => BigInt(await answer.text());
+    return this.#entry('PATCH', key, options, read, { query: { incr: String(by) } });
   }
 
   /** Changes when an entry expires. */
-  async touch(key: string, ttl: T.Expiry['ttl'] | Date, options: T.Conditions = {}): Promise<T.Description> {
+  touch(key: string, ttl: T.Expiry['ttl'] | Date, options: T.Conditions = {}): Promise<T.Description> {
     const query = ttl instanceof Date ? { expires: ttl } : { ttl };
-    return (await this.#patch(key, query, options)).json() as Promise<T.Description>;
+    return this.#entry('PATCH', key, options, json<T.Description>, { query });
   }
 
   /** Changes members of a JSON value (merge patch, RFC 7396), and returns the new value. */
-  async patch<V = unknown>(key: string, change: object, options: T.Conditions = {}): Promise<V> {
-    const type = { 'Content-Type': 'application/merge-patch+json' };
-    return (await this.#patch(key, {}, options, type, JSON.stringify(change))).json() as Promise<V>;
+  patch<V = unknown>(key: string, change: object, options: T.Conditions = {}): Promise<V> {
+    const headers = { 'Content-Type': 'application/merge-patch+json' };
+    return this.#entry('PATCH', key, options, json<V>, { headers, body: JSON.stringify(change) });
   }
 
   /** One page of a range, in the order of the bytes of keys. */
-  async list({ signal, ...query }: T.ListOptions = {}): Promise<T.Page> {
-    const response = await this.#send('kv', { query, signal });
-    const revision = response.headers.get('KV-Revision');
-    return { ...((await response.json()) as T.Page), ...(revision && { revision }) };
+  list({ signal, ...query }: T.ListOptions = {}): Promise<T.Page> {
+    return this.#send('kv', { query, signal }, async (answer) => {
+      const revision = answer.headers.get('KV-Revision');
+      return { ...(await json<T.Page>(answer)), ...(revision && { revision }) };
+    });
   }
 
   /** Every entry of a range, page by page. */
@@ -111,9 +107,9 @@ export class Pigeonhole {
     } while (after !== undefined);
   }
 
-  async count({ signal, ...query }: T.KeyRange & T.Abortable = {}): Promise<number> {
-    const { headers } = await this.#send('kv', { method: 'HEAD', query, signal });
-    return Number(headers.get('KV-Count'));
+  count({ signal, ...query }: T.KeyRange & T.Abortable = {}): Promise<number> {
+    const read = ({ headers }: Response) => Number(headers.get('KV-Count'));
+    return this.#send('kv', { method: 'HEAD', query, signal }, read);
   }
 
   /** Deletes a range, and returns how many entries that were. An empty prefix needs `all`. */
@@ -122,8 +118,8 @@ export class Pigeonhole {
   ): Promise<number> {
     const { signal, dryRun, all, ...keys } = range;
     const query = { ...keys, 'dry-run': dryRun, confirm: all ? 'all' : undefined };
-    const response = await this.#send('kv', { method: 'DELETE', query, signal });
-    return ((await response.json()) as { deleted: number }).deleted;
+    const read = json<{ deleted: number }>;
+    return (await this.#send('kv', { method: 'DELETE', query, signal }, read)).deleted;
   }
 
   /** Does many operations, all or nothing; with `atomic: false` each stands for itself. */
@@ -131,18 +127,22 @@ export class Pigeonhole {
     ops: readonly T.BatchOperation[],
     { atomic, signal }: T.Abortable & { atomic?: boolean | undefined } = {},
   ): Promise<T.BatchResult[]> {
-    const headers = { 'Content-Type': 'application/json' };
+    const headers = { 'Content-Type': JSON_TYPE };
     const body = JSON.stringify({ atomic, ops });
-    const response = await this.#send('batch', { method: 'POST', headers, body, signal });
-    return ((await response.json()) as { results: T.BatchResult[] }).results;
+    const read = json<{ results: T.BatchResult[] }>;
+    return (await this.#send('batch', { method: 'POST', headers, body, signal }, read)).results;
   }
 
   /**
    * What is there, and then every change: `put` for each entry, `ready`, and so on live. It goes on over lost connections and
    * restarts of the server without a gap; after a `reset` everything is told anew.
    */
-  watch(targets: T.WatchTargets = { prefix: '' }, options: T.WatchOptions = {}) {
-    return watch(this.#send, targets, options);
+  async *watch(
+    targets: T.WatchTargets = { prefix: '' },
+    options: T.WatchOptions = {},
+  ): AsyncGenerator<T.WatchEvent, void, void> {
+    const { watch } = await import('./watch.js');
+    yield* watch(this.#send, targets, options);
   }
 
   /** Writes a range as NDJSON, and returns its closing line. If that does not come, the sink is aborted. */
@@ -150,42 +150,50 @@ export class Pigeonhole {
     sink: WritableStream<Uint8Array>,
     { signal, lenient, ...query }: T.KeyRange & T.Abortable & { lenient?: boolean | undefined } = {},
   ): Promise<T.ExportEnd> {
+    const { writeExport } = await import('./export.js');
     const headers = { Accept: NDJSON, Prefer: lenient ? 'handling=lenient' : undefined };
     return writeExport(await this.#send('kv', { query, headers, signal }), sink);
   }
 
   /** Stores the lines of an export. */
-  async importFrom(
+  importFrom(
     lines: NonNullable<Call['body']>,
-    options: T.Abortable & { mode?: 'upsert' | 'create' | undefined; dryRun?: boolean | undefined } = {},
+    {
+      mode,
+      dryRun,
+      signal,
+    }: T.Abortable & { mode?: 'upsert' | 'create' | undefined; dryRun?: boolean | undefined } = {},
   ): Promise<T.ImportReport> {
-    const query = { mode: options.mode, 'dry-run': options.dryRun };
+    const query = { mode, 'dry-run': dryRun };
     const headers = { 'Content-Type': NDJSON };
-    const call = { method: 'POST', query, headers, body: lines, signal: options.signal };
-    return (await this.#send('kv', call)).json() as Promise<T.ImportReport>;
+    return this.#send('kv', { method: 'POST', query, headers, body: lines, signal }, json<T.ImportReport>);
   }
 
   /** Waits for a lock, and keeps it until it is released or lost. The entry is `lock/` and its name. */
-  lock(name: string, options: LockOptions = {}): Promise<Lock> {
+  async lock(name: string, options: LockOptions = {}): Promise<Lock> {
+    const { acquire } = await import('./lock.js');
     return acquire(this, `lock/${name}`, options);
   }
 
-  #entry(key: string, method: string, query: Record<string, QueryValue>, call: Call): Promise<Response> {
+  #entry<R>(
+    method: string,
+    key: string,
+    { ifMatch, ifNoneMatch, create, ttl, expires, signal }: T.WriteOptions,
+    read: (answer: Response) => R | Promise<R>,
+    { query, headers, body }: Call = {},
+  ): Promise<R> {
     // Proxies fold and drop such segments of a path, so the key goes into the query.
     const isPath = !/(^|\/)\.{0,2}(\/|$)/.test(key);
     const path = isPath ? `kv/${key.split('/').map(encodeURIComponent).join('/')}` : 'kv';
-    return this.#send(path, { ...call, method, query: isPath ? query : { key, ...query } });
-  }
-
-  #patch(
-    key: string,
-    query: Record<string, QueryValue>,
-    options: T.Conditions,
-    headers = {},
-    body?: string,
-  ): Promise<Response> {
-    const call = { headers: { ...conditions(options), ...headers }, body, signal: options.signal };
-    return this.#entry(key, 'PATCH', query, call);
+    const conditions = { 'If-Match': quoted(ifMatch), 'If-None-Match': create ? '*' : quoted(ifNoneMatch) };
+    const call = {
+      method,
+      query: { key: isPath ? undefined : key, ttl, expires, ...query },
+      headers: { ...conditions, ...headers },
+      body,
+      signal,
+    };
+    return this.#send(path, call, read);
   }
 }
 
@@ -196,22 +204,18 @@ export function bytesOf({ value, base64 }: T.InlineValue): Uint8Array<ArrayBuffe
     : Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
 }
 
-function bodyOf(value: T.Value): [NonNullable<Call['body']>, string] {
-  if (typeof value === 'string') return [value, TEXT];
-  if (value instanceof Blob) return [value, value.type || 'application/octet-stream'];
-  if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer || value instanceof ReadableStream)
-    return [value as Uint8Array<ArrayBuffer>, 'application/octet-stream'];
-  return [JSON.stringify(value), 'application/json'];
+function json<V>(answer: Response): Promise<V> {
+  return answer.json() as Promise<V>;
 }
 
-function conditions({ ifMatch, ifNoneMatch, create }: T.WriteOptions): Record<string, string | undefined> {
-  return { 'If-Match': quoted(ifMatch), 'If-None-Match': create ? '*' : quoted(ifNoneMatch) };
+function bodyOf(value: T.Value): [NonNullable<Call['body']>, string] {
+  if (typeof value === 'string') return [value, 'text/plain; charset=utf-8'];
+  if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer || value instanceof ReadableStream)
+    return [value as Uint8Array<ArrayBuffer>, BYTES];
+  if (value instanceof Blob) return [value, value.type || BYTES];
+  return [JSON.stringify(value), JSON_TYPE];
 }
 
 function quoted(tag: string | undefined): string | undefined {
-  return tag === undefined || /^\*$|"/.test(tag) ? tag : `"${tag}"`;
-}
-
-function expiry({ ttl, expires }: T.Expiry): Record<string, QueryValue> {
-  return { ttl, expires };
+  return tag && (/^\*$|"/.test(tag) ? tag : `"${tag}"`);
 }

@@ -23,72 +23,75 @@ export interface Call {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Sends a request to a path below the server's URL. */
-export type Send = (path: string, call?: Call) => Promise<Response>;
+/** Sends a request to a path below the server's URL, and returns what `read` makes of the answer. */
+export type Send = <T = Response>(
+  path: string,
+  call?: Call,
+  read?: (answer: Response) => T | Promise<T>,
+) => Promise<T>;
 
 /** Waits no longer than this for what `Retry-After` asks, seconds. */
 const LONGEST_WAIT = 10;
 const FIRST_PAUSE_MS = 100;
 /** Of Node: the connection was never made, so nothing was sent. */
-const NOT_SENT = /REFUSED|NOTFOUND|EAI_|UNREACH|CONNECT_TIMEOUT|TLS|CERT|SELF_SIGNED/;
-
-/** A failed attempt. */
-interface Failure {
-  readonly error: PigeonholeError;
-  /** Whether the request may be sent again: always, if that cannot apply it twice, or never. */
-  readonly repeat: 'always' | 'if-safe' | 'never';
-  /** What the server asks to wait, milliseconds. */
-  readonly wait: number;
-}
+const NOT_SENT = /REFUSED|NOTFOUND|EAI_|UNREACH|CONNECT_TIMEOUT|TLS|CERT|VERIFY/;
 
 /**
  * Makes what sends the requests of a client.
  *
  * A request is repeated if that cannot apply it twice: reads, whatever was not sent at all, 503 with `Retry-After` (nothing
- * was applied), and conditional writes. Where the condition of a repeat fails, the lost first one may have been applied:
- * that is `outcome-unknown`, as is every other write whose answer was lost.
+ * was applied), and conditional writes. An answer whose body breaks off is a lost one. Once the answer to a write was lost
+ * it may have been applied: whatever is refused after that is `outcome-unknown`, as is a write that may not be repeated.
  */
 export function makeSend(base: string, { retries = 3, token, fetch: ask = fetch }: ClientOptions): Send {
-  return async (path, { method = 'GET', query = {}, headers = {}, body, signal } = {}) => {
-    const url = base + path + queryText(query);
-    const isRead = method === 'GET' || method === 'HEAD';
-    const isSafe = isRead || !!(headers['If-Match'] ?? headers['If-None-Match']);
+  return async (path, { method = 'GET', query = {}, headers = {}, body, signal } = {}, read) => {
+    const isRead = /GET|HEAD/.test(method);
+    const isSafe = isRead || headers['If-Match'] || headers['If-None-Match'];
+    const search = pairs(query).map(([name, value]) => `${name}=${encodeURIComponent(value)}`);
+    const url = base + path + (search[0] ? `?${search.join('&')}` : '');
     let lost: PigeonholeError | undefined;
     for (let attempt = 0; ; attempt++) {
-      const text = typeof token === 'function' ? await token() : token;
-      const sent = present({ Authorization: text && `Bearer ${text}`, ...headers });
-      const init = { method, body, headers: sent, signal, duplex: 'half' } as RequestInit;
-      const answer = await ask(url, init).catch((error: unknown) => {
+      const secret = typeof token === 'function' ? await token() : token;
+      const sent = pairs({ Authorization: secret ? `Bearer ${secret}` : undefined, ...headers });
+      let error: PigeonholeError;
+      let wait: string | null | undefined;
+      try {
+        const answer = await ask(url, { method, headers: sent, body, signal, duplex: 'half' } as RequestInit);
+        if (answer.ok || answer.status === 304) return read ? await read(answer) : (answer as never);
+        error = await errorOf(answer);
+        wait = answer.status === 503 ? answer.headers.get('Retry-After') : undefined;
+      } catch (cause) {
         signal?.throwIfAborted();
-        return connectionFailure(error, base);
-      });
-      if (answer instanceof Response && (answer.ok || answer.status === 304)) return answer;
-      const { error, repeat, wait } = answer instanceof Response ? await refusal(answer) : answer;
-      if (repeat === 'if-safe' && !isRead) lost = error;
-      const isOver = attempt >= retries || body instanceof ReadableStream || repeat === 'never';
-      if (isOver || (repeat === 'if-safe' && !isSafe))
-        throw lost && (error === lost || error.status === 412 || repeat !== 'never') ? unknown(lost) : error;
-      await pause(Math.max(wait, FIRST_PAUSE_MS * 2 ** attempt * (1 + Math.random())), signal);
+        error = noAnswer(base, cause);
+        if (NOT_SENT.test(codeOf(cause))) wait = '0';
+      }
+      const isRefused = error.status > 0 && (error.status < 502 || error.status > 504);
+      if (!isRead && !isRefused && !wait) lost = error;
+      const mayRepeat = !isRefused && (wait ? +wait <= LONGEST_WAIT : isSafe);
+      if (!mayRepeat || attempt >= retries || isStream(body)) throw lost ? unknown(lost) : error;
+      await pause(Math.max(+(wait ?? 0) * 1000, FIRST_PAUSE_MS * 2 ** attempt * (1 + Math.random())), signal);
     }
   };
 }
 
-function connectionFailure(cause: unknown, base: string): Failure {
-  const { code = '', message } = Object((cause as Error).cause ?? cause) as {
-    code?: string;
-    message: string;
-  };
-  const detail = `No answer from ${base}: ${message || code}.`;
-  const error = new PigeonholeError('no-connection', 0, detail, {}, { cause });
-  return { error, repeat: NOT_SENT.test(code) ? 'always' : 'if-safe', wait: 0 };
+function isStream(body: Call['body']): boolean {
+  return typeof Object(body).getReader === 'function';
 }
 
-async function refusal(response: Response): Promise<Failure> {
-  const error = await errorOf(response);
-  const { status } = response;
-  const after = Number(response.headers.get('Retry-After') ?? NaN);
-  if (status === 503 && after <= LONGEST_WAIT) return { error, repeat: 'always', wait: after * 1000 };
-  return { error, repeat: status > 501 && status < 505 ? 'if-safe' : 'never', wait: 0 };
+function codeOf(error: unknown): string {
+  const { cause, code } = error as NodeError;
+  return String(cause?.code ?? code);
+}
+
+/** What Node adds to an error. */
+interface NodeError extends Error {
+  readonly code?: string;
+  readonly cause?: NodeError;
+}
+
+function noAnswer(base: string, cause: unknown): PigeonholeError {
+  const detail = `No answer from ${base}: ${((cause as NodeError).cause ?? (cause as Error)).message || codeOf(cause)}.`;
+  return new PigeonholeError('no-connection', 0, detail, {}, { cause });
 }
 
 function unknown({ status, detail, problem, cause }: PigeonholeError): PigeonholeError {
@@ -96,33 +99,40 @@ function unknown({ status, detail, problem, cause }: PigeonholeError): Pigeonhol
   return new PigeonholeError('outcome-unknown', status, sentence, problem, { cause });
 }
 
-function queryText(query: NonNullable<Call['query']>): string {
-  const pairs = Object.entries(query).flatMap(([name, value]) =>
-    [value].flat().flatMap((each) => {
-      if (each === undefined) return [];
-      const text = each instanceof Date ? each.toISOString() : String(each);
-      return [`${name}=${encodeURIComponent(text)}`];
-    }),
+/** Passes on why a body could not be read. @throws PigeonholeError `truncated` if the connection has ended within it */
+export function brokenOff(cause?: unknown): never {
+  if (cause && (cause as Error).name !== 'TypeError') throw cause;
+  throw new PigeonholeError(
+    'truncated',
+    0,
+    'The connection ended before the whole was there.',
+    {},
+    { cause },
   );
-  return pairs.length > 0 ? `?${pairs.join('&')}` : '';
 }
 
-function present(headers: Readonly<Record<string, string | undefined>>): Record<string, string> {
-  return Object.fromEntries(Object.entries(headers).filter(([, value]) => value)) as Record<string, string>;
+/** Names and values, each of several by itself, and none of what is undefined. */
+function pairs(of: Readonly<Record<string, QueryValue>>): [string, string][] {
+  return Object.entries(of).flatMap(([name, value]) =>
+    [value]
+      .flat()
+      .flatMap((each): [string, string][] =>
+        each === undefined ? [] : [[name, (each as Date).toISOString?.() ?? String(each)]],
+      ),
+  );
 }
 
 /** Waits. @throws what `signal` is aborted with */
 export function pause(milliseconds: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
-    const abort = () => {
+    const end = () => {
       clearTimeout(timer);
-      reject(signal!.reason);
+      signal?.removeEventListener('abort', end);
+      if (signal?.aborted) reject(signal.reason);
+      else resolve();
     };
-    const timer = setTimeout(() => {
-      signal?.removeEventListener('abort', abort);
-      resolve();
-    }, milliseconds);
-    if (signal?.aborted) abort();
-    else signal?.addEventListener('abort', abort, { once: true });
+    const timer = setTimeout(end, milliseconds);
+    signal?.addEventListener('abort', end);
+    if (signal?.aborted) end();
   });
 }

@@ -1,5 +1,4 @@
 import { Injectable, type OnModuleDestroy } from '@nestjs/common';
-import { setTimeout as pause } from 'node:timers/promises';
 import { AppConfig } from '../config/app-config.js';
 import { requestSeconds } from '../http/server/request-meter.js';
 import { readMeters, reading, type Reading } from '../meters.js';
@@ -7,11 +6,9 @@ import { StorageEngine, type EngineStats } from '../storage/storage-engine.js';
 import { commitSeconds } from '../storage/storage-meters.js';
 import { VERSION } from '../version.js';
 import { Colleagues } from './colleagues.js';
+import { inTime } from './in-time.js';
 import { LastMinute, paceOf, type Pace } from './last-minute.js';
 import type { Report } from './reports.js';
-
-/** For how long the storage may keep a scrape waiting, milliseconds. */
-const STORAGE_MS = 2_000;
 
 /** What all processes of the server count. */
 export interface Collected {
@@ -49,7 +46,10 @@ export class Collector implements OnModuleDestroy {
   async collect(): Promise<Collected> {
     const { AggregatorRegistry } = (await import('prom-client')).default;
     const own = await this.report();
-    const [others, store] = await Promise.all([this.colleagues.ask(own), this.storeStats()]);
+    const [others, store] = await Promise.all([
+      this.colleagues.ask(own),
+      inTime<Partial<EngineStats>>(() => this.engine.stats(), {}),
+    ]);
     const reports = [own, ...others.reports];
     const merged = AggregatorRegistry.aggregate([
       ...reports.map(({ readings }) => readings as Reading[]),
@@ -89,19 +89,6 @@ export class Collector implements OnModuleDestroy {
         silent,
       ),
     ];
-  }
-
-  /** Returns the figures of the store; none if it cannot give them in time. */
-  private async storeStats(): Promise<Partial<EngineStats>> {
-    const over = new AbortController();
-    const late = pause(STORAGE_MS, {}, { signal: over.signal, ref: false }).catch(() => ({}));
-    try {
-      return await Promise.race([this.engine.stats(), late]);
-    } catch {
-      return {};
-    } finally {
-      over.abort();
-    }
   }
 }
 

@@ -98,6 +98,33 @@ const HEALTH = {
   },
 };
 
+const CHANGE = {
+  key: { type: 'string' },
+  kind: { type: 'string', enum: ['put', 'delete', 'expire'] },
+  etag: { type: 'string', description: 'Its tag; for a put, that of the new entry.' },
+  time: { type: 'string', format: 'date-time' },
+  by: {
+    type: ['string', 'null'],
+    description: 'The id of the token that made it; null if there was none, or you may not know it.',
+  },
+  type: { type: ['string', 'null'], description: 'For a put: the type of the new entry.' },
+  size: { ...BYTES, description: 'For a put: the size of the new value.' },
+};
+
+const CHANGES = {
+  description:
+    'The newest changes, newest first, as far as they are among the last of the log; null for a token that may not read.',
+  type: ['array', 'null'],
+  maxItems: 20,
+  items: {
+    title: 'StatsChange',
+    type: 'object',
+    required: Object.keys(CHANGE),
+    additionalProperties: false,
+    properties: CHANGE,
+  },
+};
+
 const HEAD = {
   version: { type: 'string', description: 'The version of the server.' },
   engine: { type: 'string', description: 'The scheme of DATABASE_URL.' },
@@ -108,6 +135,7 @@ const HEAD = {
   },
   now: { type: 'string', format: 'date-time', description: 'The time of the database.' },
   health: HEALTH,
+  changes: CHANGES,
 };
 
 const STATS = {
@@ -126,6 +154,17 @@ const EXAMPLE = {
   started: '2030-01-31T12:00:00.000Z',
   now: '2030-02-01T12:00:00.000Z',
   health: { status: 'ok', info: UP, error: {}, details: UP },
+  changes: [
+    {
+      key: 'user/1',
+      kind: 'put',
+      etag: '70dbd880-000000000001f',
+      time: '2030-02-01T11:59:58.123Z',
+      by: null,
+      type: 'text/plain; charset=utf-8',
+      size: 5,
+    },
+  ],
   workers: { configured: 1, silent: 0 },
   store: {
     entries: 2,

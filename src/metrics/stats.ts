@@ -7,6 +7,7 @@ import { VERSION } from '../version.js';
 import { Collector, type Collected } from './collector.js';
 import { Figures } from './figures.js';
 import type { Pace } from './last-minute.js';
+import { NewestChanges, type ShownChange } from './newest-changes.js';
 
 /**
  * How a server is doing, for the console and for people. Times are RFC 3339, durations seconds. A part is null for a token
@@ -21,6 +22,8 @@ export interface Stats {
   /** The time of the database. */
   readonly now: string;
   readonly health: HealthReport;
+  /** The newest first; null for a token that may not read, and if the storage does not tell them in time. */
+  readonly changes: readonly ShownChange[] | null;
   readonly workers: Workers | null;
   readonly store: Store | null;
   readonly log: Log | null;
@@ -89,6 +92,9 @@ interface Tls {
   readonly expires: string | null;
 }
 
+/** What concerns the whole database. */
+type Parts = Omit<Stats, 'version' | 'engine' | 'started' | 'now' | 'health' | 'changes'>;
+
 /** Tells how the server is doing, in all its processes. */
 @Injectable()
 export class StatsReport {
@@ -97,11 +103,16 @@ export class StatsReport {
     private readonly health: Health,
     private readonly collector: Collector,
     private readonly config: AppConfig,
+    private readonly changes: NewestChanges,
   ) {}
 
   /** Returns the figures that concern who asks; all of them where nobody needs a token. */
   async of(access: Access | undefined): Promise<Stats> {
-    const [health, collected] = await Promise.all([this.health.report(), this.collector.collect()]);
+    const [health, collected, changes] = await Promise.all([
+      this.health.report(),
+      this.collector.collect(),
+      this.changes.shownTo(access),
+    ]);
     const figures = new Figures(collected.readings);
     const isOfAll = (access?.record.namespace ?? '') === '';
     return {
@@ -110,14 +121,12 @@ export class StatsReport {
       started: new Date(figures.of('process_start_time_seconds')! * 1000).toISOString(),
       now: new Date(this.engine.now()).toISOString(),
       health,
+      changes,
       ...(isOfAll ? this.parts(figures, collected) : NONE),
     };
   }
 
-  private parts(
-    figures: Figures,
-    { requests, commits }: Collected,
-  ): Omit<Stats, 'version' | 'engine' | 'started' | 'now' | 'health'> {
+  private parts(figures: Figures, { requests, commits }: Collected): Parts {
     return {
       workers: {
         configured: this.config.workers,

@@ -14,6 +14,7 @@ import {
 import { moved } from './fence.js';
 import { formatTag, nextEpoch, parseTag } from './revision.js';
 import { copyOf, loggedBytes, MemoryRecords } from './memory-records.js';
+import { goesOnAfter, recentChange, type RecentChange } from './recent-change.js';
 import { changes } from './storage-meters.js';
 import {
   LOGGED_VALUE_BYTES,
@@ -171,12 +172,18 @@ export class MemoryEngine extends StorageEngine {
       return undefined;
     const changes: Change[] = [];
     let bytes = 0;
-    for (let i = this.indexAfter(position); i < this.log.length; i++) {
+    const seen = this.log.findLastIndex((change) => change.position <= position);
+    for (let i = seen + 1; i < this.log.length; i++) {
       if (changes.length === READ_CHANGES || bytes >= READ_BYTES) break;
       changes.push(this.log[i]!);
       bytes += loggedBytes(this.log[i]!);
     }
     return { changes, position: changes.at(-1)?.position ?? position };
+  }
+
+  newestChanges(limit: number, prefix: string): RecentChange[] {
+    const ours = this.log.filter(({ key }) => goesOnAfter(key, prefix));
+    return ours.slice(-limit).toReversed().map(recentChange);
   }
 
   covers(position: string, change: Pick<Change, 'position'>): boolean {
@@ -268,16 +275,6 @@ export class MemoryEngine extends StorageEngine {
       this.floor = parseTag(dropped.position)!.sequence;
     }
     for (const listener of this.listeners) setImmediate(listener);
-  }
-
-  private indexAfter(position: string): number {
-    let [low, high] = [0, this.log.length];
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (this.log[middle]!.position > position) high = middle;
-      else low = middle + 1;
-    }
-    return low;
   }
 
   private store(key: string, effect: Extract<Effect, { kind: 'write' }>, now: number, by?: string): Entry {

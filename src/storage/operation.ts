@@ -149,6 +149,12 @@ export class FoundBytes {
     private readonly refusal = tooMuchFound,
   ) {}
 
+  /** Checks that at least `bytes` more may be found, before they are read. @throws DatabaseError as `add` does */
+  check(bytes: number): void {
+    if (this.total + bytes > this.limit) throw this.refusal(this.limit);
+    this.all?.check(bytes);
+  }
+
   /** @throws DatabaseError `body-too-large`; `busy` if it is the others that read so much */
   add(outcome: Outcome): void {
     if (outcome.kind !== 'found') return;

@@ -4,6 +4,7 @@ import type { Capabilities } from './capabilities.js';
 import type { Entry, EntryHeader } from './entry.js';
 import type { KeyRange } from './key-range.js';
 import type { BatchOperation, Operation, Outcome } from './operation.js';
+import type { RecentChange } from './recent-change.js';
 
 /** A result that is there at once or later: an embedded engine reads without a promise, a remote one cannot. */
 export type Awaitable<T> = T | Promise<T>;
@@ -245,6 +246,13 @@ export abstract class StorageEngine {
    *   other targets later takes a new position for them. It is cheaper to pass the same array each time.
    */
   abstract changes(position: string, targets?: readonly WatchTarget[]): Awaitable<LogPage | undefined>;
+
+  /**
+   * Returns the newest changes of keys that begin with `prefix` and go on after it, newest first: of each key in the order of
+   * the commits, of different keys by time where there is no order of all. It looks through the last few MiB of the log
+   * at most, so that there may be fewer than `limit`.
+   */
+  abstract newestChanges(limit: number, prefix: string): Awaitable<readonly RecentChange[]>;
 
   /** Returns whether what was read at `position` shows `change` already. */
   abstract covers(position: string, change: Pick<Change, 'position' | 'key' | 'etag'>): boolean;

@@ -64,6 +64,12 @@ export function cpuOf(pid) {
   return [11, 12, 13, 14].reduce((sum, field) => sum + Number(fields[field] ?? 0), 0) * MICROSECONDS_A_TICK;
 }
 
+/** The system time of it alone, µs. */
+export function systemOf(pid) {
+  const fields = statOf(pid);
+  return [12, 14].reduce((sum, field) => sum + Number(fields[field] ?? 0), 0) * MICROSECONDS_A_TICK;
+}
+
 /** Pages that a process had to be given without reading the disk. */
 export function faultsOf(pid) {
   return Number(statOf(pid)[7]);
@@ -76,7 +82,7 @@ export function memoryOf(pid) {
 
 /** What a process has written to files so far, bytes. */
 export function writtenBy(pid) {
-  return Number(/^write_bytes: (\d+)/m.exec(readFileSync(`/proc/${pid}/io`, 'utf8'))[1]);
+  return Number(/^write_bytes: (\d+)/m.exec(read(`/proc/${pid}/io`))?.[1] ?? 0);
 }
 
 /** A process and all below it. */

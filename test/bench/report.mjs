@@ -25,13 +25,20 @@ function lineOf(row) {
   const cells = [
     work,
     against,
-    `${short(ours)} ${unit}`,
-    theirs === undefined ? '' : `${short(theirs)} ${unit}`,
+    `${short(ours)} ${unit}${partsOf(row, 0)}`,
+    theirs === undefined ? '' : `${short(theirs)} ${unit}${partsOf(row, 1)}`,
     `${compared} (${spread.map(short).join(' to ')})`.trim(),
     targets(row),
     MARKS[reached(row)] ?? '',
   ];
   return `| ${cells.join(' | ')} |`;
+}
+
+/** The system's part of the processor time, and what was written to files, of one side of a row. */
+function partsOf({ unit, system, written }, side) {
+  if (!unit?.endsWith('CPU') || !system) return '';
+  const kilobytes = written[side] >= 1 ? `, ${short(written[side] / 1000)} KB written` : '';
+  return `, ${short(system[side])} of it system${kilobytes}`;
 }
 
 function targets({ reach, aim, atLeast }) {

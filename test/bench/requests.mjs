@@ -3,7 +3,7 @@ import { alternate, withSides } from './contest.mjs';
 import { keyOf, luaKeyOf } from './entries.mjs';
 import { ALL_CORES } from './processes.mjs';
 import { paired } from './rows.mjs';
-import { lacks } from './sides.mjs';
+import { lacks, otherNode } from './sides.mjs';
 import { fresh, load, prepared } from './wrk.mjs';
 
 const FEW = 1000;
@@ -11,7 +11,8 @@ const AT_ONCE = 50;
 const GET = '`GET /get?key=`';
 const CPU = 'µs CPU';
 
-const reads = (side) => prepared(`wrk.format('GET', '${side.reads}' .. ${luaKeyOf('i')})`, FEW);
+const reads = ({ reads: path, headers = '{}' }) =>
+  prepared(`wrk.format('GET', '${path}' .. ${luaKeyOf('i')}, ${headers})`, FEW);
 const makes = (what) => (side) => fresh(side[what]);
 const cpuOf = ({ cpu }) => cpu;
 
@@ -83,6 +84,40 @@ export async function batch(context) {
   );
   const row = { work: '`POST /batch` of 100 puts, each', against: '`PUT /kv/key`', unit: CPU, of: cpuOf };
   return [paired({ ...row, ours, theirs, reach: 1 / 5, aim: 1 / 10 })];
+}
+
+/** A batch of gets beside the command of Redis that reads as many. */
+export async function gets(context) {
+  const names = ['pigeonhole', 'webdis + redis'];
+  const row = { work: '`POST /batch` of 100 gets, each', against: 'webdis + redis, `MGET`', unit: CPU };
+  const skipped = lacks(names[1]);
+  if (skipped) return [{ ...row, skipped }];
+  const lua = (side) => prepared(side.gets(luaKeyOf('math.random(0, 999)')), FEW / 10);
+  const [ours, theirs] = await loads(context, names, lua, { each: 100 });
+  return [paired({ ...row, of: cpuOf, ours, theirs })];
+}
+
+/** What it costs that every request has to show a token; without targets. */
+export async function tokens(context) {
+  const [ours, theirs] = await loads(context, ['pigeonhole with tokens', 'pigeonhole'], reads);
+  return [paired({ work: `${GET} with tokens`, against: 'without', unit: CPU, of: cpuOf, ours, theirs })];
+}
+
+/** The same build on two versions of Node. */
+export async function nodes(context) {
+  const [other, own] = [otherNode.version, process.version];
+  const row = { unit: CPU, against: `on Node ${own}` };
+  if (!otherNode.path) return [{ ...row, work: GET, skipped: '--node names no other Node' }];
+  const rows = [];
+  for (const [work, lua] of [
+    [GET, reads],
+    ['`PUT /kv/key`', makes('put')],
+  ]) {
+    const names = ['pigeonhole on the other node', 'pigeonhole'];
+    const [ours, theirs] = await loads(context, names, lua);
+    rows.push(paired({ ...row, work: `${String(work)} on Node ${other}`, of: cpuOf, ours, theirs }));
+  }
+  return rows;
 }
 
 /** Server and load on the same processors, all there are. */

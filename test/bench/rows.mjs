@@ -32,13 +32,15 @@ export function single({ ours, of, ...row }) {
   return { ...row, ours: median(figures), spread: spreadOf(figures) };
 }
 
-/** Requests a second and 99th percentiles, where they were measured; they belong to a figure of CPU, but are not compared. */
+/** Requests a second, 99th percentiles, system time and bytes written, where they were measured; they belong to a figure of CPU, but are not compared. */
 function details(ours, theirs) {
   if (ours[0].p99 === undefined) return {};
   const of = (runs, what) => median(runs.map((run) => run[what]));
   return {
     rates: [of(ours, 'rate'), of(theirs, 'rate')],
     p99: [of(ours, 'p99'), of(theirs, 'p99')],
+    system: [of(ours, 'system'), of(theirs, 'system')],
+    written: [of(ours, 'written'), of(theirs, 'written')],
   };
 }
 

@@ -1,10 +1,10 @@
-// npm run bench [-- --rounds 5 --seconds 4 --only get,set,… --largest 10000000 --json file --plot file --show]
+// npm run bench [-- --rounds 5 --seconds 4 --only get,set,… --largest 10000000 --node program --json file --plot file --show]
 //
 // The built server beside its peers, on this machine and in one run. A figure is processor time, user and system, of all
 // processes of a side by /proc, divided by requests; or wall time, of one long stream. Sides alternate, A B A B: on a
 // machine with other work figures swing, while ratios of neighbours hold. Server and load are pinned to different
 // processors. What is not installed is skipped, and the table says so. With --show the tables of the README and of
-// docs/performance.md are written anew.
+// docs/performance.md are written anew. --node names another Node, for the contest `nodes`.
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg, release, tmpdir, totalmem } from 'node:os';
@@ -16,7 +16,8 @@ import { show } from './pages.mjs';
 import { plot } from './plot.mjs';
 import { isInstalled } from './processes.mjs';
 import { growthTables, table } from './report.mjs';
-import { batch, engines, get, put, set, tls, workers } from './requests.mjs';
+import { batch, engines, get, gets, nodes, put, set, tls, tokens, workers } from './requests.mjs';
+import { otherNode } from './sides.mjs';
 import { start } from './start.mjs';
 import { exporting, importing } from './streams.mjs';
 import { turns } from './turns.mjs';
@@ -27,6 +28,9 @@ const CONTESTS = {
   set,
   put,
   batch,
+  gets,
+  tokens,
+  nodes,
   import: importing,
   export: exporting,
   growth,
@@ -48,6 +52,7 @@ const { values: options } = parseArgs({
     largest: { type: 'string', default: '10000000' },
     json: { type: 'string', default: here('results.json') },
     show: { type: 'boolean', default: false },
+    node: { type: 'string' },
     plot: { type: 'string', default: here('../../docs/performance.svg') },
   },
 });
@@ -70,6 +75,9 @@ refuse(
   existsSync(here('../../dist/main.js')) ? undefined : 'dist',
   () => 'There is no build: npm run build.',
 );
+
+if (options.node)
+  Object.assign(otherNode, { path: options.node, version: versionOf(options.node, ['--version'], /(\S+)/) });
 
 const root = mkdtempSync(join(tmpdir(), 'pigeonhole-bench-'));
 process.on('exit', () => rmSync(root, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 }));

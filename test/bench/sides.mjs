@@ -6,7 +6,18 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { cpuOf, familyOf, isInstalled, kill, launch, memoryOf, run, SERVER_CORE } from './processes.mjs';
+import {
+  cpuOf,
+  familyOf,
+  isInstalled,
+  kill,
+  launch,
+  memoryOf,
+  run,
+  SERVER_CORE,
+  systemOf,
+  writtenBy,
+} from './processes.mjs';
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 const POLL_MS = 2;
@@ -21,12 +32,19 @@ const format = (method, path, type = 'nil', body = 'nil') =>
 
 /** A batch of a hundred puts, in Lua, of keys and values that the Lua expressions make. */
 export function batchOf(key, value) {
-  const op = `'{"op":"put","key":"' .. ${key} .. '","value":"' .. ${value} .. '"}'`;
+  return hundred(`'{"op":"put","key":"' .. ${key} .. '","value":"' .. ${value} .. '"}'`);
+}
+
+/** A batch of a hundred operations that a Lua expression makes. */
+function hundred(op) {
   const body = `'{"ops":[' .. table.concat(ops, ',') .. ']}'`;
   return `(function() local ops = {} for i = 1, 100 do ops[i] = ${op} end return ${format('POST', `'/batch'`, JSON_TYPE, body)} end)()`;
 }
 
 /** `reads` is what stands before the key in a path; the rest are Lua expressions that make a request. */
+const TOKEN = 'token-of-the-benchmark';
+const WITH_TOKEN = { Authorization: `Bearer ${TOKEN}` };
+
 const LIKE_OURS = {
   reads: '/get?key=',
   set: format('GET', `'/set?' .. ${KEY} .. '=' .. ${VALUE}`),
@@ -36,13 +54,17 @@ const OURS = {
   ...LIKE_OURS,
   put: format('PUT', `'/kv/' .. ${KEY}`, 'nil', VALUE),
   batch: batchOf(KEY, VALUE),
+  gets: (key) => hundred(`'{"op":"get","key":"' .. ${key} .. '"}'`),
 };
 
-function ours(settings = {}) {
+/** Another Node than the one that the benchmark runs on; --node names it. */
+export const otherNode = { path: undefined };
+
+function ours(settings = {}, node = () => process.execPath) {
   return {
     ...OURS,
     start: ({ launch: start, ports: [port], data }) => {
-      start(process.execPath, [here('../../dist/main.js')], {
+      start(node(), [here('../../dist/main.js')], {
         PORT: port,
         DATABASE_URL: `lmdb:${data}`,
         ...settings,
@@ -63,6 +85,8 @@ function webdis(args) {
   return {
     needs: ['webdis', 'redis-server'],
     reads: '/GET/',
+    gets: (key) =>
+      `(function() local path = '/MGET' for i = 1, 100 do path = path .. '/' .. ${key} end return ${format('GET', 'path')} end)()`,
     set,
     put: set,
     store: (key, value) => [`/SET/${key}/${value}`],
@@ -93,6 +117,13 @@ const ETCD_PUT = format(
 
 export const SIDES = {
   pigeonhole: ours(),
+  'pigeonhole on the other node': ours({}, () => otherNode.path),
+  'pigeonhole with tokens': {
+    ...ours({ ADMIN_TOKEN: TOKEN }),
+    headers: `{['Authorization']='${WITH_TOKEN.Authorization}'}`,
+    store: (key, value) => [`/set?${key}=${value}`, { headers: WITH_TOKEN }],
+    readsWith: { headers: WITH_TOKEN },
+  },
   'pigeonhole, 2 workers': ours({ WORKERS: '2' }),
   'pigeonhole over TLS': {
     ...OURS,
@@ -245,7 +276,7 @@ export class Side {
   async keeps(key, value) {
     try {
       if (!(await this.ask(...this.store(key, value))).ok) return false;
-      return !this.reads || (await (await this.ask(this.reads + key)).text()).includes(value);
+      return !this.reads || (await (await this.ask(this.reads + key, this.readsWith)).text()).includes(value);
     } catch {
       return false;
     }
@@ -266,12 +297,26 @@ export class Side {
 
   /** Processor time of all its processes so far, µs. */
   cpu() {
-    return this.children.flatMap(({ pid }) => familyOf(pid)).reduce((sum, pid) => sum + cpuOf(pid), 0);
+    return this.sum(cpuOf);
+  }
+
+  /** The system's part of it, µs. */
+  system() {
+    return this.sum(systemOf);
+  }
+
+  /** What all its processes have written to files so far, bytes. */
+  written() {
+    return this.sum(writtenBy);
   }
 
   /** Memory of its own of all its processes, bytes. */
   memory() {
-    return this.children.flatMap(({ pid }) => familyOf(pid)).reduce((sum, pid) => sum + memoryOf(pid), 0);
+    return this.sum(memoryOf);
+  }
+
+  sum(of) {
+    return this.children.flatMap(({ pid }) => familyOf(pid)).reduce((sum, pid) => sum + of(pid), 0);
   }
 
   async stop() {

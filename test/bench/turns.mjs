@@ -71,6 +71,28 @@ const ATTACKS = {
     return () => pipeline(patch.repeat(4), 4);
   },
   'batch of 16 MiB of `{}`': sending('POST', '/batch', JSON_TYPE, () => operation(list('{}', 16 * MIB - 99))),
+  'a new end for 16 MiB': ({ send }) => {
+    const value = Buffer.alloc(16 * MIB, 0xff);
+    return async () => {
+      await send('PUT', '/kv/a', {}, value);
+      await send('PATCH', '/kv/a?ttl=1000');
+    };
+  },
+  ...Object.fromEntries(
+    Object.entries({
+      ends: '{"op":"touch","key":"a","ttl":1000}',
+      checks: '{"op":"check","key":"a","ifMatch":"*"}',
+      reads: '{"op":"get","key":"a"}',
+      counts: '{"op":"incr","key":"a"}',
+    }).map(([name, each]) => [
+      `batch of 1,000 ${name} of 16 MiB`,
+      async ({ send }) => {
+        await send('PUT', '/kv/a', {}, Buffer.alloc(16 * MIB, 0xff));
+        const ops = Array.from({ length: 1000 }, () => each).join(',');
+        return () => send('POST', '/batch', JSON_TYPE, `{"atomic":false,"ops":[${ops}]}`);
+      },
+    ]),
+  ),
   'batch of 1,000 puts': sending('POST', '/batch', JSON_TYPE, () => {
     const put = (_, i) => `{"op":"put","key":"b${i}","value":"${'v'.repeat(10_000)}"}`;
     return `{"ops":[${Array.from({ length: 1000 }, put).join(',')}]}`;
@@ -91,12 +113,16 @@ function sending(method, path, headers, makeBody) {
   };
 }
 
-/** What visits a million entries. */
-const LONG_READS = {
+const STREAMS = {
   '`GET /`': sends('/'),
   'NDJSON export': sends('/kv', { Accept: 'application/x-ndjson' }),
-  'a page with the count': sends('/kv?prefix=k&limit=1000&values=true&count=true'),
   "a watch's snapshot": sends('/kv?prefix=k', { Accept: 'text/event-stream' }, 'event: ready'),
+};
+
+/** What visits a million entries. */
+const LONG_READS = {
+  ...STREAMS,
+  'a page with the count': sends('/kv?prefix=k&limit=1000&values=true&count=true'),
   'deletion of 100,000':
     ({ send }) =>
     () =>
@@ -112,18 +138,22 @@ function sends(path, headers, until) {
 export async function turns(context) {
   const rows = [
     ...(await contest(context, ATTACKS, 0)),
-    ...(await contest(context, LONG_READS, MANY)),
+    ...(await contest(context, named(STREAMS, '120 MB'), 40_000, () => 'v'.repeat(3000))),
+    ...(await contest(context, named(LONG_READS, 'a million entries'), MANY)),
     ...(await expiring(context)),
   ];
   return rows;
 }
 
-async function contest(context, works, entries) {
+const named = (works, what) =>
+  Object.fromEntries(Object.entries(works).map(([name, work]) => [`${name}, ${what}`, work]));
+
+async function contest(context, works, entries, valueOf) {
   const measured = Object.fromEntries(Object.keys(works).map((name) => [name, []]));
   for (let round = 0; round < context.rounds; round++) {
     const probed = await Probed.start(context.root);
     try {
-      if (entries > 0) await fill(probed.side, entries);
+      if (entries > 0) await fill(probed.side, entries, valueOf);
       for (const [name, work] of Object.entries(works)) {
         context.progress(name, `round ${round + 1}`);
         measured[name].push(await probed.during(await work(probed)));

@@ -46,7 +46,7 @@ describe('every block', () => {
   test.each(PAGES.map((page) => [page.path, page] as const))(
     'is closed, and has a language: %s',
     (_path, page) => {
-      const fences = page.text.split('\n').filter((line) => line.startsWith('```'));
+      const fences = page.text.split('\n').filter((line) => line.trimStart().startsWith('```'));
       expect(fences).toHaveLength(blocksOf(page).length * 2);
       expect(blocksOf(page).filter(({ language }) => language === '')).toEqual([]);
     },

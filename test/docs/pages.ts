@@ -35,12 +35,12 @@ export function pageAt(path: string): DocPage {
   return page;
 }
 
-/** The fenced blocks of a page, in their order. */
+/** The fenced blocks of a page, in their order, those of its lists without their indent. */
 export function blocksOf({ text }: DocPage): Block[] {
-  const fenced = /^(?:<!-- not run: ([^\n]+) -->\n)?```([a-z]*)\n([^]*?)^```$/gm;
-  return [...text.matchAll(fenced)].map(({ 1: notRun, 2: language, 3: code, index }) => ({
+  const fenced = /^( *)(?:<!-- not run: ([^\n]+) -->\n\1)?```([a-z]*)\n([^]*?)^\1```$/gm;
+  return [...text.matchAll(fenced)].map(({ 1: indent, 2: notRun, 3: language, 4: code, index }) => ({
     language: language!,
-    text: code!,
+    text: code!.replaceAll(new RegExp(`^${indent}`, 'gm'), ''),
     line: text.slice(0, index).split('\n').length + (notRun === undefined ? 0 : 1),
     notRun,
   }));
@@ -49,7 +49,7 @@ export function blocksOf({ text }: DocPage): Block[] {
 /** A page without its code, in which brackets and hashes mean something else. */
 export function proseOf({ text }: DocPage): string {
   return text
-    .replaceAll(/^```[^]*?^```$/gm, '')
+    .replaceAll(/^( *)```[^]*?^\1```$/gm, '')
     .replaceAll(/`[^`\n]*`/g, (code) => code.replaceAll(/[[\]#|]/g, ' '));
 }
 
@@ -63,7 +63,7 @@ export function linksOf(page: DocPage): string[] {
 
 /** What `#…` can lead to on a page: GitHub makes it of the headings. */
 export function anchorsOf({ text }: DocPage): string[] {
-  const headings = text.replaceAll(/^```[^]*?^```$/gm, '').matchAll(/^#+ (.+)$/gm);
+  const headings = text.replaceAll(/^( *)```[^]*?^\1```$/gm, '').matchAll(/^#+ (.+)$/gm);
   return [...headings].map(([, heading]) =>
     heading!
       .toLowerCase()

@@ -1,7 +1,10 @@
 import { expect } from '@jest/globals';
-import { spawn, type ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcess, type StdioOptions } from 'node:child_process';
+import { mkdirSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Browser } from 'playwright-core';
 import { startBrowser } from '../support/browser.js';
+import { installCommand } from '../support/cli.js';
 import { HANG_MS } from '../support/eventually.js';
 import { startServer, type ServerProcess } from '../support/server.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
@@ -34,7 +37,13 @@ export class Reader {
   private constructor(
     private readonly servers: readonly ServerProcess[],
     private readonly chromiumPath: string,
-  ) {}
+  ) {
+    // The package is installed in the folder, as npm does it.
+    const modules = join(this.folder, 'node_modules');
+    mkdirSync(modules);
+    symlinkSync(process.cwd(), join(modules, 'pigeonhole'));
+    installCommand(join(modules, '.bin'));
+  }
 
   /** Starts the servers that `page` speaks to. */
   static async begin({ text }: DocPage, chromiumPath: string): Promise<Reader> {
@@ -72,7 +81,7 @@ export class Reader {
   /** A stream goes on, and later blocks show what follows in it; every other command ends and has printed what is shown. */
   private async runCommand(command: string, shown: string): Promise<void> {
     const started = this.run('bash', ['-o', 'pipefail', '-c', this.local(this.transcript.command(command))]);
-    if (command.startsWith('curl -N')) return this.expectNext(started, shown);
+    if (/^(?:curl -N|pigeonhole watch)/.test(command)) return this.expectNext(started, shown);
     await this.finish(started);
     this.started.pop();
     const printed = started.printed.trimEnd();
@@ -80,11 +89,14 @@ export class Reader {
   }
 
   private run(program: string, args: readonly string[]): Started {
-    const child = spawn(program, args, { cwd: this.folder, stdio: ['ignore', 'pipe', 'pipe'] });
-    const stop = () => void child.kill('SIGKILL');
+    const PATH = `${join(this.folder, 'node_modules', '.bin')}:${process.env['PATH']}`;
+    const env = { ...process.env, PATH, PIGEONHOLE_URL: this.local('http://127.0.0.1:4000') };
+    const stdio: StdioOptions = ['ignore', 'pipe', 'pipe'];
+    const child = spawn(program, args, { cwd: this.folder, env, stdio, detached: true });
+    const stop = () => endGroup(child);
     const started: Started = { printed: '', isOver: false, ended: endOf(child), stop };
     started.ended.catch(() => undefined);
-    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    child.stdout!.setEncoding('utf8').on('data', (text: string) => {
       started.printed = (started.printed + text).replaceAll('\r\n', '\n').replaceAll(HEARTBEAT, '');
     });
     this.started.push(started);
@@ -128,6 +140,11 @@ export class Reader {
       text.replaceAll('127.0.0.1:4000', ADDRESSES[0]!),
     );
   }
+}
+
+/** Ends a command with all that it has started. */
+function endGroup({ pid, exitCode, signalCode }: ChildProcess): void {
+  if (pid !== undefined && exitCode === null && signalCode === null) process.kill(-pid, 'SIGKILL');
 }
 
 function endOf(child: ChildProcess): Promise<void> {

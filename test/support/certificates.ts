@@ -34,8 +34,13 @@ export function newCertificate(): Certificate {
 
 /** A self-signed certificate whose time was over yesterday. */
 export function expiredCertificate(): Certificate {
+  return certificateFor(-1);
+}
+
+/** A self-signed certificate that ends in so many days. */
+export function certificateFor(days: number): Certificate {
   const files = newFiles();
-  sign(files, 'localhost', ['-signkey', files.key, '-days', '-1']);
+  sign(files, 'localhost', ['-signkey', files.key, '-days', String(days)]);
   return files;
 }
 

@@ -1,6 +1,6 @@
 import { afterEach } from '@jest/globals';
 import { spawn, type ChildProcess } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { HANG_MS } from './eventually.js';
 import type { Exit } from './server.js';
@@ -21,6 +21,13 @@ export function builtCli(): string {
   const file = join(process.cwd(), 'dist', 'cli', 'pigeonhole.js');
   if (!existsSync(file)) throw new Error(`${file} is missing: run \`npm run build\` first`);
   return file;
+}
+
+/** Puts `pigeonhole` into a folder for PATH, as npm does it. */
+export function installCommand(folder: string): void {
+  mkdirSync(folder, { recursive: true });
+  const text = `#!/bin/sh\nexec '${process.execPath}' '${builtCli()}' "$@"\n`;
+  writeFileSync(join(folder, 'pigeonhole'), text, { mode: 0o755 });
 }
 
 /** The built `pigeonhole` as a process of its own, in an environment of PATH and `env` only. */

@@ -2,7 +2,7 @@
  * A disk that breaks when it is told to. Preloaded into a process, it makes the calls that LMDB commits with fail with
  * EIO as soon as the file named by FAIL_FLAG exists. FAIL_CALLS says which: "sync" (fsync, fdatasync), "write"
  * (pwrite, pwritev, writev, write to *.mdb), "hang" (a sync sleeps until the flag is gone again) or "slow" (a sync takes
- * a second). FAIL_ERRNO is the number of another error than EIO.
+ * a second). FAIL_ERRNO is the number of another error than EIO, FAIL_FILE a part of the path of other files than data.mdb.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -27,7 +27,8 @@ static int is_store(int fd) {
   ssize_t length = readlink(link, path, sizeof path - 1);
   if (length < 0) return 0;
   path[length] = 0;
-  return strstr(path, "data.mdb") != NULL;
+  const char *file = getenv("FAIL_FILE");
+  return strstr(path, file ? file : "data.mdb") != NULL;
 }
 
 static int fails(const char *kind, int fd) {

@@ -14,6 +14,8 @@ export interface RedisOptions {
   readonly tls?: boolean;
   /** The server's clock; this computer's if absent. */
   readonly time?: ServerTime;
+  /** Environment variables beside those of this process. */
+  readonly env?: Record<string, string>;
 }
 
 const CLIENTS = ['redis-cli', 'valkey-cli'];
@@ -22,9 +24,9 @@ afterAll(() => Promise.all([...running].map((server) => server.stop())));
 
 /** Starts a server on a free loopback port. A server that is still running at the end of a test file is stopped. */
 export function startRedis(options: RedisOptions = {}): Promise<RedisServer> {
-  const { binary = REDIS_PROGRAM.binary, args = [], auth, tls, time } = options;
+  const { binary = REDIS_PROGRAM.binary, args = [], auth, tls, time, env } = options;
   const certificate = tls ? makeCertificate() : undefined;
-  return RedisServer.start({ binary, args, auth, certificate, env: time?.env });
+  return RedisServer.start({ binary, args, auth, certificate, env: { ...time?.env, ...env } });
 }
 
 /**

@@ -37,13 +37,15 @@ export function builtServer(): string {
   return main;
 }
 
-/** Runs the built server with nothing of this process's environment but what Node needs. */
+/** Runs the built server, under another command if one is given, with nothing of this process's environment but what Node needs. */
 export function spawnServer(
   settings: Record<string, string>,
   // Away from the checkout, so that the default of `./data` never lands in it.
   cwd = temporaryFolder(),
+  under: readonly string[] = [],
 ): ChildProcess {
-  const child = spawn(process.execPath, [builtServer()], {
+  const [program, ...args] = [...under, process.execPath, builtServer()];
+  const child = spawn(program!, args, {
     env: { PATH: process.env['PATH'] ?? '', ...settings },
     cwd,
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -53,13 +55,17 @@ export function spawnServer(
   return child;
 }
 
-/** Starts the built server on a free loopback port and waits until it listens. */
+/**
+ * Starts the built server on a free loopback port and waits until it listens.
+ * @param under a command that is to run node, such as `unshare -m`
+ */
 export async function startServer(
   settings: Record<string, string> = {},
   cwd?: string,
+  under?: readonly string[],
 ): Promise<ServerProcess> {
   const DATABASE_URL = settings['DATABASE_URL'] ?? `lmdb:${temporaryFolder()}`;
-  const child = spawnServer({ PORT: '0', ...tlsSettings(), ...settings, DATABASE_URL }, cwd);
+  const child = spawnServer({ PORT: '0', ...tlsSettings(), ...settings, DATABASE_URL }, cwd, under);
   const { exit, output } = watch(child);
   const port = await plainPort(await listening(child, exit, output));
   return {

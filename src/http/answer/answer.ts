@@ -58,7 +58,8 @@ export function answerJson(
   const bytes = Buffer.byteLength(json);
   countUnsent(response, bytes);
   response.writeHead(status, [...DATA_HEADERS, ...headers, 'Content-Length', String(bytes)]);
-  response.end(json);
+  // ASCII, which nearly every answer is, takes no work in latin1.
+  response.end(json, bytes === json.length ? 'latin1' : 'utf8');
 }
 
 /** Answers JSON text that is large and made already, a piece after the other. @throws DatabaseError as `writePaced` does */

@@ -1,5 +1,6 @@
 import { giveWay } from '../../event-loop.js';
 import type { Awaitable } from '../../storage/storage-engine.js';
+import { allocateValue } from '../../storage/value-memory.js';
 
 /*
  * Work on megabytes takes longer than others can wait, because one thread serves all of them. Such work is written as a
@@ -46,7 +47,7 @@ function runAtOnce<T>(work: Turns<T>): IteratorReturnResult<T> | undefined {
 
 /** Joins pieces of at most some 100 KiB each. */
 export function* joined(pieces: readonly Buffer[], bytes: number): Turns<Buffer> {
-  const whole = Buffer.allocUnsafe(bytes);
+  const whole = allocateValue(bytes);
   let at = 0;
   for (const piece of pieces) {
     at += piece.copy(whole, at);

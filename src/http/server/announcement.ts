@@ -20,8 +20,10 @@ export function announce(
   const data = loggedUrl(config.databaseUrl);
   const { workers, logLevel } = config;
   const found = entries === undefined ? '' : ` (${counted(entries)})`;
+  const adapter = app.getHttpAdapter() as FastExpressAdapter;
+  void adapter.answersInOneWrite.then(reportUnknownNode);
   if (isForPeople() && (logLevel === 'info' || logLevel === 'debug')) {
-    const hasConsole = (app.getHttpAdapter() as FastExpressAdapter).hasRoute('/console');
+    const hasConsole = adapter.hasRoute('/console');
     writeText(
       banner(config.publicUrl || url, url, hasConsole, `${data.replace(/^lmdb:/, '')}${found}`, workers),
     );
@@ -29,6 +31,12 @@ export function announce(
     const members = { version: VERSION, url, data, entries, workers };
     new Logger('Server').log(`Listening on ${url}, data in ${data}${found}`, members);
   }
+}
+
+function reportUnknownNode(answersInOneWrite: boolean): void {
+  if (answersInOneWrite) return;
+  const line = `Node ${process.version} is not one that Pigeonhole is made for: everything works, answers cost a little more`;
+  new Logger('Server').log(line);
 }
 
 function counted(entries: number): string {

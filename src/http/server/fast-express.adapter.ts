@@ -1,11 +1,14 @@
-import http, { IncomingMessage, ServerResponse, type ServerOptions } from 'node:http';
+import http, { IncomingMessage, type ServerOptions, type ServerResponse } from 'node:http';
 import https from 'node:https';
 import type { NestApplicationOptions } from '@nestjs/common';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import express from 'express';
 import { limitUnsent } from '../answer/unsent-answers.js';
 import { countBodies } from './access-log.js';
+import { IdleConnections } from './idle-connections.js';
 import { inOrder } from './pipeline.js';
+import { OneWriteResponse } from './one-write.js';
+import { proveOneWrite } from './one-write-proof.js';
 import { meterAnswer, type MeteredResponse } from './request-meter.js';
 import { RouteTable } from './route-table.js';
 import { HTTP_LIMITS, limitServer } from './server-limits.js';
@@ -36,6 +39,8 @@ type ExpressApp = ReturnType<typeof express>;
 export class FastExpressAdapter extends ExpressAdapter {
   /** What decides after the gate whether a request may do what it asks for. Whoever refuses one has answered it. */
   guard: Guard | undefined;
+  /** Whether answers go out in one write; see one-write.ts. */
+  readonly answersInOneWrite = proveOneWrite();
   private routes: RouteTable | undefined;
 
   constructor(
@@ -80,6 +85,7 @@ export class FastExpressAdapter extends ExpressAdapter {
       ? prepareTls(https.createServer({ ...options.httpsOptions, ...TLS_LIMITS, ...serverOptions }, listener))
       : http.createServer(serverOptions, listener);
     limitServer(server);
+    new IdleConnections(server);
     limitUnsent(server, classes.ServerResponse, this.maxUnsentBytes);
     if (this.onRequest) countBodies(classes.ServerResponse);
     this.setHttpServer(server);
@@ -98,18 +104,25 @@ function strictExpress(): ExpressApp {
 
 /** Makes subclasses of Node's messages with Express's prototypes, and has the application use those. */
 function prepareMessages(app: ExpressApp) {
-  class ExpressRequest extends IncomingMessage {}
-  class ExpressResponse extends ServerResponse {
+  class ExpressRequest extends IncomingMessage {
+    /** Node has the rest of a body thrown away after the answer. Where there is none, that is the end of a stream for nobody. */
+    _dump(): void {
+      if (!this.complete || this.readableLength > 0) DUMP.call(this);
+    }
+  }
+  class ExpressResponse extends OneWriteResponse {
     startedAt = performance.now();
     operation = undefined;
     isHeld = false;
   }
   adopt(ExpressRequest.prototype, express.request, app);
   adopt(ExpressResponse.prototype, express.response, app);
-  app.request = ExpressRequest.prototype as typeof app.request;
+  app.request = ExpressRequest.prototype as unknown as typeof app.request;
   app.response = ExpressResponse.prototype as unknown as typeof app.response;
   return { IncomingMessage: ExpressRequest, ServerResponse: ExpressResponse };
 }
+
+const { _dump: DUMP } = IncomingMessage.prototype as unknown as { _dump: () => void };
 
 function adopt(prototype: object, expressPrototype: object, app: ExpressApp): void {
   Object.defineProperties(prototype, Object.getOwnPropertyDescriptors(expressPrototype));

@@ -4,6 +4,7 @@ import type { Entry, EntryHeader } from '../entry.js';
 import type { KeyRange } from '../key-range.js';
 import type { BatchOperation, Operation, Outcome } from '../operation.js';
 import type { Capabilities } from '../capabilities.js';
+import type { RecentChange } from '../recent-change.js';
 import {
   StorageEngine,
   type Awaitable,
@@ -177,6 +178,13 @@ export class JailEngine extends StorageEngine {
     } catch (error) {
       throw this.names.errorInside(error);
     }
+  }
+
+  newestChanges(limit: number, prefix: string): Awaitable<readonly RecentChange[]> {
+    return this.ask(
+      () => this.whole.newestChanges(limit, this.names.keyOf(prefix)),
+      (changes) => changes.map((change) => ({ ...change, key: this.names.nameOf(change.key) })),
+    );
   }
 
   covers(position: string, change: Pick<Change, 'position' | 'key' | 'etag'>): boolean {

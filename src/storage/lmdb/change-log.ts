@@ -2,6 +2,7 @@ import { DatabaseError } from '../../errors.js';
 import type { Revision } from '../revision.js';
 import { parseTag } from '../revision.js';
 import { MAX_STORED_KEY_BYTES } from '../entry.js';
+import { goesOnAfter, LOOK_BACK_BYTES } from '../recent-change.js';
 import { LOGGED_VALUE_BYTES, type Change } from '../storage-engine.js';
 import { Segment, TRAILER_BYTES, writeTrailer } from './log-segment.js';
 import {
@@ -81,19 +82,25 @@ export class ChangeLogWriter {
 
   /** Adds a put of `entry`. Returns the entry's record, in memory that the next change overwrites. */
   put(head: Head, entry: StoredEntry, circumstances: Circumstances): Buffer {
-    const { segment } = this;
-    const isLarge = entry.size > LOGGED_VALUE_BYTES;
-    const keyStart = this.startChange(isLarge ? LARGE_PUT : PUT, entry.key, circumstances);
-    const keyEnd = this.length;
-    if (!isLarge) {
-      const end = encodeAfterKey(keyStart, keyEnd, entry, segment);
-      this.finishChange(head, entry.sequence, end);
-      return segment.subarray(keyEnd, end);
+    if (entry.size > LOGGED_VALUE_BYTES) {
+      this.putLarge(head, entry, circumstances);
+      return encode(entry, this.memoryFor(entry));
     }
+    const { segment } = this;
+    const keyStart = this.startChange(PUT, entry.key, circumstances);
+    const keyEnd = this.length;
+    const end = encodeAfterKey(keyStart, keyEnd, entry, segment);
+    this.finishChange(head, entry.sequence, end);
+    return segment.subarray(keyEnd, end);
+  }
+
+  /** Adds a put of `entry`, whose value is too large for the log. */
+  putLarge(head: Head, entry: StoredEntry, circumstances: Circumstances): void {
+    const { segment } = this;
+    const keyStart = this.startChange(LARGE_PUT, entry.key, circumstances);
     const valueless: RecordParts = { ...entry, value: segment.subarray(0, 0) };
-    const end = encodeAfterKey(keyStart, keyEnd, valueless, segment);
+    const end = encodeAfterKey(keyStart, this.length, valueless, segment);
     this.finishChange(head, entry.sequence, segment.writeDoubleLE(entry.size, end));
-    return encode(entry, this.memoryFor(entry));
   }
 
   /** Returns memory for the record of a large value, which is kept for the next: LMDB copies it, and new memory is dear. */
@@ -206,6 +213,19 @@ export class ChangeLogReader {
       if (bytes >= READ_BYTES) break;
     }
     return isOfThisLife(start, before, changes[0] ?? head) ? changes : undefined;
+  }
+
+  /** Returns the newest changes of keys that go on after `prefix`, newest first. It passes over damaged segments. */
+  newest(limit: number, prefix: string): LoggedChange[] {
+    const found: LoggedChange[] = [];
+    let bytes = 0;
+    for (const { value } of this.store.log.getRange({ reverse: true })) {
+      const changes = [...(Segment.parse(value)?.changes() ?? [])];
+      found.push(...changes.filter(({ key }) => goesOnAfter(key, prefix)).toReversed());
+      bytes += value.length;
+      if (found.length >= limit || bytes >= LOOK_BACK_BYTES) break;
+    }
+    return found.slice(0, limit);
   }
 
   /** Returns when the oldest change was made; undefined if there is none, or it is damaged. */

@@ -4,6 +4,7 @@ import { Clock } from '../clock.js';
 import type { Entry, EntryHeader } from '../entry.js';
 import type { KeyRange } from '../key-range.js';
 import { sizeOf, type BatchOperation, type Operation, type Outcome } from '../operation.js';
+import { recentChange, type RecentChange } from '../recent-change.js';
 import {
   StorageEngine,
   type Awaitable,
@@ -17,6 +18,7 @@ import {
   type ScanRange,
 } from '../storage-engine.js';
 import { writeQueueBytes } from '../storage-meters.js';
+import { LARGE_VALUE_BYTES } from '../value-memory.js';
 import { Admissions, askForAdmission } from './admission.js';
 import { Backups } from './backup/make-backup.js';
 import { CommitListeners } from './commit-listeners.js';
@@ -26,6 +28,7 @@ import { DiskSpace } from './disk-space.js';
 import { lockFolder, type FolderLock } from './folder-lock.js';
 import { GroupCommit } from './group-commit.js';
 import { openInChild } from './guest.js';
+import { LARGE_READ_BYTES, LargeValues, touchLarge } from './large-values.js';
 import { countLive, readPage } from './ranges.js';
 import type { StoredEntry } from './record.js';
 import { Scans } from './scans.js';
@@ -68,6 +71,7 @@ export class LmdbEngine extends StorageEngine {
   private commits!: GroupCommit;
   private space!: DiskSpace;
   private writer!: Writer;
+  private large!: LargeValues;
   private scans!: Scans;
   private backups!: Backups;
   private log!: ChangeLogReader;
@@ -97,10 +101,10 @@ export class LmdbEngine extends StorageEngine {
       admission?.opened();
       throw error;
     });
-    const { faults } = this.store;
-    if (onFault) faults.report = onFault;
+    if (onFault) this.store.faults.report = onFault;
     startClock(this.clock, this.store.readHead().now, this.folder, report);
     this.space = new DiskSpace(this.store);
+    this.large = new LargeValues(this.store);
     this.isShared = processes > 1;
     const scans = Math.ceil(SCANS_AT_ONCE / processes);
     this.scans = new Scans(this.store, this.clock, this.space, maxAge, scans, settings.maxSnapshotBytes);
@@ -110,9 +114,9 @@ export class LmdbEngine extends StorageEngine {
     this.writer = new Writer(this.store, this.clock, this.space, log, settings.passesFence);
     const listeners = (this.listeners = new CommitListeners(this.store, this.isShared));
     this.commits = new GroupCommit({
-      transaction: (work) => this.store.transaction(work),
+      transaction: (work, large) => this.store.transaction(work, large),
       isFull: (error) => this.space.isFull(error),
-      begin: () => this.writer.begin(),
+      begin: (large, goesOn) => this.writer.begin(large, goesOn),
       check: () => this.store.assertUsable(),
       remember: () => openInChild(this.folder),
       end: () => {
@@ -159,8 +163,14 @@ export class LmdbEngine extends StorageEngine {
     return this.clock.now();
   }
 
-  get(key: string): Entry | undefined {
-    const record = this.current.entries.getBinary(key);
+  get(key: string): Awaitable<Entry | undefined> {
+    const record = this.current.entries.getUpTo(key, LARGE_READ_BYTES);
+    if (typeof record === 'number') return this.getLarge(key, record);
+    return record && this.live(this.store.decode(key, record));
+  }
+
+  private async getLarge(key: string, bytes: number): Promise<Entry | undefined> {
+    const record = await this.large.read(key, bytes);
     return record && this.live(this.store.decode(key, record));
   }
 
@@ -170,7 +180,13 @@ export class LmdbEngine extends StorageEngine {
   }
 
   write(operation: Operation): Promise<Outcome> {
-    return this.commits.submit(sizeOf(operation), () => this.writer.apply(operation));
+    const bytes = sizeOf(operation);
+    if (operation.op === 'touch' && this.large.has(operation.key))
+      return touchLarge(operation, this.get.bind(this), this.write.bind(this));
+    if (bytes <= LARGE_VALUE_BYTES) return this.commits.submit(bytes, () => this.writer.apply(operation));
+    return this.large
+      .recordsOf([operation])
+      .then((large) => this.commits.submit(bytes, () => this.writer.apply(operation), { large }));
   }
 
   async batch(
@@ -179,10 +195,10 @@ export class LmdbEngine extends StorageEngine {
     maxBytes?: number,
   ): Promise<(Outcome | DatabaseError)[]> {
     const bytes = operations.reduce((sum, operation) => sum + sizeOf(operation), 0);
+    const large = bytes > LARGE_VALUE_BYTES ? await this.large.recordsOf(operations) : [];
+    const apply = atomic ? 'applyAll' : 'applyEach';
     try {
-      return await this.commits.submit(bytes, () =>
-        atomic ? this.writer.applyAll(operations, maxBytes) : this.writer.applyEach(operations, maxBytes),
-      );
+      return await this.commits.submit(bytes, () => this.writer[apply](operations, maxBytes), { large });
     } catch (error) {
       if (atomic || !(error instanceof DamagedPageError)) throw error;
       return writeEach((operation) => this.write(operation), operations, maxBytes);
@@ -222,6 +238,11 @@ export class LmdbEngine extends StorageEngine {
     if (this.isShared) this.store.freshen();
     const changes = this.log.after(position);
     return changes && { changes, position: changes.at(-1)?.position ?? position };
+  }
+
+  newestChanges(limit: number, prefix: string): RecentChange[] {
+    if (this.isShared) this.store.freshen();
+    return this.log.newest(limit, prefix).map(recentChange);
   }
 
   /** Positions are tags, which sort by age as strings. */
@@ -266,7 +287,7 @@ export class LmdbEngine extends StorageEngine {
   }
 
   setFence(place: string | undefined): Promise<void> {
-    return this.commits.submit(0, () => this.store.writeFence(place), true);
+    return this.commits.submit(0, () => this.store.writeFence(place), { passesFence: true });
   }
 
   backup(target?: BackupTarget, signal?: AbortSignal): Promise<BackupCopy> {

@@ -16,6 +16,8 @@ export function openRoot(folder: string, readOnly = false): RootDatabase<Buffer,
     // GroupCommit batches already. The library's own batching would delay each commit by a turn of the event loop, and
     // a failed commit would reject a promise that no caller can catch.
     eventTurnBatching: false,
+    // What a transaction's callback has decided comes before what the writing thread does after it (store.ts).
+    strictAsyncOrder: true,
     // Of files that it creates. The cast is for this, which the library's types do not have.
     permissionsMode: 0o600,
   } as RootDatabaseOptionsWithPath);

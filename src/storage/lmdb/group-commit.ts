@@ -1,6 +1,15 @@
 import { DatabaseError } from '../../errors.js';
 import { commitOperations, commitSeconds } from '../storage-meters.js';
 import { ForgottenCommitError } from './commit-numbers.js';
+import {
+  corruptStore,
+  internal,
+  outcomeUnknown,
+  queueFull,
+  unavailable,
+  waitedTooLong,
+} from './commit-refusals.js';
+import type { LargeRecord } from './large-record.js';
 import { diskFull } from './disk-space.js';
 import { DamagedPageError, isDamage } from './tree.js';
 import { WriteQueue, type Unit } from './write-queue.js';
@@ -9,15 +18,23 @@ const DEADLINE_S = 5;
 const FAIL_AFTER_S = 30;
 const MAX_WAIT_S = 5;
 const MAX_FORGOTTEN = 5;
+/** How long the units of one transaction keep the event loop, milliseconds; one that takes longer is alone. */
+const WORK_MS = 10;
 
 /** What group commit needs of the store. */
 export interface CommitTarget {
-  /** Runs `work` in one write transaction and resolves once it is durable. Rolls it back if `work` throws. */
-  transaction(work: () => void): Promise<unknown>;
+  /**
+   * Runs `work` in one write transaction, after which those of the `large` records are stored that it has accepted, and
+   * resolves once all is durable. Rolls it back if `work` throws.
+   */
+  transaction(work: () => void, large: readonly LargeRecord[]): Promise<unknown>;
   /** Returns whether `error` came from a full disk, which tells it from a broken one. */
   isFull(error: Error): boolean;
-  /** Called inside the transaction, before its units run. Returns why they are refused, if they are. */
-  begin(): DatabaseError | undefined;
+  /**
+   * Called inside the transaction, before its units run. Returns why they are refused, if they are.
+   * @param goesOn whether it begins with units that were left of the transaction before it
+   */
+  begin(large: readonly LargeRecord[], goesOn: boolean): DatabaseError | undefined;
   /** Throws inside a transaction that has failed without an error. */
   check(): void;
   /** Has LMDB look up its last commit again, after a ForgottenCommitError. */
@@ -28,6 +45,14 @@ export interface CommitTarget {
   committed(): void;
   /** Called once when the store must take no more writes: the process has to end. */
   fail(error: Error): void;
+}
+
+/** What few units have. */
+interface Extras {
+  /** Whether it runs in a database that has moved, too. */
+  readonly passesFence?: boolean;
+  /** The records of its large values (large-record.ts). */
+  readonly large?: readonly LargeRecord[];
 }
 
 /**
@@ -54,6 +79,10 @@ export class GroupCommit {
   private running: Promise<void> | undefined;
   /** The units of the transaction under way. */
   private committing: readonly Unit[] = [];
+  /** The unit that runs, or that has thrown. */
+  private current: Unit | undefined;
+  /** How many units of an earlier transaction have been left to the next. */
+  private rest = 0;
   /** Seconds that commits have taken so far. */
   private seconds = 0;
   /** The second in which the commit under way began. */
@@ -72,13 +101,14 @@ export class GroupCommit {
   constructor(private readonly target: CommitTarget) {}
 
   /** Runs `run` in the next transaction and resolves with its result once that is durable. */
-  submit<T>(bytes: number, run: () => T, passesFence = false): Promise<T> {
+  submit<T>(bytes: number, run: () => T, { passesFence = false, large = [] }: Extras = {}): Promise<T> {
     if (!this.isWorking) return Promise.reject(unavailable());
     if (!this.queue.fits(bytes)) return Promise.reject(queueFull(this.queue.limit));
     return new Promise((resolve, reject) => {
       this.queue.add({
         run,
         passesFence,
+        large,
         bytes,
         since: this.seconds,
         resolve: resolve as Unit['resolve'],
@@ -131,26 +161,21 @@ export class GroupCommit {
 
   private async commit(): Promise<void> {
     let thrown: Error | undefined;
-    let current: Unit | undefined;
     this.commitBegan = this.seconds;
     const start = performance.now();
+    const large = this.queue.announce();
     try {
       await this.target.transaction(() => {
         this.committing = this.queue.takeForCommit();
         try {
-          const refusal = this.target.begin();
-          for (current of this.committing) {
-            runUnit(current, refusal);
-            if (this.isCareful) this.target.check();
-          }
-          current = undefined;
+          this.runUnits(this.target.begin(large, this.rest > 0));
           this.target.end();
           this.target.check();
         } catch (error) {
           thrown = error as Error;
           throw error;
         }
-      });
+      }, large);
       commitSeconds.observe((performance.now() - start) / 1000);
       commitOperations.observe(this.committing.length);
       this.isCareful = false;
@@ -159,7 +184,7 @@ export class GroupCommit {
       this.target.committed();
     } catch (error) {
       // An error that `work` has thrown rolled the transaction back, so nothing was applied.
-      if (thrown && thrown === error) this.retry(current, this.committing, thrown);
+      if (thrown && thrown === error) this.retry(this.current, this.committing, thrown);
       else if (error instanceof ForgottenCommitError) await this.remember(error);
       else await this.rejectFailed(this.committing, error as CommitError);
     } finally {
@@ -167,6 +192,22 @@ export class GroupCommit {
       this.stalled = false;
       this.underWay = undefined;
     }
+  }
+
+  /** Runs the units that were taken, for some milliseconds, and leaves the rest to the next transaction. */
+  private runUnits(refusal: DatabaseError | undefined): void {
+    const until = performance.now() + WORK_MS;
+    let ran = 0;
+    while (ran < this.committing.length && (ran === 0 || performance.now() <= until)) {
+      this.current = this.committing[ran++]!;
+      runUnit(this.current, refusal);
+      if (this.isCareful) this.target.check();
+    }
+    this.current = undefined;
+    const left = this.committing.slice(ran);
+    this.rest = left.length === 0 || this.rest === 0 ? left.length : Math.max(0, this.rest - ran);
+    this.queue.putBack(left);
+    this.committing = this.committing.slice(0, ran);
   }
 
   /** Has LMDB look up its last commit again. The units still wait. */
@@ -210,7 +251,7 @@ export class GroupCommit {
         new Error(`neither the disk nor whoever has its write lock has answered for ${FAIL_AFTER_S} s`),
       );
     else if (silence === DEADLINE_S) this.stall();
-    else rejectAll(this.queue.takeOlder(this.seconds - MAX_WAIT_S), waitedTooLong());
+    else rejectAll(this.queue.takeOlder(this.seconds - MAX_WAIT_S), waitedTooLong(MAX_WAIT_S));
   }
 
   private stall(): void {
@@ -248,47 +289,4 @@ function settleUnit({ error, value, resolve, reject }: Unit): void {
 
 function rejectAll(units: readonly Unit[], error: DatabaseError): void {
   for (const unit of units) unit.reject(error);
-}
-
-function internal(cause: Error): DatabaseError {
-  const detail = 'The server failed. Nothing was applied; its log says how.';
-  return new DatabaseError('internal', detail, {}, { cause });
-}
-
-function corruptStore(cause: Error): DatabaseError {
-  const detail = `A page of the data file is damaged (${cause.message}). Nothing was written. Restore a backup.`;
-  return new DatabaseError('corrupt', detail, {}, { cause });
-}
-
-function outcomeUnknown(cause?: Error): DatabaseError {
-  return new DatabaseError(
-    'outcome-unknown',
-    'The disk did not confirm the write, which may or may not have been applied. Read the key before repeating it.',
-    {},
-    { cause },
-  );
-}
-
-function unavailable(cause?: Error): DatabaseError {
-  return new DatabaseError(
-    'unavailable',
-    'The database does not take writes at present. Nothing was applied; try again.',
-    {},
-    { cause },
-  );
-}
-
-function queueFull(limit: number): DatabaseError {
-  return new DatabaseError(
-    'busy',
-    `The writes that wait for the disk take ${limit} bytes, and no more may. Nothing was applied; try again.`,
-    { limit },
-  );
-}
-
-function waitedTooLong(): DatabaseError {
-  return new DatabaseError(
-    'busy',
-    `The write has waited ${MAX_WAIT_S} s for the writes before it. Nothing was applied; try again.`,
-  );
 }

@@ -33,7 +33,7 @@ const HEADER_BYTES = 18;
 export const REVISION_AT = 2;
 export const REVISION_BYTES = 16;
 const LENGTH_BYTES = 2;
-const CRC_BYTES = 4;
+export const CRC_BYTES = 4;
 const CRC_RESIDUE = 0x2144df1c;
 const KNOWN_TYPES = ['', TEXT, 'application/json', 'application/octet-stream'];
 const NO_VALUE = Buffer.alloc(0);
@@ -158,7 +158,7 @@ export function encode(entry: RecordParts, target: Buffer = Buffer.allocUnsafe(m
  */
 export function encodeAfterKey(keyStart: number, start: number, entry: RecordParts, target: Buffer): number {
   const { type, value, created, modified, expires } = entry;
-  const known = type === TEXT ? 1 : Math.max(0, KNOWN_TYPES.indexOf(type, 1));
+  const known = knownType(type);
   const flags = known | (created === modified ? 0 : CREATED) | (expires === 0 ? 0 : EXPIRES);
   target[start] = FORMAT;
   target[start + 1] = flags;
@@ -173,6 +173,32 @@ export function encodeAfterKey(keyStart: number, start: number, entry: RecordPar
   target.set(value, end);
   end += value.length;
   return target.writeUInt32LE(crc32(target.subarray(keyStart, end)), end);
+}
+
+/** Returns how many bytes come before the value in a record that `encodeAround` writes. */
+export function bytesBeforeValue(type: string): number {
+  return HEADER_BYTES + 2 * TIME_BYTES + (knownType(type) === 0 ? LENGTH_BYTES + type.length : 0);
+}
+
+/**
+ * Writes the record of `entry` around its value, which is in `record` already, `bytesBeforeValue` from its start, with 4
+ * bytes after it. The record has both times, whatever they are, so that its length was known before them.
+ */
+export function encodeAround(entry: Omit<RecordParts, 'value'>, record: Buffer): void {
+  const { key, type, created, expires } = entry;
+  const known = knownType(type);
+  record[0] = FORMAT;
+  record[1] = known | CREATED | EXPIRES;
+  writeRevision(record, REVISION_AT, entry.epoch, entry.sequence, entry.modified);
+  let end = record.writeUIntLE(created, HEADER_BYTES, TIME_BYTES);
+  end = record.writeUIntLE(expires, end, TIME_BYTES);
+  if (known === 0) record.write(type, record.writeUInt16LE(type.length, end), 'latin1');
+  const crcAt = record.length - CRC_BYTES;
+  record.writeUInt32LE(crc32(record.subarray(0, crcAt), crc32(key)), crcAt);
+}
+
+function knownType(type: string): number {
+  return type === TEXT ? 1 : Math.max(0, KNOWN_TYPES.indexOf(type, 1));
 }
 
 /** Writes a revision and its time. Returns where they end. */

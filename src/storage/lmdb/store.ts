@@ -4,11 +4,13 @@ import { DatabaseError, StartError } from '../../errors.js';
 import { VERSION } from '../../version.js';
 import { compareKeys } from '../key-range.js';
 import { formatTag } from '../revision.js';
+import { LARGE_VALUE_BYTES } from '../value-memory.js';
 import { CommitNumbers } from './commit-numbers.js';
 import { openRoot } from './environment.js';
 import { FaultLog } from './fault-log.js';
 import { DATA } from './folder.js';
 import { utf8Keys } from './keys.js';
+import { storeAfter, type LargeRecord } from './large-record.js';
 import { decode, decodeHeader, type StoredEntry } from './record.js';
 import {
   decodeHead,
@@ -26,6 +28,8 @@ import {
   type Head,
 } from './store-format.js';
 import { DamagedPageError, Tree } from './tree.js';
+
+const ACCEPTED = Buffer.alloc(1);
 
 /** A read transaction, which keeps its snapshot until it is done. */
 export type Transaction = ReturnType<RootDatabase['useReadTransaction']>;
@@ -102,13 +106,23 @@ export class Store {
    * Runs `work` in the one write transaction and resolves when it is durable. If `work` throws, its writes are rolled
    * back, which the library's plain transactions would not do.
    *
+   * Those of the `large` records that `work` has accepted are stored after it, in the same transaction.
+   *
    * @throws ForgottenCommitError
    */
-  transaction<T>(work: () => T): Promise<T> {
-    return this.root.childTransaction(() => {
+  transaction(work: () => void, large: readonly LargeRecord[] = []): Promise<unknown> {
+    const checked = (): void => {
       this.numbers?.check(this.root.getWriteTxnId());
-      return work();
-    });
+      work();
+    };
+    return large.length === 0
+      ? this.root.childTransaction(checked)
+      : storeAfter(checked, large, this.root, this.entries, this.meta);
+  }
+
+  /** Accepts a large record, which is complete, inside the transaction that it was announced to. */
+  accept(record: LargeRecord): void {
+    void this.meta.put(record.acceptedName, ACCEPTED);
   }
 
   /**
@@ -157,6 +171,17 @@ export class Store {
    */
   freshen(): void {
     this.root.resetReadTxn();
+  }
+
+  /** Whether there may be large values. */
+  get hasLargeValues(): boolean {
+    const { overflowPages, pageSize } = this.entries.getStats() as TreeStats;
+    return overflowPages * pageSize > LARGE_VALUE_BYTES;
+  }
+
+  /** Returns the memory that the library copies values into that it is asked for. */
+  libraryMemory(): Uint8Array {
+    return new Uint8Array(this.meta.borrow(FORMAT)!.buffer);
   }
 
   entryCount(): number {

@@ -1,4 +1,4 @@
-import type { Database, Key, RangeOptions, Transaction } from 'lmdb';
+import { IF_EXISTS, type Database, type Key, type RangeOptions, type Transaction } from 'lmdb';
 import { isNativeError } from 'node:util/types';
 import { DatabaseError, type ErrorContext } from '../../errors.js';
 
@@ -61,6 +61,19 @@ export class Tree<K extends Key> {
     }
   }
 
+  /** Returns a copy of the bytes under `key`, or how many they are if those are more than `most`. @throws DamagedPageError */
+  getUpTo(key: K, most: number): Buffer | number | undefined {
+    const { database } = this;
+    try {
+      const bytes = database.getBinaryFast(key);
+      if (!bytes) return undefined;
+      const { lastSize } = database as unknown as { lastSize: number };
+      return lastSize > most ? lastSize : (Uint8Array.prototype.slice.call(bytes, 0, lastSize) as Buffer);
+    } catch (error) {
+      throw this.translate(error, key);
+    }
+  }
+
   /** Returns the bytes under `key` in the library's own memory, which its next read overwrites. @throws DamagedPageError */
   borrow(key: K): Buffer | undefined {
     const { database } = this;
@@ -110,6 +123,11 @@ export class Tree<K extends Key> {
     } catch (error) {
       throw this.translate(error, key);
     }
+  }
+
+  /** Has the writing thread do what `write` asks for if `key` is there when it comes to that. Outside of transactions. */
+  ifExists(key: K, write: () => void): Promise<unknown> {
+    return this.database.ifVersion(key, IF_EXISTS, write);
   }
 
   useReadTransaction(): Transaction {

@@ -1,8 +1,12 @@
+import type { LargeRecord } from './large-record.js';
+
 const MAX_BYTES = 64 * 2 ** 20;
 /** Counted for each unit beside its values, so that many small ones are bounded, too. */
 const UNIT_BYTES = 1024;
 const MAX_COMMIT_UNITS = 1024;
 const MAX_COMMIT_BYTES = 16 * 2 ** 20;
+/** Of units without large records, which are copied on this thread, bytes. */
+const MAX_COPIED_BYTES = 4 * 2 ** 20;
 
 /** A caller's part of a transaction. */
 export interface Unit {
@@ -11,6 +15,8 @@ export interface Unit {
   readonly passesFence: boolean;
   /** The size of its values, bytes. */
   readonly bytes: number;
+  /** The records of its large values. */
+  readonly large: readonly LargeRecord[];
   /** When it began to wait, in seconds of the commits (group-commit.ts). */
   readonly since: number;
   readonly resolve: (value: unknown) => void;
@@ -24,6 +30,7 @@ export class WriteQueue {
   /** Bytes. */
   readonly limit = MAX_BYTES;
   private readonly units: Unit[] = [];
+  private announced = new Set<Unit>();
   /** What those that wait take. */
   bytes = 0;
 
@@ -47,13 +54,33 @@ export class WriteQueue {
     for (const { bytes } of units) this.bytes += bytes + UNIT_BYTES;
   }
 
-  /** Takes as many units as fit one transaction, at least one. */
+  /** Returns the large records that the next transaction may bring, and has to know before it begins. */
+  announce(): readonly LargeRecord[] {
+    const next = this.units.slice(0, this.countForCommit());
+    this.announced = new Set(next.filter(({ large }) => large.length > 0));
+    return [...this.announced].flatMap(({ large }) => large);
+  }
+
+  /**
+   * Takes as many units as fit one transaction, at least one unless that has large records that were not announced: units
+   * may have left since, and others may have come.
+   */
   takeForCommit(): Unit[] {
-    let count = 0;
-    let bytes = 0;
-    while (count < this.units.length && count < MAX_COMMIT_UNITS && bytes < MAX_COMMIT_BYTES)
-      bytes += this.units[count++]!.bytes;
-    return this.take(count);
+    const unknown = this.units.findIndex((unit) => unit.large.length > 0 && !this.announced.has(unit));
+    const count = this.countForCommit();
+    this.announced = new Set();
+    return this.take(unknown < 0 ? count : Math.min(count, unknown));
+  }
+
+  private countForCommit(): number {
+    let [count, bytes, copied] = [0, 0, 0];
+    for (const unit of this.units) {
+      if (count === MAX_COMMIT_UNITS || bytes >= MAX_COMMIT_BYTES || copied >= MAX_COPIED_BYTES) break;
+      count++;
+      bytes += unit.bytes;
+      if (unit.large.length === 0) copied += unit.bytes;
+    }
+    return count;
   }
 
   /** Takes the units that have begun to wait before `second`. */

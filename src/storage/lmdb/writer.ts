@@ -4,10 +4,20 @@ import { moved } from '../fence.js';
 import { decide, FoundBytes, tooMuchFoundAtOnce, type Operation, type Outcome } from '../operation.js';
 import { nextEpoch } from '../revision.js';
 import { changes } from '../storage-meters.js';
+import { LARGE_VALUE_BYTES } from '../value-memory.js';
 import type { ChangeLogWriter } from './change-log.js';
 import type { DiskSpace } from './disk-space.js';
 import { expiryKey, splitExpiryKey } from './keys.js';
-import { expiresOf, PlainEntry, revisionOf, unreadableEntry, type StoredEntry } from './record.js';
+import { LargeEntries } from './large-entries.js';
+import type { LargeRecord } from './large-record.js';
+import {
+  expiresOf,
+  PlainEntry,
+  RECORD_BYTES,
+  revisionOf,
+  unreadableEntry,
+  type StoredEntry,
+} from './record.js';
 import type { Store } from './store.js';
 import type { Head } from './store-format.js';
 import { DamagedPageError } from './tree.js';
@@ -16,6 +26,8 @@ import { DamagedPageError } from './tree.js';
 const INDEX_VALUE = Buffer.alloc(1);
 
 const MAX_FOUND_BYTES = 64 * 2 ** 20;
+/** Most bytes of a record that are not of its value. */
+const ABOUT_BYTES = RECORD_BYTES + 255;
 
 /** A change of one key that is planned and not written yet. */
 interface PlannedChange {
@@ -41,6 +53,9 @@ export class Writer {
   private isLogStuck = false;
   /** What the batches of the transaction read, which is in memory until each has its answer. */
   private found = new FoundBytes();
+  /** What the present batch reads. */
+  private reading = new FoundBytes();
+  private readonly large = new LargeEntries();
   /** How many changes of each kind the transaction has made. */
   private made = { put: 0, delete: 0, expire: 0 };
 
@@ -52,11 +67,16 @@ export class Writer {
     private readonly passesFence = false,
   ) {}
 
-  /** Begins a transaction. Returns the refusal of all writes of a database that has moved. */
-  begin(): DatabaseError | undefined {
+  /**
+   * Begins a transaction, after which those of the `records` are stored that are accepted in it. Returns the refusal of all
+   * writes of a database that has moved.
+   * @param goesOn whether what the last one read counts, too
+   */
+  begin(records: readonly LargeRecord[], goesOn: boolean): DatabaseError | undefined {
     this.log.begin();
+    this.large.begin(records);
     this.made = { put: 0, delete: 0, expire: 0 };
-    this.found = new FoundBytes(MAX_FOUND_BYTES, undefined, tooMuchFoundAtOnce);
+    if (!goesOn) this.found = new FoundBytes(MAX_FOUND_BYTES, undefined, tooMuchFoundAtOnce);
     this.head = this.store.readHead();
     this.startSequence = this.head.sequence;
     const now = this.clock.now();
@@ -69,6 +89,7 @@ export class Writer {
 
   /** Ends a transaction. Returns whether it has changed anything. */
   end(): boolean {
+    this.large.end((record) => this.store.accept(record));
     if (this.head.sequence === this.startSequence) return false;
     this.log.flush(this.head);
     this.trimLog();
@@ -95,6 +116,16 @@ export class Writer {
 
   /** Applies one operation. @throws DatabaseError if it is refused; nothing is written then */
   apply(operation: Operation): Outcome {
+    this.beginBatch();
+    return this.applyOne(operation);
+  }
+
+  private beginBatch(maxFound?: number): FoundBytes {
+    this.large.beginBatch();
+    return (this.reading = new FoundBytes(maxFound, this.found));
+  }
+
+  private applyOne(operation: Operation): Outcome {
     const changes: PlannedChange[] = [];
     const outcome = this.plan(operation, this.read(operation), changes);
     this.writeChanges(changes);
@@ -107,10 +138,10 @@ export class Writer {
    * @throws DamagedPageError if the transaction can do no more
    */
   applyEach(operations: readonly Operation[], maxBytes?: number): (Outcome | DatabaseError)[] {
-    const found = new FoundBytes(maxBytes, this.found);
+    const found = this.beginBatch(maxBytes);
     return operations.map((operation) => {
       try {
-        const outcome = this.apply(operation);
+        const outcome = this.applyOne(operation);
         found.add(outcome);
         return outcome;
       } catch (error) {
@@ -122,7 +153,7 @@ export class Writer {
 
   /** Applies all operations or none. @throws DatabaseError of the first that is refused, with its index */
   applyAll(operations: readonly Operation[], maxBytes?: number): Outcome[] {
-    const found = new FoundBytes(maxBytes, this.found);
+    const found = this.beginBatch(maxBytes);
     // An entry that the batch has removed is null.
     const latest = new Map<string, StoredEntry | null>();
     const changes: PlannedChange[] = [];
@@ -151,11 +182,12 @@ export class Writer {
   removeExpired(indexed: Buffer): void {
     const { expires, key } = splitExpiryKey(indexed);
     // Of a large value all would be copied into new memory.
-    const record = this.store.entries.borrow(key);
+    const accepted = this.large.acceptedUnder(key);
+    const record = accepted ? undefined : this.store.entries.borrow(key);
     void this.store.expiry.remove(indexed);
-    if (!record || expiresOf(record) !== expires) return;
-    const replaces = revisionOf(record)?.sequence ?? 0;
-    void this.store.entries.remove(key);
+    if ((accepted?.expires ?? (record && expiresOf(record))) !== expires) return;
+    const replaces = accepted?.sequence ?? revisionOf(record!)?.sequence ?? 0;
+    this.remove(key);
     this.made.expire++;
     this.log.remove(this.head, ++this.head.sequence, key, true, { replaces, by: undefined });
   }
@@ -177,6 +209,7 @@ export class Writer {
       case 'write': {
         const { value, type, created, expires } = effect;
         const { key, by } = operation;
+        if (operation.op === 'touch') this.large.countTouched(value.length);
         this.space.claim(value.length + key.length);
         const { epoch } = this.head;
         const sequence = ++this.head.sequence;
@@ -194,25 +227,44 @@ export class Writer {
         void this.store.expiry.remove(expiryKey(before.expires, before.key));
       }
       if (!after) {
-        void this.store.entries.remove(before!.key);
+        this.remove(before!.key);
         this.made[expired ? 'expire' : 'delete']++;
         this.log.remove(this.head, sequence, before!.key, expired, circumstances);
         continue;
       }
       this.made.put++;
-      void this.store.entries.put(after.key, this.log.put(this.head, after, circumstances));
+      if (this.large.accept(after)) this.log.putLarge(this.head, after, circumstances);
+      else void this.store.entries.put(after.key, this.log.put(this.head, after, circumstances));
       if (after.expires !== 0) void this.store.expiry.put(expiryKey(after.expires, after.key), INDEX_VALUE);
     }
+  }
+
+  private remove(key: string): void {
+    this.large.forget(key);
+    void this.store.entries.remove(key);
   }
 
   /** Reads the entry under the operation's key, expired or not, with its value only if the operation needs that. */
   private read(operation: Operation): StoredEntry | undefined {
     const { key } = operation;
-    const withValue = needsValue(operation);
-    const record = withValue ? this.store.entries.getBinary(key) : this.store.entries.borrow(key);
+    const { entries } = this.store;
+    // An `incr` of a large value fails whatever that is.
+    const known = this.large.find(key, needsValue(operation) && operation.op !== 'incr');
+    if (known) return known;
+    let withValue = needsValue(operation);
+    let record = withValue ? entries.getUpTo(key, LARGE_VALUE_BYTES) : entries.borrow(key);
+    if (typeof record === 'number') {
+      withValue = operation.op !== 'incr';
+      // What is too much is not read.
+      if (operation.op === 'get') this.reading.check(record - ABOUT_BYTES);
+      if (operation.op === 'touch') this.large.checkTouched(record - ABOUT_BYTES);
+      record = withValue ? entries.getBinary(key) : entries.borrow(key);
+    }
     if (!record) return undefined;
     try {
-      return this.store.decode(key, record, withValue);
+      const entry = this.store.decode(key, record, withValue);
+      if (!withValue) this.large.see(entry);
+      return entry;
     } catch (error) {
       if (isUnconditional(operation)) return unreadableEntry(key, this.head.now);
       throw error;

@@ -1,10 +1,11 @@
 import { DatabaseError } from '../../errors.js';
+import { LOOK_BACK_BYTES, recentChange, type RecentChange } from '../recent-change.js';
 import type { Change, LogPage, WatchTarget } from '../storage-engine.js';
 import { ChangeNotifications } from './change-notifications.js';
 import type { Partition } from './partitions.js';
 import { decodePosition, encodePosition, offsetAfter, sequenceOf, type Offset } from './position.js';
 import { decodeHeader } from './record.js';
-import { CHANGES } from './scripts.js';
+import { CHANGES, NEWEST } from './scripts.js';
 import type { RedisStore } from './store.js';
 
 const READ_BYTES = 256 * 1024;
@@ -57,6 +58,19 @@ export class RedisChangeLog {
     const parts = await this.reachable(moved, (partition) => this.read(partition, start[partition.id]!));
     if (parts.includes(undefined)) return undefined;
     return pageOf(epoch, start, parts.flat() as LoggedChange[]);
+  }
+
+  /** Returns the newest changes of keys that go on after `prefix`, newest first. Partitions that cannot be reached are left out. */
+  async newest(limit: number, prefix: string): Promise<RecentChange[]> {
+    const partitions = this.store.partitions.ofPrefix(prefix);
+    const bytes = String(Math.ceil(LOOK_BACK_BYTES / partitions.length));
+    const parts = await this.reachable(partitions, async (partition) => {
+      const lines = await this.store.query(partition, NEWEST, [String(limit), prefix, bytes]);
+      return this.changesIn(partition, (lines as Buffer[][]).toReversed()).toReversed();
+    });
+    // Stable, so that the order of each partition stays.
+    const newest = parts.flat().toSorted((a, b) => b.time - a.time);
+    return newest.slice(0, limit).map(recentChange);
   }
 
   covers(position: string, change: Pick<Change, 'key' | 'etag'>): boolean {
@@ -153,8 +167,13 @@ export class RedisChangeLog {
     if (!reply) return undefined;
     const [tag, changes] = reply as [Buffer, Buffer[][]];
     this.store.lastTags.advance(partition, tag.toString('latin1'));
+    return this.changesIn(partition, changes);
+  }
+
+  /** @param lines of the log, oldest first */
+  private changesIn(partition: Partition, lines: readonly Buffer[][]): LoggedChange[] {
     let time = this.store.epoch * 1000;
-    return changes.map((fields) => {
+    return lines.map((fields) => {
       const change = decodeChange(partition, fields, time);
       time = change.time;
       return change;

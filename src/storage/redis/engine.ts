@@ -4,6 +4,7 @@ import type { Entry, EntryHeader } from '../entry.js';
 import { compareKeys, type KeyRange } from '../key-range.js';
 import type { BatchOperation, Operation, Outcome } from '../operation.js';
 import type { OpenSettings } from '../open-settings.js';
+import type { RecentChange } from '../recent-change.js';
 import type { Capabilities } from '../capabilities.js';
 import {
   StorageEngine,
@@ -169,6 +170,10 @@ export class RedisEngine extends StorageEngine {
 
   changes(position: string, targets?: readonly WatchTarget[]): Promise<LogPage | undefined> {
     return this.log!.changes(position, targets);
+  }
+
+  newestChanges(limit: number, prefix: string): Promise<RecentChange[]> {
+    return this.log!.newest(limit, prefix);
   }
 
   covers(position: string, change: Pick<Change, 'key' | 'etag'>): boolean {

@@ -24,6 +24,7 @@ export const PAGE = load('common-read', 'values', 'page');
 export const SIZES = load('values', 'sizes');
 export const COUNT = load('common-read', 'count');
 export const CHANGES = load('common', 'changes');
+export const NEWEST = load('common', 'newest');
 
 /** The script that consists of the files `names`, one after the other. */
 function load(...names: string[]): Script {

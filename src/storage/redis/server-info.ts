@@ -26,7 +26,7 @@ export async function engineState(
           infoOf(primary, 'memory', 'persistence', 'replication'),
           missingRules(primary, cluster),
         ]);
-        problems.push(...obstacles(primary, info, waitReplicas));
+        problems.push(...(await obstacles(primary, info, waitReplicas, deadline)));
         if (missing.length > 0) problems.push(`${primary.name}: its user lacks ${missing.join(' ')}.`);
         const limits = await durabilityLimits(primary, info, deadline);
         const skew = primary.clock.skew();
@@ -43,7 +43,13 @@ export async function engineState(
 }
 
 /** What keeps a server from taking writes, a sentence each. */
-function obstacles({ name }: Connection, info: Info, waitReplicas: number): string[] {
+async function obstacles(
+  primary: Connection,
+  info: Info,
+  waitReplicas: number,
+  deadline: number,
+): Promise<string[]> {
+  const { name } = primary;
   const number = (field: string): number => Number(info.get(field) ?? 0);
   const found: string[] = [];
   if (info.get('role') !== 'master') found.push(`${name}: it is a replica, which takes no writes.`);
@@ -51,10 +57,25 @@ function obstacles({ name }: Connection, info: Info, waitReplicas: number): stri
     found.push(`${name}: its memory is full (maxmemory): puts are refused until there is space.`);
   if (info.get('aof_enabled') === '1' && info.get('aof_last_write_status') === 'err')
     found.push(`${name}: its append-only file cannot be written, so it refuses writes.`);
+  if (info.get('rdb_last_bgsave_status') === 'err' && (await stopsWithoutSnapshots(primary, deadline)))
+    found.push(`${name}: its last snapshot failed (stop-writes-on-bgsave-error), so it refuses writes.`);
   const replicas = number('connected_slaves');
   if (replicas < waitReplicas)
     found.push(`${name}: WAIT_REPLICAS is ${waitReplicas}, and it has ${replicas}: writes answer 504.`);
+  // It is told only where there is a least number.
+  if (info.has('min_slaves_good_slaves')) {
+    const good = number('min_slaves_good_slaves');
+    const least = Number((await configOf(primary, 'min-replicas-to-write', deadline)) ?? 1);
+    if (good < least)
+      found.push(`${name}: min-replicas-to-write is ${least}, and ${good} are in time: it refuses writes.`);
+  }
   return found;
+}
+
+/** Whether a server takes no writes when a snapshot has failed. */
+async function stopsWithoutSnapshots(primary: Connection, deadline: number): Promise<boolean> {
+  if ((await configOf(primary, 'stop-writes-on-bgsave-error', deadline)) !== 'yes') return false;
+  return (await configOf(primary, 'save', deadline)) !== '';
 }
 
 /** What keeps a primary from promising more durability, a sentence each. */

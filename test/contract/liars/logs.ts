@@ -155,6 +155,23 @@ export const logLiars: readonly Liar[] = [
     make: replacing('covers', () => () => true),
   },
   {
+    lie: 'shows the oldest changes for the newest',
+    caughtBy: 'the newest changes come first',
+    make: replacing(
+      'newestChanges',
+      (engine) => (limit: number, prefix: string) =>
+        MemoryEngine.prototype.newestChanges.call(engine, Infinity, prefix).slice(-limit),
+    ),
+  },
+  {
+    lie: 'shows the newest changes of all keys for those of a prefix',
+    caughtBy: 'the newest changes of a prefix',
+    make: replacing(
+      'newestChanges',
+      (engine) => (limit: number) => MemoryEngine.prototype.newestChanges.call(engine, limit, ''),
+    ),
+  },
+  {
     lie: 'never calls its listeners',
     caughtBy: 'listeners are called after a change',
     make: replacing('onChange', () => () => () => undefined),

@@ -117,7 +117,7 @@ describe('the change log', () => {
       await engine['store'].transaction(() => void engine['store'].log.put(key, damaged));
       expect(await codeOf((async () => engine.changes(start))())).toBe('corrupt');
     }
-    expect(engine.get('a')?.value.toString()).toBe('value');
+    expect((await engine.get('a'))?.value.toString()).toBe('value');
     await put(engine, 'b', 'goes on');
   });
 

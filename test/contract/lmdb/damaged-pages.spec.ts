@@ -1,3 +1,4 @@
+import type { Entry } from '../../../src/storage/entry.js';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { join } from 'node:path';
 import { DatabaseError } from '../../../src/errors.js';
@@ -52,14 +53,15 @@ async function breakLeaf(ttl?: number): Promise<{ lost: string[]; healthy: strin
 
 function expectRight(keys: readonly string[]): void {
   const wrong = keys.filter(
-    (key) => engine.get(key)?.value.toString() !== `value ${Number(key.slice(2))}`.repeat(8),
+    (key) =>
+      (engine.get(key) as Entry | undefined)?.value.toString() !== `value ${Number(key.slice(2))}`.repeat(8),
   );
   expect(wrong).toEqual([]);
 }
 
 function codeOfReading(key: string): string {
   try {
-    engine.get(key);
+    void engine.get(key);
     return 'read';
   } catch (error) {
     return error instanceof DatabaseError ? error.code : String(error);

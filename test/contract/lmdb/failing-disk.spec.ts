@@ -36,6 +36,22 @@ async function said(script: string, env: Record<string, string> = {}): Promise<u
 }
 
 describeDisk('when the disk fails', () => {
+  it.each(['sync', 'write'])('in a %s, a large write alone is outcome-unknown, too', async (calls) => {
+    const answers = await said(
+      `
+      say(await put('a', 300000));
+      fs.writeFileSync(flag, '');
+      say(await put('a', 400000));
+      say(await put('b'));
+      fs.rmSync(flag);
+      process.exit(0);`,
+      { LD_PRELOAD: shim!, FAIL_CALLS: calls },
+    );
+    expect(answers).toEqual(['ok', 'failed', 'outcome-unknown', 'unavailable']);
+    const reopened = `say(engine.get('a').size); say(await put('b')); await engine.close();`;
+    expect(await said(reopened)).toEqual([300000, 'ok']);
+  });
+
   it.each(['sync', 'write'])(
     'in a %s, the writes of the commit are outcome-unknown, the store fails, and no acknowledged write is lost',
     async (calls) => {
@@ -43,7 +59,7 @@ describeDisk('when the disk fails', () => {
         `
         say(await Promise.all([put('a'), put('b', 300000)]));
         fs.writeFileSync(flag, '');
-        say(await Promise.all([put('c'), put('d', 300000)]));
+        say(await Promise.all([put('c'), put('d', 60000)]));
         say(await put('e'));
         say(has('a', 'b', 'c', 'd'));
         fs.rmSync(flag);

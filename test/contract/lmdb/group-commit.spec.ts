@@ -166,6 +166,21 @@ describe('group commit:', () => {
     expect(taken).toHaveLength(1502);
   });
 
+  it('one transaction takes work of some milliseconds, and at least one write however long that takes', async () => {
+    const taken: number[] = [];
+    const work = (milliseconds: number) => () => {
+      jest.advanceTimersByTime(milliseconds);
+      taken.push(target.commits.length);
+    };
+    const writes = [50, 50, ...Array.from({ length: 8 }, () => 3)].map((ms) => commits.submit(1, work(ms)));
+    for (let i = 0; i < 10; i++) {
+      await turn();
+      target.commits[i]?.settle();
+    }
+    await Promise.all(writes);
+    expect(taken).toEqual([0, 1, 2, 2, 2, 2, 3, 3, 3, 3]);
+  });
+
   it('on a full disk the writes of the commit fail as disk-full, and later ones go on', async () => {
     target.full = true;
     const write = commits.submit(1, () => 'a');

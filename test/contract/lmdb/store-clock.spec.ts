@@ -70,7 +70,7 @@ describe('the clock of a store', () => {
     await start();
     expect(engine.now()).toBe(time.wall);
     expect(warnings).toEqual([]);
-    expect(engine.get('kept')?.value.toString()).toBe('x');
+    expect((await engine.get('kept'))?.value.toString()).toBe('x');
     const later = await put(engine, 'later', 'x');
     expect(later.etag > etag).toBe(true);
     expect(parseTag(later.etag)!.epoch).toBeGreaterThan(parseTag(etag)!.epoch);

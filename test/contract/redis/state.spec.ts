@@ -1,14 +1,22 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { RedisEngine } from '../../../src/storage/redis/engine.js';
 import { eventually } from '../../support/eventually.js';
+import { compilePreload } from '../../support/machine.js';
 import type { RedisServer } from '../../support/redis-server.js';
 import { describeOnRedis, startRedis } from '../../support/redis.js';
+import { describeWhere } from '../../support/requires.js';
+import { temporaryFolder } from '../../support/temporary-folder.js';
 import { redisEngine } from '../engines.js';
 import { codeOf, put, putOf } from '../shorthand.js';
 
 /** The rights of a user before it loses some. */
 const ALL = ['on', 'nopass', '~*', '&*', '+@all'];
 const FOUR_MIB = 4 * 2 ** 20;
+
+const shim = compilePreload('failing-disk', temporaryFolder());
+const describeDisk = describeWhere(shim !== undefined, 'there is no gcc to make a disk that fails');
 
 describeOnRedis('the state of an engine on Redis', (binary) => {
   let redis: RedisServer;
@@ -88,6 +96,13 @@ describeOnRedis('the state of an engine on Redis', (binary) => {
     await eventually(async () => !(await isReady()), 'not ready without');
   });
 
+  it('is not ready while there are fewer replicas than the server asks for itself', async () => {
+    await config('min-replicas-to-write', '1');
+    await expectNotReady(/min-replicas-to-write is 1, and 0 are in time: it refuses writes\./);
+    await config('min-replicas-to-write', '0');
+    expect(await isReady()).toBe(true);
+  });
+
   it('is not ready while the server is a replica', async () => {
     const primary = await startRedis({ binary });
     await redis.cli('REPLICAOF', '127.0.0.1', String(primary.port));
@@ -107,5 +122,59 @@ describeOnRedis('the state of an engine on Redis', (binary) => {
     await redis.restart();
     await redis.cli('ACL', 'SETUSER', 'pigeonhole', ...ALL);
     await eventually(isReady, 'ready after a restart');
+  });
+});
+
+describeDisk('a disk that takes no more', () => {
+  /** What fails of which files of Redis, and what brings that about. */
+  const FILES = [
+    {
+      file: '.aof',
+      calls: 'write',
+      args: ['--appendonly', 'yes', '--appendfsync', 'everysec'],
+      bringAbout: async () => undefined,
+      why: /its append-only file cannot be written, so it refuses writes\./,
+    },
+    {
+      file: '.rdb',
+      calls: 'sync',
+      args: ['--appendonly', 'no', '--save', '3600 1000000'],
+      bringAbout: async (redis: RedisServer) => void (await redis.cli('BGSAVE')),
+      why: /its last snapshot failed \(stop-writes-on-bgsave-error\), so it refuses writes\./,
+    },
+  ];
+  const NO_SPACE = '28';
+
+  describeOnRedis('of an engine on Redis', (binary) => {
+    it.each(FILES)(
+      'is told as the reason for which the server is not ready: %j',
+      async ({ file, calls, args, bringAbout, why }) => {
+        const flag = join(temporaryFolder(), 'flag');
+        const failing = { FAIL_FLAG: flag, FAIL_FILE: file, FAIL_CALLS: calls, FAIL_ERRNO: NO_SPACE };
+        const redis = await startRedis({ binary, args, env: { LD_PRELOAD: shim!, ...failing } });
+        const engine = redisEngine(redis.url);
+        await engine.open();
+        await put(engine, 'a', 'x');
+        expect(await engine.state()).toMatchObject({ ready: true });
+
+        writeFileSync(flag, '');
+        await bringAbout(redis);
+        await eventually(async () => {
+          await codeOf(engine.write(putOf('b', 'x')));
+          return !(await engine.state()).ready;
+        }, 'not ready');
+        const { notes } = await engine.state();
+        expect(notes).toEqual(expect.arrayContaining([expect.stringMatching(why)]));
+        expect(await codeOf(engine.write(putOf('c', 'x')))).toBe('unavailable');
+        expect((await engine.get('a'))?.value.toString()).toBe('x');
+
+        rmSync(flag);
+        await bringAbout(redis);
+        await eventually(async () => (await engine.state()).ready, 'ready again');
+        await put(engine, 'd', 'x');
+        await engine.close();
+        await redis.stop();
+      },
+    );
   });
 });

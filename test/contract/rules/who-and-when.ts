@@ -1,4 +1,5 @@
 import { expect } from '@jest/globals';
+import { recentChange, type RecentChange } from '../../../src/storage/recent-change.js';
 import type { Change, StorageEngine } from '../../../src/storage/storage-engine.js';
 import { Random } from '../../support/random.js';
 import type { Rule } from '../rule.js';
@@ -133,6 +134,44 @@ export const whoAndWhenRules: readonly Rule[] = [
       expect(changes.length).toBeGreaterThan(300);
       expect(areInOrder(engine, changes)).toBe(true);
       expect(new Set(changes.map(({ time }) => time)).size).toBeGreaterThan(10);
+    },
+  },
+  {
+    rule: 'the newest changes come first, each as the log has it, as many as are asked for',
+    async run(fixture) {
+      const { engine } = fixture;
+      const start = await engine.position();
+      expect(await engine.newestChanges(5, '')).toEqual([]);
+      await engine.write({ ...putOf('a', '12345', { type: 'x/y' }), by: ANN });
+      await put(engine, 'b', Buffer.alloc(2 ** 17));
+      for (let i = 0; i < 40; i++) await engine.write({ ...putOf('a', String(i)), by: BOB });
+      await put(engine, 'c', '', { expiry: { in: 60_000 } });
+      fixture.time.advance(10_000);
+      await engine.write({ op: 'delete', key: 'b', by: ANN });
+      const logged = (await changesAfter(engine, start))!.map(recentChange);
+      const newest = [...(await engine.newestChanges(1000, ''))];
+      for (const key of ['a', 'b', 'c']) {
+        const ofKey = (changes: RecentChange[]) => changes.filter((change) => change.key === key);
+        expect(ofKey(newest).toReversed()).toEqual(ofKey(logged));
+      }
+      expect(newest).toHaveLength(logged.length);
+      expect(newest.map(({ time }) => time)).toEqual(
+        newest.map(({ time }) => time).toSorted((a, b) => b - a),
+      );
+      expect(await engine.newestChanges(3, '')).toEqual(newest.slice(0, 3));
+      expect(newest[0]).toEqual({ ...newest[0], key: 'b', kind: 'delete', by: ANN, type: undefined });
+    },
+  },
+  {
+    rule: 'the newest changes of a prefix are those of keys that go on after it, and of no other',
+    async run({ engine }) {
+      for (const key of ['{a}/', '{a}/1', '{a}0', '{b}/1', 'a/', 'a/1', 'a/1', 'A/1', 'b'])
+        await put(engine, key, 'x');
+      const keysOf = async (prefix: string) =>
+        (await engine.newestChanges(100, prefix)).map(({ key }) => key);
+      expect(await keysOf('a/')).toEqual(['a/1', 'a/1']);
+      expect(await keysOf('{a}/')).toEqual(['{a}/1']);
+      expect(await keysOf('none/')).toEqual([]);
     },
   },
   {

@@ -286,4 +286,16 @@ describe('watch', () => {
     expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringContaining('ended with 3') });
     await server.end();
   });
+
+  test('tells all anew that a reset had begun to tell, also with --since now', async () => {
+    const server = await startServer({ DATABASE_URL: 'memory:' });
+    await stored(server.port, 'a', 'x');
+    const folder = temporaryFolder();
+    writeFileSync(join(folder, 'state'), '\n');
+    const run = ['--exec', 'echo "$PIGEONHOLE_KIND $PIGEONHOLE_KEY"; exit 1'];
+    const args = ['watch', '--prefix', '', '--since', 'now', '--state', 'state', ...run];
+    const { code, stdout } = await runCli(args, { PIGEONHOLE_URL: urlOf(server) }, folder);
+    expect({ code, stdout }).toEqual({ code: 1, stdout: 'put a\n' });
+    await server.end();
+  });
 });

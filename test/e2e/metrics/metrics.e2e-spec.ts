@@ -115,12 +115,56 @@ describe('with tokens', () => {
       status: 403,
       text: expect.stringContaining('namespace'),
     });
-    const { version, engine, started, now, health, ...parts } = JSON.parse(
+    const { version, engine, started, now, health, changes, ...parts } = JSON.parse(
       (await ask(server.port, '/stats', { headers })).text,
     );
+    expect(changes).toEqual([]);
     expect([version, engine, started, now].every((text) => typeof text === 'string')).toBe(true);
     expect(health).toMatchObject({ status: 'ok' });
     expect(new Set(Object.values(parts))).toEqual(new Set([null]));
+  });
+
+  test('/stats shows the newest changes: of a namespace no other, to who may not read none', async () => {
+    const namespace = 'team/';
+    const can = ['read', 'write', 'monitor', 'admin'];
+    const lead = await issue(server.port, { can, namespace });
+    const other = await issue(server.port, { can: ['write'], namespace });
+    const write = async (path: string, token: string, method = 'PUT') =>
+      ask(server.port, path, { method, headers: bearer(token), body: method === 'PUT' ? 'x' : undefined });
+    await write('/kv/team/', ADMIN);
+    await write('/kv/team/of-admin', ADMIN);
+    await write('/kv/own', lead.token);
+    await write('/kv/teams', ADMIN);
+    await write('/kv/by-other', other.token);
+    await write('/kv/own', lead.token, 'DELETE');
+    const seenWith = async (token: string) => {
+      const { text } = await ask(server.port, '/stats', { headers: bearer(token) });
+      return JSON.parse(text).changes;
+    };
+    const shown = await seenWith(lead.token);
+    const [removal, put] = shown;
+    expect(shown.map(({ key, kind, by }: Record<string, string>) => [key, kind, by])).toEqual([
+      ['own', 'delete', lead.id],
+      ['by-other', 'put', null],
+      ['own', 'put', lead.id],
+      ['of-admin', 'put', null],
+    ]);
+    expect(removal).toMatchObject({ type: null, size: null, time: expect.stringMatching(/^\d{4}-.*Z$/) });
+    expect(put).toMatchObject({ type: 'text/plain; charset=utf-8', size: 1 });
+    const all = await seenWith(ADMIN);
+    expect(all.slice(0, 6).map(({ key, by }: Record<string, string>) => [key, by])).toEqual([
+      ['team/own', lead.id],
+      ['team/by-other', other.id],
+      ['teams', 'admin'],
+      ['team/own', lead.id],
+      ['team/of-admin', 'admin'],
+      ['team/', 'admin'],
+    ]);
+    expect(all.length).toBeLessThanOrEqual(20);
+    const entry = await ask(server.port, '/kv/team/of-admin', AS_ADMIN);
+    expect(entry.headers.etag).toBe(`"${all[4].etag}"`);
+    const { token: monitor } = await issue(server.port, { can: ['monitor'] });
+    expect(await seenWith(monitor)).toBeNull();
   });
 
   test('/stats says what /metrics says', async () => {

@@ -180,7 +180,7 @@ function fenceTests(from: () => string, to: () => string): void {
 }
 
 describe('a database that was left', () => {
-  describe('from LMDB to LMDB:', () => fenceTests(newLmdb, newLmdb));
+  longDescribe('from LMDB to LMDB:', () => fenceTests(newLmdb, newLmdb));
 
   test('is refused by each of several workers, and none of their answered writes is missing', async () => {
     const [old, new_] = [newLmdb(), newLmdb()];

@@ -21,7 +21,8 @@ export type Failure =
 
 const TRANSIENT =
   /^(?:NOSCRIPT|TRYAGAIN|LOADING|CLUSTERDOWN|READONLY|MASTERDOWN|BUSY|NOREPLICAS|UNBLOCKED|OVERTAKEN|EMPTY)\b/;
-const REFUSED = /^(?:MISCONF|NOAUTH|NOPERM|WRONGPASS)/;
+/** What a user may not do inside a script, Redis 7.0 refuses without a code of its own. */
+const REFUSED = /^(?:MISCONF|NOAUTH|NOPERM|WRONGPASS|ERR The user executing the script can't)\b/;
 const LATE = /^LATE (?<time>[0-9]+)/;
 const REDIRECTION = /^(?<kind>MOVED|ASK) [0-9]+ (?<to>\S+)/;
 

@@ -1,0 +1,103 @@
+import { DatabaseError, MissingKeyError } from '../../errors.js';
+import { giveWay } from '../../event-loop.js';
+import type { Entry } from '../entry.js';
+import { assertHolds, sizeOf, type Operation, type Outcome } from '../operation.js';
+import type { Awaitable } from '../storage-engine.js';
+import { largeRecords, type LargeRecord } from './large-record.js';
+import type { Store } from './store.js';
+
+/** Records of more bytes are read in turns. */
+export const LARGE_READ_BYTES = 2 ** 20;
+const PIECE_BYTES = 256 * 1024;
+const PAGE_BYTES = 4096;
+const MAX_TOUCHES = 10;
+
+type Touch = Extract<Operation, { readonly op: 'touch' }>;
+
+/**
+ * What the engine does for values of megabytes outside of transactions.
+ *
+ * Problem: fresh memory for 16 MiB can take 100 ms, while a copy into memory that is there takes 5. Design: memory is provided
+ * in turns, and then filled at once. The library has such memory, too, into which it copies what it is asked for. One read is
+ * under way at a time, because whoever counts what is in memory (the budget of unread answers) hears of a value only when it
+ * has been read.
+ */
+export class LargeValues {
+  private last: Promise<unknown> = Promise.resolve();
+  private prepared: Promise<void> | undefined;
+
+  constructor(private readonly store: Store) {
+    if (store.hasLargeValues) void this.prepare();
+  }
+
+  /** Returns a copy of the record under `key`, which had `bytes` last, or undefined if there is none any more. */
+  read(key: string, bytes: number): Promise<Buffer | undefined> {
+    const copy = this.last.then(() => this.copyOf(key, bytes));
+    this.last = copy.catch(() => undefined);
+    return copy;
+  }
+
+  /** Returns the records of the large values that `operations` put. */
+  async recordsOf(operations: readonly Operation[]): Promise<readonly LargeRecord[]> {
+    if (operations.some((each) => sizeOf(each) > LARGE_READ_BYTES)) await this.prepare();
+    return largeRecords(operations);
+  }
+
+  /** Whether the record under `key` is so large that it should not be read in a transaction. */
+  has(key: string): boolean {
+    return (this.store.entries.borrow(key)?.length ?? 0) > LARGE_READ_BYTES;
+  }
+
+  /** Provides the library's memory before the first large value is read. */
+  private prepare(): Promise<void> {
+    this.prepared ??= provide(this.store.libraryMemory());
+    return this.prepared;
+  }
+
+  private async copyOf(key: string, bytes: number): Promise<Buffer | undefined> {
+    for (let size = bytes; ;) {
+      const memory = Buffer.allocUnsafeSlow(size);
+      await provide(memory);
+      // Another process may have written it meanwhile.
+      this.store.freshen();
+      const record = this.store.entries.borrow(key);
+      if (!record) return undefined;
+      if (record.length <= size) return memory.subarray(0, record.copy(memory));
+      size = record.length;
+    }
+  }
+}
+
+/** Has the system provide memory. What is in it stays. */
+async function provide(memory: Uint8Array): Promise<void> {
+  for (let at = 0; at < memory.length; at += PAGE_BYTES) {
+    memory[at]! |= 0;
+    if (at % PIECE_BYTES === 0) await giveWay();
+  }
+}
+
+/**
+ * Gives a large entry another end. Its record has to be stored again, so its value is read outside of the transaction, and
+ * put if the entry is still the same.
+ *
+ * @throws DatabaseError as the touch would, and `busy` if others kept changing the entry
+ */
+export async function touchLarge(
+  { key, expiry, condition, by }: Touch,
+  get: (key: string) => Awaitable<Entry | undefined>,
+  write: (operation: Operation) => Promise<Outcome>,
+): Promise<Outcome> {
+  for (let tries = 0; tries < MAX_TOUCHES; tries++) {
+    const entry = await get(key);
+    if (!entry) throw new MissingKeyError(key);
+    if (condition) assertHolds(condition, key, entry);
+    const { value, type, etag } = entry;
+    const put = { op: 'put', key, value, type, expiry, condition: { ifMatch: [etag] } } as const;
+    try {
+      return await write(by === undefined ? put : { ...put, by });
+    } catch (error) {
+      if (!(error instanceof DatabaseError && error.code === 'precondition-failed')) throw error;
+    }
+  }
+  throw new DatabaseError('busy', 'Others kept changing the entry. Nothing was applied; try again.');
+}

@@ -1,0 +1,36 @@
+import { giveWay } from '../event-loop.js';
+
+/*
+ * Problem: what stores a large value needs it with something before and after it, and a copy of megabytes in one turn of
+ * the event loop holds up everybody. Design: who makes a large value may leave room around it, into which the engine that
+ * stores it writes. Guarantee: nothing else uses that room, because every value has its own memory.
+ */
+
+/** What an engine may use before a value, and after it. */
+export const ROOM_BYTES = 512;
+/** Values up to here are copied faster than looked after. */
+export const LARGE_VALUE_BYTES = 64 * 1024;
+const PIECE_BYTES = 64 * 1024;
+
+const roomy = new WeakSet<Buffer>();
+
+/** Returns memory for a value of `bytes`, with room around it if it is large. */
+export function allocateValue(bytes: number): Buffer {
+  if (bytes <= LARGE_VALUE_BYTES) return Buffer.allocUnsafe(bytes);
+  const memory = Buffer.allocUnsafeSlow(ROOM_BYTES + bytes + ROOM_BYTES);
+  const value = memory.subarray(ROOM_BYTES, ROOM_BYTES + bytes);
+  roomy.add(value);
+  return value;
+}
+
+/** Returns a large `value` in memory that has room around it, which is used once only: itself, or a copy. */
+export async function withRoom(value: Buffer): Promise<Buffer> {
+  if (roomy.delete(value)) return value;
+  const copy = allocateValue(value.length);
+  for (let at = 0; at < value.length; at += PIECE_BYTES) {
+    value.copy(copy, at, at, at + PIECE_BYTES);
+    await giveWay();
+  }
+  roomy.delete(copy);
+  return copy;
+}
