@@ -57,7 +57,7 @@ export class ConsoleFiles {
 async function readAll(): Promise<FileSet> {
   const files = new Map<string, ConsoleFile>();
   const hash = createHash('sha256');
-  for (const [path, place] of (await placesOfAll()).toSorted()) {
+  for (const [path, place] of await placesOfAll()) {
     const type = TYPES[path.slice(path.lastIndexOf('.') + 1)];
     if (type === undefined) continue;
     const bytes = await readFile(new URL(place, BUILT));
@@ -67,10 +67,10 @@ async function readAll(): Promise<FileSet> {
   return { version: hash.digest('hex').slice(0, 16), files };
 }
 
-/** Returns the paths of all files, each with its place in the build. */
+/** Returns the paths of all files, in order, each with its place in the build. */
 async function placesOfAll(): Promise<[path: string, place: string][]> {
   const places = new Map(Object.values(LIBRARIES).map((path) => [path, LIBRARY_FOLDER + path]));
   for (const [name, folder] of Object.entries(FOLDERS))
     for (const file of await readdir(new URL(folder, BUILT))) places.set(`${name}/${file}`, folder + file);
-  return [...places];
+  return [...places].toSorted(([a], [b]) => (a < b ? -1 : 1));
 }

@@ -48,8 +48,12 @@ export function onlyIf(etag) {
   return etag === undefined ? { create: true } : { ifMatch: etag };
 }
 
-/** Returns the entry with its bytes, or its first `most`; undefined if there is none. */
-export async function readEntry(key, most = Infinity, signal = undefined) {
+/**
+ * Returns the entry with its bytes, or its first `most`; undefined if there is none.
+ * @param {string} key
+ * @param {AbortSignal} [signal]
+ */
+export async function readEntry(key, most = Infinity, signal) {
   for (;;) {
     const about = await db.info(key, { signal });
     if (about === undefined) return undefined;

@@ -21,7 +21,7 @@ function TokenForm() {
   const [isBusy, setBusy] = useState(false);
   const submit = async (event) => {
     event.preventDefault();
-    const token = String(new FormData(event.target).get('token')).trim();
+    const token = event.target.elements.token.value.trim();
     // What is no token cannot go into a header.
     if (!/^[\x21-\x7e]+$/.test(token))
       return (refusal.value = 'That is no token: it has characters that no token has.');
