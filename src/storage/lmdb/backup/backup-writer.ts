@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { writeSync } from 'node:fs';
-import { setImmediate } from 'node:timers/promises';
+import { fdatasync, writeSync } from 'node:fs';
+import { promisify } from 'node:util';
 import { DatabaseError } from '../../../errors.js';
 import { VERSION } from '../../../version.js';
 import { formatTag } from '../../revision.js';
@@ -21,6 +21,7 @@ import {
 } from './backup-file.js';
 
 const PIECE_BYTES = 2 ** 20;
+const synced = promisify(fdatasync);
 /** The newer meta page may be half written at the moment it is read. */
 const TRIES = 10;
 
@@ -114,9 +115,13 @@ class PieceWriter {
     this.length = end;
   }
 
+  /**
+   * Puts what has been gathered on the disk, and waits for that: a commit of the database would have to wait for all that the
+   * system has not written yet of both files (ext4, measured: 23 times as long for one of a hundred writers).
+   */
   async flush(): Promise<void> {
     this.write();
-    await setImmediate();
+    await synced(this.target);
   }
 
   finish(parts: Omit<Parameters<typeof encodeHeader>[0], 'bytes'>): void {
