@@ -14,6 +14,9 @@ import { temporaryFolder } from '../support/temporary-folder.js';
 
 /* Never two at once: sections under one lock, while holders, the server and the network fail. */
 
+/** The long form takes minutes. */
+const LONG_MS = 1_200_000;
+
 const folder = temporaryFolder();
 const settings = { DATABASE_URL: `lmdb:${folder}/data` };
 let server: ServerProcess;
@@ -36,7 +39,7 @@ const SECTION = `exec 9>>guard; flock -n 9 || { echo two at once >>overlaps; exi
 echo >>sections; sleep 0.0$(($$ % 5))`;
 
 requireProgram('flock').describe('under `pigeonhole lock`', () => {
-  const enough = shortOrLong(16, 1000);
+  const enough = shortOrLong(16, 300);
   const count = () => {
     const file = join(folder, 'sections');
     return existsSync(file) ? readFileSync(file, 'utf8').length : 0;
@@ -83,54 +86,62 @@ requireProgram('flock').describe('under `pigeonhole lock`', () => {
     },
   };
 
-  test('a command runs alone, whatever is killed, stopped or cut off', async () => {
-    const env = { PIGEONHOLE_URL: `http://127.0.0.1:${proxy.port}` };
-    writeFileSync(join(folder, 'section'), SECTION);
-    const args = ['lock', 'one', '--ttl', '1s', '--', 'sh', 'section'];
-    const workers = Array.from({ length: 3 }, async () => {
-      while (count() < enough) await runCli(args, env, folder);
-    });
-    const faults = Object.values(FAULTS);
-    for (let round = 0; count() < enough; round++) {
-      const before = count();
-      await faults[round % faults.length]!();
-      await eventually(() => count() >= Math.min(before + 2, enough));
-    }
-    await Promise.all(workers);
-    expect(existsSync(join(folder, 'overlaps'))).toBe(false);
-  });
+  test(
+    'a command runs alone, whatever is killed, stopped or cut off',
+    async () => {
+      const env = { PIGEONHOLE_URL: `http://127.0.0.1:${proxy.port}` };
+      writeFileSync(join(folder, 'section'), SECTION);
+      const args = ['lock', 'one', '--ttl', '1s', '--', 'sh', 'section'];
+      const workers = Array.from({ length: 3 }, async () => {
+        while (count() < enough) await runCli(args, env, folder);
+      });
+      const faults = Object.values(FAULTS);
+      for (let round = 0; count() < enough; round++) {
+        const before = count();
+        await faults[round % faults.length]!();
+        await eventually(() => count() >= Math.min(before + 2, enough));
+      }
+      await Promise.all(workers);
+      expect(existsSync(join(folder, 'overlaps'))).toBe(false);
+    },
+    LONG_MS,
+  );
 });
 
-test('what holds the lock of a client runs alone, whatever is lost', async () => {
-  const enough = shortOrLong(60, 10_000);
-  const faultEvery = shortOrLong(20, 500);
-  let [inside, overlaps, sections] = [0, 0, 0];
+test(
+  'what holds the lock of a client runs alone, whatever is lost',
+  async () => {
+    const enough = shortOrLong(60, 10_000);
+    const faultEvery = shortOrLong(20, 500);
+    let [inside, overlaps, sections] = [0, 0, 0];
 
-  async function section(db: Pigeonhole): Promise<void> {
-    const lock = await db.lock('two', { ttl: '2s' });
-    if (++inside > 1) overlaps++;
-    await pause(sections % 3, undefined, { signal: lock.signal }).catch(() => undefined);
-    inside--;
-    sections++;
-    await lock.release();
-  }
-
-  async function work(): Promise<void> {
-    const db = new Pigeonhole(`http://127.0.0.1:${proxy.port}`);
-    // What is lost on the way is tried again.
-    while (sections < enough) await section(db).catch(() => pause(50));
-  }
-
-  async function fail(): Promise<void> {
-    for (let round = 1; sections < enough; round++) {
-      await eventually(() => sections >= Math.min(enough, round * faultEvery));
-      if (round % 3 === 0) await restartServer();
-      else if (round % 3 === 1) proxy.loseAnswers();
-      else proxy.drop();
-      proxy.restore();
+    async function section(db: Pigeonhole): Promise<void> {
+      const lock = await db.lock('two', { ttl: '2s' });
+      if (++inside > 1) overlaps++;
+      await pause(sections % 3, undefined, { signal: lock.signal }).catch(() => undefined);
+      inside--;
+      sections++;
+      await lock.release();
     }
-  }
 
-  await Promise.all([...Array.from({ length: 6 }, work), fail()]);
-  expect(overlaps).toBe(0);
-});
+    async function work(): Promise<void> {
+      const db = new Pigeonhole(`http://127.0.0.1:${proxy.port}`);
+      // What is lost on the way is tried again.
+      while (sections < enough) await section(db).catch(() => pause(50));
+    }
+
+    async function fail(): Promise<void> {
+      for (let round = 1; sections < enough; round++) {
+        await eventually(() => sections >= Math.min(enough, round * faultEvery));
+        if (round % 3 === 0) await restartServer();
+        else if (round % 3 === 1) proxy.loseAnswers();
+        else proxy.drop();
+        proxy.restore();
+      }
+    }
+
+    await Promise.all([...Array.from({ length: 6 }, work), fail()]);
+    expect(overlaps).toBe(0);
+  },
+  LONG_MS,
+);
