@@ -12,6 +12,7 @@ import {
   type Outcome,
 } from './operation.js';
 import { moved } from './fence.js';
+import { firstIndex } from './first-index.js';
 import { formatTag, nextEpoch, parseTag } from './revision.js';
 import { copyOf, loggedBytes, MemoryRecords } from './memory-records.js';
 import { goesOnAfter, recentChange, type RecentChange } from './recent-change.js';
@@ -172,8 +173,8 @@ export class MemoryEngine extends StorageEngine {
       return undefined;
     const changes: Change[] = [];
     let bytes = 0;
-    const seen = this.log.findLastIndex((change) => change.position <= position);
-    for (let i = seen + 1; i < this.log.length; i++) {
+    const first = firstIndex(this.log.length, (i) => this.log[i]!.position > position);
+    for (let i = first; i < this.log.length; i++) {
       if (changes.length === READ_CHANGES || bytes >= READ_BYTES) break;
       changes.push(this.log[i]!);
       bytes += loggedBytes(this.log[i]!);

@@ -1,3 +1,4 @@
+import { firstIndex } from '../../first-index.js';
 import { contains, type KeyRange } from '../pages/tree.js';
 
 /** Ranges of keys, in any order and overlapping, asked for single keys. */
@@ -28,14 +29,8 @@ export class Gaps {
   /** The last range that begins at `key` or before it. */
   private lastFrom(key: Buffer): KeyRange | undefined {
     if (!this.isSorted) this.sort();
-    let low = 0;
-    let high = this.ranges.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (Buffer.compare(this.ranges[middle]!.from, key) <= 0) low = middle + 1;
-      else high = middle;
-    }
-    return this.ranges[low - 1];
+    const after = firstIndex(this.ranges.length, (i) => Buffer.compare(this.ranges[i]!.from, key) > 0);
+    return this.ranges[after - 1];
   }
 
   /** Sorts the ranges, and joins those that overlap. */
