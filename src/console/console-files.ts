@@ -3,10 +3,9 @@ import { readdir, readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import { Injectable } from '@nestjs/common';
+import { BUILT } from '../built-files.js';
 
-/** The build makes the files there (nest-cli.json). Tests that run the sources read them from there, too. */
-const BUILT = new URL('../../dist/', import.meta.url);
-/** Folders of the build whose scripts and styles are served: the console's own, and the client that everybody can use. */
+/** Folders of the build (nest-cli.json) whose scripts and styles are served: the console's own, and the client that everybody can use. */
 const FOLDERS: Readonly<Record<string, string>> = { public: 'console/public/', client: 'client/' };
 const LIBRARY_FOLDER = 'console/';
 /** Where what our modules import by name is. */

@@ -2,14 +2,15 @@ import { createReadStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
 import { Controller, Get, NotFoundException, Req, Res } from '@nestjs/common';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { BUILT } from '../built-files.js';
 import { answerJson, ASSET_HEADERS, redirect } from '../http/answer/answer.js';
 import { Undocumented } from '../http/answer/documented.js';
 import { answerPage } from '../http/answer/page.js';
 import { ApiDocument } from './api-document.js';
 import { explorerPage } from './explorer-page.js';
 
-/** The build copies Swagger UI there (nest-cli.json). Tests that run the sources read it from there, too. */
-const SWAGGER_UI = new URL('../../dist/openapi/swagger-ui-dist/', import.meta.url);
+/** The build copies Swagger UI there (nest-cli.json). */
+const SWAGGER_UI = new URL('openapi/swagger-ui-dist/', BUILT);
 const ASSETS: Record<string, string> = {
   '/docs/swagger-ui-bundle.js': 'text/javascript; charset=utf-8',
   '/docs/swagger-ui.css': 'text/css; charset=utf-8',

@@ -2,6 +2,7 @@ import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, stat
 import { open } from 'node:fs/promises';
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
+import { BUILT } from '../../built-files.js';
 import { StartError } from '../../errors.js';
 import { createFolder, DATA, LOCK, NEW_STORE, refuseForeign, sync, unusable } from './folder.js';
 import { Store } from './store.js';
@@ -144,7 +145,7 @@ async function readMeta(file: string, position: number): Promise<MetaPage | unde
 /** Returns whether a process can read every page. A short file may be sound: LMDB need not write free pages at its end. */
 function isReadable(folder: string): boolean {
   const script = `
-    const { Store } = await import(${JSON.stringify(import.meta.resolve('./store.js'))});
+    const { Store } = await import(${JSON.stringify(new URL('storage/lmdb/store.js', BUILT))});
     const store = await Store.open(${JSON.stringify(folder)}, 'it');
     for (const db of [store.entries, store.expiry, store.system]) for (const _ of db.getRange({ start: undefined })) ;
     await store.close();`;

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { BUILT } from '../../built-files.js';
 import { StartError } from '../../errors.js';
 
 /** A process that has the store open beside a server, and keeps the pages of its last commit from being overwritten. */
@@ -12,8 +13,8 @@ interface Guest {
 /** Opens the store in `folder` in a process of its own, because LMDB dies of damaged files. */
 export async function visit(folder: string): Promise<Guest> {
   const script = `
-    const { Store } = await import(${JSON.stringify(import.meta.resolve('./store.js'))});
-    const { askForAdmission } = await import(${JSON.stringify(import.meta.resolve('./admission.js'))});
+    const { Store } = await import(${JSON.stringify(new URL('storage/lmdb/store.js', BUILT))});
+    const { askForAdmission } = await import(${JSON.stringify(new URL('storage/lmdb/admission.js', BUILT))});
     const admission = await askForAdmission(${JSON.stringify(folder)});
     const store = await Store.open(${JSON.stringify(folder)}, 'it', true);
     admission.opened();
@@ -33,7 +34,7 @@ export async function visit(folder: string): Promise<Guest> {
 /** Opens and closes the store in a process of its own, which makes LMDB note for all processes which commit is the last. */
 export async function openInChild(folder: string): Promise<void> {
   const script = `
-    const { Store } = await import(${JSON.stringify(import.meta.resolve('./store.js'))});
+    const { Store } = await import(${JSON.stringify(new URL('storage/lmdb/store.js', BUILT))});
     await (await Store.open(${JSON.stringify(folder)}, 'it', true)).close();`;
   await once(spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: 'ignore' }), 'close');
 }

@@ -3,6 +3,7 @@ import { closeSync, openSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { BUILT } from '../../../built-files.js';
 import { DatabaseError } from '../../../errors.js';
 import type { BackupCopy, BackupTarget } from '../../backup-copy.js';
 import { roomBeside } from '../disk-space.js';
@@ -24,10 +25,7 @@ import type { BackupMessage, BackupTask } from './backup-process.js';
  * all of it beside the reserve of the database before it begins, and after each piece.
  */
 
-/** Tests that run the sources find the built one, too. */
-const PROCESS = fileURLToPath(
-  new URL('../../../../dist/storage/lmdb/backup/backup-process.js', import.meta.url),
-);
+const PROCESS = fileURLToPath(new URL('storage/lmdb/backup/backup-process.js', BUILT));
 const FILE_ACCESS = 0o600;
 
 /** Makes the backups of a store. */

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { BUILT } from '../../../built-files.js';
 import { DatabaseError } from '../../../errors.js';
 import { DATA } from '../folder.js';
 import type { GroupCommit } from '../group-commit.js';
@@ -12,8 +13,7 @@ import type { SliceReply, SliceRequest } from './reader.js';
 import { readScrubRecord, type ScrubRecord } from './scrub-record.js';
 import { START, type Place } from './slice.js';
 
-/** Tests that run the sources find the built one, too. */
-const READER = fileURLToPath(new URL('../../../../dist/storage/lmdb/scrub/reader.js', import.meta.url));
+const READER = fileURLToPath(new URL('storage/lmdb/scrub/reader.js', BUILT));
 /** A hundredth of a processor, on average from the start of a pass to that of the next. */
 const SHARE = 1 / 100;
 const MINUTE_MS = 60_000;
