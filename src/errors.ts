@@ -22,7 +22,10 @@ export const ERRORS = {
     'A conditional header is malformed, or stands where none is taken; tags stand in double quotes.',
   ],
   'invalid-batch': ['Invalid Batch', 'The batch or one of its operations is malformed.'],
-  'confirmation-needed': ['Confirmation Needed', 'Deleting every key has to be confirmed.'],
+  'confirmation-needed': [
+    'Confirmation Needed',
+    'Deleting every key, or putting all back, has to be confirmed.',
+  ],
   truncated: [
     'Truncated Import',
     'The import ends in the middle, or its closing line does not fit what came before.',

@@ -1,6 +1,6 @@
 import { DatabaseError } from '../../errors.js';
 import type { Revision } from '../revision.js';
-import { formatTag, parseTag } from '../revision.js';
+import { parseTag } from '../revision.js';
 import { MAX_STORED_KEY_BYTES } from '../entry.js';
 import { goesOnAfter, LOOK_BACK_BYTES } from '../recent-change.js';
 import { LOGGED_VALUE_BYTES, type Change } from '../storage-engine.js';
@@ -214,14 +214,6 @@ export class ChangeLogReader {
       if (bytes >= READ_BYTES) break;
     }
     return isOfThisLife(start, before, changes[0] ?? head) ? changes : undefined;
-  }
-
-  /** Returns whether the log has every change after `start`, which is one of this life of the database. @throws DatabaseError `corrupt` */
-  reaches(start: Revision): boolean {
-    const { epoch, sequence, log } = this.store.readHead();
-    if (start.sequence > sequence || start.sequence < log.floor.sequence) return false;
-    if (start.sequence === sequence) return start.epoch === epoch;
-    return this.after(formatTag(start.epoch, start.sequence)) !== undefined;
   }
 
   /** Returns the newest changes of keys that go on after `prefix`, newest first. It passes over damaged segments. */
