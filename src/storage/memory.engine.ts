@@ -2,7 +2,9 @@ import { DatabaseError } from '../errors.js';
 import { giveWay } from '../event-loop.js';
 import { Clock } from './clock.js';
 import type { Entry, EntryHeader } from './entry.js';
-import { compareKeys, groupOf, isInRange, type KeyRange } from './key-range.js';
+import type { Applier, FoundLimit, IdempotencySettings, KeyedAnswer, KeyedWrite } from './idempotency.js';
+import { compareKeys, isInRange, type KeyRange } from './key-range.js';
+import { MemoryAnswers } from './memory-answers.js';
 import {
   decide,
   FoundBytes,
@@ -14,7 +16,7 @@ import {
 import { moved } from './fence.js';
 import { firstIndex } from './first-index.js';
 import { formatTag, nextEpoch, parseTag } from './revision.js';
-import { copyOf, loggedBytes, MemoryRecords } from './memory-records.js';
+import { copyOf, eachAlone, loggedBytes, MemoryRecords, pageOf } from './memory-records.js';
 import { goesOnAfter, recentChange, type RecentChange } from './recent-change.js';
 import { changes } from './storage-meters.js';
 import {
@@ -44,7 +46,7 @@ let lastEpoch = 0;
  * Keeps everything in a Map, which ends with the process. For trying things out, and as the simple engine that the tests
  * compare the others with: ranges, scans and counts sort all keys every time, and nothing else happens meanwhile.
  */
-export class MemoryEngine extends StorageEngine {
+export class MemoryEngine extends StorageEngine implements Applier {
   readonly capabilities = {
     durable: false,
     orderedTags: true,
@@ -52,6 +54,7 @@ export class MemoryEngine extends StorageEngine {
     atomicAcrossKeys: true,
     totalOrder: true,
     backup: false,
+    idempotencyKeys: true,
   };
 
   private entries = new Map<string, Entry>();
@@ -67,8 +70,14 @@ export class MemoryEngine extends StorageEngine {
   private place: string | undefined;
   readonly system = new MemoryRecords(() => this.assertUnmoved());
 
-  constructor(private readonly clock = new Clock()) {
+  private readonly answers: MemoryAnswers;
+
+  constructor(
+    private readonly clock = new Clock(),
+    settings: IdempotencySettings = {},
+  ) {
     super();
+    this.answers = new MemoryAnswers(settings);
     this.epoch = nextEpoch(clock.now(), lastEpoch);
     lastEpoch = this.epoch;
   }
@@ -105,8 +114,28 @@ export class MemoryEngine extends StorageEngine {
     maxBytes?: number,
   ): Promise<(Outcome | DatabaseError)[]> {
     this.assertUnmoved();
-    const found = new FoundBytes(maxBytes);
-    const before = atomic ? new Map(this.entries) : undefined;
+    return atomic ? this.applyAll(operations, maxBytes) : this.applyEach(operations, maxBytes);
+  }
+
+  async writeOnce(write: KeyedWrite): Promise<KeyedAnswer> {
+    this.assertUnmoved();
+    return this.answers.write(write, this, this.now());
+  }
+
+  recall(write: Pick<KeyedWrite, 'key' | 'operations'>): KeyedAnswer | undefined {
+    return this.answers.find(write, this.now());
+  }
+
+  applyEach(
+    operations: readonly BatchOperation[],
+    ...[maxBytes, refusal]: Partial<FoundLimit>
+  ): (Outcome | DatabaseError)[] {
+    return eachAlone(operations, (each) => this.apply(each), new FoundBytes(maxBytes, undefined, refusal));
+  }
+
+  applyAll(operations: readonly BatchOperation[], ...[maxBytes, refusal]: Partial<FoundLimit>): Outcome[] {
+    const found = new FoundBytes(maxBytes, undefined, refusal);
+    const before = new Map(this.entries);
     const position = this.position();
     return operations.map((operation, index) => {
       try {
@@ -114,40 +143,17 @@ export class MemoryEngine extends StorageEngine {
         found.add(outcome);
         return outcome;
       } catch (error) {
-        if (!(error instanceof DatabaseError)) throw error;
-        if (!before) return error;
         // The sequence is not taken back: the error may name a tag of the batch.
         this.entries = before;
         while (this.log.length > 0 && this.log.at(-1)!.position > position)
           this.logBytes -= loggedBytes(this.log.pop()!);
-        throw error.with({ index });
+        throw error instanceof DatabaseError ? error.with({ index }) : error;
       }
     });
   }
 
   range(query: RangeQuery): RangePage {
-    const { prefix, after, limit, delimiter, reverse = false, values = false, maxBytes = Infinity } = query;
-    const direction = reverse ? -1 : 1;
-    const items: Entry[] = [];
-    const groups: string[] = [];
-    let last: string | undefined;
-    let bytes = 0;
-    for (const entry of this.sorted(query, direction)) {
-      const group = delimiter ? groupOf(entry.key, prefix, delimiter) : undefined;
-      const name = group ?? entry.key;
-      if (name === last) continue;
-      if (after !== undefined && (name === after || compareKeys(entry.key, after) * direction <= 0)) continue;
-      const full = items.length + groups.length === limit || bytes >= maxBytes;
-      if (full && last !== undefined) return { items, groups, next: last, position: this.position() };
-      last = name;
-      if (group !== undefined) {
-        groups.push(group);
-      } else {
-        items.push(copyOf(entry, values));
-        if (values) bytes += entry.size;
-      }
-    }
-    return { items, groups, next: undefined, position: this.position() };
+    return pageOf(this.sorted(query, query.reverse ? -1 : 1), query, this.position());
   }
 
   async *scan(range: ScanRange): AsyncIterable<readonly Entry[]> {
@@ -246,7 +252,7 @@ export class MemoryEngine extends StorageEngine {
       .sort((a, b) => compareKeys(a.key, b.key) * direction);
   }
 
-  private apply(operation: Operation): Outcome {
+  apply(operation: Operation): Outcome {
     const now = this.now();
     const { key, by } = operation;
     const current = this.live(this.entries.get(key));

@@ -9,6 +9,7 @@ import { durabilityRules } from './rules/durability.js';
 import { entryRules } from './rules/entries.js';
 import { expiryRules } from './rules/expiry.js';
 import { fenceRules } from './rules/fence.js';
+import { idempotencyRules } from './rules/idempotency.js';
 import { keyRules } from './rules/keys.js';
 import { positionRules } from './rules/positions.js';
 import { rangeRules } from './rules/ranges.js';
@@ -36,6 +37,7 @@ export const RULES: readonly Rule[] = [
   ...whoAndWhenRules,
   ...positionRules,
   ...fenceRules,
+  ...idempotencyRules,
 ];
 
 /** Returns the rules for an engine: all but those of a capability that it does not have. */

@@ -8,6 +8,7 @@ import { sizeCheck } from '../../http/answer/unsent-answers.js';
 import { Documented } from '../../http/answer/documented.js';
 import { ANY_TYPE } from '../../http/request/accept.js';
 import { BodyReader } from '../../http/request/body-reader.js';
+import { hasIdempotencyKey } from '../../http/request/idempotency-key.js';
 import { contentTypeOf, essenceOf, isJson, MERGE_PATCH, storedType } from '../../http/request/media-type.js';
 import { parseInt64, Parameters } from '../../http/request/parameters.js';
 import { conditionOf, writeConditionOf } from '../../http/request/preconditions.js';
@@ -18,7 +19,7 @@ import type { Entry, EntryHeader } from '../../storage/entry.js';
 import type { Expiry } from '../../storage/operation.js';
 import type { DatabaseService } from '../database.service.js';
 import { Databases } from '../databases.js';
-import { EXPIRY_PARAMETERS, parseExpiry } from '../expiry.js';
+import { assertAhead, EXPIRY_PARAMETERS, parseExpiry } from '../expiry.js';
 import { checkKey, keyOfPath } from '../key.js';
 import {
   WATCH_PARAMETER,
@@ -67,14 +68,15 @@ export class EntryController {
   @Documented(docs, 'DescribePut')
   async put(@Req() request: IncomingMessage, @Res() response: ServerResponse): Promise<void> {
     const key = keyOfPath(request.url!);
-    const database = this.databases.of(request);
-    const expiry = expiryIn(parametersOf(request, EXPIRY_PARAMETERS), database) ?? 'never';
+    const isOnce = hasIdempotencyKey(request);
+    const expiry = this.expiryIn(request, parametersOf(request, EXPIRY_PARAMETERS), isOnce) ?? 'never';
     const condition = writeConditionOf(request);
     refusePart(request);
     const given = contentTypeOf(request);
     const value = await this.readValue(request, response);
     const type = storedType(given, value);
     if (isJson(type)) await checkJson(value);
+    const database = isOnce ? await this.once(request, response, expiry, value) : this.databases.of(request);
     const written = await database.put(key, value, type, expiry, condition);
     answerDescription(response, written, this.config.publicUrl);
   }
@@ -88,12 +90,13 @@ export class EntryController {
     const parameters = parametersOf(request, ['incr', ...EXPIRY_PARAMETERS]);
     const condition = writeConditionOf(request);
     const incr = parameters.get('incr');
-    const database = this.databases.of(request);
-    const expiry = expiryIn(parameters, database);
+    const isOnce = hasIdempotencyKey(request);
+    const expiry = this.expiryIn(request, parameters, isOnce);
     const takesBody = incr === undefined && expiry === undefined;
     if (hasBody(request) && !takesBody) await this.bodies.readNone(request, response, bothGiven());
-    if (hasBody(request) && takesBody) {
-      const patch = await this.readPatch(request, response);
+    const patch = hasBody(request) && takesBody ? await this.readPatch(request, response) : undefined;
+    const database = isOnce ? await this.once(request, response, expiry, patch) : this.databases.of(request);
+    if (patch) {
       // The answer has all of the value, also what the patch leaves as it is.
       requireRight(request.access, 'read');
       const most = this.config.maxPatchBytes;
@@ -116,7 +119,10 @@ export class EntryController {
   @Documented(docs, 'DescribeDelete')
   async delete(@Req() request: IncomingMessage, @Res() response: ServerResponse): Promise<void> {
     parametersOf(request, []);
-    await this.databases.of(request).delete(keyOfPath(request.url!), writeConditionOf(request));
+    const database = hasIdempotencyKey(request)
+      ? await this.once(request, response)
+      : this.databases.of(request);
+    await database.delete(keyOfPath(request.url!), writeConditionOf(request));
     answerEmpty(response, 204);
   }
 
@@ -153,6 +159,24 @@ export class EntryController {
     await answerEntry(request, response, entry);
   }
 
+  /** Returns the database in which the write of a request with an Idempotency-Key is done once. */
+  private async once(
+    request: IncomingMessage,
+    response: ServerResponse,
+    expiry?: Expiry,
+    body?: Buffer,
+  ): Promise<DatabaseService> {
+    const database = await this.databases.once(request, response, body);
+    if (typeof expiry === 'object' && 'at' in expiry) assertAhead(expiry.at, await database.timeOfWrite());
+    return database;
+  }
+
+  /** A request with an Idempotency-Key may have been done when its time was not over, which `once` looks at. */
+  private expiryIn(request: IncomingMessage, parameters: Parameters, isOnce: boolean): Expiry | undefined {
+    const now = isOnce ? 0 : this.databases.of(request).now();
+    return parseExpiry(parameters.get('ttl'), parameters.get('expires'), now);
+  }
+
   private readValue(request: IncomingMessage, response: ServerResponse): Promise<Buffer> {
     const bytes = this.config.maxValueBytes;
     return this.bodies.read(request, response, { bytes, what: 'A value', setting: 'MAX_VALUE_BYTES' });
@@ -184,10 +208,6 @@ async function missing(database: DatabaseService, key: string): Promise<MissingK
   if (items.length === 0) return new MissingKeyError(key);
   const prefix = encodeURIComponent(key).replaceAll('%2F', '/');
   return new MissingKeyError(key, `; \`/kv?prefix=${prefix}\` lists the keys that begin with it`);
-}
-
-function expiryIn(parameters: Parameters, database: DatabaseService): Expiry | undefined {
-  return parseExpiry(parameters.get('ttl'), parameters.get('expires'), database.now());
 }
 
 function parametersOf(request: IncomingMessage, known: readonly string[]): Parameters {

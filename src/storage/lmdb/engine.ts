@@ -2,8 +2,9 @@ import { DatabaseError } from '../../errors.js';
 import type { BackupCopy, BackupTarget } from '../backup-copy.js';
 import { Clock } from '../clock.js';
 import type { Entry, EntryHeader } from '../entry.js';
+import type { KeyedAnswer, KeyedWrite } from '../idempotency.js';
 import type { KeyRange } from '../key-range.js';
-import { sizeOf, type BatchOperation, type Operation, type Outcome } from '../operation.js';
+import type { BatchOperation, Operation, Outcome } from '../operation.js';
 import { recentChange, type RecentChange } from '../recent-change.js';
 import {
   StorageEngine,
@@ -18,7 +19,6 @@ import {
   type ScanRange,
 } from '../storage-engine.js';
 import { writeQueueBytes } from '../storage-meters.js';
-import { LARGE_VALUE_BYTES } from '../value-memory.js';
 import { Admissions, askForAdmission } from './admission.js';
 import { Backups } from './backup/make-backup.js';
 import { CommitListeners } from './commit-listeners.js';
@@ -28,7 +28,8 @@ import { DiskSpace } from './disk-space.js';
 import { lockFolder, type FolderLock } from './folder-lock.js';
 import { GroupCommit } from './group-commit.js';
 import { openInChild } from './guest.js';
-import { LARGE_READ_BYTES, LargeValues, touchLarge } from './large-values.js';
+import { KeyedWrites } from './keyed-writes.js';
+import { LARGE_READ_BYTES, LargeValues } from './large-values.js';
 import { countLive, readPage } from './ranges.js';
 import type { StoredEntry } from './record.js';
 import { Scans, SCANS_AT_ONCE } from './scans.js';
@@ -39,9 +40,8 @@ import { startClock } from './store-clock.js';
 import { Store } from './store.js';
 import { Sweeper } from './sweeper.js';
 import { SystemRecords } from './system-records.js';
-import { DamagedPageError } from './tree.js';
-import { writeEach } from './write-each.js';
 import { Writer } from './writer.js';
+import { Writes } from './writes.js';
 
 /**
  * Stores entries in an LMDB environment, which is memory-mapped and copy-on-write, in a folder of this machine.
@@ -58,6 +58,7 @@ export class LmdbEngine extends StorageEngine {
     snapshots: true,
     atomicAcrossKeys: true,
     totalOrder: true,
+    idempotencyKeys: true,
     backup: true,
   };
 
@@ -68,6 +69,8 @@ export class LmdbEngine extends StorageEngine {
   private commits!: GroupCommit;
   private space!: DiskSpace;
   private writer!: Writer;
+  private keyed!: KeyedWrites;
+  private writes!: Writes;
   private large!: LargeValues;
   private scans!: Scans;
   private backups!: Backups;
@@ -107,11 +110,15 @@ export class LmdbEngine extends StorageEngine {
     this.backups = new Backups(this.store, this.scans);
     const log = new ChangeLogWriter(this.store, settings.watchLogBytes);
     this.writer = new Writer(this.store, this.clock, this.space, log, settings.passesFence);
+    this.keyed = new KeyedWrites(this.store, this.clock, this.space, this.writer, settings);
     const listeners = (this.listeners = new CommitListeners(this.store, this.isShared));
     this.commits = new GroupCommit({
       transaction: (work, large) => this.store.transaction(work, large),
       isFull: (error) => this.space.isFull(error),
-      begin: (large, goesOn) => this.writer.begin(large, goesOn),
+      begin: (large, goesOn) => {
+        this.keyed.begin();
+        return this.writer.begin(large, goesOn);
+      },
       check: () => this.store.assertUsable(),
       remember: () => openInChild(this.folder),
       end: () => {
@@ -123,6 +130,7 @@ export class LmdbEngine extends StorageEngine {
       },
       fail: settings.onFailure,
     });
+    this.writes = new Writes(this.commits, this.writer, this.keyed, this.large, (key) => this.get(key));
     writeQueueBytes.value = () => this.commits.waitingBytes;
     this.system = new SystemRecords(this.store, this.commits, this.space);
     admission?.opened(readOnly ? undefined : hold);
@@ -169,29 +177,24 @@ export class LmdbEngine extends StorageEngine {
   }
 
   write(operation: Operation): Promise<Outcome> {
-    const bytes = sizeOf(operation);
-    if (operation.op === 'touch' && this.large.has(operation.key))
-      return touchLarge(operation, this.get.bind(this), this.write.bind(this));
-    if (bytes <= LARGE_VALUE_BYTES) return this.commits.submit(bytes, () => this.writer.apply(operation));
-    return this.large
-      .recordsOf([operation])
-      .then((large) => this.commits.submit(bytes, () => this.writer.apply(operation), { large }));
+    return this.writes.write(operation);
   }
 
-  async batch(
+  batch(
     operations: readonly BatchOperation[],
     atomic: boolean,
     maxBytes?: number,
   ): Promise<(Outcome | DatabaseError)[]> {
-    const bytes = operations.reduce((sum, operation) => sum + sizeOf(operation), 0);
-    const large = bytes > LARGE_VALUE_BYTES ? await this.large.recordsOf(operations) : [];
-    const apply = atomic ? 'applyAll' : 'applyEach';
-    try {
-      return await this.commits.submit(bytes, () => this.writer[apply](operations, maxBytes), { large });
-    } catch (error) {
-      if (atomic || !(error instanceof DamagedPageError)) throw error;
-      return writeEach((operation) => this.write(operation), operations, maxBytes);
-    }
+    return this.writes.batch(operations, atomic, maxBytes);
+  }
+
+  writeOnce(write: KeyedWrite): Promise<KeyedAnswer> {
+    return this.writes.once(write);
+  }
+
+  recall(write: Pick<KeyedWrite, 'key' | 'operations'>): KeyedAnswer | undefined {
+    if (this.isShared) this.store.freshen();
+    return this.keyed.recall(write);
   }
 
   range(query: RangeQuery): Awaitable<RangePage> {

@@ -83,6 +83,7 @@ export class RedisEngine extends StorageEngine {
       snapshots: false,
       atomicAcrossKeys: false,
       totalOrder: partitions === 1,
+      idempotencyKeys: false,
       backup: false,
     };
   }
@@ -150,6 +151,14 @@ export class RedisEngine extends StorageEngine {
     return this.track(
       atomic ? writer.applyAll(operations, maxBytes) : writer.applyEach(operations, maxBytes),
     );
+  }
+
+  writeOnce(): Promise<never> {
+    return refuseKeys();
+  }
+
+  recall(): Promise<never> {
+    return refuseKeys();
   }
 
   range(query: RangeQuery): Promise<RangePage> {
@@ -286,4 +295,9 @@ export class RedisEngine extends StorageEngine {
       }
     });
   }
+}
+
+function refuseKeys(): Promise<never> {
+  const detail = 'A database in Redis does not keep answers under an Idempotency-Key. Leave it out.';
+  return Promise.reject(new DatabaseError('not-supported', detail));
 }
