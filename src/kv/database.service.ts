@@ -24,6 +24,7 @@ import type {
 import { computeAndPut, Edits } from './edits.js';
 import { checkKey, isKey } from './key.js';
 import { OnceWrites } from './once-writes.js';
+import { checkValueSize } from './value-size.js';
 
 /** Bytes of values on one page, and in the answer to one batch. */
 const PAGE_BYTES = 4 * 2 ** 20;
@@ -294,11 +295,4 @@ function writtenBy(what: string, outcome: Outcome): Written {
 function present<T extends EntryHeader>(key: string, entry: T | undefined): T {
   if (!entry) throw new MissingKeyError(key);
   return entry;
-}
-
-/** @throws DatabaseError `value-too-large` if a value of `bytes` is larger than MAX_VALUE_BYTES, which is `limit` */
-export function checkValueSize(bytes: number, limit: number): void {
-  if (bytes <= limit) return;
-  const detail = `A value may have at most ${limit} bytes (MAX_VALUE_BYTES).`;
-  throw new DatabaseError('value-too-large', detail, { limit, setting: 'MAX_VALUE_BYTES' });
 }

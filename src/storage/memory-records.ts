@@ -1,9 +1,13 @@
 import { DatabaseError } from '../errors.js';
 import type { Entry } from './entry.js';
+import { firstIndex } from './first-index.js';
 import { compareKeys, groupOf } from './key-range.js';
 import type { FoundBytes, Operation, Outcome } from './operation.js';
 import type { Change, RangePage, RangeQuery } from './storage-engine.js';
 import type { SystemKeyspace } from './system-keyspace.js';
+
+const READ_CHANGES = 1000;
+const READ_BYTES = 256 * 1024;
 
 /** The private records of the server in a Map. */
 export class MemoryRecords implements SystemKeyspace {
@@ -96,4 +100,17 @@ export function eachAlone(
       return error;
     }
   });
+}
+
+/** Returns changes after `position`, as many as are read at once. */
+export function readLog(log: readonly Change[], position: string): Change[] {
+  const found: Change[] = [];
+  let bytes = 0;
+  const first = firstIndex(log.length, (i) => log[i]!.position > position);
+  for (let i = first; i < log.length; i++) {
+    if (found.length === READ_CHANGES || bytes >= READ_BYTES) break;
+    found.push(log[i]!);
+    bytes += loggedBytes(log[i]!);
+  }
+  return found;
 }

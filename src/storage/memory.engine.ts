@@ -14,9 +14,8 @@ import {
   type Outcome,
 } from './operation.js';
 import { moved } from './fence.js';
-import { firstIndex } from './first-index.js';
 import { formatTag, nextEpoch, parseTag } from './revision.js';
-import { copyOf, eachAlone, loggedBytes, MemoryRecords, pageOf } from './memory-records.js';
+import { copyOf, eachAlone, loggedBytes, MemoryRecords, pageOf, readLog } from './memory-records.js';
 import { goesOnAfter, recentChange, type RecentChange } from './recent-change.js';
 import { changes } from './storage-meters.js';
 import {
@@ -36,8 +35,6 @@ const SWEEP_EVERY_MS = 500;
 const CHUNK_ENTRIES = 256;
 const MAX_LOG_CHANGES = 100_000;
 const MAX_LOG_BYTES = 64 * 2 ** 20;
-const READ_CHANGES = 1000;
-const READ_BYTES = 256 * 1024;
 
 /** The last epoch in this process: engines that are created within one second must not share it. */
 let lastEpoch = 0;
@@ -177,20 +174,16 @@ export class MemoryEngine extends StorageEngine implements Applier {
     const from = parseTag(position);
     if (from?.epoch !== this.epoch || position > this.position() || from.sequence < this.floor)
       return undefined;
-    const changes: Change[] = [];
-    let bytes = 0;
-    const first = firstIndex(this.log.length, (i) => this.log[i]!.position > position);
-    for (let i = first; i < this.log.length; i++) {
-      if (changes.length === READ_CHANGES || bytes >= READ_BYTES) break;
-      changes.push(this.log[i]!);
-      bytes += loggedBytes(this.log[i]!);
-    }
+    const changes = readLog(this.log, position);
     return { changes, position: changes.at(-1)?.position ?? position };
   }
 
   newestChanges(limit: number, prefix: string): RecentChange[] {
-    const ours = this.log.filter(({ key }) => goesOnAfter(key, prefix));
-    return ours.slice(-limit).toReversed().map(recentChange);
+    return this.log
+      .filter(({ key }) => goesOnAfter(key, prefix))
+      .slice(-limit)
+      .toReversed()
+      .map(recentChange);
   }
 
   covers(position: string, change: Pick<Change, 'position'>): boolean {
@@ -207,10 +200,9 @@ export class MemoryEngine extends StorageEngine implements Applier {
   }
 
   stats(): EngineStats {
-    const storedBytes = [...this.entries.values()].reduce((sum, { size }) => sum + size, 0);
     return {
       entries: this.entries.size,
-      storedBytes,
+      storedBytes: [...this.entries.values()].reduce((sum, { size }) => sum + size, 0),
       availableBytes: undefined,
       freeBytes: undefined,
       logBytes: this.logBytes,
@@ -264,8 +256,7 @@ export class MemoryEngine extends StorageEngine implements Applier {
       this.logChange('delete', key, now, by);
       return effect.outcome;
     }
-    const entry = this.store(key, effect, now, by);
-    return { kind: current ? 'updated' : 'created', entry };
+    return { kind: current ? 'updated' : 'created', entry: this.store(key, effect, now, by) };
   }
 
   /** Logs a change. A put has its revision already; other changes take the next one. */

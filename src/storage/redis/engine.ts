@@ -153,13 +153,14 @@ export class RedisEngine extends StorageEngine {
     );
   }
 
-  writeOnce(): Promise<never> {
-    return refuseKeys();
+  async writeOnce(): Promise<never> {
+    throw new DatabaseError(
+      'not-supported',
+      'A database in Redis keeps no answers. Leave Idempotency-Key out.',
+    );
   }
 
-  recall(): Promise<never> {
-    return refuseKeys();
-  }
+  async recall(): Promise<undefined> {}
 
   range(query: RangeQuery): Promise<RangePage> {
     return this.ranges.readPage(query);
@@ -295,9 +296,4 @@ export class RedisEngine extends StorageEngine {
       }
     });
   }
-}
-
-function refuseKeys(): Promise<never> {
-  const detail = 'A database in Redis does not keep answers under an Idempotency-Key. Leave it out.';
-  return Promise.reject(new DatabaseError('not-supported', detail));
 }
