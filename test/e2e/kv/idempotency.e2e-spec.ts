@@ -87,7 +87,8 @@ describe('a repeat is answered as the first was, and changes nothing, for', () =
     const second = await send(`${pathOf(key)}?expires=${expires}`, late, expires);
     expect([first.answer.status, isReplay(second)]).toEqual([200, true]);
     expect(same(second)).toEqual(same(first.answer));
-    expectProblem(await send(`${pathOf(key)}?expires=${expires}`, late), 400, 'invalid-parameter');
+    const other = await send(`${pathOf(key)}?expires=${expires}`, late, `${name}e`);
+    expectProblem(other, 400, 'invalid-parameter');
   });
 
   test('PATCH that counts, touches and edits', async () => {
