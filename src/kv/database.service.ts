@@ -57,14 +57,18 @@ export class DatabaseService {
     return new DatabaseService(this.engine, this.config, this.needsConditions, this.edits, once);
   }
 
-  /** Returns the time by which a request is checked that writes: one that was done before is not refused for being late. */
-  async timeOfWrite(): Promise<number> {
-    return (await this.once?.isDone()) ? 0 : this.now();
+  /** Whether the write of a request that is done once was done before. */
+  async isDone(): Promise<boolean> {
+    return (await this.once?.isDone()) ?? false;
   }
 
   /** Returns the time of the clock that TTLs count from, milliseconds since 1970. */
   now(): number {
     return this.engine.now();
+  }
+
+  get past(): StorageEngine['past'] {
+    return this.engine.past;
   }
 
   /** Whether a position says everything about what a reader has seen, so that clients can be told it. */
@@ -240,14 +244,8 @@ export class DatabaseService {
       const entry = await this.getEditable(key, condition, check);
       const value = await change(entry);
       checkValueSize(value.length, this.config.maxValueBytes);
-      return {
-        op: 'put',
-        key,
-        value,
-        type: entry.type,
-        expiry: 'keep',
-        condition: { ifMatch: [entry.etag] },
-      };
+      const ifMatch = [entry.etag];
+      return { op: 'put', key, value, type: entry.type, expiry: 'keep', condition: { ifMatch } };
     };
     return computeAndPut(compute, (put) => (this.once ? this.once.putOver(put) : this.engine.write(put)));
   }

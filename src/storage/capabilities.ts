@@ -15,6 +15,8 @@ export interface Capabilities {
   readonly totalOrder: boolean;
   /** Whether `writeOnce` works. Otherwise it fails with `not-supported`. */
   readonly idempotencyKeys: boolean;
+  /** Whether `past` can be read. Otherwise it fails with `not-supported`. */
+  readonly history: boolean;
   /** Whether `backup` works. Otherwise it fails with `not-supported`. */
   readonly backup: boolean;
 }

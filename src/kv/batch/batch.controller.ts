@@ -44,7 +44,7 @@ export class BatchController {
     const isOnce = hasIdempotencyKey(request);
     const body = await this.bodies.read(request, response, LIMIT);
     const database = isOnce ? await this.databases.once(request, response, body) : this.databases.of(request);
-    const now = isOnce ? await database.timeOfWrite() : database.now();
+    const now = isOnce && (await database.isDone()) ? 0 : database.now();
     const { operations, atomic } = await inTurns(parseBatch(body, now));
     requireRights(request.access, operations);
     if (operations.some((each) => 'op' in each && each.op === 'get')) refuseIfFull(response);
