@@ -29,6 +29,7 @@ import { lockFolder, type FolderLock } from './folder-lock.js';
 import { GroupCommit } from './group-commit.js';
 import { openInChild } from './guest.js';
 import { LARGE_READ_BYTES, LargeValues, touchLarge } from './large-values.js';
+import { applyInParts } from './pipeline.js';
 import { countLive, readPage } from './ranges.js';
 import type { StoredEntry } from './record.js';
 import { Scans, SCANS_AT_ONCE } from './scans.js';
@@ -39,8 +40,6 @@ import { startClock } from './store-clock.js';
 import { Store } from './store.js';
 import { Sweeper } from './sweeper.js';
 import { SystemRecords } from './system-records.js';
-import { DamagedPageError } from './tree.js';
-import { writeEach } from './write-each.js';
 import { Writer } from './writer.js';
 
 /**
@@ -183,15 +182,18 @@ export class LmdbEngine extends StorageEngine {
     atomic: boolean,
     maxBytes?: number,
   ): Promise<(Outcome | DatabaseError)[]> {
+    const { commits, writer, large } = this;
+    if (!atomic)
+      return applyInParts(operations, maxBytes, {
+        commits,
+        writer,
+        large,
+        write: (each) => this.write(each),
+      });
     const bytes = operations.reduce((sum, operation) => sum + sizeOf(operation), 0);
-    const large = bytes > LARGE_VALUE_BYTES ? await this.large.recordsOf(operations) : [];
-    const apply = atomic ? 'applyAll' : 'applyEach';
-    try {
-      return await this.commits.submit(bytes, () => this.writer[apply](operations, maxBytes), { large });
-    } catch (error) {
-      if (atomic || !(error instanceof DamagedPageError)) throw error;
-      return writeEach((operation) => this.write(operation), operations, maxBytes);
-    }
+    const puts = await large.recordsOf(operations);
+    const apply = () => writer.applyAll(operations, maxBytes);
+    return large.withRead(operations, (read) => commits.submit(bytes, apply, { large: [...puts, ...read] }));
   }
 
   range(query: RangeQuery): Awaitable<RangePage> {
@@ -228,8 +230,9 @@ export class LmdbEngine extends StorageEngine {
     return changes && { changes, position: changes.at(-1)?.position ?? position };
   }
 
-  newestChanges(limit: number, prefix: string): RecentChange[] {
-    return new ChangeLogReader(this.current).newest(limit, prefix).map(recentChange);
+  async newestChanges(limit: number, prefix: string): Promise<RecentChange[]> {
+    const log = new ChangeLogReader(this.store);
+    return (await this.scans.run((transaction) => log.newest(limit, prefix, transaction))).map(recentChange);
   }
 
   /** Positions are tags, which sort by age as strings. */
