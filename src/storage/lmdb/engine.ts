@@ -231,8 +231,9 @@ export class LmdbEngine extends StorageEngine {
     return changes && { changes, position: changes.at(-1)?.position ?? position };
   }
 
-  newestChanges(limit: number, prefix: string): RecentChange[] {
-    return new ChangeLogReader(this.current).newest(limit, prefix).map(recentChange);
+  async newestChanges(limit: number, prefix: string): Promise<RecentChange[]> {
+    const log = new ChangeLogReader(this.store);
+    return (await this.scans.run((transaction) => log.newest(limit, prefix, transaction))).map(recentChange);
   }
 
   /** Positions are tags, which sort by age as strings. */
