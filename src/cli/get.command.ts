@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { Pigeonhole } from '../client/pigeonhole.js';
+import type { Entry, Pigeonhole } from '../client/pigeonhole.js';
 import { addServerOptions, withServer, type ServerOptions } from './api-client.js';
 import { CommandError, EXIT } from './exit.js';
 import { isForPeople, isText, print, printOne } from './output.js';
@@ -8,6 +8,9 @@ interface Flags extends ServerOptions {
   readonly force?: boolean;
   readonly json?: boolean;
 }
+
+/** Larger values are streamed; a small one need not wait until Node has loaded its streams. */
+const AT_ONCE = 64 * 1024;
 
 /** `pigeonhole get KEY` */
 export function addGetCommand(program: Command): void {
@@ -29,10 +32,7 @@ async function get(db: Pigeonhole, key: string, { force, json }: Flags): Promise
   }
   const entry = await db.get(key);
   if (!entry) throw absent(key, db.url);
-  if (!isForPeople() || force) {
-    for await (const chunk of entry.body ?? []) await print(chunk);
-    return;
-  }
+  if (!isForPeople() || force) return writeOut(entry);
   const bytes = await entry.bytes();
   if (!isText(bytes))
     throw new CommandError(
@@ -41,6 +41,12 @@ async function get(db: Pigeonhole, key: string, { force, json }: Flags): Promise
     );
   await print(bytes);
   if (bytes.length > 0 && bytes.at(-1) !== 10) await print('\n');
+}
+
+async function writeOut(entry: Entry): Promise<void> {
+  // An empty one has no size, as one whose size is not told.
+  if (entry.size > 0 && entry.size <= AT_ONCE) return print(await entry.bytes());
+  for await (const chunk of entry.body ?? []) await print(chunk);
 }
 
 /** That there is no such entry. */
