@@ -103,6 +103,7 @@ export function exitCodeOf({ code, status }: PigeonholeError): number {
     401: EXIT.notAllowed,
     403: EXIT.notAllowed,
     404: EXIT.notFound,
+    410: EXIT.notFound,
     412: EXIT.conditionFailed,
     428: EXIT.conditionFailed,
     504: EXIT.unknown,

@@ -25,6 +25,12 @@ const COMMANDS: Readonly<Record<string, readonly [summary: string, load: () => P
   touch: ['Changes when an entry expires.', async () => (await import('./touch.command.js')).addTouchCommand],
   info: ['Describes an entry.', async () => (await import('./info.command.js')).addInfoCommand],
   edit: ['Opens a value in your editor.', async () => (await import('./edit.command.js')).addEditCommand],
+  history: [
+    'Lists the versions of an entry.',
+    async () => (await import('./history.command.js')).addHistoryCommand,
+  ],
+  diff: ['Shows how two versions differ.', async () => (await import('./diff.command.js')).addDiffCommand],
+  undo: ['Takes back a change of an entry.', async () => (await import('./undo.command.js')).addUndoCommand],
   watch: ['Follows keys.', async () => (await import('./watch.command.js')).addWatchCommand],
   lock: ['Runs a command under a lock.', async () => (await import('./lock.command.js')).addLockCommand],
   export: [
