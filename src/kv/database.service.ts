@@ -53,6 +53,10 @@ export class DatabaseService {
     return this.engine.now();
   }
 
+  get past(): StorageEngine['past'] {
+    return this.engine.past;
+  }
+
   /** Whether a position says everything about what a reader has seen, so that clients can be told it. */
   get hasOneOrder(): boolean {
     return this.engine.capabilities.totalOrder;

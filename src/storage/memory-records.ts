@@ -1,6 +1,13 @@
 import type { Entry } from './entry.js';
+import { firstIndex } from './first-index.js';
 import { compareKeys } from './key-range.js';
 import type { Change, SystemKeyspace } from './storage-engine.js';
+
+const READ_CHANGES = 1000;
+const READ_BYTES = 256 * 1024;
+
+/** A change, and whether its key had no entry before. */
+export type MemoryChange = Change & { readonly creates: boolean };
 
 /** The private records of the server in a Map. */
 export class MemoryRecords implements SystemKeyspace {
@@ -44,6 +51,19 @@ export class MemoryRecords implements SystemKeyspace {
 /** Returns what a change takes in the log, bytes. */
 export function loggedBytes({ key, value }: Change): number {
   return key.length + (value?.length ?? 0);
+}
+
+/** Returns some changes of a log after `position`. */
+export function changesAfter(log: readonly MemoryChange[], position: string): Change[] {
+  const changes: Change[] = [];
+  let bytes = 0;
+  const first = firstIndex(log.length, (i) => log[i]!.position > position);
+  for (let i = first; i < log.length; i++) {
+    if (changes.length === READ_CHANGES || bytes >= READ_BYTES) break;
+    changes.push(log[i]!);
+    bytes += loggedBytes(log[i]!);
+  }
+  return changes;
 }
 
 /** Copies an entry and its bytes, because readers and writers own their buffers. */

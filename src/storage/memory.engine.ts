@@ -2,7 +2,7 @@ import { DatabaseError } from '../errors.js';
 import { giveWay } from '../event-loop.js';
 import { Clock } from './clock.js';
 import type { Entry, EntryHeader } from './entry.js';
-import { compareKeys, groupOf, isInRange, type KeyRange } from './key-range.js';
+import { compareKeys, isInRange, type KeyRange } from './key-range.js';
 import {
   decide,
   FoundBytes,
@@ -12,9 +12,10 @@ import {
   type Outcome,
 } from './operation.js';
 import { moved } from './fence.js';
-import { firstIndex } from './first-index.js';
 import { formatTag, nextEpoch, parseTag } from './revision.js';
-import { copyOf, loggedBytes, MemoryRecords } from './memory-records.js';
+import { pageOf } from './memory-page.js';
+import { MemoryPast } from './memory-past.js';
+import { changesAfter, copyOf, loggedBytes, MemoryRecords, type MemoryChange } from './memory-records.js';
 import { goesOnAfter, recentChange, type RecentChange } from './recent-change.js';
 import { changes } from './storage-meters.js';
 import {
@@ -34,8 +35,6 @@ const SWEEP_EVERY_MS = 500;
 const CHUNK_ENTRIES = 256;
 const MAX_LOG_CHANGES = 100_000;
 const MAX_LOG_BYTES = 64 * 2 ** 20;
-const READ_CHANGES = 1000;
-const READ_BYTES = 256 * 1024;
 
 /** The last epoch in this process: engines that are created within one second must not share it. */
 let lastEpoch = 0;
@@ -51,13 +50,14 @@ export class MemoryEngine extends StorageEngine {
     snapshots: true,
     atomicAcrossKeys: true,
     totalOrder: true,
+    history: true,
     backup: false,
   };
 
   private entries = new Map<string, Entry>();
   private readonly epoch: number;
   private sequence = 0;
-  private readonly log: Change[] = [];
+  private readonly log: MemoryChange[] = [];
   /** Size of the keys and values in the log, bytes. */
   private logBytes = 0;
   /** The last sequence that the log no longer holds. */
@@ -66,6 +66,13 @@ export class MemoryEngine extends StorageEngine {
   private sweeper: NodeJS.Timeout | undefined;
   private place: string | undefined;
   readonly system = new MemoryRecords(() => this.assertUnmoved());
+  readonly past = new MemoryPast(() => ({
+    entries: this.entries,
+    log: this.log,
+    floor: this.floor,
+    position: this.position(),
+    now: this.now(),
+  }));
 
   constructor(private readonly clock = new Clock()) {
     super();
@@ -126,28 +133,7 @@ export class MemoryEngine extends StorageEngine {
   }
 
   range(query: RangeQuery): RangePage {
-    const { prefix, after, limit, delimiter, reverse = false, values = false, maxBytes = Infinity } = query;
-    const direction = reverse ? -1 : 1;
-    const items: Entry[] = [];
-    const groups: string[] = [];
-    let last: string | undefined;
-    let bytes = 0;
-    for (const entry of this.sorted(query, direction)) {
-      const group = delimiter ? groupOf(entry.key, prefix, delimiter) : undefined;
-      const name = group ?? entry.key;
-      if (name === last) continue;
-      if (after !== undefined && (name === after || compareKeys(entry.key, after) * direction <= 0)) continue;
-      const full = items.length + groups.length === limit || bytes >= maxBytes;
-      if (full && last !== undefined) return { items, groups, next: last, position: this.position() };
-      last = name;
-      if (group !== undefined) {
-        groups.push(group);
-      } else {
-        items.push(copyOf(entry, values));
-        if (values) bytes += entry.size;
-      }
-    }
-    return { items, groups, next: undefined, position: this.position() };
+    return { ...pageOf(this.sorted(query, query.reverse ? -1 : 1), query), position: this.position() };
   }
 
   async *scan(range: ScanRange): AsyncIterable<readonly Entry[]> {
@@ -171,14 +157,7 @@ export class MemoryEngine extends StorageEngine {
     const from = parseTag(position);
     if (from?.epoch !== this.epoch || position > this.position() || from.sequence < this.floor)
       return undefined;
-    const changes: Change[] = [];
-    let bytes = 0;
-    const first = firstIndex(this.log.length, (i) => this.log[i]!.position > position);
-    for (let i = first; i < this.log.length; i++) {
-      if (changes.length === READ_CHANGES || bytes >= READ_BYTES) break;
-      changes.push(this.log[i]!);
-      bytes += loggedBytes(this.log[i]!);
-    }
+    const changes = changesAfter(this.log, position);
     return { changes, position: changes.at(-1)?.position ?? position };
   }
 
@@ -258,16 +237,23 @@ export class MemoryEngine extends StorageEngine {
       this.logChange('delete', key, now, by);
       return effect.outcome;
     }
-    const entry = this.store(key, effect, now, by);
+    const entry = this.store(key, effect, now, by, current === undefined);
     return { kind: current ? 'updated' : 'created', entry };
   }
 
   /** Logs a change. A put has its revision already; other changes take the next one. */
-  private logChange(kind: Change['kind'], key: string, time: number, by?: string, entry?: Entry): void {
+  private logChange(
+    kind: Change['kind'],
+    key: string,
+    time: number,
+    by?: string,
+    entry?: Entry,
+    creates = false,
+  ): void {
     const position = formatTag(this.epoch, entry ? this.sequence : ++this.sequence);
     const value = entry && entry.size <= LOGGED_VALUE_BYTES ? entry.value : undefined;
     changes.by[kind]++;
-    const change = { position, kind, key, etag: position, time, by, entry, value };
+    const change = { position, kind, key, etag: position, time, by, entry, value, creates };
     this.log.push(change);
     this.logBytes += loggedBytes(change);
     while (this.log.length > MAX_LOG_CHANGES || this.logBytes > MAX_LOG_BYTES) {
@@ -278,13 +264,19 @@ export class MemoryEngine extends StorageEngine {
     for (const listener of this.listeners) setImmediate(listener);
   }
 
-  private store(key: string, effect: Extract<Effect, { kind: 'write' }>, now: number, by?: string): Entry {
+  private store(
+    key: string,
+    effect: Extract<Effect, { kind: 'write' }>,
+    now: number,
+    by: string | undefined,
+    creates: boolean,
+  ): Entry {
     const { value, type, created, expires } = effect;
     const etag = formatTag(this.epoch, ++this.sequence);
     const entry = { key, value, type, size: value.length, etag, created, modified: now, expires };
     const stored = copyOf(entry, true);
     this.entries.set(key, stored);
-    this.logChange('put', key, now, by, stored);
+    this.logChange('put', key, now, by, stored, creates);
     return entry;
   }
 

@@ -4,6 +4,7 @@ import type { Capabilities } from './capabilities.js';
 import type { Entry, EntryHeader } from './entry.js';
 import type { KeyRange } from './key-range.js';
 import type { BatchOperation, Operation, Outcome } from './operation.js';
+import type { Past } from './past.js';
 import type { RecentChange } from './recent-change.js';
 
 /** A result that is there at once or later: an embedded engine reads without a promise, a remote one cannot. */
@@ -294,4 +295,6 @@ export abstract class StorageEngine {
   abstract backup(target?: BackupTarget, signal?: AbortSignal): Promise<BackupCopy>;
 
   abstract readonly system: SystemKeyspace;
+
+  abstract readonly past: Past;
 }

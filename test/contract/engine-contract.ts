@@ -10,6 +10,7 @@ import { entryRules } from './rules/entries.js';
 import { expiryRules } from './rules/expiry.js';
 import { fenceRules } from './rules/fence.js';
 import { keyRules } from './rules/keys.js';
+import { pastRules } from './rules/past.js';
 import { positionRules } from './rules/positions.js';
 import { rangeRules } from './rules/ranges.js';
 import { scanRules } from './rules/scans.js';
@@ -34,6 +35,7 @@ export const RULES: readonly Rule[] = [
   ...durabilityRules,
   ...changeLogRules,
   ...whoAndWhenRules,
+  ...pastRules,
   ...positionRules,
   ...fenceRules,
 ];

@@ -1,8 +1,10 @@
 import { writeSync } from 'node:fs';
+import { leftOut } from './thorough.mjs';
 
 /**
  * Says at the end of a run on which Redis or Valkey it was (redis.ts), how many tests passed, failed and were skipped, and on
- * the very last line why those were skipped, which their titles hold (requires.ts). A file that could not be run counts as one failed test.
+ * the last lines why those were skipped, which their titles hold (requires.ts), and how many files were left out (thorough.mjs). A file
+ * that could not be run counts as one failed test.
  */
 export default class Reporter {
   onRunComplete(_contexts, { testResults, numPassedTests, numFailedTests, numRuntimeErrorTestSuites }) {
@@ -22,9 +24,13 @@ export default class Reporter {
     const ranOn = servers.size > 0 ? `Redis suites ran on ${[...servers].join(', ')}.\n` : '';
     const failed = numFailedTests + numRuntimeErrorTestSuites;
     const summary = `${numPassedTests} passed, ${failed} failed, ${skipped.length} skipped`;
+    const files = leftOut > 0 ? `Left out: ${leftOut} files (npm run test:thorough).\n` : '';
     // Jest's own summary comes after every reporter.
     process.once('exit', () =>
-      writeSync(process.stdout.fd, `\n${ranOn}${summary}\nSkipped: ${reasons.join(', ') || 'nothing'}.\n`),
+      writeSync(
+        process.stdout.fd,
+        `\n${ranOn}${summary}\nSkipped: ${reasons.join(', ') || 'nothing'}.\n${files}`,
+      ),
     );
   }
 }

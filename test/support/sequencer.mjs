@@ -1,4 +1,5 @@
 import Sequencer from '@jest/test-sequencer';
+import { everyday } from './thorough.mjs';
 
 /** Folders whose tests mostly wait: for elections, for processes that start, for a browser. */
 const WAITING = /\/test\/(crash|browser|e2e\/(migration|redis|workers|cli|config|proxies))\//;
@@ -9,8 +10,14 @@ const LONG =
 
 /** Runs tests that wait beside tests that compute, and begins with the longest of each, so that no worker is left alone. */
 export default class extends Sequencer {
+  constructor(options) {
+    super(options);
+    const { testPathPatterns, findRelatedTests, onlyChanged } = options.globalConfig;
+    this.namesFiles = testPathPatterns.isSet() || findRelatedTests || onlyChanged;
+  }
+
   sort(tests) {
-    const bySize = super.sort(tests);
+    const bySize = super.sort(this.namesFiles ? tests : everyday(tests));
     const sorted = [
       ...bySize.filter(({ path }) => LONG.test(path)),
       ...bySize.filter(({ path }) => !LONG.test(path)),

@@ -20,6 +20,7 @@ import type { DatabaseService } from '../database.service.js';
 import { Databases } from '../databases.js';
 import { EXPIRY_PARAMETERS, parseExpiry } from '../expiry.js';
 import { checkKey, keyOfPath } from '../key.js';
+import { acceptDatetimeOf } from '../past/moment-name.js';
 import {
   WATCH_PARAMETER,
   waitOf,
@@ -29,9 +30,15 @@ import {
 } from '../watch/watch.endpoint.js';
 import { answerDescription, answerEntry, answerHead, answerNewValue } from './entry-answer.js';
 import { applyPatch, checkEditable } from './merge-patch.js';
+import { PastEndpoint } from './past.endpoint.js';
 
 /** Loaded when somebody asks for the document. */
 const docs = () => import('./entry.openapi.js');
+
+const ASKS_FOR_HISTORY = /[?&]history=true(?:&|$)/;
+const HISTORY_PARAMETERS = [WATCH_PARAMETER, 'history', 'limit', 'after', 'values'];
+const READ_PARAMETERS = [WATCH_PARAMETER, 'history', 'at'];
+const PUT_PARAMETERS = [...EXPIRY_PARAMETERS, 'from'];
 
 /**
  * `/kv/{key}`: one entry. The key is everything after `/kv/`, slashes included. `/kv?key={key}` arrives here too, in this
@@ -43,6 +50,7 @@ export class EntryController {
     private readonly databases: Databases,
     private readonly bodies: BodyReader,
     private readonly watch: WatchEndpoint,
+    private readonly past: PastEndpoint,
     private readonly config: AppConfig,
   ) {}
 
@@ -52,7 +60,14 @@ export class EntryController {
   get(@Req() request: IncomingMessage, @Res() response: ServerResponse): void | Promise<void> {
     const key = keyOfPath(request.url!);
     if (wantsEvents(request, ANY_TYPE)) return this.follow(request, response, key);
-    parametersOf(request, [WATCH_PARAMETER]).flag(WATCH_PARAMETER);
+    const known = ASKS_FOR_HISTORY.test(request.url!) ? HISTORY_PARAMETERS : READ_PARAMETERS;
+    const parameters = parametersOf(request, known);
+    parameters.flag(WATCH_PARAMETER);
+    if (parameters.flag('history')) return this.past.answerHistory(request, response, key, parameters);
+    const at = parameters.get('at');
+    if (at !== undefined) return this.past.answerAt(request, response, key, at);
+    const time = acceptDatetimeOf(request);
+    if (time !== undefined) return this.past.answerNegotiated(request, response, key, time);
     const wait = waitOf(request);
     if (wait !== undefined) return this.getWhenNew(request, response, key, wait);
     if (request.method === 'HEAD') return this.head(request, response, key);
@@ -68,8 +83,19 @@ export class EntryController {
   async put(@Req() request: IncomingMessage, @Res() response: ServerResponse): Promise<void> {
     const key = keyOfPath(request.url!);
     const database = this.databases.of(request);
-    const expiry = expiryIn(parametersOf(request, EXPIRY_PARAMETERS), database) ?? 'never';
+    const parameters = parametersOf(request, PUT_PARAMETERS);
+    const expiry = expiryIn(parameters, database) ?? 'never';
     const condition = writeConditionOf(request);
+    const from = parameters.get('from');
+    if (from !== undefined) {
+      if (hasBody(request)) await this.bodies.readNone(request, response, valueGiven());
+      const { value, type } = await this.past.valueFrom(request, response, key, from);
+      return answerDescription(
+        response,
+        await database.put(key, value, type, expiry, condition),
+        this.config.publicUrl,
+      );
+    }
     refusePart(request);
     const given = contentTypeOf(request);
     const value = await this.readValue(request, response);
@@ -211,6 +237,12 @@ function refusePart({ headers }: IncomingMessage): void {
   if (headers['content-range'] === undefined) return;
   const detail = 'A PUT replaces the whole value: send all of it, without Content-Range.';
   throw new DatabaseError('malformed-request', detail);
+}
+
+function valueGiven(): DatabaseError {
+  return invalid(
+    'A PUT takes either `from`, the tag of an earlier version, or a value as its body, not both.',
+  );
 }
 
 function bothGiven(): DatabaseError {

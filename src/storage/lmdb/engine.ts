@@ -29,6 +29,8 @@ import { lockFolder, type FolderLock } from './folder-lock.js';
 import { GroupCommit } from './group-commit.js';
 import { openInChild } from './guest.js';
 import { LARGE_READ_BYTES, LargeValues, touchLarge } from './large-values.js';
+import { LmdbPast } from './past/past.js';
+import { RemovalIndexer } from './past/removal-indexer.js';
 import { countLive, readPage } from './ranges.js';
 import type { StoredEntry } from './record.js';
 import { Scans, SCANS_AT_ONCE } from './scans.js';
@@ -58,10 +60,12 @@ export class LmdbEngine extends StorageEngine {
     snapshots: true,
     atomicAcrossKeys: true,
     totalOrder: true,
+    history: true,
     backup: true,
   };
 
   system!: SystemRecords;
+  past!: LmdbPast;
   private lock: FolderLock | undefined;
   private store!: Store;
   private isShared = false;
@@ -73,6 +77,7 @@ export class LmdbEngine extends StorageEngine {
   private backups!: Backups;
   private listeners: CommitListeners | undefined;
   private sweeper: Sweeper | undefined;
+  private indexer: RemovalIndexer | undefined;
   private scrub: Scrub | undefined;
   private closing: Promise<void> | undefined;
 
@@ -126,6 +131,8 @@ export class LmdbEngine extends StorageEngine {
     writeQueueBytes.value = () => this.commits.waitingBytes;
     this.system = new SystemRecords(this.store, this.commits, this.space);
     admission?.opened(readOnly ? undefined : hold);
+    this.indexer = new RemovalIndexer(this.store, this.commits, readOnly);
+    this.past = new LmdbPast(() => this.current, this.clock, this.indexer);
     if (!readOnly) this.sweeper = new Sweeper(this.store, this.clock, this.commits, this.writer);
     if (scrubEvery) this.scrub = new Scrub(this.store, this.scans, this.commits, scrubEvery);
     process.on('exit', this.abandonCommit);
@@ -141,10 +148,8 @@ export class LmdbEngine extends StorageEngine {
   }
 
   private async shutDown(): Promise<void> {
-    this.sweeper?.stop();
-    this.scrub?.stop();
-    this.listeners?.stop();
-    this.backups?.stop();
+    const { sweeper, indexer, scrub, listeners, backups } = this;
+    for (const each of [sweeper, indexer, scrub, listeners, backups]) each?.stop();
     await this.commits?.settle();
     process.off('exit', this.abandonCommit);
     this.scans?.close();
