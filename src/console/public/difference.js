@@ -39,7 +39,8 @@ export function shortened(lines) {
     const last = shown.at(-1);
     if (isNear[i]) shown.push(line);
     else if (last && 'left' in last) last.left++;
-    else shown.push({ left: 1 });
+    // A single one takes no more room than its number.
+    else shown.push(i + 1 < lines.length && !isNear[i + 1] ? { left: 1 } : line);
   });
   return shown;
 }

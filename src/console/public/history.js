@@ -72,7 +72,8 @@ function Line({ version, isChosen }) {
 
 function Ago({ time }) {
   useSeconds();
-  return formatAgo(time);
+  // The greatest unit is enough here.
+  return formatAgo(time).replace(/^(\d+ \S+) \d.*/, '$1 ago');
 }
 
 function Change({ past, version }) {
@@ -166,7 +167,7 @@ function Lines({ was, is }) {
   return html`<ol class="lines">
     ${shortened(lines).map((line) =>
       'left' in line
-        ? html`<li class="left">${line.left === 1 ? 'a line' : `${line.left} lines`} that are the same</li>`
+        ? html`<li class="left">${line.left} lines that are the same</li>`
         : html`<li class=${WORDS[line.sign]}>
             <span class="sign" aria-hidden="true">${SIGNS[line.sign]}</span>
             ${LABELS[line.sign] && html`<span class="hidden">${LABELS[line.sign]}</span>`}<bdi dir="auto"
