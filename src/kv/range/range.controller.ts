@@ -15,6 +15,7 @@ import { makeLarge } from '../../http/answer/large-answers.js';
 import { countUnsent, forgetUnsent, refuseIfFull } from '../../http/answer/unsent-answers.js';
 import { JSON_DOCUMENT, NDJSON_NAMES, prefers } from '../../http/request/accept.js';
 import { BodyReader } from '../../http/request/body-reader.js';
+import { refuseIdempotencyKey } from '../../http/request/idempotency-key.js';
 import { prefersLenient } from '../../http/request/prefer.js';
 import { Parameters } from '../../http/request/parameters.js';
 import { conditionOf, refuseConditions } from '../../http/request/preconditions.js';
@@ -95,6 +96,7 @@ export class RangeController {
   async delete(@Req() request: IncomingMessage, @Res() response: ServerResponse): Promise<void> {
     const parameters = new Parameters(request.url!, [...RANGE_PARAMETERS, 'dry-run', 'confirm']);
     refuseConditions(request, 'Only one entry can be deleted on a condition, with `DELETE /kv/{key}`.');
+    refuseIdempotencyKey(request, 'Repeating it is safe: it deletes what is there.');
     const range = rangeIn(parameters);
     const dryRun = parameters.flag('dry-run');
     requireConfirmation(parameters, range, 'delete');
@@ -111,6 +113,7 @@ export class RangeController {
   async restore(@Req() request: IncomingMessage, @Res() response: ServerResponse): Promise<void> {
     const parameters = new Parameters(request.url!, [...RANGE_PARAMETERS, 'at', 'dry-run', 'confirm']);
     refuseConditions(request, 'Only one entry can be put back on a condition, with `PUT /kv/{key}?from=`.');
+    refuseIdempotencyKey(request, 'Repeating it is safe: it changes what is not yet as it was.');
     const at = parameters.get('at');
     if (at === undefined)
       throw new DatabaseError(

@@ -27,7 +27,7 @@ import {
   type RecordParts,
   type StoredEntry,
 } from './record.js';
-import type { Store } from './store.js';
+import type { Store, Transaction } from './store.js';
 import type { Head } from './store-format.js';
 
 /*
@@ -217,14 +217,15 @@ export class ChangeLogReader {
   }
 
   /** Returns the newest changes of keys that go on after `prefix`, newest first. It passes over damaged segments. */
-  newest(limit: number, prefix: string): LoggedChange[] {
+  *newest(limit: number, prefix: string, transaction: Transaction): Generator<void, LoggedChange[]> {
     const found: LoggedChange[] = [];
     let bytes = 0;
-    for (const { value } of this.store.log.getRange({ reverse: true })) {
+    for (const { value } of this.store.log.getRange({ reverse: true, transaction })) {
       const changes = [...(Segment.parse(value)?.changes() ?? [])];
       found.push(...changes.filter(({ key }) => goesOnAfter(key, prefix)).toReversed());
       bytes += value.length;
       if (found.length >= limit || bytes >= LOOK_BACK_BYTES) break;
+      yield;
     }
     return found.slice(0, limit);
   }
