@@ -1,6 +1,8 @@
+import { DatabaseError } from '../errors.js';
 import type { Entry } from './entry.js';
 import { compareKeys } from './key-range.js';
-import type { Change, SystemKeyspace } from './storage-engine.js';
+import type { FoundBytes, Operation, Outcome } from './operation.js';
+import type { SystemKeyspace } from './system-keyspace.js';
 
 /** The private records of the server in a Map. */
 export class MemoryRecords implements SystemKeyspace {
@@ -41,12 +43,25 @@ export class MemoryRecords implements SystemKeyspace {
   }
 }
 
-/** Returns what a change takes in the log, bytes. */
-export function loggedBytes({ key, value }: Change): number {
-  return key.length + (value?.length ?? 0);
-}
-
 /** Copies an entry and its bytes, because readers and writers own their buffers. */
 export function copyOf(entry: Entry, withValue: boolean): Entry {
   return { ...entry, value: Buffer.from(withValue ? entry.value : '') };
+}
+
+/** Applies operations one by one; the error of a refused one takes the place of its outcome. */
+export function eachAlone(
+  operations: readonly Operation[],
+  apply: (operation: Operation) => Outcome,
+  found: FoundBytes,
+): (Outcome | DatabaseError)[] {
+  return operations.map((operation) => {
+    try {
+      const outcome = apply(operation);
+      found.add(outcome);
+      return outcome;
+    } catch (error) {
+      if (!(error instanceof DatabaseError)) throw error;
+      return error;
+    }
+  });
 }

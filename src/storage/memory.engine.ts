@@ -2,7 +2,9 @@ import { DatabaseError } from '../errors.js';
 import { giveWay } from '../event-loop.js';
 import { Clock } from './clock.js';
 import type { Entry, EntryHeader } from './entry.js';
-import { compareKeys, groupOf, isInRange, type KeyRange } from './key-range.js';
+import type { Applier, FoundLimit, IdempotencySettings, KeyedAnswer, KeyedWrite } from './idempotency.js';
+import { compareKeys, isInRange, type KeyRange } from './key-range.js';
+import { MemoryAnswers } from './memory-answers.js';
 import {
   decide,
   FoundBytes,
@@ -12,11 +14,12 @@ import {
   type Outcome,
 } from './operation.js';
 import { moved } from './fence.js';
-import { firstIndex } from './first-index.js';
 import { formatTag, nextEpoch, parseTag } from './revision.js';
-import { copyOf, loggedBytes, MemoryRecords } from './memory-records.js';
-import { goesOnAfter, recentChange, type RecentChange } from './recent-change.js';
-import { changes } from './storage-meters.js';
+import { pageOf } from './memory-page.js';
+import { MemoryPast } from './memory-past.js';
+import { MemoryLog } from './memory-log.js';
+import { copyOf, eachAlone, MemoryRecords } from './memory-records.js';
+import type { RecentChange } from './recent-change.js';
 import {
   LOGGED_VALUE_BYTES,
   StorageEngine,
@@ -32,10 +35,6 @@ import {
 
 const SWEEP_EVERY_MS = 500;
 const CHUNK_ENTRIES = 256;
-const MAX_LOG_CHANGES = 100_000;
-const MAX_LOG_BYTES = 64 * 2 ** 20;
-const READ_CHANGES = 1000;
-const READ_BYTES = 256 * 1024;
 
 /** The last epoch in this process: engines that are created within one second must not share it. */
 let lastEpoch = 0;
@@ -44,31 +43,42 @@ let lastEpoch = 0;
  * Keeps everything in a Map, which ends with the process. For trying things out, and as the simple engine that the tests
  * compare the others with: ranges, scans and counts sort all keys every time, and nothing else happens meanwhile.
  */
-export class MemoryEngine extends StorageEngine {
+export class MemoryEngine extends StorageEngine implements Applier {
   readonly capabilities = {
     durable: false,
     orderedTags: true,
     snapshots: true,
     atomicAcrossKeys: true,
     totalOrder: true,
+    history: true,
     backup: false,
+    idempotencyKeys: true,
   };
 
   private entries = new Map<string, Entry>();
   private readonly epoch: number;
   private sequence = 0;
-  private readonly log: Change[] = [];
-  /** Size of the keys and values in the log, bytes. */
-  private logBytes = 0;
-  /** The last sequence that the log no longer holds. */
-  private floor = 0;
+  private readonly log = new MemoryLog();
   private readonly listeners = new Set<() => void>();
   private sweeper: NodeJS.Timeout | undefined;
   private place: string | undefined;
   readonly system = new MemoryRecords(() => this.assertUnmoved());
+  readonly past = new MemoryPast(() => ({
+    entries: this.entries,
+    log: this.log.changes,
+    floor: this.log.floor,
+    position: this.position(),
+    now: this.now(),
+  }));
 
-  constructor(private readonly clock = new Clock()) {
+  private readonly answers: MemoryAnswers;
+
+  constructor(
+    private readonly clock = new Clock(),
+    settings: IdempotencySettings = {},
+  ) {
     super();
+    this.answers = new MemoryAnswers(settings);
     this.epoch = nextEpoch(clock.now(), lastEpoch);
     lastEpoch = this.epoch;
   }
@@ -105,8 +115,28 @@ export class MemoryEngine extends StorageEngine {
     maxBytes?: number,
   ): Promise<(Outcome | DatabaseError)[]> {
     this.assertUnmoved();
-    const found = new FoundBytes(maxBytes);
-    const before = atomic ? new Map(this.entries) : undefined;
+    return atomic ? this.applyAll(operations, maxBytes) : this.applyEach(operations, maxBytes);
+  }
+
+  async writeOnce(write: KeyedWrite): Promise<KeyedAnswer> {
+    this.assertUnmoved();
+    return this.answers.write(write, this, this.now());
+  }
+
+  recall(write: Pick<KeyedWrite, 'key' | 'operations'>): KeyedAnswer | undefined {
+    return this.answers.find(write, this.now());
+  }
+
+  applyEach(
+    operations: readonly BatchOperation[],
+    ...[maxBytes, refusal]: Partial<FoundLimit>
+  ): (Outcome | DatabaseError)[] {
+    return eachAlone(operations, (each) => this.apply(each), new FoundBytes(maxBytes, undefined, refusal));
+  }
+
+  applyAll(operations: readonly BatchOperation[], ...[maxBytes, refusal]: Partial<FoundLimit>): Outcome[] {
+    const found = new FoundBytes(maxBytes, undefined, refusal);
+    const before = new Map(this.entries);
     const position = this.position();
     return operations.map((operation, index) => {
       try {
@@ -114,40 +144,16 @@ export class MemoryEngine extends StorageEngine {
         found.add(outcome);
         return outcome;
       } catch (error) {
-        if (!(error instanceof DatabaseError)) throw error;
-        if (!before) return error;
         // The sequence is not taken back: the error may name a tag of the batch.
         this.entries = before;
-        while (this.log.length > 0 && this.log.at(-1)!.position > position)
-          this.logBytes -= loggedBytes(this.log.pop()!);
-        throw error.with({ index });
+        this.log.undoAfter(position);
+        throw error instanceof DatabaseError ? error.with({ index }) : error;
       }
     });
   }
 
   range(query: RangeQuery): RangePage {
-    const { prefix, after, limit, delimiter, reverse = false, values = false, maxBytes = Infinity } = query;
-    const direction = reverse ? -1 : 1;
-    const items: Entry[] = [];
-    const groups: string[] = [];
-    let last: string | undefined;
-    let bytes = 0;
-    for (const entry of this.sorted(query, direction)) {
-      const group = delimiter ? groupOf(entry.key, prefix, delimiter) : undefined;
-      const name = group ?? entry.key;
-      if (name === last) continue;
-      if (after !== undefined && (name === after || compareKeys(entry.key, after) * direction <= 0)) continue;
-      const full = items.length + groups.length === limit || bytes >= maxBytes;
-      if (full && last !== undefined) return { items, groups, next: last, position: this.position() };
-      last = name;
-      if (group !== undefined) {
-        groups.push(group);
-      } else {
-        items.push(copyOf(entry, values));
-        if (values) bytes += entry.size;
-      }
-    }
-    return { items, groups, next: undefined, position: this.position() };
+    return { ...pageOf(this.sorted(query, query.reverse ? -1 : 1), query), position: this.position() };
   }
 
   async *scan(range: ScanRange): AsyncIterable<readonly Entry[]> {
@@ -169,22 +175,14 @@ export class MemoryEngine extends StorageEngine {
 
   changes(position: string): LogPage | undefined {
     const from = parseTag(position);
-    if (from?.epoch !== this.epoch || position > this.position() || from.sequence < this.floor)
+    if (from?.epoch !== this.epoch || position > this.position() || from.sequence < this.log.floor)
       return undefined;
-    const changes: Change[] = [];
-    let bytes = 0;
-    const first = firstIndex(this.log.length, (i) => this.log[i]!.position > position);
-    for (let i = first; i < this.log.length; i++) {
-      if (changes.length === READ_CHANGES || bytes >= READ_BYTES) break;
-      changes.push(this.log[i]!);
-      bytes += loggedBytes(this.log[i]!);
-    }
+    const changes = this.log.after(position);
     return { changes, position: changes.at(-1)?.position ?? position };
   }
 
   newestChanges(limit: number, prefix: string): RecentChange[] {
-    const ours = this.log.filter(({ key }) => goesOnAfter(key, prefix));
-    return ours.slice(-limit).toReversed().map(recentChange);
+    return this.log.newest(limit, prefix);
   }
 
   covers(position: string, change: Pick<Change, 'position'>): boolean {
@@ -201,14 +199,13 @@ export class MemoryEngine extends StorageEngine {
   }
 
   stats(): EngineStats {
-    const storedBytes = [...this.entries.values()].reduce((sum, { size }) => sum + size, 0);
     return {
       entries: this.entries.size,
-      storedBytes,
+      storedBytes: [...this.entries.values()].reduce((sum, { size }) => sum + size, 0),
       availableBytes: undefined,
       freeBytes: undefined,
-      logBytes: this.logBytes,
-      oldestChange: this.log[0]?.time,
+      logBytes: this.log.bytes,
+      oldestChange: this.log.changes[0]?.time,
     };
   }
 
@@ -246,7 +243,7 @@ export class MemoryEngine extends StorageEngine {
       .sort((a, b) => compareKeys(a.key, b.key) * direction);
   }
 
-  private apply(operation: Operation): Outcome {
+  apply(operation: Operation): Outcome {
     const now = this.now();
     const { key, by } = operation;
     const current = this.live(this.entries.get(key));
@@ -258,33 +255,38 @@ export class MemoryEngine extends StorageEngine {
       this.logChange('delete', key, now, by);
       return effect.outcome;
     }
-    const entry = this.store(key, effect, now, by);
+    const entry = this.store(key, effect, now, by, current === undefined);
     return { kind: current ? 'updated' : 'created', entry };
   }
 
   /** Logs a change. A put has its revision already; other changes take the next one. */
-  private logChange(kind: Change['kind'], key: string, time: number, by?: string, entry?: Entry): void {
+  private logChange(
+    kind: Change['kind'],
+    key: string,
+    time: number,
+    by?: string,
+    entry?: Entry,
+    creates = false,
+  ): void {
     const position = formatTag(this.epoch, entry ? this.sequence : ++this.sequence);
     const value = entry && entry.size <= LOGGED_VALUE_BYTES ? entry.value : undefined;
-    changes.by[kind]++;
-    const change = { position, kind, key, etag: position, time, by, entry, value };
-    this.log.push(change);
-    this.logBytes += loggedBytes(change);
-    while (this.log.length > MAX_LOG_CHANGES || this.logBytes > MAX_LOG_BYTES) {
-      const dropped = this.log.shift()!;
-      this.logBytes -= loggedBytes(dropped);
-      this.floor = parseTag(dropped.position)!.sequence;
-    }
+    this.log.add({ position, kind, key, etag: position, time, by, entry, value, creates });
     for (const listener of this.listeners) setImmediate(listener);
   }
 
-  private store(key: string, effect: Extract<Effect, { kind: 'write' }>, now: number, by?: string): Entry {
+  private store(
+    key: string,
+    effect: Extract<Effect, { kind: 'write' }>,
+    now: number,
+    by: string | undefined,
+    creates: boolean,
+  ): Entry {
     const { value, type, created, expires } = effect;
     const etag = formatTag(this.epoch, ++this.sequence);
     const entry = { key, value, type, size: value.length, etag, created, modified: now, expires };
     const stored = copyOf(entry, true);
     this.entries.set(key, stored);
-    this.logChange('put', key, now, by, stored);
+    this.logChange('put', key, now, by, stored, creates);
     return entry;
   }
 

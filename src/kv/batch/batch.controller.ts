@@ -12,6 +12,7 @@ import { parseBatch } from './batch-request.js';
 import { Databases } from '../databases.js';
 import { expiresJson, typeJson, valueMemberPieces } from '../entry-json.js';
 import { gatherPieces } from '../json-pieces.js';
+import { hasIdempotencyKey } from '../../http/request/idempotency-key.js';
 import { contentTypeOf, essenceOf, JSON_TYPE } from '../../http/request/media-type.js';
 import { Parameters } from '../../http/request/parameters.js';
 import { refuseConditions } from '../../http/request/preconditions.js';
@@ -46,15 +47,19 @@ export class BatchController {
 
   /** Does the operations, and returns the answer. Their values are in memory until it is made, and no longer. */
   private async results(request: IncomingMessage, response: ServerResponse): Promise<Buffer[]> {
+    const isOnce = hasIdempotencyKey(request);
     const body = await this.bodies.read(request, response, LIMIT);
-    const database = this.databases.of(request);
-    const { operations, atomic } = await inTurns(parseBatch(body, database.now()));
+    const database = isOnce ? await this.databases.once(request, response, body) : this.databases.of(request);
+    const now = isOnce && (await database.isDone()) ? 0 : database.now();
+    const { operations, atomic } = await inTurns(parseBatch(body, now));
     requireRights(request.access, operations);
     if (operations.some((each) => 'op' in each && each.op === 'get')) refuseIfFull(response);
     const outcomes = await database.batch(operations, atomic);
-    const isRead = operations.every((each) => !('op' in each) || each.op === 'get' || each.op === 'check');
+    const changesNothing = operations.every(
+      (each) => !('op' in each) || each.op === 'get' || each.op === 'check',
+    );
     // Values and text are in memory until the text is made.
-    countUnsent(response, 2 * foundIn(outcomes), isRead);
+    countUnsent(response, 2 * foundIn(outcomes), changesNothing && !isOnce);
     return gatherPieces(answerParts(operations, outcomes));
   }
 }

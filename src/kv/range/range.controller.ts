@@ -7,6 +7,7 @@ import { Documented } from '../../http/answer/documented.js';
 import { makeLarge } from '../../http/answer/large-answers.js';
 import { countUnsent, forgetUnsent, refuseIfFull } from '../../http/answer/unsent-answers.js';
 import { JSON_DOCUMENT, NDJSON_NAMES, prefers } from '../../http/request/accept.js';
+import { refuseIdempotencyKey } from '../../http/request/idempotency-key.js';
 import { prefersLenient } from '../../http/request/prefer.js';
 import { Parameters } from '../../http/request/parameters.js';
 import { conditionOf, refuseConditions } from '../../http/request/preconditions.js';
@@ -83,6 +84,7 @@ export class RangeController {
   async delete(@Req() request: IncomingMessage, @Res() response: ServerResponse): Promise<void> {
     const parameters = new Parameters(request.url!, [...RANGE_PARAMETERS, 'dry-run', 'confirm']);
     refuseConditions(request, 'Only one entry can be deleted on a condition, with `DELETE /kv/{key}`.');
+    refuseIdempotencyKey(request, 'Repeating it is safe: it deletes what is there.');
     const range = rangeIn(parameters);
     const dryRun = parameters.flag('dry-run');
     const confirm = parameters.get('confirm');

@@ -158,6 +158,7 @@ export function DescribeRangeDelete(): MethodDecorator {
         ...WRITE_ERRORS,
         'invalid-parameter',
         'invalid-condition',
+        'invalid-idempotency-key',
         'confirmation-needed',
         'service-worker',
       ],

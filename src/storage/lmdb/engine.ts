@@ -1,9 +1,9 @@
-import { DatabaseError } from '../../errors.js';
 import type { BackupCopy, BackupTarget } from '../backup-copy.js';
 import { Clock } from '../clock.js';
 import type { Entry, EntryHeader } from '../entry.js';
+import type { KeyedAnswer, KeyedWrite } from '../idempotency.js';
 import type { KeyRange } from '../key-range.js';
-import { sizeOf, type BatchOperation, type Operation, type Outcome } from '../operation.js';
+import type { Operation, Outcome } from '../operation.js';
 import { recentChange, type RecentChange } from '../recent-change.js';
 import {
   StorageEngine,
@@ -18,7 +18,6 @@ import {
   type ScanRange,
 } from '../storage-engine.js';
 import { writeQueueBytes } from '../storage-meters.js';
-import { LARGE_VALUE_BYTES } from '../value-memory.js';
 import { Admissions, askForAdmission } from './admission.js';
 import { Backups } from './backup/make-backup.js';
 import { CommitListeners } from './commit-listeners.js';
@@ -28,8 +27,10 @@ import { DiskSpace } from './disk-space.js';
 import { lockFolder, type FolderLock } from './folder-lock.js';
 import { GroupCommit } from './group-commit.js';
 import { openInChild } from './guest.js';
-import { LARGE_READ_BYTES, LargeValues, touchLarge } from './large-values.js';
-import { applyInParts } from './pipeline.js';
+import { KeyedWrites } from './keyed-writes.js';
+import { LARGE_READ_BYTES, LargeValues } from './large-values.js';
+import { LmdbPast } from './past/past.js';
+import { RemovalIndexer } from './past/removal-indexer.js';
 import { countLive, readPage } from './ranges.js';
 import type { StoredEntry } from './record.js';
 import { Scans, SCANS_AT_ONCE } from './scans.js';
@@ -41,6 +42,7 @@ import { Store } from './store.js';
 import { Sweeper } from './sweeper.js';
 import { SystemRecords } from './system-records.js';
 import { Writer } from './writer.js';
+import { Writes } from './writes.js';
 
 /**
  * Stores entries in an LMDB environment, which is memory-mapped and copy-on-write, in a folder of this machine.
@@ -57,21 +59,27 @@ export class LmdbEngine extends StorageEngine {
     snapshots: true,
     atomicAcrossKeys: true,
     totalOrder: true,
+    idempotencyKeys: true,
+    history: true,
     backup: true,
   };
 
   system!: SystemRecords;
+  past!: LmdbPast;
   private lock: FolderLock | undefined;
   private store!: Store;
   private isShared = false;
   private commits!: GroupCommit;
   private space!: DiskSpace;
   private writer!: Writer;
+  private keyed!: KeyedWrites;
+  private writes!: Writes;
   private large!: LargeValues;
   private scans!: Scans;
   private backups!: Backups;
   private listeners: CommitListeners | undefined;
   private sweeper: Sweeper | undefined;
+  private indexer: RemovalIndexer | undefined;
   private scrub: Scrub | undefined;
   private closing: Promise<void> | undefined;
 
@@ -106,11 +114,15 @@ export class LmdbEngine extends StorageEngine {
     this.backups = new Backups(this.store, this.scans);
     const log = new ChangeLogWriter(this.store, settings.watchLogBytes);
     this.writer = new Writer(this.store, this.clock, this.space, log, settings.passesFence);
+    this.keyed = new KeyedWrites(this.store, this.clock, this.space, this.writer, settings);
     const listeners = (this.listeners = new CommitListeners(this.store, this.isShared));
     this.commits = new GroupCommit({
       transaction: (work, large) => this.store.transaction(work, large),
       isFull: (error) => this.space.isFull(error),
-      begin: (large, goesOn) => this.writer.begin(large, goesOn),
+      begin: (large, goesOn) => {
+        this.keyed.begin();
+        return this.writer.begin(large, goesOn);
+      },
       check: () => this.store.assertUsable(),
       remember: () => openInChild(this.folder),
       end: () => {
@@ -122,9 +134,12 @@ export class LmdbEngine extends StorageEngine {
       },
       fail: settings.onFailure,
     });
+    this.writes = new Writes(this.commits, this.writer, this.keyed, this.large, (key) => this.get(key));
     writeQueueBytes.value = () => this.commits.waitingBytes;
     this.system = new SystemRecords(this.store, this.commits, this.space);
     admission?.opened(readOnly ? undefined : hold);
+    this.indexer = new RemovalIndexer(this.store, this.commits, readOnly);
+    this.past = new LmdbPast(() => this.current, this.clock, this.indexer);
     if (!readOnly) this.sweeper = new Sweeper(this.store, this.clock, this.commits, this.writer);
     if (scrubEvery) this.scrub = new Scrub(this.store, this.scans, this.commits, scrubEvery);
     process.on('exit', this.abandonCommit);
@@ -140,10 +155,8 @@ export class LmdbEngine extends StorageEngine {
   }
 
   private async shutDown(): Promise<void> {
-    this.sweeper?.stop();
-    this.scrub?.stop();
-    this.listeners?.stop();
-    this.backups?.stop();
+    const { sweeper, indexer, scrub, listeners, backups } = this;
+    for (const each of [sweeper, indexer, scrub, listeners, backups]) each?.stop();
     await this.commits?.settle();
     process.off('exit', this.abandonCommit);
     this.scans?.close();
@@ -168,32 +181,20 @@ export class LmdbEngine extends StorageEngine {
   }
 
   write(operation: Operation): Promise<Outcome> {
-    const bytes = sizeOf(operation);
-    if (operation.op === 'touch' && this.large.has(operation.key))
-      return touchLarge(operation, this.get.bind(this), this.write.bind(this));
-    if (bytes <= LARGE_VALUE_BYTES) return this.commits.submit(bytes, () => this.writer.apply(operation));
-    return this.large
-      .recordsOf([operation])
-      .then((large) => this.commits.submit(bytes, () => this.writer.apply(operation), { large }));
+    return this.writes.write(operation);
   }
 
-  async batch(
-    operations: readonly BatchOperation[],
-    atomic: boolean,
-    maxBytes?: number,
-  ): Promise<(Outcome | DatabaseError)[]> {
-    const { commits, writer, large } = this;
-    if (!atomic)
-      return applyInParts(operations, maxBytes, {
-        commits,
-        writer,
-        large,
-        write: (each) => this.write(each),
-      });
-    const bytes = operations.reduce((sum, operation) => sum + sizeOf(operation), 0);
-    const puts = await large.recordsOf(operations);
-    const apply = () => writer.applyAll(operations, maxBytes);
-    return large.withRead(operations, (read) => commits.submit(bytes, apply, { large: [...puts, ...read] }));
+  batch(...batch: Parameters<StorageEngine['batch']>): ReturnType<StorageEngine['batch']> {
+    return this.writes.batch(...batch);
+  }
+
+  writeOnce(write: KeyedWrite): Promise<KeyedAnswer> {
+    return this.writes.once(write);
+  }
+
+  recall(write: Pick<KeyedWrite, 'key' | 'operations'>): KeyedAnswer | undefined {
+    if (this.isShared) this.store.freshen();
+    return this.keyed.recall(write);
   }
 
   range(query: RangeQuery): Awaitable<RangePage> {

@@ -1,7 +1,7 @@
 import { DatabaseError, MissingKeyError } from '../../errors.js';
 import { giveWay } from '../../event-loop.js';
 import type { Entry } from '../entry.js';
-import { assertHolds, sizeOf, tooMuchFoundAtOnce, type Operation, type Outcome } from '../operation.js';
+import { assertHolds, sizeOf, tooMuchFoundAtOnce, type Operation } from '../operation.js';
 import type { Awaitable } from '../storage-engine.js';
 import { LARGE_VALUE_BYTES, ROOM_BYTES, underRead } from '../value-memory.js';
 import { MAX_TOUCHED_BYTES, touchesTooMuch } from './large-entries.js';
@@ -16,7 +16,7 @@ const PAGE_BYTES = 4096;
 const MAX_TOUCHES = 10;
 const MAX_HELD_BYTES = 64 * 2 ** 20;
 
-type Touch = Extract<Operation, { readonly op: 'touch' }>;
+export type Touch = Extract<Operation, { readonly op: 'touch' }>;
 
 /**
  * What the engine does for values of megabytes outside of transactions.
@@ -151,11 +151,11 @@ async function provide(memory: Uint8Array): Promise<void> {
  *
  * @throws DatabaseError as the touch would, and `busy` if others kept changing the entry
  */
-export async function touchLarge(
+export async function touchLarge<T>(
   { key, expiry, condition, by }: Touch,
   get: (key: string) => Awaitable<Entry | undefined>,
-  write: (operation: Operation) => Promise<Outcome>,
-): Promise<Outcome> {
+  write: (operation: Operation) => Promise<T>,
+): Promise<T> {
   for (let tries = 0; tries < MAX_TOUCHES; tries++) {
     const entry = await get(key);
     if (!entry) throw new MissingKeyError(key);

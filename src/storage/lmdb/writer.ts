@@ -1,6 +1,7 @@
 import { DatabaseError } from '../../errors.js';
 import type { Clock } from '../clock.js';
 import { moved } from '../fence.js';
+import type { Applier, FoundLimit } from '../idempotency.js';
 import { decide, FoundBytes, tooMuchFoundAtOnce, type Operation, type Outcome } from '../operation.js';
 import { nextEpoch } from '../revision.js';
 import { changes } from '../storage-meters.js';
@@ -43,7 +44,7 @@ interface PlannedChange {
  * Many callers share the transaction, so the operations of one of them cannot be rolled back. They are therefore planned
  * first, against the store and the changes planned before, and written only when none of them has been refused.
  */
-export class Writer {
+export class Writer implements Applier {
   private head!: Head;
   private startSequence = 0;
   /** This process's epoch, taken at its first write. */
@@ -118,9 +119,9 @@ export class Writer {
     return this.applyOne(operation);
   }
 
-  private beginBatch(maxFound?: number): FoundBytes {
+  private beginBatch(...[maxBytes, refusal]: Partial<FoundLimit>): FoundBytes {
     this.large.beginBatch();
-    return (this.reading = new FoundBytes(maxFound, this.found));
+    return (this.reading = new FoundBytes(maxBytes, this.found, refusal));
   }
 
   private applyOne(operation: Operation): Outcome {
@@ -139,9 +140,10 @@ export class Writer {
   applyEach(
     operations: readonly Operation[],
     maxBytes?: number,
+    refusal?: FoundLimit[1],
     most = Infinity,
   ): (Outcome | DatabaseError)[] {
-    const found = this.beginBatch(maxBytes);
+    const found = this.beginBatch(maxBytes, refusal);
     const until = performance.now() + most;
     const outcomes: (Outcome | DatabaseError)[] = [];
     for (const operation of operations) {
@@ -159,8 +161,8 @@ export class Writer {
   }
 
   /** Applies all operations or none. @throws DatabaseError of the first that is refused, with its index */
-  applyAll(operations: readonly Operation[], maxBytes?: number): Outcome[] {
-    const found = this.beginBatch(maxBytes);
+  applyAll(operations: readonly Operation[], ...limit: Partial<FoundLimit>): Outcome[] {
+    const found = this.beginBatch(...limit);
     // An entry that the batch has removed is null.
     const latest = new Map<string, StoredEntry | null>();
     const changes: PlannedChange[] = [];

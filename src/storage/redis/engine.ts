@@ -24,6 +24,7 @@ import { otherProcesses } from './cluster-client/node-redis.js';
 import type { RedisUrl } from './cluster-client/redis-url.js';
 import type { Partition } from './partitions.js';
 import { preflight } from './preflight.js';
+import { REDIS_PAST } from './past.js';
 import { RedisRanges } from './ranges.js';
 import { engineState, infoOf } from './server-info.js';
 import { RedisStore } from './store.js';
@@ -83,6 +84,8 @@ export class RedisEngine extends StorageEngine {
       snapshots: false,
       atomicAcrossKeys: false,
       totalOrder: partitions === 1,
+      idempotencyKeys: false,
+      history: false,
       backup: false,
     };
   }
@@ -151,6 +154,12 @@ export class RedisEngine extends StorageEngine {
       atomic ? writer.applyAll(operations, maxBytes) : writer.applyEach(operations, maxBytes),
     );
   }
+
+  async writeOnce(): Promise<never> {
+    throw new DatabaseError('not-supported', 'Redis keeps no answers: leave Idempotency-Key out.');
+  }
+
+  async recall(): Promise<undefined> {}
 
   range(query: RangeQuery): Promise<RangePage> {
     return this.ranges.readPage(query);
@@ -230,6 +239,8 @@ export class RedisEngine extends StorageEngine {
         'primary. An export keeps the entries: `GET /kv?prefix=` with `Accept: application/x-ndjson`.',
     );
   }
+
+  readonly past = REDIS_PAST;
 
   readonly system = {
     get: async (name: string) => {
