@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { Pigeonhole, PigeonholeError, type ClientOptions } from '../client/pigeonhole.js';
 import { CommandError, EXIT } from './exit.js';
 import { httpFetch } from './http-fetch.js';
-import { profileNamed } from './profiles.js';
+import type { Profile } from './profiles.js';
 
 const DEFAULT_URL = 'http://127.0.0.1:4000';
 
@@ -50,7 +50,7 @@ export async function connect(options: ServerOptions, more: ClientOptions = {}):
   if (options.url !== undefined && options.profile !== undefined)
     throw new CommandError('--url and --profile name a server each: give one of them.', EXIT.usage);
   const { url, token } = name
-    ? profileNamed(name)
+    ? await profileOf(name)
     : { url: options.url ?? (env['PIGEONHOLE_URL'] || DEFAULT_URL), token: await tokenOfEnvironment() };
   if (!URL.canParse(url) || !/^https?:/.test(url))
     throw new CommandError(
@@ -61,6 +61,11 @@ export async function connect(options: ServerOptions, more: ClientOptions = {}):
   if (username || password)
     throw new CommandError('A token does not belong into the URL: put it into PIGEONHOLE_TOKEN.', EXIT.usage);
   return new Pigeonhole(url, { token, fetch: httpFetch, ...more });
+}
+
+async function profileOf(name: string): Promise<Profile> {
+  const { profileNamed } = await import('./profiles.js');
+  return profileNamed(name);
 }
 
 async function tokenOfEnvironment(): Promise<string | undefined> {
@@ -98,6 +103,7 @@ export function exitCodeOf({ code, status }: PigeonholeError): number {
     401: EXIT.notAllowed,
     403: EXIT.notAllowed,
     404: EXIT.notFound,
+    410: EXIT.notFound,
     412: EXIT.conditionFailed,
     428: EXIT.conditionFailed,
     504: EXIT.unknown,

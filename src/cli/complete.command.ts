@@ -6,7 +6,7 @@ import { readProfiles } from './profiles.js';
 const MOST_KEYS = 50;
 const PATIENCE_MS = 300;
 const OF_ALL = ['--url', '--profile', '--help', '--version'];
-const TAKES_KEY = ['get', 'put', 'del', 'ls', 'incr', 'touch', 'info', 'edit'];
+const TAKES_KEY = ['get', 'put', 'del', 'ls', 'incr', 'touch', 'info', 'edit', 'history', 'diff', 'undo'];
 // oxlint-disable-next-line no-control-regex
 const CONTROL = /[\u0000-\u001f\u007f-\u009f]/;
 

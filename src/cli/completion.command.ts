@@ -1,4 +1,4 @@
-import { Argument, type Command } from 'commander';
+import type { Command } from 'commander';
 import { print } from './output.js';
 
 /** `pigeonhole completion bash|zsh|fish` */
@@ -6,7 +6,7 @@ export function addCompletionCommand(program: Command): void {
   program
     .command('completion')
     .description('Writes out what makes a shell complete commands, flags and keys.')
-    .addArgument(new Argument('<shell>').choices(['bash', 'zsh', 'fish']))
+    .addArgument(program.createArgument('<shell>').choices(['bash', 'zsh', 'fish']))
     .addHelpText('after', HELP)
     .action((shell: 'bash' | 'zsh' | 'fish') => print(SCRIPTS[shell]));
 }

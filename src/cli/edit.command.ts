@@ -7,6 +7,7 @@ import { PigeonholeError, type Pigeonhole } from '../client/pigeonhole.js';
 import { addServerOptions, exitCodeOf, withServer, type ServerOptions } from './api-client.js';
 import { CommandError } from './exit.js';
 import { isText } from './output.js';
+import { showDifference } from './show-difference.js';
 
 /** `pigeonhole edit KEY` */
 export function addEditCommand(program: Command): void {
@@ -55,8 +56,7 @@ async function keep(db: Pigeonhole, key: string, file: string, error: unknown): 
   const saved = `Your text is in ${file}.`;
   if (error.status !== 412) throw new CommandError(`${error.detail} ${saved}`, exitCodeOf(error));
   const theirs = await (await db.get(key))?.text();
-  const input = { input: theirs ?? '', stdio: ['pipe', 'inherit', 'inherit'] as const };
-  spawnSync('diff', ['-u', '--label', 'stored', '--label', 'yours', '-', file], input as never);
+  showDifference(['stored', theirs ?? ''], ['yours', readFileSync(file)]);
   const state = theirs === undefined ? 'deleted' : 'changed';
   throw new CommandError(
     `Somebody else has ${state} ${JSON.stringify(key)} meanwhile. ${saved}`,

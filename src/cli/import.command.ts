@@ -1,4 +1,4 @@
-import { Option, type Command } from 'commander';
+import type { Command } from 'commander';
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { Readable } from 'node:stream';
@@ -22,7 +22,8 @@ export function addImportCommand(program: Command): void {
     .description('Stores the lines of an export. What came before a failure stays.')
     .argument('[file]', 'where from (default: the standard input)')
     .addOption(
-      new Option('--mode <mode>', 'create leaves what exists as it is')
+      program
+        .createOption('--mode <mode>', 'create leaves what exists as it is')
         .choices(['upsert', 'create'])
         .default('upsert'),
     )

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { addServerOptions, withServer, type ServerOptions } from './api-client.js';
 import { JSON_OPTION } from './conditions.js';
-import { CommandError, EXIT } from './exit.js';
+import { limitOf } from './limit.js';
 import { isForPeople, print, printRows, visible } from './output.js';
 
 interface Flags extends ServerOptions {
@@ -40,13 +40,6 @@ export function addLsCommand(program: Command): void {
       } while (after !== undefined && left > 0);
     }),
   );
-}
-
-function limitOf(text: string | undefined): number {
-  if (text === undefined) return Infinity;
-  if (!/^[1-9]\d{0,14}$/.test(text))
-    throw new CommandError('--limit takes a whole number from 1 on.', EXIT.usage);
-  return Number(text);
 }
 
 type Row = { readonly key: string; readonly prefix?: string };

@@ -1,5 +1,4 @@
 import { isUtf8 } from 'node:buffer';
-import { createInterface } from 'node:readline/promises';
 
 /** Characters that make a terminal do something. */
 // oxlint-disable-next-line no-control-regex
@@ -82,6 +81,7 @@ function cellOf(value: unknown): string {
 
 /** Asks on the terminal. */
 export async function confirm(question: string): Promise<boolean> {
+  const { createInterface } = await import('node:readline/promises');
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
   try {
     return /^y(es)?$/i.test((await terminal.question(`${question} [y/N] `)).trim());

@@ -1,8 +1,11 @@
-import { Command, CommanderError } from 'commander';
-import { startFailure } from '../errors.js';
+import type { Command } from 'commander';
+import { createRequire } from 'node:module';
 import { reportFailure } from '../process.js';
 import { VERSION } from '../version.js';
 import { EXIT } from './exit.js';
+
+/** The library, without what an import of it looks for in its files: that takes as long as a request. */
+const commander = createRequire(import.meta.url)('commander') as typeof import('commander');
 
 type Load = (program: Command) => void;
 
@@ -22,6 +25,12 @@ const COMMANDS: Readonly<Record<string, readonly [summary: string, load: () => P
   touch: ['Changes when an entry expires.', async () => (await import('./touch.command.js')).addTouchCommand],
   info: ['Describes an entry.', async () => (await import('./info.command.js')).addInfoCommand],
   edit: ['Opens a value in your editor.', async () => (await import('./edit.command.js')).addEditCommand],
+  history: [
+    'Lists the versions of an entry.',
+    async () => (await import('./history.command.js')).addHistoryCommand,
+  ],
+  diff: ['Shows how two versions differ.', async () => (await import('./diff.command.js')).addDiffCommand],
+  undo: ['Takes back a change of an entry.', async () => (await import('./undo.command.js')).addUndoCommand],
   watch: ['Follows keys.', async () => (await import('./watch.command.js')).addWatchCommand],
   lock: ['Runs a command under a lock.', async () => (await import('./lock.command.js')).addLockCommand],
   export: [
@@ -85,7 +94,8 @@ export async function runProgram(): Promise<void> {
     await addCommands(program, args[0] ?? '--');
     await program.parseAsync(args, { from: 'user' });
   } catch (error) {
-    if (error instanceof CommanderError) return end(error.exitCode === 0 ? EXIT.done : EXIT.usage);
+    if (error instanceof commander.CommanderError) return end(error.exitCode === 0 ? EXIT.done : EXIT.usage);
+    const { startFailure } = await import('../errors.js');
     const line = startFailure(error);
     if (line === undefined) throw error;
     reportFailure(line);
@@ -99,7 +109,7 @@ function end(code: number): void {
 }
 
 function newProgram(): Command {
-  return new Command('pigeonhole')
+  return new commander.Command('pigeonhole')
     .description('A small, durable key-value database over plain HTTP.')
     .version(VERSION)
     .helpCommand(false)

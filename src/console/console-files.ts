@@ -17,6 +17,7 @@ export const LIBRARIES: Readonly<Record<string, string>> = {
   htm: 'htm/dist/htm.mjs',
   uplot: 'uplot/dist/uPlot.esm.js',
   'pigeonhole/client': 'client/pigeonhole.js',
+  'pigeonhole/past': 'client/past.js',
 };
 const TYPES: Readonly<Record<string, string>> = {
   js: 'text/javascript; charset=utf-8',

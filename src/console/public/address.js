@@ -2,7 +2,7 @@
 // sent on work, and no log gets to know a key.
 import { signal } from './ui.js';
 
-/** What follows the view: `prefix`, `delimiter`, `find`, `key`. */
+/** What follows the view: `prefix`, `delimiter`, `find`, `key`, `history`. */
 const VIEWS = ['keys', 'live', 'tokens', 'server'];
 
 /** The view, and its parameters. */
@@ -25,7 +25,9 @@ export function linkTo(view, params = {}) {
 /** Returns the link to what is shown, with other parameters. */
 export function linkWith(params) {
   const { view, params: present } = address.value;
-  return linkTo(view, { ...present, ...params });
+  // What is looked at of the past is that of one key.
+  const kept = 'key' in params ? { ...present, history: undefined } : present;
+  return linkTo(view, { ...kept, ...params });
 }
 
 /** Leads to a link. @param isStep whether Back leads to what was shown before */

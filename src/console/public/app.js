@@ -5,14 +5,14 @@ import { Browse } from './browse.js';
 import { forgetList } from './browsing.js';
 import { DialogPlace } from './dialogs.js';
 import { connection, follow, stopFollowing, trouble } from './live.js';
-import { Failure, Mark, Notice, Spinner } from './parts.js';
+import { Later, Mark, Notice, Spinner } from './parts.js';
 import { me, may, signOut, start, state } from './session.js';
 import { listenToKeys, openHelp } from './shortcuts.js';
 import { SignIn } from './sign-in.js';
-import { effect, html, render, useEffect, useState } from './ui.js';
+import { effect, html, render, useEffect } from './ui.js';
 
 const VIEWS = [
-  { view: 'keys', name: 'Keys', right: 'read', load: async () => Browse },
+  { view: 'keys', name: 'Keys', right: 'read' },
   { view: 'live', name: 'Live', right: 'read', load: async () => (await import('./feed.js')).Feed },
   { view: 'tokens', name: 'Tokens', right: 'admin', load: async () => (await import('./tokens.js')).Tokens },
   {
@@ -35,22 +35,10 @@ function App() {
 }
 
 function View({ view, name, load }) {
-  const [Content, setContent] = useState(() => (view === 'keys' ? Browse : undefined));
   useEffect(() => {
     document.title = `${name} · Pigeonhole`;
-    void load().then(
-      (loaded) => setContent(() => loaded),
-      () => setContent(() => Unreached),
-    );
   }, []);
-  return Content ? html`<${Content} />` : html`<${Spinner} />`;
-}
-
-/** A view is loaded when it is first opened, and the server may be away just then. */
-function Unreached() {
-  const error = { code: 'no-connection', message: 'The server cannot be reached. Is it running?' };
-  return html`<h1 class="hidden">Pigeonhole</h1>
-    <${Failure} error=${error} onRetry=${() => location.reload()} />`;
+  return view === 'keys' ? html`<${Browse} />` : html`<${Later} load=${load} />`;
 }
 
 function Top({ offered, shown }) {

@@ -155,7 +155,7 @@ function chooseFiles() {
 function Crumbs({ params }) {
   const delimiter = browsing.delimiterOf(params);
   const { folders, rest } = pathOf(params.prefix ?? '', delimiter);
-  const link = (prefix) => linkTo('keys', { ...params, prefix, key: undefined, find: undefined });
+  const link = (prefix) => linkTo('keys', { delimiter: params.delimiter, prefix });
   return html`<nav class="crumbs" aria-label="Folders">
     <div class="crumbs-path">
       <a href=${link(undefined)}>All keys</a>

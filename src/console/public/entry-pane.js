@@ -1,5 +1,5 @@
 // One entry: what it is, what it holds, and what can be done with it.
-import { go, linkWith } from './address.js';
+import { address, go, linkWith } from './address.js';
 import { copyItems } from './copy-as.js';
 import {
   downloadEntry,
@@ -13,7 +13,7 @@ import {
 import { Editor, mayEdit } from './editor.js';
 import { OpenEntry } from './entry.js';
 import { formatAgo, formatBytes, formatSpan, formatTime } from './format.js';
-import { Blank, copy, Failure, Icon, Key, Menu, Spinner, useSeconds } from './parts.js';
+import { Blank, copy, Failure, Icon, Key, Later, Menu, Spinner, useSeconds } from './parts.js';
 import { newEntry } from './new-entry.js';
 import { may } from './session.js';
 import { ValueView } from './value-view.js';
@@ -44,23 +44,36 @@ function Body({ entry }) {
   // The entry is one object for as long as it is open: what shows it is made anew for each version.
   const version = entry.version.value;
   const state = entry.state.value;
+  const past = address.value.params.history;
   if (state === 'failed') return html`<${Failure} error=${entry.error} onRetry=${() => entry.load()} />`;
   if (state === 'loading') return html`<${Spinner} />`;
-  if (state === 'absent' && !isEditing.value) return html`<${Absent} entry=${entry} />`;
   const done = () => {
     isEditing.value = entry.isEditing = false;
     void entry.load();
   };
   if (isEditing.value) return html`<${Editor} entry=${entry} onDone=${done} />`;
+  if (past !== undefined) return html`<${Later} load=${loadHistory} entryKey=${entry.key} chosen=${past} />`;
+  if (state === 'absent') return html`<${Absent} entry=${entry} />`;
   return html`<${Facts} key=${`facts ${version}`} entry=${entry} /><${ValueView}
       key=${version}
       entry=${entry}
     />`;
 }
 
+const loadHistory = async () => (await import('./history.js')).History;
+
+/** Shows what the entry held before, or again what it holds. */
+export function toggleHistory() {
+  const isOpen = address.value.params.history !== undefined;
+  if (!isEditing.value) go(linkWith({ history: isOpen ? undefined : '' }));
+}
+
 function Absent({ entry }) {
   return html`<${Blank} title="No such entry"><p>Nothing is stored under this key, or no longer.</p>
-    ${may('write') && html`<button type="button" onClick=${() => newEntry(entry.key)}>Make it</button>`}
+    <div class="choices">
+      <button type="button" onClick=${toggleHistory}>Look at its past</button>
+      ${may('write') && html`<button type="button" onClick=${() => newEntry(entry.key)}>Make it</button>`}
+    </div>
   </${Blank}>`;
 }
 
@@ -83,6 +96,7 @@ function Head({ entry }) {
     <div class="entry-actions">
       ${canWrite && html`<${Counter} key=${entry.version.value} entry=${entry} />`}
       ${canWrite && mayEdit(entry) && html`<button type="button" title="Edit (e)" onClick=${startEditing}>Edit</button>`}
+      ${!isEditing.value && ['ready', 'absent'].includes(entry.state.value) && html`<${HistoryButton} />`}
       ${isReady && html`<${Menu} label="Copy" text="Copy" items=${copyItems(entry)} />`}
       ${isReady && html`<${Menu} label="More of this entry" icon="more" items=${actionsOf(entry)} />`}
       <button
@@ -96,6 +110,20 @@ function Head({ entry }) {
       </button>
     </div>
   </header>`;
+}
+
+function HistoryButton() {
+  const isOpen = address.value.params.history !== undefined;
+  return html`<button
+    type="button"
+    class="icon-button"
+    aria-label="History"
+    title="History (v)"
+    aria-pressed=${isOpen}
+    onClick=${toggleHistory}
+  >
+    <${Icon} name="history" />
+  </button>`;
 }
 
 function actionsOf(entry) {

@@ -1,8 +1,11 @@
 // All changes, the newest first, since the view was opened.
+import { undo } from 'pigeonhole/past';
 import { linkTo } from './address.js';
+import { db } from './api.js';
 import { shortBytes } from './format.js';
 import { onChanges } from './live.js';
-import { Blank, Key } from './parts.js';
+import { Blank, Key, say } from './parts.js';
+import { may } from './session.js';
 import { html, signal } from './ui.js';
 
 const MOST = 500;
@@ -76,6 +79,7 @@ function Table({ shown }) {
           <th scope="col">Key</th>
           <th scope="col" class="wide">Value</th>
           <th scope="col" class="number">Size</th>
+          ${may('write') && html`<th scope="col"><span class="hidden">Way back</span></th>`}
         </tr>
       </thead>
       <tbody>
@@ -85,7 +89,21 @@ function Table({ shown }) {
   </div>`;
 }
 
-function Line({ change: { kind, key, at, value, base64, size, type } }) {
+/** Takes a change back, unless the key was changed once more. */
+async function takeBack({ key, etag }) {
+  try {
+    await undo(db, key, { etag });
+    say('Undone');
+  } catch (error) {
+    say(
+      error.status === 412 ? 'The key was changed once more since. Look at its history.' : error.message,
+      true,
+    );
+  }
+}
+
+function Line({ change }) {
+  const { kind, key, at, value, base64, size, type } = change;
   const preview = value?.slice(0, 120) ?? (base64 === undefined ? '' : `bytes of ${type}`);
   return html`<tr class="touched-${kind}">
     <td class="mono">${CLOCK.format(at)}</td>
@@ -95,5 +113,6 @@ function Line({ change: { kind, key, at, value, base64, size, type } }) {
     </td>
     <td class="wide preview"><bdi>${preview}</bdi></td>
     <td class="number">${size === undefined ? '' : shortBytes(size)}</td>
+    ${may('write') && html`<td class="number"><button type="button" class="small" aria-label=${`Undo ${WORDS[kind]} ${key}`} onClick=${() => takeBack(change)}>Undo</button></td>`}
   </tr>`;
 }

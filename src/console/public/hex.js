@@ -8,8 +8,11 @@ const ROW_PX = 20;
 export function HexView({ bytes }) {
   if (bytes.length === 0) return html`<p class="quiet">The value is empty.</p>`;
   const count = Math.ceil(bytes.length / ROW_BYTES);
-  return html`<div class="hex" role="group" aria-label="Bytes" tabindex="0">
+  return html`<div class="hex">
     <${Rows}
+      role="group"
+      aria-label="Bytes"
+      tabindex="0"
       count=${count}
       height=${ROW_PX}
       render=${(i) => html`<${Line} key=${i} bytes=${bytes} i=${i} />`}

@@ -1,10 +1,10 @@
 // Joins two changes of one text, line by line.
 
 /** More lines than this are not compared. */
-const MOST_LINES = 3000;
+export const MOST_LINES = 3000;
 
 /** Returns which lines of `a` and `b` are the same: pairs of numbers, in order; the longest there is. */
-function commonLines(a, b) {
+export function commonLines(a, b) {
   /** @type {[number, number][]} */
   const pairs = [];
   let start = 0;

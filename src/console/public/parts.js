@@ -15,6 +15,7 @@ const PATHS = {
   copy: 'M5.500 5.500v-3h8v8h-3M2.500 5.500h8v8h-8z',
   clock: 'M8 2a6 6 0 100 12A6 6 0 008 2zM8 5v3.500l2.500 1.500',
   check: 'M3 8.500l3.500 3.500L13 4.500',
+  history: 'M2.500 8a5.500 5.500 0 101.700-4M2.500 2.500v2.500H5M8 5v3.500l2.500 1.500',
   search: 'M7 2.500a4.500 4.500 0 100 9 4.500 4.500 0 000-9zM10.300 10.300l3.700 3.700',
 };
 
@@ -83,6 +84,25 @@ export async function copy(text, what) {
   } catch {
     say('The browser does not let this page copy. Select the text and copy it by hand.', true);
   }
+}
+
+/** Shows what `load` brings: a part of the console that is loaded when it is first seen. */
+export function Later({ load, ...properties }) {
+  const [Content, setContent] = useState(undefined);
+  useEffect(() => {
+    void load().then(
+      (loaded) => setContent(() => loaded),
+      () => setContent(() => Unreached),
+    );
+  }, []);
+  return Content ? html`<${Content} ...${properties} />` : html`<${Spinner} />`;
+}
+
+/** The server may be away just when something is first opened. */
+function Unreached() {
+  const error = { code: 'no-connection', message: 'The server cannot be reached. Is it running?' };
+  return html`<h1 class="hidden">Pigeonhole</h1>
+    <${Failure} error=${error} onRetry=${() => location.reload()} />`;
 }
 
 /** Draws again every second for as long as it is shown. */

@@ -4,7 +4,7 @@ import * as browsing from './browsing.js';
 import { openDelete } from './change-entry.js';
 import { closeDialog, isDialogOpen, openDialog } from './dialogs.js';
 import { editing } from './editor.js';
-import { isEditing, present, startEditing } from './entry-pane.js';
+import { isEditing, present, startEditing, toggleHistory } from './entry-pane.js';
 import { newEntry } from './new-entry.js';
 import { may, state } from './session.js';
 import { html } from './ui.js';
@@ -27,6 +27,7 @@ const IN_LIST = [
   ['/', 'search', searchField],
   ['n', 'new entry', () => may('write') && newEntry()],
   ['e', 'edit what is open', () => startEditing()],
+  ['v', 'versions of what is open', () => present.value && toggleHistory()],
   ['Delete', 'delete what is open', () => present.value?.about && may('write') && openDelete(present.value)],
 ];
 /** @type {Shortcut[]} */
@@ -57,7 +58,8 @@ function up() {
 
 function leave() {
   if (editing.value) return editing.value.leave();
-  if (address.value.params.key !== undefined) {
+  if (address.value.params.history !== undefined) toggleHistory();
+  else if (address.value.params.key !== undefined) {
     go(linkWith({ key: undefined }));
     browsing.focusList();
   } else if (address.value.params.find !== undefined)

@@ -113,9 +113,9 @@ function Partial({ entry }) {
     await entry.load(Infinity);
     setBusy(false);
   };
-  return html`<footer class="partial" role="status">
+  return html`<div class="partial" role="status">
     <span>The first ${formatBytes(FIRST_BYTES)} of ${formatBytes(entry.about.size)}</span>
     <button type="button" disabled=${isBusy} onClick=${loadAll}>${isBusy ? 'Loading…' : 'Load all'}</button>
     <button type="button" onClick=${() => downloadEntry(entry)}>Download</button>
-  </footer>`;
+  </div>`;
 }

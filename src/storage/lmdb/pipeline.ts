@@ -32,7 +32,7 @@ export async function applyInParts(
     const left = maxBytes === undefined ? undefined : maxBytes - foundBytes(outcomes);
     try {
       const bytes = rest.reduce((sum, operation) => sum + sizeOf(operation), 0);
-      const run = () => writer.applyEach(rest, left, undefined, PART_MS);
+      const run = () => writer.applyUntil(performance.now() + PART_MS, rest, left);
       const submit = (read: readonly LargeRecord[]) =>
         commits.submit(bytes, run, { large: [...puts, ...read], goesOn });
       outcomes.push(...(await large.withRead(rest, submit)));

@@ -132,19 +132,21 @@ export class Writer implements Applier {
   }
 
   /**
-   * Applies operations one by one, as many as take `most` milliseconds or one; the error of a refused one takes the place of
-   * its outcome.
+   * Applies operations one by one; the error of a refused one takes the place of its outcome.
    *
    * @throws DamagedPageError if the transaction can do no more
    */
-  applyEach(
+  applyEach(operations: readonly Operation[], ...limit: Partial<FoundLimit>): (Outcome | DatabaseError)[] {
+    return this.applyUntil(Infinity, operations, ...limit);
+  }
+
+  /** Does the same with as many operations as it gets to until a time of `performance.now()`, at least with the first. */
+  applyUntil(
+    until: number,
     operations: readonly Operation[],
-    maxBytes?: number,
-    refusal?: FoundLimit[1],
-    most = Infinity,
+    ...limit: Partial<FoundLimit>
   ): (Outcome | DatabaseError)[] {
-    const found = this.beginBatch(maxBytes, refusal);
-    const until = performance.now() + most;
+    const found = this.beginBatch(...limit);
     const outcomes: (Outcome | DatabaseError)[] = [];
     for (const operation of operations) {
       try {

@@ -35,9 +35,10 @@ export class Writes {
     atomic: boolean,
     maxBytes?: number,
   ): Promise<(Outcome | DatabaseError)[]> {
-    if (atomic) return this.submit(operations, () => this.writer.applyAll(operations, maxBytes));
     const { commits, writer, large } = this;
-    return applyInParts(operations, maxBytes, { commits, writer, large, write: (each) => this.write(each) });
+    if (atomic) return this.submit(operations, () => writer.applyAll(operations, maxBytes));
+    const write = (operation: Operation) => this.write(operation);
+    return applyInParts(operations, maxBytes, { commits, writer, large, write });
   }
 
   async once(write: KeyedWrite): Promise<KeyedAnswer> {

@@ -32,7 +32,7 @@ program.describe('what happens meanwhile, in the console', () => {
     await page.getByRole('row', { name: /expired short/ }).waitFor();
     await page.getByLabel('Only keys that contain').fill('item');
     await page.getByRole('row', { name: /expired short/ }).waitFor({ state: 'detached' });
-    await page.getByLabel('deleted').uncheck();
+    await page.getByRole('checkbox', { name: 'deleted' }).uncheck();
     await page.getByRole('row', { name: /deleted item\/7/ }).waitFor({ state: 'detached' });
     await page.getByRole('button', { name: 'Pause' }).click();
     await shown.put('item/9', 'unseen');
@@ -41,7 +41,7 @@ program.describe('what happens meanwhile, in the console', () => {
     await page.getByRole('button', { name: 'Go on (1 new)' }).click();
     await page.getByRole('row', { name: /stored item\/9/ }).waitFor();
     await page.getByLabel('Only keys that contain').fill('');
-    await page.getByLabel('deleted').check();
+    await page.getByRole('checkbox', { name: 'deleted' }).check();
   });
 
   test('all tabs of a browser share one stream, and the next one goes on when a tab is closed', async () => {

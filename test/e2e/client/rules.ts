@@ -113,6 +113,7 @@ export const RULES: Readonly<Record<string, Rule>> = {
     for await (const { key } of db.entries({ prefix: 'range/', limit: 1 })) keys.push(key);
     same(keys, ['range/a', 'range/b', 'range/c/d']);
     same(await db.count({ prefix: 'range/' }), 3);
+    same((await failure(db.count({ prefix: 'x'.repeat(1025) }))).code, 'invalid-parameter');
 
     const chunks: Uint8Array<ArrayBuffer>[] = [];
     const sink = new WritableStream<Uint8Array>({

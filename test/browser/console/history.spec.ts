@@ -1,0 +1,96 @@
+import { expect, test } from '@jest/globals';
+import { showConsole } from '../../support/console.js';
+import { ask } from '../../support/http.js';
+import { startRedis } from '../../support/redis.js';
+import { REDIS_PROGRAM } from '../../support/redis-program.js';
+import { requireProgram } from '../../support/requires.js';
+import { startInProcess } from '../../support/target.js';
+import { temporaryFolder } from '../../support/temporary-folder.js';
+
+const program = requireProgram('chromium');
+
+program.describe('the past in the console', () => {
+  const shown = showConsole(program.path, () =>
+    startInProcess({ DATABASE_URL: `lmdb:${temporaryFolder()}` }),
+  );
+  const versions = () => shown.tab.page.getByRole('navigation', { name: 'Versions' }).getByRole('link');
+  const difference = () => shown.tab.page.getByRole('region', { name: 'Lines that differ' });
+
+  test('shows who changed a key to what and when, what differs, and puts a version back', async () => {
+    const { tab } = shown;
+    const { page } = tab;
+    for (const rank of [1, 2, 3]) await shown.put('doc', `{"rank":${rank},"x":0}`, 'application/json');
+    await tab.openKey('doc');
+    await page.keyboard.press('v');
+    await difference().getByText('"rank": 2,').waitFor();
+    expect(await versions().allInnerTexts()).toHaveLength(3);
+    expect(await difference().locator('.gone').allInnerTexts()).toEqual([
+      expect.stringContaining('"rank": 2,'),
+    ]);
+    expect(await difference().locator('.new').allInnerTexts()).toEqual([
+      expect.stringContaining('"rank": 3,'),
+    ]);
+    await tab.expectAccessible();
+    await versions().nth(2).click();
+    await difference().getByText('The entry was made').waitFor();
+    await page.getByLabel('Compared with').selectOption('the newest');
+    await difference().getByText('"rank": 3,').waitFor();
+    await tab.button('Put this version back').click();
+    await versions().nth(3).waitFor();
+    expect(await shown.valueOf('doc')).toBe('{"rank":1,"x":0}');
+    await tab.button('Undo this change').click();
+    await versions().nth(4).waitFor();
+    expect(await shown.valueOf('doc')).toBe('{"rank":3,"x":0}');
+    await page.keyboard.press('Escape');
+    await page.getByRole('tabpanel').getByText('"rank": 3,').waitFor();
+  });
+
+  test('brings back what was deleted, also from the feed, where it is still the last change', async () => {
+    const { tab } = shown;
+    const { page } = tab;
+    await shown.put('gone', '<b>bold</b>\n');
+    await tab.show('#/live');
+    await tab.untilLive();
+    await ask(shown.port, '/kv/gone', { method: 'DELETE' });
+    await tab.button('Undo deleted gone').click();
+    await page.getByRole('row', { name: /stored gone/ }).waitFor();
+    expect(await shown.valueOf('gone')).toBe('<b>bold</b>\n');
+    await tab.button('Undo deleted gone').click();
+    await page.getByText('was changed once more since').waitFor();
+    await ask(shown.port, '/kv/gone', { method: 'DELETE' });
+    await tab.show('#/keys?key=gone');
+    await tab.button('Look at its past').click();
+    await difference().getByText('<b>bold</b>').waitFor();
+    await tab.expectAccessible();
+    await tab.button('Undo this change').click();
+    await versions().nth(3).waitFor();
+    expect(await shown.valueOf('gone')).toBe('<b>bold</b>\n');
+  });
+
+  test('says of bytes what they are, and of a key that never was that there is nothing', async () => {
+    const { tab } = shown;
+    await shown.put('bytes', Buffer.from([0, 255]), 'application/octet-stream');
+    await tab.show('#/keys?key=bytes&history=');
+    await difference().getByText('2 bytes of application/octet-stream, which are no text').waitFor();
+    await tab.show('#/keys?key=never&history=');
+    await tab.page.getByText('Nothing was ever stored under this key').waitFor();
+  });
+});
+
+const isInstalled = REDIS_PROGRAM.name !== undefined;
+if (isInstalled)
+  program.describe('the past in the console, of an engine that keeps none', () => {
+    const shown = showConsole(program.path, async () => {
+      const redis = await startRedis();
+      const { port, close } = await startInProcess({ DATABASE_URL: redis.url });
+      return { port, close: () => close().then(() => redis.stop()) };
+    });
+
+    test('is said not to be there', async () => {
+      await shown.put('a', '1');
+      await shown.tab.openKey('a');
+      await shown.tab.button('History').click();
+      await shown.tab.page.getByRole('heading', { name: 'No past here' }).waitFor();
+      await shown.tab.expectAccessible();
+    });
+  });
