@@ -21,6 +21,7 @@ import type {
   ScanRange,
   StorageEngine,
 } from '../storage/storage-engine.js';
+import { LARGE_VALUE_BYTES, oneByOne } from '../storage/value-memory.js';
 import { computeAndPut, Edits } from './edits.js';
 import { checkKey, isKey } from './key.js';
 import { OnceWrites } from './once-writes.js';
@@ -229,8 +230,11 @@ export class DatabaseService {
   }
 
   private async getChecked(key: string, checkSize: (bytes: number) => void): Promise<Entry> {
-    checkSize((await this.head(key)).size);
-    return this.get(key);
+    if ((await this.head(key)).size <= LARGE_VALUE_BYTES) return this.get(key);
+    return oneByOne(async () => {
+      checkSize((await this.head(key)).size);
+      return this.get(key);
+    });
   }
 
   /** Computes the new value here, and puts it on the condition that nobody has changed the entry meanwhile. */

@@ -100,11 +100,11 @@ function show(response: ServerResponse, entry: Entry): void | Promise<void> {
 
 /**
  * In pieces: one text takes the memory of four, and holds up others while it is made. Value and text are in memory until
- * the text is made.
+ * the text is made, and the value no longer: an async function would keep it.
  */
-async function showLarge(response: ServerResponse, entry: Entry): Promise<void> {
+function showLarge(response: ServerResponse, entry: Entry): Promise<void> {
   countUnsent(response, 2 * entry.size);
-  await answerJsonPieces(response, await gatherPieces(objectOf(entry)));
+  return gatherPieces(objectOf(entry)).then((pieces) => answerJsonPieces(response, pieces));
 }
 
 function* objectOf(entry: Entry): Generator<string> {

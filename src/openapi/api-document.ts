@@ -12,7 +12,7 @@ export const BUILT_DOCUMENT = new URL('openapi.json', import.meta.url);
 @Injectable()
 export class ApiDocument {
   private app: INestApplication | undefined;
-  private text: Promise<string> | undefined;
+  private bytes: Promise<Buffer> | undefined;
 
   constructor(private readonly config: AppConfig) {}
 
@@ -21,12 +21,12 @@ export class ApiDocument {
     this.app = app;
   }
 
-  /** Returns the document as JSON text. */
-  json(): Promise<string> {
-    this.text ??= readFile(BUILT_DOCUMENT, 'utf8')
+  /** Returns the document as JSON text with a new line, in memory that all answers share. */
+  json(): Promise<Buffer> {
+    this.bytes ??= readFile(BUILT_DOCUMENT, 'utf8')
       .catch(() => this.make())
-      .then((text) => this.withServer(text));
-    return this.text;
+      .then((text) => Buffer.from(`${this.withServer(text)}\n`));
+    return this.bytes;
   }
 
   /** Returns the document with the address at which clients reach the server. */

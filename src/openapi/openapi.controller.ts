@@ -3,7 +3,7 @@ import { pipeline } from 'node:stream/promises';
 import { Controller, Get, NotFoundException, Req, Res } from '@nestjs/common';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { BUILT } from '../built-files.js';
-import { answerJson, ASSET_HEADERS, redirect } from '../http/answer/answer.js';
+import { answerJsonPieces, ASSET_HEADERS, redirect } from '../http/answer/answer.js';
 import { Undocumented } from '../http/answer/documented.js';
 import { answerPage } from '../http/answer/page.js';
 import { ApiDocument } from './api-document.js';
@@ -24,7 +24,7 @@ export class OpenApiController {
   @Get('openapi.json')
   @Undocumented()
   async openApi(@Res() response: ServerResponse): Promise<void> {
-    answerJson(response, 200, `${await this.document.json()}\n`);
+    await answerJsonPieces(response, [await this.document.json()]);
   }
 
   @Get('docs')

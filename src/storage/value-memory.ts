@@ -12,6 +12,9 @@ export const ROOM_BYTES = 512;
 export const LARGE_VALUE_BYTES = 64 * 1024;
 const PIECE_BYTES = 64 * 1024;
 
+/** Bytes of large values that are being read, or wait for that, and that no answer counts yet. */
+export const underRead = { bytes: 0 };
+
 const roomy = new WeakSet<Buffer>();
 
 /** Returns memory for a value of `bytes`, with room around it if it is large. */
@@ -33,4 +36,16 @@ export async function withRoom(value: Buffer): Promise<Buffer> {
   }
   roomy.delete(copy);
   return copy;
+}
+
+let lastRead: Promise<unknown> = Promise.resolve();
+
+/**
+ * Runs `read`, which checks whether there is memory for a large value and then reads it, after those before it: what it goes
+ * by changes only when they are answered, in the turn of the event loop in which they have been read.
+ */
+export function oneByOne<T>(read: () => Promise<T>): Promise<T> {
+  const result = lastRead.then(read);
+  lastRead = result.catch(() => undefined).then(() => new Promise((resolve) => setImmediate(resolve)));
+  return result;
 }

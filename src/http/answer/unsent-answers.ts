@@ -2,6 +2,7 @@ import type { Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { Server as TlsServer } from 'node:tls';
 import { DatabaseError } from '../../errors.js';
+import { underRead } from '../../storage/value-memory.js';
 import { isSafe } from '../request/safe.js';
 import { tcpSocketOf } from '../request/tcp-socket.js';
 
@@ -59,11 +60,10 @@ class UnsentAnswers {
     });
   }
 
-  add(response: ServerResponse, bytes: number): void {
+  add(response: ServerResponse, bytes: number, isRead: boolean): void {
     if (response.req.method === 'HEAD') return;
     const before = this.answers.get(response) ?? 0;
-    const isRefusable = !response.headersSent && isSafe(response.req);
-    if (isRefusable && !this.fits(bytes, before)) throw this.refusal();
+    if (isRead && !response.headersSent && !this.fits(bytes, before)) throw this.refusal();
     this.answers.set(response, bytes);
     this.bytes += bytes - before;
     if (this.answers.size > this.countAt) this.count();
@@ -74,9 +74,9 @@ class UnsentAnswers {
     this.answers.delete(response);
   }
 
-  /** Whether the largest value might not fit. */
+  /** Whether the largest value might not fit beside those that are being read. */
   get isCrowded(): boolean {
-    return this.bytes > this.limit * CROWDED;
+    return this.bytes + underRead.bytes > this.limit * CROWDED;
   }
 
   refuseUnlessFits(bytes: number): void {
@@ -152,10 +152,12 @@ export function limitUnsent(
 
 /**
  * Counts an answer of `bytes` that is about to begin, or is being made and takes so many meanwhile: the last figure counts.
+ * @param isRead whether the request has changed nothing
  * @throws DatabaseError `busy` if it is that of a read and does not fit
  */
-export function countUnsent(response: CountedResponse, bytes: number): void {
-  if (bytes > SMALL_BYTES || response.socket === null) response[UNSENT]?.add(response, bytes);
+export function countUnsent(response: CountedResponse, bytes: number, isRead?: boolean): void {
+  if (bytes > SMALL_BYTES || response.socket === null)
+    response[UNSENT]?.add(response, bytes, isRead ?? isSafe(response.req));
 }
 
 /** Counts no longer what was counted of an answer that has not begun. */

@@ -6,7 +6,7 @@ import { answerUncachedPieces, problemOf } from '../../http/answer/answer.js';
 import { Documented } from '../../http/answer/documented.js';
 import { BodyReader } from '../../http/request/body-reader.js';
 import { STATUS_OF } from '../../http/answer/error-status.js';
-import { refuseIfFull } from '../../http/answer/unsent-answers.js';
+import { countUnsent, refuseIfFull } from '../../http/answer/unsent-answers.js';
 import type { BatchOperation, Outcome } from '../../storage/operation.js';
 import { parseBatch } from './batch-request.js';
 import { Databases } from '../databases.js';
@@ -41,6 +41,12 @@ export class BatchController {
     if (!TYPES.includes(essenceOf(contentTypeOf(request) ?? JSON_TYPE))) {
       throw new DatabaseError('unsupported-type', 'A batch must be sent as application/json.');
     }
+    const pieces = await this.results(request, response);
+    await answerUncachedPieces(response, pieces);
+  }
+
+  /** Does the operations, and returns the answer. Their values are in memory until it is made, and no longer. */
+  private async results(request: IncomingMessage, response: ServerResponse): Promise<Buffer[]> {
     const isOnce = hasIdempotencyKey(request);
     const body = await this.bodies.read(request, response, LIMIT);
     const database = isOnce ? await this.databases.once(request, response, body) : this.databases.of(request);
@@ -49,7 +55,12 @@ export class BatchController {
     requireRights(request.access, operations);
     if (operations.some((each) => 'op' in each && each.op === 'get')) refuseIfFull(response);
     const outcomes = await database.batch(operations, atomic);
-    await answerUncachedPieces(response, await gatherPieces(answerParts(operations, outcomes)));
+    const changesNothing = operations.every(
+      (each) => !('op' in each) || each.op === 'get' || each.op === 'check',
+    );
+    // Values and text are in memory until the text is made.
+    countUnsent(response, 2 * foundIn(outcomes), changesNothing && !isOnce);
+    return gatherPieces(answerParts(operations, outcomes));
   }
 }
 
@@ -62,6 +73,14 @@ function requireRights(
     if (!('op' in operation) || operation.op === 'check') continue;
     requireRight(access, operation.op === 'get' ? 'read' : 'write');
   }
+}
+
+/** Returns the bytes of the values that were read. */
+function foundIn(outcomes: readonly (Outcome | DatabaseError)[]): number {
+  let bytes = 0;
+  for (const outcome of outcomes)
+    if ('kind' in outcome && outcome.kind === 'found') bytes += outcome.entry.size;
+  return bytes;
 }
 
 /** Yields the JSON of the answer, a result or a piece of a large value at a time. */

@@ -15,6 +15,9 @@ const ID_AFTER_MS = 1_000;
 const MIN_PAUSE_MS = 5;
 /** The pause, as a multiple of what the delivery took: at most a third of the processor goes into deliveries. */
 const PAUSE_SHARE = 2;
+/** The same after so many changes at once that waiting for more of them gains nothing. */
+const SHORT_PAUSE_SHARE = 1 / 2;
+const MANY_CHANGES = 1000;
 
 /** Changes that concern an audience, and their events. */
 interface News {
@@ -141,9 +144,11 @@ export class WatchHub implements OnModuleInit, OnModuleDestroy {
       while (this.hasMore && !this.stopped) {
         this.hasMore = false;
         const start = performance.now();
-        if (!(await this.deliverNext())) continue;
+        const count = await this.deliverNext();
+        if (count === 0) continue;
         this.hasMore = true;
-        await pause(Math.max(MIN_PAUSE_MS, PAUSE_SHARE * (performance.now() - start)));
+        const share = count < MANY_CHANGES ? PAUSE_SHARE : SHORT_PAUSE_SHARE;
+        await pause(Math.max(MIN_PAUSE_MS, share * (performance.now() - start)));
       }
     } catch (error) {
       // A client that comes again starts from the log, and gets the error.
@@ -156,16 +161,16 @@ export class WatchHub implements OnModuleInit, OnModuleDestroy {
     }
   }
 
-  /** Reads on in the log and delivers what it says. Returns false if that is nothing. */
-  private async deliverNext(): Promise<boolean> {
+  /** Reads on in the log and delivers what it says. Returns how many changes that is. */
+  private async deliverNext(): Promise<number> {
     if (this.audiences.isEmpty) this.position = undefined;
-    if (this.position === undefined) return false;
+    if (this.position === undefined) return 0;
     const page = await this.changes(this.engine, this.position, this.audiences.targets);
     if (!page) this.endAll();
-    if (!page || this.stopped) return false;
+    if (!page || this.stopped) return 0;
     this.delivery = this.deliver(page);
     await this.delivery;
-    return page.changes.length > 0;
+    return page.changes.length;
   }
 
   private async deliver({ changes, position }: LogPage): Promise<void> {

@@ -3,7 +3,7 @@ import { giveWay } from '../../event-loop.js';
 import type { Entry } from '../entry.js';
 import { assertHolds, sizeOf, tooMuchFoundAtOnce, type Operation } from '../operation.js';
 import type { Awaitable } from '../storage-engine.js';
-import { LARGE_VALUE_BYTES, ROOM_BYTES } from '../value-memory.js';
+import { LARGE_VALUE_BYTES, ROOM_BYTES, underRead } from '../value-memory.js';
 import { MAX_TOUCHED_BYTES, touchesTooMuch } from './large-entries.js';
 import { largeRecords, recordAgain, type LargeRecord } from './large-record.js';
 import { MOST_AROUND_VALUE, type StoredEntry } from './record.js';
@@ -42,9 +42,14 @@ export class LargeValues {
    * @throws DatabaseError `corrupt`
    */
   read(key: string, bytes: number): Promise<StoredEntry | undefined> {
+    underRead.bytes += bytes;
     const entry = this.last.then(async () => {
-      const record = await this.copyOf(key, bytes);
-      return record && this.store.decode(key, record);
+      try {
+        const record = await this.copyOf(key, bytes);
+        return record && this.store.decode(key, record);
+      } finally {
+        underRead.bytes -= bytes;
+      }
     });
     this.last = entry.catch(() => undefined);
     return entry;
