@@ -156,7 +156,8 @@ export class LmdbEngine extends StorageEngine {
 
   private async shutDown(): Promise<void> {
     const { sweeper, indexer, scrub, listeners, backups } = this;
-    for (const each of [sweeper, indexer, scrub, listeners, backups]) each?.stop();
+    for (const each of [sweeper, scrub, listeners, backups]) each?.stop();
+    await indexer?.stop();
     await this.commits?.settle();
     process.off('exit', this.abandonCommit);
     this.scans?.close();

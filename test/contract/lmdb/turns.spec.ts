@@ -89,6 +89,8 @@ describe('beside tens of thousands of expired entries', () => {
   it('one sweep runs at a time, however slow the disk is', async () => {
     const commits = engine['commits'];
     const submit = commits.submit.bind(commits);
+    // It writes, too.
+    await engine['indexer']!.stop();
     let [running, most] = [0, 0];
     commits.submit = async (bytes, run) => {
       most = Math.max(most, ++running);

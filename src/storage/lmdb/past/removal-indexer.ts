@@ -45,9 +45,11 @@ export class RemovalIndexer {
     if (!isReadOnly) this.timer = setInterval(() => this.look(), LOOK_EVERY_MS).unref();
   }
 
-  stop(): void {
+  /** Resolves when the store is not used any more. */
+  async stop(): Promise<void> {
     this.isStopped = true;
     clearInterval(this.timer);
+    await this.working?.catch(() => undefined);
   }
 
   /** Returns once every removal up to now is in the index. @throws DatabaseError as a write does, `corrupt` */
@@ -89,7 +91,7 @@ export class RemovalIndexer {
   /** Reads the log on from the mark, as much of it as one commit takes. */
   private async read({ indexed }: Mark): Promise<Found> {
     const found: Found = { removals: [], indexed, bytes: 0 };
-    for (let more = true; more;) {
+    for (let more = true; more && !this.isStopped;) {
       more = this.readPiece(found) && found.removals.length < AT_ONCE && found.bytes < STEP_BYTES;
       await giveWay();
     }
@@ -125,7 +127,7 @@ export class RemovalIndexer {
     if (floor - readMark(this.store).swept <= Math.max(AT_ONCE, (sequence - floor) / 2)) return;
     for (let from: Buffer | undefined, more = true; more && !this.isStopped;) {
       const { stale, next } = staleRemovals(this.store, from, floor, AT_ONCE);
-      if (stale.length > 0)
+      if (stale.length > 0 && !this.isStopped)
         await this.commits.submit(
           0,
           () => {
@@ -142,14 +144,15 @@ export class RemovalIndexer {
   }
 
   /** Moves the mark from `before` to `after` with `write`, unless another process has moved it. The index is no data: a fence lets it pass. */
-  private commit(before: Mark, after: Mark, write: () => void): Promise<void> {
+  private async commit(before: Mark, after: Mark, write: () => void): Promise<void> {
+    if (this.isStopped) return;
     const unit = (): void => {
       const { indexed, swept } = readMark(this.store);
       if (indexed !== before.indexed || swept !== before.swept) return;
       write();
       writeMark(this.store, after);
     };
-    return this.commits.submit(0, unit, { passesFence: true });
+    await this.commits.submit(0, unit, { passesFence: true });
   }
 
   private head() {
