@@ -195,6 +195,7 @@ export function DescribeRestore(): MethodDecorator {
         ...WRITE_ERRORS,
         'invalid-parameter',
         'invalid-condition',
+        'invalid-idempotency-key',
         'confirmation-needed',
         'history-gone',
         'not-supported',

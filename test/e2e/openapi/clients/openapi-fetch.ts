@@ -45,11 +45,8 @@ const calls: Record<string, () => Promise<{ response: Response; data?: unknown }
       body: 'any text',
       bodySerializer,
     }),
-  restoreEntries: async () => {
-    const query = { prefix: 'example/', at: '2099-01-31T12:00:00Z' };
-    const { data, response } = await client.PATCH('/kv', { params: { query } });
-    return { response, data: typeof data === 'object' && 'restored' in data ? data.restored : undefined };
-  },
+  restoreEntries: () =>
+    client.PATCH('/kv', { params: { query: { prefix: 'example/', at: '2099-01-31T12:00:00Z' } } }),
   importEntries: () =>
     client.POST('/kv', {
       headers: { 'Content-Type': 'application/x-ndjson' },
