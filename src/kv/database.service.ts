@@ -22,6 +22,7 @@ import type {
   StorageEngine,
 } from '../storage/storage-engine.js';
 import { computeAndPut, Edits } from './edits.js';
+import { endOf } from './expiry.js';
 import { checkKey, isKey } from './key.js';
 import { OnceWrites } from './once-writes.js';
 import { checkValueSize } from './value-size.js';
@@ -57,9 +58,11 @@ export class DatabaseService {
     return new DatabaseService(this.engine, this.config, this.needsConditions, this.edits, once);
   }
 
-  /** Returns the time by which a request is checked that writes: one that was done before is not refused for being late. */
-  async timeOfWrite(): Promise<number> {
-    return (await this.once?.isDone()) ? 0 : this.now();
+  /** Whether operations name a time that is over, and have not been done before it was. */
+  async isLate(operations: readonly (BatchOperation | DatabaseError)[]): Promise<boolean> {
+    const now = this.now();
+    const sound = operations.filter((each) => 'op' in each);
+    return sound.some((each) => endOf(each) <= now) && !(await this.once?.isDone(sound));
   }
 
   /** Returns the time of the clock that TTLs count from, milliseconds since 1970. */
@@ -134,9 +137,8 @@ export class DatabaseService {
     checkKey(key);
     this.requireCondition(condition);
     return this.edits.inTurn(key, async () => {
-      const { once } = this;
       const work = () => this.editAlone(key, change, condition, check);
-      return writtenBy('edit', await (once ? once.edit(key, work) : (work() as Promise<Outcome>)));
+      return writtenBy('edit', await (this.once ? this.once.edit(key, work) : (work() as Promise<Outcome>)));
     });
   }
 

@@ -51,7 +51,6 @@ export class MemoryEngine extends StorageEngine implements Applier {
     atomicAcrossKeys: true,
     totalOrder: true,
     backup: false,
-    idempotencyKeys: true,
   };
 
   private entries = new Map<string, Entry>();

@@ -167,7 +167,9 @@ export class EntryController {
     body?: Buffer,
   ): Promise<DatabaseService> {
     const database = await this.databases.once(request, response, body);
-    if (typeof expiry === 'object' && 'at' in expiry) assertAhead(expiry.at, await database.timeOfWrite());
+    if (typeof expiry !== 'object' || !('at' in expiry)) return database;
+    const touch = { op: 'touch', key: keyOfPath(request.url!), expiry } as const;
+    if (await database.isLate([touch])) assertAhead(expiry.at, database.now());
     return database;
   }
 

@@ -58,7 +58,6 @@ export class LmdbEngine extends StorageEngine {
     snapshots: true,
     atomicAcrossKeys: true,
     totalOrder: true,
-    idempotencyKeys: true,
     backup: true,
   };
 

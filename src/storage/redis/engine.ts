@@ -1,6 +1,7 @@
 import { DatabaseError, StartError } from '../../errors.js';
 import { Clock } from '../clock.js';
 import type { Entry, EntryHeader } from '../entry.js';
+import type { IdempotencySettings, KeyedAnswer, KeyedWrite } from '../idempotency.js';
 import { compareKeys, type KeyRange } from '../key-range.js';
 import type { BatchOperation, Operation, Outcome } from '../operation.js';
 import type { OpenSettings } from '../open-settings.js';
@@ -24,6 +25,7 @@ import { otherProcesses } from './cluster-client/node-redis.js';
 import type { RedisUrl } from './cluster-client/redis-url.js';
 import type { Partition } from './partitions.js';
 import { preflight } from './preflight.js';
+import { RedisKeyedWrites } from './keyed-writes.js';
 import { RedisRanges } from './ranges.js';
 import { engineState, infoOf } from './server-info.js';
 import { RedisStore } from './store.js';
@@ -34,7 +36,7 @@ const SWEEP_EVERY_MS = 1_000;
 const SWEEP_GROUPS = 16;
 const SWEEP_AT_ONCE = 100;
 
-export interface RedisSettings extends OpenSettings {
+export interface RedisSettings extends OpenSettings, IdempotencySettings {
   /** How large the change log of all partitions together may grow, bytes. */
   readonly watchLogBytes: number;
   /** How many replicas must have a write before it is acknowledged. */
@@ -58,6 +60,7 @@ export class RedisEngine extends StorageEngine {
   private store!: RedisStore;
   private ranges!: RedisRanges;
   private writer!: RedisWriter;
+  private keyed!: RedisKeyedWrites;
   private log: RedisChangeLog | undefined;
   private clock!: Clock;
   private sweeper: NodeJS.Timeout | undefined;
@@ -83,7 +86,6 @@ export class RedisEngine extends StorageEngine {
       snapshots: false,
       atomicAcrossKeys: false,
       totalOrder: partitions === 1,
-      idempotencyKeys: false,
       backup: false,
     };
   }
@@ -108,6 +110,7 @@ export class RedisEngine extends StorageEngine {
     this.clock = new Clock(() => reference?.clock.now() ?? 0, monotonic);
     this.ranges = new RedisRanges(this.store);
     this.writer = new RedisWriter(this.store);
+    this.keyed = new RedisKeyedWrites(this.store, this.writer, settings);
     this.log = new RedisChangeLog(this.store);
     const groups = Math.min(SWEEP_GROUPS, this.store.partitions.all.length);
     let turn = 0;
@@ -148,19 +151,16 @@ export class RedisEngine extends StorageEngine {
     maxBytes?: number,
   ): Promise<(Outcome | DatabaseError)[]> {
     const { writer } = this;
-    return this.track(
-      atomic ? writer.applyAll(operations, maxBytes) : writer.applyEach(operations, maxBytes),
-    );
+    return this.track(writer[atomic ? 'applyAll' : 'applyEach'](operations, maxBytes));
   }
 
-  async writeOnce(): Promise<never> {
-    throw new DatabaseError(
-      'not-supported',
-      'A database in Redis keeps no answers. Leave Idempotency-Key out.',
-    );
+  writeOnce(write: KeyedWrite): Promise<KeyedAnswer> {
+    return this.track(this.keyed.write(write));
   }
 
-  async recall(): Promise<undefined> {}
+  recall(write: Pick<KeyedWrite, 'key' | 'operations'>): Promise<KeyedAnswer | undefined> {
+    return this.keyed.recall(write);
+  }
 
   range(query: RangeQuery): Promise<RangePage> {
     return this.ranges.readPage(query);
