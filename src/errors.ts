@@ -31,6 +31,10 @@ export const ERRORS = {
     'Truncated Import',
     'The import ends in the middle, or its closing line does not fit what came before.',
   ],
+  'history-gone': [
+    'History Gone',
+    'The log of changes does not reach back so far, or does not keep the value, which has more than 64 KiB.',
+  ],
   'missing-key': ['Key Error', 'The key is not in the database, or its time has run out.'],
   'route-not-found': ['Resource not found', 'There is no such URL.'],
   'method-not-allowed': [

@@ -51,7 +51,7 @@ const FLOORS: readonly (readonly (readonly string[])[])[] = [
     ['console'],
   ],
   [['kv/watch'], ['metrics']],
-  [['kv/transfer']],
+  [['kv/transfer'], ['kv/past']],
   [['kv/entry'], ['kv/range'], ['kv/batch']],
   [['kv']],
   [['']],

@@ -177,8 +177,9 @@ export const SETTINGS = {
   watchLogBytes: {
     name: 'WATCH_LOG_BYTES',
     default: String(64 * MIB),
-    ...wholeNumber(64 * KIB, 4096 * MIB, 'bytes'),
-    meaning: 'How large the log of changes, from which watchers resume, may grow.',
+    ...wholeNumber(64 * KIB, 64 * 1024 * MIB, 'bytes'),
+    meaning:
+      'How large the log of changes, from which watchers resume and which is the history of every key, may grow.',
   },
   idempotencyTtl: {
     name: 'IDEMPOTENCY_TTL',

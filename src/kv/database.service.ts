@@ -60,14 +60,22 @@ export class DatabaseService {
 
   /** Whether operations name a time that is over, and have not been done before it was. */
   async isLate(operations: readonly (BatchOperation | DatabaseError)[]): Promise<boolean> {
-    const now = this.now();
     const sound = operations.filter((each) => 'op' in each);
-    return sound.some((each) => endOf(each) <= now) && !(await this.once?.isDone(sound));
+    return sound.some((each) => endOf(each) <= this.now()) && !(await this.isDone(sound));
+  }
+
+  /** Whether the write of a request, which has these operations, is done once and was done before. */
+  async isDone(operations: readonly BatchOperation[]): Promise<boolean> {
+    return (await this.once?.isDone(operations)) ?? false;
   }
 
   /** Returns the time of the clock that TTLs count from, milliseconds since 1970. */
   now(): number {
     return this.engine.now();
+  }
+
+  get past(): StorageEngine['past'] {
+    return this.engine.past;
   }
 
   /** Whether a position says everything about what a reader has seen, so that clients can be told it. */
@@ -219,9 +227,7 @@ export class DatabaseService {
       const operations = keys.slice(i, i + DELETE_CHUNK).map((key) => ({ op: 'delete', key }) as const);
       const outcomes = await this.engine.batch(operations, false);
       assertReached(outcomes);
-      deleted += outcomes.filter(
-        (outcome) => !(outcome instanceof Error) && outcome.kind === 'deleted',
-      ).length;
+      deleted += outcomes.filter((each) => 'kind' in each && each.kind === 'deleted').length;
     }
     return deleted;
   }
@@ -242,14 +248,8 @@ export class DatabaseService {
       const entry = await this.getEditable(key, condition, check);
       const value = await change(entry);
       checkValueSize(value.length, this.config.maxValueBytes);
-      return {
-        op: 'put',
-        key,
-        value,
-        type: entry.type,
-        expiry: 'keep',
-        condition: { ifMatch: [entry.etag] },
-      };
+      const ifMatch = [entry.etag];
+      return { op: 'put', key, value, type: entry.type, expiry: 'keep', condition: { ifMatch } };
     };
     return computeAndPut(compute, (put) => (this.once ? this.once.putOver(put) : this.engine.write(put)));
   }

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { giveWay } from '../event-loop.js';
 
 /** Length of the JSON that is made before others have their turn. */
@@ -28,4 +29,28 @@ export async function gatherPieces(
   }
   endPiece();
   return pieces;
+}
+
+/** JSON text in pieces, and its tag: the digest of the text, so that it is strong, and the same on every engine. */
+export interface TaggedJson {
+  readonly json: readonly Buffer[];
+  readonly etag: string;
+}
+
+/** Gathers JSON text as `gatherPieces` does, and makes its tag. */
+export async function taggedJson(
+  parts: Iterable<string>,
+  onPiece: (piece: Buffer) => void,
+): Promise<TaggedJson> {
+  const hash = createHash('sha256');
+  const json = await gatherPieces(parts, (piece) => {
+    hash.update(piece);
+    onPiece(piece);
+  });
+  return { json, etag: hash.digest('base64url').slice(0, 22) };
+}
+
+/** Whether a condition names a tag. */
+export function isListed(tags: '*' | readonly string[] | undefined, etag: string): boolean {
+  return tags === '*' || tags?.includes(etag) === true;
 }

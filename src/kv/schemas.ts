@@ -86,6 +86,12 @@ const HEADERS = {
     { type: 'string', pattern: '; rel="next"$' },
     false,
   ),
+  'Memento-Datetime': header('Of an earlier version: when it was made.', { type: 'string' }, false),
+  'Content-Location': header(
+    'Where the version is that Accept-Datetime has led to.',
+    { type: 'string', format: 'uri-reference' },
+    false,
+  ),
   'Preference-Applied': header('How long the answer was held at most.', { type: 'string' }, false),
   'KV-Revision': header(
     'What the answer shows, for `since`; absent on a cluster, where changes have no one order.',

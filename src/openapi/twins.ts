@@ -81,12 +81,12 @@ function either(own: Response | undefined, twin: Response | undefined): Response
   const headers = Object.entries({ ...twin.headers, ...own.headers });
   return {
     description: [...new Set([own.description, `With \`key\`: ${twin.description}`])].join(' '),
-    ...((own.content || twin.content) && { content: { ...own.content, ...asBytes(twin.content) } }),
+    ...((own.content || twin.content) && { content: { ...asBytes(twin.content), ...own.content } }),
     headers: Object.fromEntries(headers.map(([name, header]) => [name, { ...header, required: false }])),
   };
 }
 
-/** Beside answers of a known shape a value is bytes: if it were anything, clients would take every answer for anything. */
+/** What a type has on the path itself is its shape there. Beside answers of a known shape a value is bytes: if it were anything, clients would take every answer for anything. */
 function asBytes(content: Exclude<Response, { $ref: string }>['content'] = {}) {
   const { '*/*': value, ...others } = content;
   return { ...others, ...(value && { '*/*': { ...value, schema: { type: 'string', format: 'binary' } } }) };

@@ -15,9 +15,11 @@ import {
 } from './operation.js';
 import { moved } from './fence.js';
 import { formatTag, nextEpoch, parseTag } from './revision.js';
-import { copyOf, eachAlone, loggedBytes, MemoryRecords, pageOf, readLog } from './memory-records.js';
-import { goesOnAfter, recentChange, type RecentChange } from './recent-change.js';
-import { changes } from './storage-meters.js';
+import { pageOf } from './memory-page.js';
+import { MemoryPast } from './memory-past.js';
+import { MemoryLog } from './memory-log.js';
+import { copyOf, eachAlone, MemoryRecords } from './memory-records.js';
+import type { RecentChange } from './recent-change.js';
 import {
   LOGGED_VALUE_BYTES,
   StorageEngine,
@@ -33,8 +35,6 @@ import {
 
 const SWEEP_EVERY_MS = 500;
 const CHUNK_ENTRIES = 256;
-const MAX_LOG_CHANGES = 100_000;
-const MAX_LOG_BYTES = 64 * 2 ** 20;
 
 /** The last epoch in this process: engines that are created within one second must not share it. */
 let lastEpoch = 0;
@@ -50,21 +50,25 @@ export class MemoryEngine extends StorageEngine implements Applier {
     snapshots: true,
     atomicAcrossKeys: true,
     totalOrder: true,
+    history: true,
     backup: false,
   };
 
   private entries = new Map<string, Entry>();
   private readonly epoch: number;
   private sequence = 0;
-  private readonly log: Change[] = [];
-  /** Size of the keys and values in the log, bytes. */
-  private logBytes = 0;
-  /** The last sequence that the log no longer holds. */
-  private floor = 0;
+  private readonly log = new MemoryLog();
   private readonly listeners = new Set<() => void>();
   private sweeper: NodeJS.Timeout | undefined;
   private place: string | undefined;
   readonly system = new MemoryRecords(() => this.assertUnmoved());
+  readonly past = new MemoryPast(() => ({
+    entries: this.entries,
+    log: this.log.changes,
+    floor: this.log.floor,
+    position: this.position(),
+    now: this.now(),
+  }));
 
   private readonly answers: MemoryAnswers;
 
@@ -141,15 +145,14 @@ export class MemoryEngine extends StorageEngine implements Applier {
       } catch (error) {
         // The sequence is not taken back: the error may name a tag of the batch.
         this.entries = before;
-        while (this.log.length > 0 && this.log.at(-1)!.position > position)
-          this.logBytes -= loggedBytes(this.log.pop()!);
+        this.log.undoAfter(position);
         throw error instanceof DatabaseError ? error.with({ index }) : error;
       }
     });
   }
 
   range(query: RangeQuery): RangePage {
-    return pageOf(this.sorted(query, query.reverse ? -1 : 1), query, this.position());
+    return { ...pageOf(this.sorted(query, query.reverse ? -1 : 1), query), position: this.position() };
   }
 
   async *scan(range: ScanRange): AsyncIterable<readonly Entry[]> {
@@ -171,18 +174,14 @@ export class MemoryEngine extends StorageEngine implements Applier {
 
   changes(position: string): LogPage | undefined {
     const from = parseTag(position);
-    if (from?.epoch !== this.epoch || position > this.position() || from.sequence < this.floor)
+    if (from?.epoch !== this.epoch || position > this.position() || from.sequence < this.log.floor)
       return undefined;
-    const changes = readLog(this.log, position);
+    const changes = this.log.after(position);
     return { changes, position: changes.at(-1)?.position ?? position };
   }
 
   newestChanges(limit: number, prefix: string): RecentChange[] {
-    return this.log
-      .filter(({ key }) => goesOnAfter(key, prefix))
-      .slice(-limit)
-      .toReversed()
-      .map(recentChange);
+    return this.log.newest(limit, prefix);
   }
 
   covers(position: string, change: Pick<Change, 'position'>): boolean {
@@ -204,8 +203,8 @@ export class MemoryEngine extends StorageEngine implements Applier {
       storedBytes: [...this.entries.values()].reduce((sum, { size }) => sum + size, 0),
       availableBytes: undefined,
       freeBytes: undefined,
-      logBytes: this.logBytes,
-      oldestChange: this.log[0]?.time,
+      logBytes: this.log.bytes,
+      oldestChange: this.log.changes[0]?.time,
     };
   }
 
@@ -255,32 +254,38 @@ export class MemoryEngine extends StorageEngine implements Applier {
       this.logChange('delete', key, now, by);
       return effect.outcome;
     }
-    return { kind: current ? 'updated' : 'created', entry: this.store(key, effect, now, by) };
+    const entry = this.store(key, effect, now, by, current === undefined);
+    return { kind: current ? 'updated' : 'created', entry };
   }
 
   /** Logs a change. A put has its revision already; other changes take the next one. */
-  private logChange(kind: Change['kind'], key: string, time: number, by?: string, entry?: Entry): void {
+  private logChange(
+    kind: Change['kind'],
+    key: string,
+    time: number,
+    by?: string,
+    entry?: Entry,
+    creates = false,
+  ): void {
     const position = formatTag(this.epoch, entry ? this.sequence : ++this.sequence);
     const value = entry && entry.size <= LOGGED_VALUE_BYTES ? entry.value : undefined;
-    changes.by[kind]++;
-    const change = { position, kind, key, etag: position, time, by, entry, value };
-    this.log.push(change);
-    this.logBytes += loggedBytes(change);
-    while (this.log.length > MAX_LOG_CHANGES || this.logBytes > MAX_LOG_BYTES) {
-      const dropped = this.log.shift()!;
-      this.logBytes -= loggedBytes(dropped);
-      this.floor = parseTag(dropped.position)!.sequence;
-    }
+    this.log.add({ position, kind, key, etag: position, time, by, entry, value, creates });
     for (const listener of this.listeners) setImmediate(listener);
   }
 
-  private store(key: string, effect: Extract<Effect, { kind: 'write' }>, now: number, by?: string): Entry {
+  private store(
+    key: string,
+    effect: Extract<Effect, { kind: 'write' }>,
+    now: number,
+    by: string | undefined,
+    creates: boolean,
+  ): Entry {
     const { value, type, created, expires } = effect;
     const etag = formatTag(this.epoch, ++this.sequence);
     const entry = { key, value, type, size: value.length, etag, created, modified: now, expires };
     const stored = copyOf(entry, true);
     this.entries.set(key, stored);
-    this.logChange('put', key, now, by, stored);
+    this.logChange('put', key, now, by, stored, creates);
     return entry;
   }
 

@@ -5,6 +5,7 @@ import type { Entry, EntryHeader } from './entry.js';
 import type { KeyedAnswer, KeyedWrite } from './idempotency.js';
 import type { KeyRange } from './key-range.js';
 import type { BatchOperation, Operation, Outcome } from './operation.js';
+import type { Past } from './past.js';
 import type { RecentChange } from './recent-change.js';
 import type { SystemKeyspace } from './system-keyspace.js';
 
@@ -294,4 +295,6 @@ export abstract class StorageEngine {
   abstract backup(target?: BackupTarget, signal?: AbortSignal): Promise<BackupCopy>;
 
   abstract readonly system: SystemKeyspace;
+
+  abstract readonly past: Past;
 }

@@ -11,6 +11,7 @@ import { expiryRules } from './rules/expiry.js';
 import { fenceRules } from './rules/fence.js';
 import { idempotencyRules } from './rules/idempotency.js';
 import { keyRules } from './rules/keys.js';
+import { pastRules } from './rules/past.js';
 import { positionRules } from './rules/positions.js';
 import { rangeRules } from './rules/ranges.js';
 import { scanRules } from './rules/scans.js';
@@ -35,6 +36,7 @@ export const RULES: readonly Rule[] = [
   ...durabilityRules,
   ...changeLogRules,
   ...whoAndWhenRules,
+  ...pastRules,
   ...positionRules,
   ...fenceRules,
   ...idempotencyRules,

@@ -15,6 +15,7 @@ export const STATUS_OF: Record<ErrorCode, number> = {
   'invalid-batch': 400,
   'confirmation-needed': 400,
   truncated: 400,
+  'history-gone': 410,
   'missing-key': 404,
   'route-not-found': 404,
   'method-not-allowed': 405,

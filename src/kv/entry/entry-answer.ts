@@ -12,14 +12,18 @@ import { rangeOf } from './byte-range.js';
 /** Parts up to here are copied. */
 const COPIED_BYTES = 256 * 1024;
 
-/** Answers a read of a stored entry: its conditions, then its range, in the order of RFC 9110, 13.2.2. */
+/**
+ * Answers a read of a stored entry: its conditions, then its range, in the order of RFC 9110, 13.2.2.
+ * @param headers of the answer beside those of every entry
+ */
 export function answerEntry(
   request: IncomingMessage,
   response: ServerResponse,
   entry: Entry,
+  headers = vary(response),
 ): void | Promise<void> {
-  if (request.method === 'HEAD') return answerHead(request, response, entry);
-  const about = headersUnlessKnown(request, response, entry);
+  if (request.method === 'HEAD') return answerHead(request, response, entry, headers);
+  const about = headersUnlessKnown(request, response, entry, headers);
   if (!about) return;
   const range = rangeOf(request.headers, entry);
   about.push('Content-Type', entry.type, 'Accept-Ranges', 'bytes');
@@ -31,8 +35,13 @@ export function answerEntry(
 }
 
 /** Answers HEAD as `answerEntry` answers GET; Range is for GET alone (RFC 9110, 14.2). */
-export function answerHead(request: IncomingMessage, response: ServerResponse, entry: EntryHeader): void {
-  const about = headersUnlessKnown(request, response, entry);
+export function answerHead(
+  request: IncomingMessage,
+  response: ServerResponse,
+  entry: EntryHeader,
+  headers = vary(response),
+): void {
+  const about = headersUnlessKnown(request, response, entry, headers);
   if (!about) return;
   about.push('Content-Type', entry.type, 'Accept-Ranges', 'bytes');
   answerValueHead(response, entry.size, about);
@@ -43,6 +52,7 @@ function headersUnlessKnown(
   request: IncomingMessage,
   response: ServerResponse,
   entry: EntryHeader,
+  headers: readonly string[],
 ): string[] | undefined {
   const condition = conditionOf(request);
   const verdict = condition ? evaluate(condition, entry) : 'holds';
@@ -50,7 +60,7 @@ function headersUnlessKnown(
     const detail = `The condition does not hold for the key \`${entry.key}\`: its tag is "${entry.etag}".`;
     throw new DatabaseError('precondition-failed', detail, { etag: entry.etag });
   }
-  const about = [...headersOf(entry), ...vary(response)];
+  const about = [...headersOf(entry), ...headers];
   if (verdict !== 'known') return about;
   answerEmpty(response, 304, about);
   return undefined;

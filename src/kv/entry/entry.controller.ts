@@ -14,13 +14,14 @@ import { parseInt64, Parameters } from '../../http/request/parameters.js';
 import { conditionOf, writeConditionOf } from '../../http/request/preconditions.js';
 import { readJson } from '../../http/request/strict-json.js';
 import { inTurns } from '../../http/request/turns.js';
-import { evaluate } from '../../storage/condition.js';
-import type { Entry, EntryHeader } from '../../storage/entry.js';
+import { evaluate, type Condition } from '../../storage/condition.js';
+import { TEXT, type Entry, type EntryHeader } from '../../storage/entry.js';
 import type { Expiry } from '../../storage/operation.js';
 import type { DatabaseService } from '../database.service.js';
 import { Databases } from '../databases.js';
 import { assertAhead, EXPIRY_PARAMETERS, parseExpiry } from '../expiry.js';
 import { checkKey, keyOfPath } from '../key.js';
+import { acceptDatetimeOf } from '../past/moment-name.js';
 import {
   WATCH_PARAMETER,
   waitOf,
@@ -30,9 +31,16 @@ import {
 } from '../watch/watch.endpoint.js';
 import { answerDescription, answerEntry, answerHead, answerNewValue } from './entry-answer.js';
 import { applyPatch, checkEditable } from './merge-patch.js';
+import { PastEndpoint } from './past.endpoint.js';
 
 /** Loaded when somebody asks for the document. */
 const docs = () => import('./entry.openapi.js');
+
+const ASKS_FOR_HISTORY = /[?&]history=true(?:&|$)/;
+const HISTORY_PARAMETERS = [WATCH_PARAMETER, 'history', 'limit', 'after', 'values'];
+const READ_PARAMETERS = [WATCH_PARAMETER, 'history', 'at'];
+const NOTHING = { value: Buffer.alloc(0), type: TEXT };
+const PUT_PARAMETERS = [...EXPIRY_PARAMETERS, 'from'];
 
 /**
  * `/kv/{key}`: one entry. The key is everything after `/kv/`, slashes included. `/kv?key={key}` arrives here too, in this
@@ -44,6 +52,7 @@ export class EntryController {
     private readonly databases: Databases,
     private readonly bodies: BodyReader,
     private readonly watch: WatchEndpoint,
+    private readonly past: PastEndpoint,
     private readonly config: AppConfig,
   ) {}
 
@@ -53,7 +62,14 @@ export class EntryController {
   get(@Req() request: IncomingMessage, @Res() response: ServerResponse): void | Promise<void> {
     const key = keyOfPath(request.url!);
     if (wantsEvents(request, ANY_TYPE)) return this.follow(request, response, key);
-    parametersOf(request, [WATCH_PARAMETER]).flag(WATCH_PARAMETER);
+    const known = ASKS_FOR_HISTORY.test(request.url!) ? HISTORY_PARAMETERS : READ_PARAMETERS;
+    const parameters = parametersOf(request, known);
+    parameters.flag(WATCH_PARAMETER);
+    if (parameters.flag('history')) return this.past.answerHistory(request, response, key, parameters);
+    const at = parameters.get('at');
+    if (at !== undefined) return this.past.answerAt(request, response, key, at);
+    const time = acceptDatetimeOf(request);
+    if (time !== undefined) return this.past.answerNegotiated(request, response, key, time);
     const wait = waitOf(request);
     if (wait !== undefined) return this.getWhenNew(request, response, key, wait);
     if (request.method === 'HEAD') return this.head(request, response, key);
@@ -69,14 +85,37 @@ export class EntryController {
   async put(@Req() request: IncomingMessage, @Res() response: ServerResponse): Promise<void> {
     const key = keyOfPath(request.url!);
     const isOnce = hasIdempotencyKey(request);
-    const expiry = this.expiryIn(request, parametersOf(request, EXPIRY_PARAMETERS), isOnce) ?? 'never';
+    const parameters = parametersOf(request, PUT_PARAMETERS);
+    const expiry = this.expiryIn(request, parameters, isOnce) ?? 'never';
     const condition = writeConditionOf(request);
+    const from = parameters.get('from');
+    if (from !== undefined) return this.putAgain(request, response, key, from, expiry, condition);
     refusePart(request);
     const given = contentTypeOf(request);
     const value = await this.readValue(request, response);
     const type = storedType(given, value);
     if (isJson(type)) await checkJson(value);
     const database = isOnce ? await this.once(request, response, expiry, value) : this.databases.of(request);
+    const written = await database.put(key, value, type, expiry, condition);
+    answerDescription(response, written, this.config.publicUrl);
+  }
+
+  /** Stores the value and the type of an earlier version. */
+  private async putAgain(
+    request: IncomingMessage,
+    response: ServerResponse,
+    key: string,
+    from: string,
+    expiry: Expiry,
+    condition: Condition | undefined,
+  ): Promise<void> {
+    if (hasBody(request)) await this.bodies.readNone(request, response, valueGiven());
+    const database = hasIdempotencyKey(request)
+      ? await this.once(request, response, expiry)
+      : this.databases.of(request);
+    // A write that was done before stands, also when the version has left the log since.
+    const isDone = await database.isDone([{ op: 'get', key }]);
+    const { value, type } = isDone ? NOTHING : await this.past.valueFrom(request, response, key, from);
     const written = await database.put(key, value, type, expiry, condition);
     answerDescription(response, written, this.config.publicUrl);
   }
@@ -233,6 +272,12 @@ function refusePart({ headers }: IncomingMessage): void {
   if (headers['content-range'] === undefined) return;
   const detail = 'A PUT replaces the whole value: send all of it, without Content-Range.';
   throw new DatabaseError('malformed-request', detail);
+}
+
+function valueGiven(): DatabaseError {
+  return invalid(
+    'A PUT takes either `from`, the tag of an earlier version, or a value as its body, not both.',
+  );
 }
 
 function bothGiven(): DatabaseError {

@@ -3,6 +3,7 @@ import { ApiOperation, ApiParam, ApiQuery, ApiResponse, ApiTags } from '@nestjs/
 import { RANGE, READ_CONDITIONS, WRITE_CONDITIONS } from '../conditions.openapi.js';
 import { BYTES, ENTRY, ENTRY_EXAMPLE, headers, KEY, optionalHeaders, TIME, TTL } from '../schemas.js';
 import { EVENTS, WAIT, WATCH } from '../watch/watch.openapi.js';
+import { FROM, HISTORY, HISTORY_EXAMPLE, PAST, PAST_ERRORS } from './past.openapi.js';
 import {
   describeOperation,
   jsonAnswer,
@@ -61,7 +62,17 @@ const NOT_MODIFIED = ApiResponse({
 });
 
 export function DescribeGet(): MethodDecorator {
-  const content = { '*/*': { schema: {}, example: '{"name":"Ada"}' }, ...EVENTS };
+  const content = {
+    '*/*': { schema: {}, example: '{"name":"Ada"}' },
+    'application/json': {
+      schema: { anyOf: [HISTORY, { description: 'A value that is JSON.' }] },
+      examples: {
+        value: { summary: 'A value', value: { name: 'Ada' } },
+        history: { summary: 'With `history=true`', value: HISTORY_EXAMPLE },
+      },
+    },
+    ...EVENTS,
+  };
   return applyDecorators(
     TAG,
     PATH_KEY,
@@ -69,11 +80,21 @@ export function DescribeGet(): MethodDecorator {
     RANGE,
     WAIT,
     WATCH,
+    PAST,
     ApiResponse({
       status: 200,
-      description: 'The value, byte for byte, with the type it was stored with; or its events.',
+      description:
+        'The value, byte for byte, with the type it was stored with, as it is or as it was; or its history; or its events.',
       content,
-      headers: optionalHeaders('ETag', 'Last-Modified', 'KV-Expires', 'Accept-Ranges', 'Preference-Applied'),
+      headers: optionalHeaders(
+        'ETag',
+        'Last-Modified',
+        'KV-Expires',
+        'Accept-Ranges',
+        'Preference-Applied',
+        'Memento-Datetime',
+        'Content-Location',
+      ),
     }),
     ApiResponse({
       status: 206,
@@ -85,7 +106,7 @@ export function DescribeGet(): MethodDecorator {
     describe({
       id: 'getEntry',
       summary: 'Reads one entry',
-      errors: [...READ_ERRORS, 'missing-key', 'range-not-satisfiable'],
+      errors: [...READ_ERRORS, ...PAST_ERRORS, 'missing-key', 'range-not-satisfiable'],
     }),
   );
 }
@@ -100,9 +121,14 @@ export function DescribePut(): MethodDecorator {
     TAG,
     PATH_KEY,
     QUERY_EXPIRY,
+    FROM,
     WRITE_CONDITIONS,
     ApiOperation({
-      requestBody: { description: 'The value. Its Content-Type is stored with it.', required: true, content },
+      requestBody: {
+        description: 'The value. Its Content-Type is stored with it. None with `from`.',
+        required: false,
+        content,
+      },
     }),
     jsonAnswer(201, 'The key is new; it is stored.', ENTRY, ENTRY_EXAMPLE, {
       ...VALIDATORS,
@@ -121,7 +147,15 @@ export function DescribePut(): MethodDecorator {
       summary: 'Stores one entry',
       description:
         'Without `ttl` or `expires` it stays for ever, whatever it was before. JSON is checked and kept as its own bytes.',
-      errors: [...WRITE_ERRORS, 'invalid-type', 'invalid-json', 'unsupported-type', 'value-too-large'],
+      errors: [
+        ...WRITE_ERRORS,
+        ...PAST_ERRORS,
+        'missing-key',
+        'invalid-type',
+        'invalid-json',
+        'unsupported-type',
+        'value-too-large',
+      ],
     }),
   );
 }

@@ -1,11 +1,10 @@
-import { createHash } from 'node:crypto';
 import { DatabaseError } from '../../errors.js';
 import type { Condition } from '../../storage/condition.js';
 import { MAX_STORED_KEY_BYTES } from '../../storage/entry.js';
 import type { KeyRange } from '../../storage/key-range.js';
 import type { RangePage, RangeQuery } from '../../storage/storage-engine.js';
 import { describe, describeMembers, PIECE_BYTES, valueMember, valueMemberPieces } from '../entry-json.js';
-import { gatherPieces } from '../json-pieces.js';
+import { isListed, taggedJson } from '../json-pieces.js';
 import type { Parameters } from '../../http/request/parameters.js';
 
 /** The parameters that say which keys are meant. */
@@ -47,8 +46,7 @@ export function pageQuery(parameters: Parameters): RangeQuery & { counted: boole
 }
 
 /**
- * A page as JSON, in pieces: as one string, 16 MiB would hold up others when it is sent. Its tag is the digest of its text:
- * strong, and the same on every engine.
+ * A page as JSON, in pieces: as one string, 16 MiB would hold up others when it is sent.
  */
 export class Page {
   private constructor(
@@ -71,23 +69,19 @@ export class Page {
     // Values and text are in memory until the text is made.
     let bytes = values ? page.items.reduce((sum, { size }) => sum + size, 0) : 0;
     count(bytes);
-    const hash = createHash('sha256');
-    const json = await gatherPieces(pageParts(page, values ?? false), (piece) => {
-      hash.update(piece);
-      count((bytes += piece.length));
-    });
-    const position = positioned ? page.position : undefined;
-    return new Page(json, hash.digest('base64url').slice(0, 22), position, page.next);
+    const parts = pageParts(page, values ?? false);
+    const { json, etag } = await taggedJson(parts, (piece) => count((bytes += piece.length)));
+    return new Page(json, etag, positioned ? page.position : undefined, page.next);
   }
 
   /** Whether the client has this very page, which is 304. */
   isKnown(condition: Condition | undefined): boolean {
-    return matches(condition?.ifNoneMatch, this.etag);
+    return isListed(condition?.ifNoneMatch, this.etag);
   }
 
   /** @throws DatabaseError `precondition-failed` if the client wanted another page than this one is now */
   require(condition: Condition | undefined): void {
-    if (condition?.ifMatch === undefined || matches(condition.ifMatch, this.etag)) return;
+    if (condition?.ifMatch === undefined || isListed(condition.ifMatch, this.etag)) return;
     const detail = `The condition does not hold for the page: its tag is "${this.etag}".`;
     throw new DatabaseError('precondition-failed', detail, { etag: this.etag });
   }
@@ -101,10 +95,6 @@ export class Page {
       .join('&');
     return ['Link', `<${base}/kv?${query}>; rel="next"`];
   }
-}
-
-function matches(tags: '*' | readonly string[] | undefined, etag: string): boolean {
-  return tags === '*' || tags?.includes(etag) === true;
 }
 
 /** Yields the JSON of a page, an item or a piece of a large value at a time. */

@@ -20,6 +20,7 @@ import {
   type WatchTarget,
 } from '../storage-engine.js';
 import type { SystemKeyspace } from '../system-keyspace.js';
+import { JailPast } from './jail-past.js';
 import { Namespace } from './namespace.js';
 import { outcomeInside, outcomesInside, pageInside, RenamedChange, RenamedEntry } from './views.js';
 
@@ -45,6 +46,7 @@ export interface Inmate {
 export class JailEngine extends StorageEngine {
   private readonly by: { readonly by?: string };
   private readonly names: Namespace;
+  readonly past: JailPast;
   private readonly everything: readonly WatchTarget[];
   /** Targets in the whole database: an engine is asked for the same array again. */
   private readonly targets = new WeakMap<readonly WatchTarget[], readonly WatchTarget[]>();
@@ -57,6 +59,7 @@ export class JailEngine extends StorageEngine {
     this.by = by === undefined ? {} : { by };
     this.names = new Namespace(namespace);
     this.everything = [{ prefix: namespace }];
+    this.past = new JailPast(() => whole.past, this.names);
   }
 
   get capabilities(): Capabilities {

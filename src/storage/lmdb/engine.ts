@@ -1,10 +1,9 @@
-import { DatabaseError } from '../../errors.js';
 import type { BackupCopy, BackupTarget } from '../backup-copy.js';
 import { Clock } from '../clock.js';
 import type { Entry, EntryHeader } from '../entry.js';
 import type { KeyedAnswer, KeyedWrite } from '../idempotency.js';
 import type { KeyRange } from '../key-range.js';
-import type { BatchOperation, Operation, Outcome } from '../operation.js';
+import type { Operation, Outcome } from '../operation.js';
 import { recentChange, type RecentChange } from '../recent-change.js';
 import {
   StorageEngine,
@@ -30,6 +29,8 @@ import { GroupCommit } from './group-commit.js';
 import { openInChild } from './guest.js';
 import { KeyedWrites } from './keyed-writes.js';
 import { LARGE_READ_BYTES, LargeValues } from './large-values.js';
+import { LmdbPast } from './past/past.js';
+import { RemovalIndexer } from './past/removal-indexer.js';
 import { countLive, readPage } from './ranges.js';
 import type { StoredEntry } from './record.js';
 import { Scans, SCANS_AT_ONCE } from './scans.js';
@@ -58,10 +59,12 @@ export class LmdbEngine extends StorageEngine {
     snapshots: true,
     atomicAcrossKeys: true,
     totalOrder: true,
+    history: true,
     backup: true,
   };
 
   system!: SystemRecords;
+  past!: LmdbPast;
   private lock: FolderLock | undefined;
   private store!: Store;
   private isShared = false;
@@ -75,6 +78,7 @@ export class LmdbEngine extends StorageEngine {
   private backups!: Backups;
   private listeners: CommitListeners | undefined;
   private sweeper: Sweeper | undefined;
+  private indexer: RemovalIndexer | undefined;
   private scrub: Scrub | undefined;
   private closing: Promise<void> | undefined;
 
@@ -133,6 +137,8 @@ export class LmdbEngine extends StorageEngine {
     writeQueueBytes.value = () => this.commits.waitingBytes;
     this.system = new SystemRecords(this.store, this.commits, this.space);
     admission?.opened(readOnly ? undefined : hold);
+    this.indexer = new RemovalIndexer(this.store, this.commits, readOnly);
+    this.past = new LmdbPast(() => this.current, this.clock, this.indexer);
     if (!readOnly) this.sweeper = new Sweeper(this.store, this.clock, this.commits, this.writer);
     if (scrubEvery) this.scrub = new Scrub(this.store, this.scans, this.commits, scrubEvery);
     process.on('exit', this.abandonCommit);
@@ -148,10 +154,8 @@ export class LmdbEngine extends StorageEngine {
   }
 
   private async shutDown(): Promise<void> {
-    this.sweeper?.stop();
-    this.scrub?.stop();
-    this.listeners?.stop();
-    this.backups?.stop();
+    const { sweeper, indexer, scrub, listeners, backups } = this;
+    for (const each of [sweeper, indexer, scrub, listeners, backups]) each?.stop();
     await this.commits?.settle();
     process.off('exit', this.abandonCommit);
     this.scans?.close();
@@ -179,12 +183,8 @@ export class LmdbEngine extends StorageEngine {
     return this.writes.write(operation);
   }
 
-  batch(
-    operations: readonly BatchOperation[],
-    atomic: boolean,
-    maxBytes?: number,
-  ): Promise<(Outcome | DatabaseError)[]> {
-    return this.writes.batch(operations, atomic, maxBytes);
+  batch(...batch: Parameters<StorageEngine['batch']>): ReturnType<StorageEngine['batch']> {
+    return this.writes.batch(...batch);
   }
 
   writeOnce(write: KeyedWrite): Promise<KeyedAnswer> {
@@ -230,8 +230,9 @@ export class LmdbEngine extends StorageEngine {
     return changes && { changes, position: changes.at(-1)?.position ?? position };
   }
 
-  newestChanges(limit: number, prefix: string): RecentChange[] {
-    return new ChangeLogReader(this.current).newest(limit, prefix).map(recentChange);
+  async newestChanges(limit: number, prefix: string): Promise<RecentChange[]> {
+    const log = new ChangeLogReader(this.store);
+    return (await this.scans.run((transaction) => log.newest(limit, prefix, transaction))).map(recentChange);
   }
 
   /** Positions are tags, which sort by age as strings. */

@@ -21,9 +21,7 @@ import { decode, REVISION_AT, REVISION_BYTES, type StoredEntry } from './record.
  * So a change says when and by whom it was made, and leads to the one before it: a segment is found by a sequence, so that one
  * key's history costs what it shows. What was replaced is in the log where it was put, as far as the log goes back, and is not
  * repeated; a value that is too large for the log has its size and tag there. A put that creates an entry leads nowhere, and
- * nothing leads to the removal of a key that has no entry. An index of removals can be made from the log alone, and says itself
- * how far it goes: a tree of its own, which this version leaves alone, so that it changes neither the log nor the format. Kept
- * in the transaction of every removal, with a page for each, it would double what a removal costs.
+ * nothing leads to the removal of a key that has no entry: the index of removals does (removals.ts).
  */
 export const PUT = 1;
 export const DELETE = 2;
@@ -39,22 +37,35 @@ export const MOST_CHANGE_BYTES = CHANGE_BYTES + SEQUENCE_BYTES + 1 + 255 + REVIS
 
 /** A change in the log: a view of its segment, because most readers look at the key and skip the rest. */
 export class LoggedChange implements Change, Revision {
-  readonly key: string;
+  private readonly keyStart: number;
   private readonly keyEnd: number;
   /** Where its revision is, and after that its time. */
   private readonly revisionAt: number;
   /** Where the next change begins. */
   readonly end: number;
+  private text: string | undefined;
 
   constructor(
     private readonly segment: Buffer,
     private readonly at: number,
   ) {
-    const keyStart = this.byAt + (this.has(BY) ? 1 + segment[this.byAt]! : 0);
-    this.keyEnd = keyStart + segment.readUInt16LE(at + 2);
+    this.keyStart = this.byAt + (this.has(BY) ? 1 + segment[this.byAt]! : 0);
+    this.keyEnd = this.keyStart + segment.readUInt16LE(at + 2);
     this.end = this.keyEnd + segment.readUInt32LE(at + 4);
-    this.key = segment.toString('utf8', keyStart, this.keyEnd);
     this.revisionAt = this.kind === 'put' ? this.keyEnd + REVISION_AT : this.end - REVISION_BYTES;
+  }
+
+  /** Decoded when it is asked for: who looks for one change passes over many. */
+  get key(): string {
+    return (this.text ??= this.segment.toString('utf8', this.keyStart, this.keyEnd));
+  }
+
+  /** Whether it is a change of the key with these bytes. */
+  isOf(key: Buffer): boolean {
+    return (
+      key.length === this.keyEnd - this.keyStart &&
+      key.compare(this.segment, this.keyStart, this.keyEnd) === 0
+    );
   }
 
   /** Whether this version knows what it is. */

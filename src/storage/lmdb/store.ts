@@ -47,6 +47,8 @@ export class Store {
   readonly expiry: Tree<Buffer>;
   /** Sequence of the first change → segment of the change log (change-log.ts). */
   readonly log: Tree<number>;
+  /** Which keys were removed, and when (past/removals.ts). */
+  readonly removals: Tree<Buffer>;
   /** Name → private record of the server. */
   readonly system: Tree<string | Buffer>;
   /** Names what is damaged. */
@@ -63,6 +65,7 @@ export class Store {
     this.entries = this.openTree(textKeyed('entries'));
     this.expiry = this.openTree({ name: 'expiry', encoding: 'binary', keyEncoding: 'binary' });
     this.log = this.openTree({ name: 'log', encoding: 'binary' });
+    this.removals = this.openTree({ name: 'removals', encoding: 'binary', keyEncoding: 'binary' });
     this.system = this.openTree(textKeyed('system'));
     this.meta = this.openTree(textKeyed('meta'));
   }
@@ -243,7 +246,7 @@ export class Store {
       all,
       all.root,
       all.free,
-      ...[this.entries, this.expiry, this.log, this.system].map((db) => db.getStats()),
+      ...[this.entries, this.expiry, this.log, this.removals, this.system].map((db) => db.getStats()),
     ];
     const used = (trees as TreeStats[]).reduce(
       (pages, tree) => pages + tree.treeBranchPageCount + tree.treeLeafPageCount + tree.overflowPages,

@@ -13,8 +13,8 @@ import { LargeEntries } from './large-entries.js';
 import type { LargeRecord } from './large-record.js';
 import {
   expiresOf,
+  MOST_AROUND_VALUE,
   PlainEntry,
-  RECORD_BYTES,
   revisionOf,
   unreadableEntry,
   type StoredEntry,
@@ -27,8 +27,6 @@ import { DamagedPageError } from './tree.js';
 const INDEX_VALUE = Buffer.alloc(1);
 
 const MAX_FOUND_BYTES = 64 * 2 ** 20;
-/** Most bytes of a record that are not of its value. */
-const ABOUT_BYTES = RECORD_BYTES + 255;
 
 /** A change of one key that is planned and not written yet. */
 interface PlannedChange {
@@ -139,17 +137,29 @@ export class Writer implements Applier {
    * @throws DamagedPageError if the transaction can do no more
    */
   applyEach(operations: readonly Operation[], ...limit: Partial<FoundLimit>): (Outcome | DatabaseError)[] {
+    return this.applyUntil(Infinity, operations, ...limit);
+  }
+
+  /** Does the same with as many operations as it gets to until a time of `performance.now()`, at least with the first. */
+  applyUntil(
+    until: number,
+    operations: readonly Operation[],
+    ...limit: Partial<FoundLimit>
+  ): (Outcome | DatabaseError)[] {
     const found = this.beginBatch(...limit);
-    return operations.map((operation) => {
+    const outcomes: (Outcome | DatabaseError)[] = [];
+    for (const operation of operations) {
       try {
         const outcome = this.applyOne(operation);
         found.add(outcome);
-        return outcome;
+        outcomes.push(outcome);
       } catch (error) {
         if (!(error instanceof DatabaseError) || error instanceof DamagedPageError) throw error;
-        return error;
+        outcomes.push(error);
       }
-    });
+      if (performance.now() > until) break;
+    }
+    return outcomes;
   }
 
   /** Applies all operations or none. @throws DatabaseError of the first that is refused, with its index */
@@ -210,8 +220,8 @@ export class Writer implements Applier {
       case 'write': {
         const { value, type, created, expires } = effect;
         const { key, by } = operation;
-        if (operation.op === 'touch') this.large.countTouched(value.length);
-        this.space.claim(value.length + key.length);
+        if (operation.op === 'touch') this.large.countTouched(value);
+        this.space.claim(this.large.bytesOf(value) + key.length);
         const { epoch } = this.head;
         const sequence = ++this.head.sequence;
         const after = new PlainEntry({ key, value, type, created, modified: now, expires, epoch, sequence });
@@ -257,8 +267,9 @@ export class Writer implements Applier {
     if (typeof record === 'number') {
       withValue = operation.op !== 'incr';
       // What is too much is not read.
-      if (operation.op === 'get') this.reading.check(record - ABOUT_BYTES);
-      if (operation.op === 'touch') this.large.checkTouched(record - ABOUT_BYTES);
+      if (operation.op === 'get') this.reading.check(record - MOST_AROUND_VALUE);
+      const readBefore = this.large.readFor(key, () => this.store.decode(key, entries.borrow(key)!, false));
+      if (readBefore) return readBefore;
       record = withValue ? entries.getBinary(key) : entries.borrow(key);
     }
     if (!record) return undefined;

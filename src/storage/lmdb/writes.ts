@@ -7,8 +7,7 @@ import { LARGE_VALUE_BYTES } from '../value-memory.js';
 import type { GroupCommit } from './group-commit.js';
 import type { KeyedWrites } from './keyed-writes.js';
 import { touchLarge, type LargeValues, type Touch } from './large-values.js';
-import { DamagedPageError } from './tree.js';
-import { writeEach } from './write-each.js';
+import { applyInParts } from './pipeline.js';
 import type { Writer } from './writer.js';
 
 /** Brings writes into group commits; what large values need is done before. */
@@ -36,13 +35,10 @@ export class Writes {
     atomic: boolean,
     maxBytes?: number,
   ): Promise<(Outcome | DatabaseError)[]> {
-    const apply = atomic ? 'applyAll' : 'applyEach';
-    try {
-      return await this.submit(operations, () => this.writer[apply](operations, maxBytes));
-    } catch (error) {
-      if (atomic || !(error instanceof DamagedPageError)) throw error;
-      return writeEach((operation) => this.write(operation), operations, maxBytes);
-    }
+    const { commits, writer, large } = this;
+    if (atomic) return this.submit(operations, () => writer.applyAll(operations, maxBytes));
+    const write = (operation: Operation) => this.write(operation);
+    return applyInParts(operations, maxBytes, { commits, writer, large, write });
   }
 
   async once(write: KeyedWrite): Promise<KeyedAnswer> {
@@ -54,8 +50,10 @@ export class Writes {
 
   private async submit<T>(operations: readonly BatchOperation[], run: () => T): Promise<T> {
     const bytes = operations.reduce((sum, operation) => sum + sizeOf(operation), 0);
-    const large = bytes > LARGE_VALUE_BYTES ? await this.large.recordsOf(operations) : [];
-    return this.commits.submit(bytes, run, { large });
+    const puts = await this.large.recordsOf(operations);
+    return this.large.withRead(operations, (read) =>
+      this.commits.submit(bytes, run, { large: [...puts, ...read] }),
+    );
   }
 
   /** What the touch is refused with is decided outside of the transaction, and remembered in one. */

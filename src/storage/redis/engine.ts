@@ -26,6 +26,7 @@ import type { RedisUrl } from './cluster-client/redis-url.js';
 import type { Partition } from './partitions.js';
 import { preflight } from './preflight.js';
 import { RedisKeyedWrites } from './keyed-writes.js';
+import { REDIS_PAST } from './past.js';
 import { RedisRanges } from './ranges.js';
 import { engineState, infoOf } from './server-info.js';
 import { RedisStore } from './store.js';
@@ -86,6 +87,7 @@ export class RedisEngine extends StorageEngine {
       snapshots: false,
       atomicAcrossKeys: false,
       totalOrder: partitions === 1,
+      history: false,
       backup: false,
     };
   }
@@ -93,11 +95,10 @@ export class RedisEngine extends StorageEngine {
   async open(): Promise<void> {
     const { url, settings, monotonic } = this;
     const onMoved = () => this.log?.onMoved();
-    const client = new ClusterClient(url, settings.waitReplicas, settings.report, onMoved, monotonic);
-    this.client = client;
+    const { waitReplicas, report, watchLogBytes, passesFence } = settings;
+    const client = (this.client = new ClusterClient(url, waitReplicas, report, onMoved, monotonic));
     try {
       const { epoch, partitions, hasBegun } = await preflight(client, url, settings);
-      const { watchLogBytes, passesFence } = settings;
       this.store = new RedisStore(client, epoch, partitions, watchLogBytes, passesFence);
       if (!hasBegun) await this.store.begin();
       await this.store.onEachPartition((partition) => this.store.sync(partition));
@@ -150,8 +151,7 @@ export class RedisEngine extends StorageEngine {
     atomic: boolean,
     maxBytes?: number,
   ): Promise<(Outcome | DatabaseError)[]> {
-    const { writer } = this;
-    return this.track(writer[atomic ? 'applyAll' : 'applyEach'](operations, maxBytes));
+    return this.track(this.writer[atomic ? 'applyAll' : 'applyEach'](operations, maxBytes));
   }
 
   writeOnce(write: KeyedWrite): Promise<KeyedAnswer> {
@@ -205,13 +205,10 @@ export class RedisEngine extends StorageEngine {
     const free = limits.map((limit, i) => (limit === 0 ? Infinity : Math.max(0, limit - used[i]!)));
     // The fullest server is the first to refuse writes, to the keys of its slots.
     const room = Math.min(...free) * free.length;
-    return {
-      ...(await this.store.sizes()),
-      storedBytes: used.reduce((sum, bytes) => sum + bytes, 0),
-      availableBytes: Number.isFinite(room) ? room : undefined,
-      freeBytes: undefined,
-      oldestChange: undefined,
-    };
+    const availableBytes = Number.isFinite(room) ? room : undefined;
+    const storedBytes = used.reduce((sum, bytes) => sum + bytes, 0);
+    const unknown = { freeBytes: undefined, oldestChange: undefined };
+    return { ...(await this.store.sizes()), ...unknown, storedBytes, availableBytes };
   }
 
   state(): Promise<EngineState> {
@@ -240,6 +237,8 @@ export class RedisEngine extends StorageEngine {
         'primary. An export keeps the entries: `GET /kv?prefix=` with `Accept: application/x-ndjson`.',
     );
   }
+
+  readonly past = REDIS_PAST;
 
   readonly system = {
     get: async (name: string) => {

@@ -1,0 +1,101 @@
+import { expect } from '@jest/globals';
+import type { EntryHeader } from '../../src/storage/entry.js';
+import type { Moment, MomentName, PastChange, Version } from '../../src/storage/past.js';
+import { LOGGED_VALUE_BYTES, type Change, type StorageEngine } from '../../src/storage/storage-engine.js';
+import { headerOf } from './shorthand.js';
+
+/** What a key was, as plain data. */
+export interface PlainVersion {
+  readonly entry: EntryHeader | undefined;
+  readonly value: string | undefined;
+}
+
+/** The plain model of a past: all changes in a list. */
+export class PastModel {
+  private readonly ofKey = new Map<string, Change[]>();
+
+  /** @param changes all there have been, oldest first */
+  constructor(readonly changes: readonly Change[]) {
+    for (const change of changes) {
+      const list = this.ofKey.get(change.key);
+      if (list) list.push(change);
+      else this.ofKey.set(change.key, [change]);
+    }
+  }
+
+  get keys(): string[] {
+    return [...this.ofKey.keys()];
+  }
+
+  /** Newest first. */
+  history(key: string): Change[] {
+    return (this.ofKey.get(key) ?? []).toReversed();
+  }
+
+  /** What a key was after the change of `tag`, whose key may be another one. */
+  atTag(key: string, tag: string): PlainVersion {
+    return plainOf(this.history(key).find((change) => change.etag <= tag));
+  }
+
+  /** What a reader saw of a key at `time`. */
+  atTime(key: string, time: number): PlainVersion {
+    const last = this.history(key).find((change) => change.time <= time);
+    const isOver = last?.entry && last.entry.expires !== 0 && last.entry.expires <= time;
+    return plainOf(isOver ? undefined : last);
+  }
+}
+
+function plainOf(change: Change | undefined): PlainVersion {
+  if (!change?.entry) return { entry: undefined, value: undefined };
+  const { entry, value } = change;
+  return {
+    entry: headerOf(entry),
+    value: entry.size > LOGGED_VALUE_BYTES ? undefined : value!.toString('hex'),
+  };
+}
+
+/** Returns a change as a page of a history shows it. */
+export function shown({ kind, etag, time, by, entry, value }: PastChange) {
+  return { kind, etag, time, by, entry: entry && headerOf(entry), value: value?.toString('hex') };
+}
+
+export function plain({ entry, value }: Version): PlainVersion {
+  return { entry: entry && headerOf(entry), value: value?.toString('hex') };
+}
+
+export async function momentOf(engine: StorageEngine, name: MomentName): Promise<Moment> {
+  const moment = await engine.past.find(name);
+  if (!moment) throw new Error(`no moment of ${JSON.stringify(name)}`);
+  return moment;
+}
+
+export async function versionAt(engine: StorageEngine, key: string, name: MomentName): Promise<Version> {
+  return engine.past.version(key, await momentOf(engine, name));
+}
+
+/** Reads all pages of the history of a key. */
+export async function wholeHistory(engine: StorageEngine, key: string, limit = 1000): Promise<PastChange[]> {
+  const changes: PastChange[] = [];
+  let after: string | undefined;
+  do {
+    const page = (await engine.past.history(key, { after, limit }))!;
+    expect(page.changes.length).toBeLessThanOrEqual(limit);
+    changes.push(...page.changes);
+    after = page.next;
+  } while (after !== undefined);
+  return changes;
+}
+
+/** Compares every key with the model: its history, and at each of its tags. Returns how many versions were the same. */
+export async function compareVersions(engine: StorageEngine, model: PastModel): Promise<number> {
+  let equal = 0;
+  for (const key of model.keys) {
+    const history = model.history(key);
+    expect((await wholeHistory(engine, key)).map(shown)).toEqual(history.map(shown));
+    for (const { etag } of history) {
+      expect(plain(await versionAt(engine, key, { tag: etag }))).toEqual(model.atTag(key, etag));
+      equal++;
+    }
+  }
+  return equal;
+}
