@@ -2,11 +2,11 @@ import type { Command } from 'commander';
 import { readFile } from 'node:fs/promises';
 import type { BatchOperation } from '../client/pigeonhole.js';
 import { addServerOptions, withServer, type ServerOptions } from './api-client.js';
-import { JSON_OPTION } from './conditions.js';
+import { JSON_OPTION, ONCE_OPTION, type OnceFlag } from './conditions.js';
 import { CommandError, EXIT } from './exit.js';
 import { printRows, readInput } from './output.js';
 
-interface Flags extends ServerOptions {
+interface Flags extends ServerOptions, OnceFlag {
   readonly pipeline?: boolean;
   readonly json?: boolean;
 }
@@ -18,18 +18,19 @@ export function addBatchCommand(program: Command): void {
     .description('Does many operations, all or nothing, and writes out a result for each.')
     .argument('[file]', 'one operation a line, an array of them or {"ops":[…]} (default: the standard input)')
     .option('--pipeline', 'each operation stands for itself')
+    .option(...ONCE_OPTION)
     .option(...JSON_OPTION);
   addServerOptions(command)
     .addHelpText(
       'after',
       '\nAn operation is {"op":"put","key":"a","value":"x"}; others are check, get, incr, touch, delete.',
     )
-    .action((file: string | undefined, { pipeline, json, ...flags }: Flags) =>
+    .action((file: string | undefined, { pipeline, json, idempotencyKey, ...flags }: Flags) =>
       withServer(flags, async (db) => {
         const { ops, atomic } = parse(
           (file === undefined ? await readInput() : await readFile(file)).toString(),
         );
-        const results = await db.batch(ops, { atomic: pipeline ? false : atomic });
+        const results = await db.batch(ops, { atomic: pipeline ? false : atomic, idempotencyKey });
         const rows = results.map((result, index) => ({
           op: ops[index]!.op,
           key: ops[index]!.key,

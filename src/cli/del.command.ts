@@ -1,11 +1,11 @@
 import type { Command } from 'commander';
 import type { Pigeonhole } from '../client/pigeonhole.js';
 import { addServerOptions, withServer, type ServerOptions } from './api-client.js';
-import { JSON_OPTION } from './conditions.js';
+import { JSON_OPTION, ONCE_OPTION, type OnceFlag } from './conditions.js';
 import { CommandError, EXIT } from './exit.js';
 import { confirm, isForPeople, plural, print } from './output.js';
 
-interface Flags extends ServerOptions {
+interface Flags extends ServerOptions, OnceFlag {
   readonly prefix?: string;
   readonly ifMatch?: string;
   readonly yes?: boolean;
@@ -22,6 +22,7 @@ export function addDelCommand(program: Command): void {
     .argument('[key]')
     .option('--prefix <text>', 'all keys that begin with it; an empty one is everything')
     .option('--if-match <tag>', 'only if the entry still has this tag')
+    .option(...ONCE_OPTION)
     .option('--yes', 'does not ask; needed with --prefix where there is no terminal')
     .option('--dry-run', 'says how many entries there are, and deletes nothing')
     .option(...JSON_OPTION);
@@ -31,13 +32,15 @@ export function addDelCommand(program: Command): void {
         throw new CommandError('Give either a key or --prefix.', EXIT.usage);
       if (key === undefined) return deleteRange(db, flags.prefix!, flags);
       if (flags.dryRun) return tell((await db.info(key)) ? 1 : 0, flags);
-      await db.del(key, { ifMatch: flags.ifMatch });
+      await db.del(key, { ifMatch: flags.ifMatch, idempotencyKey: flags.idempotencyKey });
     }),
   );
 }
 
 async function deleteRange(db: Pigeonhole, prefix: string, flags: Flags): Promise<void> {
   if (flags.ifMatch !== undefined) throw new CommandError('--if-match is for one key.', EXIT.usage);
+  if (flags.idempotencyKey !== undefined)
+    throw new CommandError('--idempotency-key is for one key.', EXIT.usage);
   const all = prefix === '';
   if (flags.dryRun) return tell(await db.delRange({ prefix, dryRun: true, all }), flags);
   if (!flags.yes) {

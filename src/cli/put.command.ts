@@ -31,11 +31,11 @@ export function addPutCommand(program: Command): void {
     .addHelpText('after', '\nBefore a value that begins with - put --: pigeonhole put key -- -5')
     .action((key: string, value: string | undefined, flags: Flags) =>
       withServer(flags, async (db) => {
-        const { type: given, ttl, create, ifMatch, ifNoneMatch, dryRun, json } = flags;
+        const { type: given, ttl, create, ifMatch, ifNoneMatch, idempotencyKey, dryRun, json } = flags;
         const bytes = await valueOf(value);
         const type = given ?? (isUtf8(bytes) ? 'text/plain; charset=utf-8' : 'application/octet-stream');
         if (dryRun) return printOne({ key, type, size: bytes.length, stored: false }, json);
-        const stored = await db.put(key, bytes, { type, ttl, create, ifMatch, ifNoneMatch });
+        const stored = await db.put(key, bytes, { type, ttl, create, ifMatch, ifNoneMatch, idempotencyKey });
         if (json || !isForPeople()) return printOne(stored, true);
         const what = stored.isNew ? 'Created' : 'Replaced';
         await print(`${what} ${visible(key)}: ${stored.size} bytes, tag ${stored.etag}\n`);

@@ -1,7 +1,7 @@
 import { Entry } from './entry.js';
 import { PigeonholeError } from './error.js';
 import type { Lock, LockOptions } from './lock.js';
-import { makeSend, type Call, type ClientOptions, type Send } from './transport.js';
+import { KEY, makeSend, type Call, type ClientOptions, type Send } from './transport.js';
 import type * as T from './types.js';
 
 export { Entry, PigeonholeError };
@@ -130,9 +130,9 @@ export class Pigeonhole {
   /** Does many operations, all or nothing; with `atomic: false` each stands for itself. */
   async batch(
     ops: readonly T.BatchOperation[],
-    { atomic, signal }: T.Abortable & { atomic?: boolean | undefined } = {},
+    { atomic, signal, idempotencyKey }: T.Abortable & T.Once & { atomic?: boolean | undefined } = {},
   ): Promise<T.BatchResult[]> {
-    const headers = { 'Content-Type': JSON_TYPE };
+    const headers = { 'Content-Type': JSON_TYPE, [KEY]: idempotencyKey };
     const body = JSON.stringify({ atomic, ops });
     const read = json<{ results: T.BatchResult[] }>;
     return (await this.#send('batch', { method: 'POST', headers, body, signal }, read)).results;
@@ -183,14 +183,18 @@ export class Pigeonhole {
   #entry<R>(
     method: string,
     key: string,
-    { ifMatch, ifNoneMatch, create, ttl, expires, signal }: T.WriteOptions,
+    { ifMatch, ifNoneMatch, create, ttl, expires, signal, idempotencyKey }: T.WriteOptions,
     read: (answer: Response) => R | Promise<R>,
     { query, headers, body }: Call = {},
   ): Promise<R> {
     // Proxies fold and drop such segments of a path, so the key goes into the query.
     const isPath = !/(^|\/)\.{0,2}(\/|$)/.test(key);
     const path = isPath ? `kv/${key.split('/').map(encodeURIComponent).join('/')}` : 'kv';
-    const conditions = { 'If-Match': quoted(ifMatch), 'If-None-Match': create ? '*' : quoted(ifNoneMatch) };
+    const conditions = {
+      'If-Match': quoted(ifMatch),
+      'If-None-Match': create ? '*' : quoted(ifNoneMatch),
+      [KEY]: idempotencyKey,
+    };
     const call = {
       method,
       query: { key: isPath ? undefined : key, ttl, expires, ...query },

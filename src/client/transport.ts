@@ -30,6 +30,8 @@ export type Send = <T = Response>(
   read?: (answer: Response) => T | Promise<T>,
 ) => Promise<T>;
 
+/** Of a write that is done once. */
+export const KEY = 'Idempotency-Key';
 /** Waits no longer than this for what `Retry-After` asks, seconds. */
 const LONGEST_WAIT = 10;
 const FIRST_PAUSE_MS = 100;
@@ -40,19 +42,23 @@ const NOT_SENT = /REFUSED|NOTFOUND|EAI_|UNREACH|CONNECT_TIMEOUT|TLS|CERT|VERIFY/
  * Makes what sends the requests of a client.
  *
  * A request is repeated if that cannot apply it twice: reads, whatever was not sent at all, 503 with `Retry-After` (nothing
- * was applied), and conditional writes. An answer whose body breaks off is a lost one. Once the answer to a write was lost
- * it may have been applied: whatever is refused after that is `outcome-unknown`, as is a write that may not be repeated.
+ * was applied), and writes of entries and batches, which have a key with which the server does them once. An answer whose body breaks off is a lost one. Once the
+ * answer to a write was lost it may have been applied: whatever is refused after that is `outcome-unknown`, as is a write that
+ * may not be repeated.
  */
 export function makeSend(base: string, { retries = 3, token, fetch: ask = fetch }: ClientOptions): Send {
   return async (path, { method = 'GET', query = {}, headers = {}, body, signal } = {}, read) => {
     const isRead = /GET|HEAD/.test(method);
-    const isSafe = isRead || headers['If-Match'] || headers['If-None-Match'];
-    const search = pairs(query).map(([name, value]) => `${name}=${encodeURIComponent(value)}`);
-    const url = base + path + (search[0] ? `?${search.join('&')}` : '');
+    const isStream = body instanceof ReadableStream;
+    const isKeyed = !isRead && !isStream && (query.key || /^(kv\/|batch)/.test(path));
+    // In browsers without TLS there is no `randomUUID`.
+    const key = headers[KEY] || (isKeyed ? crypto.getRandomValues(new Uint32Array(4)).join('-') : undefined);
+    const search = String(new URLSearchParams(pairs(query)));
+    const url = base + path + (search && `?${search}`);
     let lost: PigeonholeError | undefined;
     for (let attempt = 0; ; attempt++) {
       const secret = typeof token === 'function' ? await token() : token;
-      const sent = pairs({ Authorization: secret ? `Bearer ${secret}` : undefined, ...headers });
+      const sent = pairs({ Authorization: secret ? `Bearer ${secret}` : undefined, ...headers, [KEY]: key });
       let error: PigeonholeError;
       let wait: string | null | undefined;
       try {
@@ -60,22 +66,20 @@ export function makeSend(base: string, { retries = 3, token, fetch: ask = fetch 
         if (answer.ok || answer.status === 304) return read ? await read(answer) : (answer as never);
         error = await errorOf(answer);
         wait = answer.status === 503 ? answer.headers.get('Retry-After') : undefined;
+        // It is the answer to the lost try, too.
+        if (answer.headers.get('Idempotency-Expires')) lost = undefined;
       } catch (cause) {
         signal?.throwIfAborted();
         error = noAnswer(base, cause);
         if (NOT_SENT.test(codeOf(cause))) wait = '0';
       }
-      const isRefused = error.status > 0 && (error.status < 502 || error.status > 504);
+      const isRefused = ![0, 502, 503, 504].includes(error.status);
       if (!isRead && !isRefused && !wait) lost = error;
-      const mayRepeat = !isRefused && (wait ? +wait <= LONGEST_WAIT : isSafe);
-      if (!mayRepeat || attempt >= retries || isStream(body)) throw lost ? unknown(lost) : error;
+      const mayRepeat = !isRefused && (wait ? +wait <= LONGEST_WAIT : isRead || key);
+      if (!mayRepeat || attempt >= retries || isStream) throw lost ? unknown(lost) : error;
       await pause(Math.max(+(wait ?? 0) * 1000, FIRST_PAUSE_MS * 2 ** attempt * (1 + Math.random())), signal);
     }
   };
-}
-
-function isStream(body: Call['body']): boolean {
-  return typeof Object(body).getReader === 'function';
 }
 
 function codeOf(error: unknown): string {
@@ -95,7 +99,7 @@ function noAnswer(base: string, cause: unknown): PigeonholeError {
 }
 
 function unknown({ status, detail, problem, cause }: PigeonholeError): PigeonholeError {
-  const sentence = `${detail} The write may or may not have been applied: read the key first.`;
+  const sentence = `${detail} It may have been applied: read the key first.`;
   return new PigeonholeError('outcome-unknown', status, sentence, problem, { cause });
 }
 

@@ -32,8 +32,13 @@ export interface Abortable {
   readonly signal?: AbortSignal | undefined;
 }
 
+export interface Once {
+  /** Has the write done once, whoever sends it again with this key. Without, the client makes one for its own repetitions. */
+  readonly idempotencyKey?: string | undefined;
+}
+
 /** Tags as `etag` gives them, or `*`. */
-export interface Conditions extends Abortable {
+export interface Conditions extends Abortable, Once {
   readonly ifMatch?: string | undefined;
   readonly ifNoneMatch?: string | undefined;
 }
@@ -44,7 +49,7 @@ export interface Expiry {
   readonly expires?: Date | string | undefined;
 }
 
-export interface ReadOptions extends Conditions {
+export interface ReadOptions extends Omit<Conditions, keyof Once> {
   /** A range of bytes as the header has it: `bytes=0-99`. */
   readonly range?: string | undefined;
   /** Holds the answer for up to so many seconds while it would be nothing new (long-poll). */

@@ -23,6 +23,7 @@ import type {
 } from '../storage/storage-engine.js';
 import { LARGE_VALUE_BYTES, oneByOne } from '../storage/value-memory.js';
 import { computeAndPut, Edits } from './edits.js';
+import { endOf } from './expiry.js';
 import { checkKey, isKey } from './key.js';
 import { OnceWrites } from './once-writes.js';
 import { checkValueSize } from './value-size.js';
@@ -58,9 +59,15 @@ export class DatabaseService {
     return new DatabaseService(this.engine, this.config, this.needsConditions, this.edits, once);
   }
 
-  /** Whether the write of a request that is done once was done before. */
-  async isDone(): Promise<boolean> {
-    return (await this.once?.isDone()) ?? false;
+  /** Whether operations name a time that is over, and have not been done before it was. */
+  async isLate(operations: readonly (BatchOperation | DatabaseError)[]): Promise<boolean> {
+    const sound = operations.filter((each) => 'op' in each);
+    return sound.some((each) => endOf(each) <= this.now()) && !(await this.isDone(sound));
+  }
+
+  /** Whether the write of a request, which has these operations, is done once and was done before. */
+  async isDone(operations: readonly BatchOperation[]): Promise<boolean> {
+    return (await this.once?.isDone(operations)) ?? false;
   }
 
   /** Returns the time of the clock that TTLs count from, milliseconds since 1970. */
@@ -139,9 +146,8 @@ export class DatabaseService {
     checkKey(key);
     this.requireCondition(condition);
     return this.edits.inTurn(key, async () => {
-      const { once } = this;
       const work = () => this.editAlone(key, change, condition, check);
-      return writtenBy('edit', await (once ? once.edit(key, work) : (work() as Promise<Outcome>)));
+      return writtenBy('edit', await (this.once ? this.once.edit(key, work) : (work() as Promise<Outcome>)));
     });
   }
 
@@ -222,9 +228,7 @@ export class DatabaseService {
       const operations = keys.slice(i, i + DELETE_CHUNK).map((key) => ({ op: 'delete', key }) as const);
       const outcomes = await this.engine.batch(operations, false);
       assertReached(outcomes);
-      deleted += outcomes.filter(
-        (outcome) => !(outcome instanceof Error) && outcome.kind === 'deleted',
-      ).length;
+      deleted += outcomes.filter((each) => 'kind' in each && each.kind === 'deleted').length;
     }
     return deleted;
   }

@@ -1,7 +1,7 @@
 import { DatabaseError } from '../errors.js';
 import { parseTtl } from '../http/request/parameters.js';
 import { parseTimestamp } from '../http/request/timestamp.js';
-import type { Expiry } from '../storage/operation.js';
+import type { BatchOperation, Expiry } from '../storage/operation.js';
 import { timestamp } from './entry-json.js';
 
 /** The parameters that say when an entry ends. */
@@ -28,6 +28,12 @@ export function parseExpiry(
   }
   assertAhead(at, now);
   return { at };
+}
+
+/** Returns when an operation says that its entry ends. */
+export function endOf(operation: BatchOperation): number {
+  const expiry = 'expiry' in operation ? operation.expiry : 'never';
+  return typeof expiry === 'object' && 'at' in expiry ? expiry.at : Infinity;
 }
 
 /** @throws DatabaseError `invalid-parameter` if the time `at` is over */

@@ -12,9 +12,9 @@ export class OnceWrites {
     private readonly note: (answer: KeyedAnswer) => void,
   ) {}
 
-  /** Whether the write was done before. @throws DatabaseError `idempotency-mismatch` */
-  async isDone(): Promise<boolean> {
-    return (await this.engine.recall({ key: this.key, operations: [] })) !== undefined;
+  /** Whether the write, which has these operations, was done before. @throws DatabaseError `idempotency-mismatch` */
+  async isDone(operations: readonly BatchOperation[]): Promise<boolean> {
+    return (await this.engine.recall({ key: this.key, operations })) !== undefined;
   }
 
   async write(operation: Operation): Promise<Outcome> {

@@ -51,12 +51,10 @@ export function encodeOutcomes({ operations, keepsValues = false }: KeyedWrite, 
 }
 
 /**
- * Returns what `encodeOutcomes` was given for these operations, of which whoever wants to know no more gives none. Values are
- * views of `bytes`.
+ * Returns what `encodeOutcomes` was given for these operations. Values are views of `bytes`.
  * @throws DatabaseError `idempotency-mismatch` where a server with other settings took other operations of the request
  */
 export function decodeOutcomes(operations: readonly BatchOperation[], bytes: Buffer): Outcomes {
-  if (operations.length === 0) return [];
   let at = LENGTH_BYTES + bytes.readUInt32LE(0);
   const stored = JSON.parse(bytes.toString('utf8', LENGTH_BYTES, at)) as Stored[];
   const refusal = stored.length === 1 && stored[0]![0] === '!';
@@ -92,4 +90,14 @@ function errorOf([, code, detail, context]: StoredError, { key }: BatchOperation
     detail.replace(`\`${KEY_MARK}\``, () => `\`${key}\``),
     { ...others, ...named },
   );
+}
+
+/** Returns a refusal of `operation` as text. */
+export function refusalText(refusal: DatabaseError, operation: BatchOperation): string {
+  return JSON.stringify(storedError(refusal, operation));
+}
+
+/** Returns the refusal that `refusalText` was given. */
+export function refusalIn(text: string, operation: BatchOperation): DatabaseError {
+  return errorOf(JSON.parse(text) as StoredError, operation);
 }

@@ -52,7 +52,6 @@ export class MemoryEngine extends StorageEngine implements Applier {
     totalOrder: true,
     history: true,
     backup: false,
-    idempotencyKeys: true,
   };
 
   private entries = new Map<string, Entry>();

@@ -216,7 +216,7 @@ export abstract class StorageEngine {
   abstract writeOnce(write: KeyedWrite): Promise<KeyedAnswer>;
 
   /**
-   * Returns what a keyed write came to if it has been done. Without operations it says no more than that.
+   * Returns what a keyed write came to if it has been done.
    * @throws DatabaseError `idempotency-mismatch`
    */
   abstract recall(write: Pick<KeyedWrite, 'key' | 'operations'>): Awaitable<KeyedAnswer | undefined>;

@@ -44,7 +44,7 @@ const ONCE_ERRORS: readonly ErrorCode[] = [
   'invalid-idempotency-key',
   'idempotency-mismatch',
   'body-too-large',
-  'not-supported',
+  'cross-slot',
 ];
 /** The name of the header that makes a write one that is done once. */
 export const IDEMPOTENCY_KEY = 'Idempotency-Key';

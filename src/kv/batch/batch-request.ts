@@ -40,7 +40,7 @@ const OUTLINE: readonly OutlineLevel[] = [
 ];
 
 /** The operations of a batch, and whether they are all or nothing. */
-interface BatchRequest {
+export interface BatchRequest {
   /** Without `atomic`, an error in the place of each that is malformed. */
   readonly operations: readonly (BatchOperation | DatabaseError)[];
   readonly atomic: boolean;

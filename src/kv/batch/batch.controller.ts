@@ -8,7 +8,8 @@ import { BodyReader } from '../../http/request/body-reader.js';
 import { STATUS_OF } from '../../http/answer/error-status.js';
 import { countUnsent, refuseIfFull } from '../../http/answer/unsent-answers.js';
 import type { BatchOperation, Outcome } from '../../storage/operation.js';
-import { parseBatch } from './batch-request.js';
+import { parseBatch, type BatchRequest } from './batch-request.js';
+import type { DatabaseService } from '../database.service.js';
 import { Databases } from '../databases.js';
 import { expiresJson, typeJson, valueMemberPieces } from '../entry-json.js';
 import { gatherPieces } from '../json-pieces.js';
@@ -50,8 +51,7 @@ export class BatchController {
     const isOnce = hasIdempotencyKey(request);
     const body = await this.bodies.read(request, response, LIMIT);
     const database = isOnce ? await this.databases.once(request, response, body) : this.databases.of(request);
-    const now = isOnce && (await database.isDone()) ? 0 : database.now();
-    const { operations, atomic } = await inTurns(parseBatch(body, now));
+    const { operations, atomic } = await parse(body, database, isOnce);
     requireRights(request.access, operations);
     if (operations.some((each) => 'op' in each && each.op === 'get')) refuseIfFull(response);
     const outcomes = await database.batch(operations, atomic);
@@ -62,6 +62,13 @@ export class BatchController {
     countUnsent(response, 2 * foundIn(outcomes), changesNothing && !isOnce);
     return gatherPieces(answerParts(operations, outcomes));
   }
+}
+
+/** Reads the body. A batch that is done once may have been done before a time in it was over. */
+async function parse(body: Buffer, database: DatabaseService, isOnce: boolean): Promise<BatchRequest> {
+  if (!isOnce) return inTurns(parseBatch(body, database.now()));
+  const request = await inTurns(parseBatch(body, 0));
+  return (await database.isLate(request.operations)) ? inTurns(parseBatch(body, database.now())) : request;
 }
 
 /** @throws DatabaseError `forbidden` unless the token may do every operation; a check tells no value and changes nothing */

@@ -114,7 +114,7 @@ export class EntryController {
       ? await this.once(request, response, expiry)
       : this.databases.of(request);
     // A write that was done before stands, also when the version has left the log since.
-    const isDone = await database.isDone();
+    const isDone = await database.isDone([{ op: 'get', key }]);
     const { value, type } = isDone ? NOTHING : await this.past.valueFrom(request, response, key, from);
     const written = await database.put(key, value, type, expiry, condition);
     answerDescription(response, written, this.config.publicUrl);
@@ -206,9 +206,9 @@ export class EntryController {
     body?: Buffer,
   ): Promise<DatabaseService> {
     const database = await this.databases.once(request, response, body);
-    // What was done before is not refused for being late.
-    if (typeof expiry === 'object' && 'at' in expiry && !(await database.isDone()))
-      assertAhead(expiry.at, database.now());
+    if (typeof expiry !== 'object' || !('at' in expiry)) return database;
+    const touch = { op: 'touch', key: keyOfPath(request.url!), expiry } as const;
+    if (await database.isLate([touch])) assertAhead(expiry.at, database.now());
     return database;
   }
 

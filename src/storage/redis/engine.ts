@@ -1,6 +1,7 @@
 import { DatabaseError, StartError } from '../../errors.js';
 import { Clock } from '../clock.js';
 import type { Entry, EntryHeader } from '../entry.js';
+import type { IdempotencySettings, KeyedAnswer, KeyedWrite } from '../idempotency.js';
 import { compareKeys, type KeyRange } from '../key-range.js';
 import type { BatchOperation, Operation, Outcome } from '../operation.js';
 import type { OpenSettings } from '../open-settings.js';
@@ -24,6 +25,7 @@ import { otherProcesses } from './cluster-client/node-redis.js';
 import type { RedisUrl } from './cluster-client/redis-url.js';
 import type { Partition } from './partitions.js';
 import { preflight } from './preflight.js';
+import { RedisKeyedWrites } from './keyed-writes.js';
 import { REDIS_PAST } from './past.js';
 import { RedisRanges } from './ranges.js';
 import { engineState, infoOf } from './server-info.js';
@@ -35,7 +37,7 @@ const SWEEP_EVERY_MS = 1_000;
 const SWEEP_GROUPS = 16;
 const SWEEP_AT_ONCE = 100;
 
-export interface RedisSettings extends OpenSettings {
+export interface RedisSettings extends OpenSettings, IdempotencySettings {
   /** How large the change log of all partitions together may grow, bytes. */
   readonly watchLogBytes: number;
   /** How many replicas must have a write before it is acknowledged. */
@@ -59,6 +61,7 @@ export class RedisEngine extends StorageEngine {
   private store!: RedisStore;
   private ranges!: RedisRanges;
   private writer!: RedisWriter;
+  private keyed!: RedisKeyedWrites;
   private log: RedisChangeLog | undefined;
   private clock!: Clock;
   private sweeper: NodeJS.Timeout | undefined;
@@ -84,7 +87,6 @@ export class RedisEngine extends StorageEngine {
       snapshots: false,
       atomicAcrossKeys: false,
       totalOrder: partitions === 1,
-      idempotencyKeys: false,
       history: false,
       backup: false,
     };
@@ -93,11 +95,10 @@ export class RedisEngine extends StorageEngine {
   async open(): Promise<void> {
     const { url, settings, monotonic } = this;
     const onMoved = () => this.log?.onMoved();
-    const client = new ClusterClient(url, settings.waitReplicas, settings.report, onMoved, monotonic);
-    this.client = client;
+    const { waitReplicas, report, watchLogBytes, passesFence } = settings;
+    const client = (this.client = new ClusterClient(url, waitReplicas, report, onMoved, monotonic));
     try {
       const { epoch, partitions, hasBegun } = await preflight(client, url, settings);
-      const { watchLogBytes, passesFence } = settings;
       this.store = new RedisStore(client, epoch, partitions, watchLogBytes, passesFence);
       if (!hasBegun) await this.store.begin();
       await this.store.onEachPartition((partition) => this.store.sync(partition));
@@ -110,6 +111,7 @@ export class RedisEngine extends StorageEngine {
     this.clock = new Clock(() => reference?.clock.now() ?? 0, monotonic);
     this.ranges = new RedisRanges(this.store);
     this.writer = new RedisWriter(this.store);
+    this.keyed = new RedisKeyedWrites(this.store, this.writer, settings);
     this.log = new RedisChangeLog(this.store);
     const groups = Math.min(SWEEP_GROUPS, this.store.partitions.all.length);
     let turn = 0;
@@ -149,17 +151,16 @@ export class RedisEngine extends StorageEngine {
     atomic: boolean,
     maxBytes?: number,
   ): Promise<(Outcome | DatabaseError)[]> {
-    const { writer } = this;
-    return this.track(
-      atomic ? writer.applyAll(operations, maxBytes) : writer.applyEach(operations, maxBytes),
-    );
+    return this.track(this.writer[atomic ? 'applyAll' : 'applyEach'](operations, maxBytes));
   }
 
-  async writeOnce(): Promise<never> {
-    throw new DatabaseError('not-supported', 'Redis keeps no answers: leave Idempotency-Key out.');
+  writeOnce(write: KeyedWrite): Promise<KeyedAnswer> {
+    return this.track(this.keyed.write(write));
   }
 
-  async recall(): Promise<undefined> {}
+  recall(write: Pick<KeyedWrite, 'key' | 'operations'>): Promise<KeyedAnswer | undefined> {
+    return this.keyed.recall(write);
+  }
 
   range(query: RangeQuery): Promise<RangePage> {
     return this.ranges.readPage(query);
@@ -204,13 +205,10 @@ export class RedisEngine extends StorageEngine {
     const free = limits.map((limit, i) => (limit === 0 ? Infinity : Math.max(0, limit - used[i]!)));
     // The fullest server is the first to refuse writes, to the keys of its slots.
     const room = Math.min(...free) * free.length;
-    return {
-      ...(await this.store.sizes()),
-      storedBytes: used.reduce((sum, bytes) => sum + bytes, 0),
-      availableBytes: Number.isFinite(room) ? room : undefined,
-      freeBytes: undefined,
-      oldestChange: undefined,
-    };
+    const availableBytes = Number.isFinite(room) ? room : undefined;
+    const storedBytes = used.reduce((sum, bytes) => sum + bytes, 0);
+    const unknown = { freeBytes: undefined, oldestChange: undefined };
+    return { ...(await this.store.sizes()), ...unknown, storedBytes, availableBytes };
   }
 
   state(): Promise<EngineState> {

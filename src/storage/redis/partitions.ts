@@ -20,6 +20,8 @@ import { hashedPartOf, hashTagOf, slotOf, SLOT_COUNT } from './cluster-client/sl
  *   s       hash    the state: tag, of the last change; now, the highest time seen; floor and bytes of the log, and how far it
  *                   is old (common-write.lua); tries, of writes that were sent again (write.lua); moved, where
  *                   the database has moved: its fence
+ *   a       hash    the answers to writes with an Idempotency-Key, by the id of the key (answers.lua)
+ *   n       zset    those ids, by when their answers end; the state has how many bytes they have: answered
  *   t       hash    scratch space, where a script adds 64-bit integers
  *
  * Once for the database: `pigeonhole`, a hash of its format, number of partitions and epoch, and whether they have begun; and

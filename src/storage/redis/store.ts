@@ -9,7 +9,8 @@ import { changes } from '../storage-meters.js';
 import { LastTags } from './last-tags.js';
 import { METADATA_KEY, Partitions, type Partition } from './partitions.js';
 import { decode } from './record.js';
-import { BEGIN, FENCE, SIZES, SWEEP, SYSTEM, WRITE, WRITE_PAST_FENCE } from './scripts.js';
+import { BEGIN, FENCE, SIZES, SWEEP, SYSTEM, WRITE, WRITE_ONCE, WRITE_PAST_FENCE } from './scripts.js';
+import { OPERATION_WORDS } from './write-script.js';
 
 /** Random hexadecimal digits at the end of a tag. */
 const EQUALS = Buffer.from('=');
@@ -20,8 +21,6 @@ const RANDOM_BYTES_AT_ONCE = 6 * 1024;
 const EVALSHA_WORDS = 3;
 /** How many ARGV all scripts that write have. */
 const WRITE_ARGUMENTS = 6;
-/** How many arguments each operation has, of which the first is its name (write-script.ts). */
-const OPERATION_WORDS = 7;
 /** The time until which a try may be carried out, and its number: the client fills them in. */
 const NEW_TRY = ['', ''];
 
@@ -29,6 +28,8 @@ interface WriteOptions extends Pick<Command, 'deadline'> {
   readonly atomic: boolean;
   /** Bytes of values that may be found. */
   readonly maxBytes: number;
+  /** The arguments of a write with an Idempotency-Key (once.lua). */
+  readonly once?: readonly string[];
 }
 
 /** One database in Redis: its partitions, and the commands and scripts that run on them. */
@@ -131,7 +132,9 @@ export class RedisStore {
     operations: readonly (string | Buffer)[],
     options: WriteOptions,
   ): Promise<readonly Reply[]> {
-    const { atomic, maxBytes, deadline } = options;
+    const { atomic, maxBytes, deadline, once } = options;
+    // Nobody knows the values of an answer that was remembered.
+    if (once) return this.runWrite(partition, entries, operations, options, LARGE_BYTES + 1);
     if (!operations.includes('get') || maxBytes <= LARGE_BYTES)
       return this.runWrite(partition, entries, operations, options);
     const names = operations.filter((_, i) => i % OPERATION_WORDS === 0);
@@ -155,7 +158,7 @@ export class RedisStore {
     partition: Partition,
     entries: readonly string[],
     operations: readonly (string | Buffer)[],
-    { atomic, maxBytes, deadline }: WriteOptions,
+    { atomic, maxBytes, deadline, once }: WriteOptions,
     replyBytes = 0,
   ): Promise<readonly Reply[]> {
     const limit = String(Math.min(maxBytes, Number.MAX_SAFE_INTEGER));
@@ -167,8 +170,9 @@ export class RedisStore {
       atomic ? '1' : '0',
       limit,
       ...operations,
+      ...(once ?? []),
     ];
-    const script = this.passesFence ? WRITE_PAST_FENCE : WRITE;
+    const script = once ? WRITE_ONCE : this.passesFence ? WRITE_PAST_FENCE : WRITE;
     const [now, tag, ...replies] = (await this.client.run({
       slot: partition.slot,
       args: evalsha(script, keys, args),

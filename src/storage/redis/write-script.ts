@@ -1,6 +1,8 @@
 import { DatabaseError, MissingKeyError } from '../../errors.js';
 import { TEXT } from '../entry.js';
-import { integerOverflow, notAnInteger, preconditionFailed, tooMuchFound } from '../operation.js';
+import { integerOverflow, notAnInteger, preconditionFailed } from '../operation.js';
+import type { KeyedWrite } from '../idempotency.js';
+import { refusalIn, refusalText } from '../idempotency-record.js';
 import type { BatchOperation, Expiry, Outcome } from '../operation.js';
 import { changes } from '../storage-meters.js';
 import { decode, decodeHeader } from './record.js';
@@ -10,7 +12,10 @@ import { decode, decodeHeader } from './record.js';
 const NONE = '';
 const NO_VALUE = Buffer.alloc(0);
 
-/** The eight arguments of one operation; `keyNumber` says which of KEYS its entry is, from 1. */
+/** How many arguments each operation has, of which the first is its name. */
+export const OPERATION_WORDS = 8;
+
+/** The arguments of one operation; `keyNumber` says which of KEYS its entry is, from 1. */
 export function encodeOperation(operation: BatchOperation, keyNumber: number): (string | Buffer)[] {
   const { op, condition, by = NONE } = operation;
   const first = [op, String(keyNumber), condition ? JSON.stringify(condition) : NONE];
@@ -40,27 +45,32 @@ export type OperationReply = readonly [
   size?: number,
 ];
 
+/** What is refused that reads too much. */
+export type Refusal = () => DatabaseError;
+
+/** @param isNew whether it has been done now, and counts */
 export function decodeOutcome(
   operation: BatchOperation,
   [kind, first, second, , size]: OperationReply,
-  maxBytes: number | undefined,
+  tooLarge: Refusal,
+  isNew = true,
 ): Outcome | DatabaseError {
   const outcome = kind.toString('latin1');
   switch (outcome) {
     case '!':
-      return decodeError(operation, first!.toString('latin1'), second!.toString('latin1'), maxBytes);
+      return decodeError(operation, first!.toString('latin1'), second!.toString('utf8'), tooLarge);
     case 'created':
     case 'updated':
     case 'found': {
-      if (outcome !== 'found') changes.by.put++;
-      const value = operation.op === 'put' ? operation.value : second;
+      if (isNew && outcome !== 'found') changes.by.put++;
+      const value = second ?? (operation.op === 'put' ? operation.value : undefined);
       const entry = value
         ? decode(operation.key, first!, value)
-        : { ...decodeHeader(operation.key, first!, size!), value: NO_VALUE };
+        : { ...decodeHeader(operation.key, first!, size ?? 0), value: NO_VALUE };
       return { kind: outcome, entry };
     }
     default:
-      if (outcome === 'deleted') changes.by.delete++;
+      if (isNew && outcome === 'deleted') changes.by.delete++;
       return { kind: outcome as 'deleted' | 'absent' | 'checked' };
   }
 }
@@ -69,7 +79,7 @@ function decodeError(
   operation: BatchOperation,
   code: string,
   etag: string,
-  maxBytes = Infinity,
+  tooLarge: Refusal,
 ): DatabaseError {
   const { key } = operation;
   switch (code) {
@@ -80,8 +90,31 @@ function decodeError(
     case 'integer-overflow':
       return integerOverflow(key, operation.op === 'incr' ? operation.amount : 0n);
     case 'body-too-large':
-      return tooMuchFound(maxBytes);
+      return tooLarge();
+    case 'given':
+      return refusalIn(etag, operation);
     default:
       return preconditionFailed(key, etag || undefined);
   }
+}
+
+/** The arguments of an operation that a caller has refused, which is all that is remembered of it. */
+export function encodeRefusal(refusal: DatabaseError, operation: BatchOperation): (string | Buffer)[] {
+  return ['refuse', '1', NONE, NONE, NONE, refusalText(refusal, operation), NONE, NONE];
+}
+
+/** The arguments of a write with an Idempotency-Key, after its operations (once.lua). */
+export function encodeOnce(
+  { key, keepsValues, isAttempt }: KeyedWrite,
+  ...[ttl, share, most]: [ttl: number, share: number, most: number]
+): string[] {
+  return [
+    key.id,
+    key.fingerprint,
+    String(ttl),
+    String(share),
+    String(most),
+    keepsValues ? 'values' : NONE,
+    isAttempt ? 'attempt' : NONE,
+  ];
 }

@@ -1,15 +1,31 @@
 import { DatabaseError } from '../../errors.js';
-import { assertReached, FoundBytes, isFailure, type BatchOperation, type Outcome } from '../operation.js';
+import {
+  assertReached,
+  FoundBytes,
+  isFailure,
+  tooMuchFound,
+  type BatchOperation,
+  type Outcome,
+} from '../operation.js';
 import { commitOperations, commitSeconds } from '../storage-meters.js';
 import type { Command } from './cluster-client/cluster-client.js';
 import { COMMAND_TIMEOUT_MS } from './cluster-client/connection.js';
 import { hashedPartOf } from './cluster-client/slots.js';
 import type { Partition } from './partitions.js';
 import type { RedisStore } from './store.js';
-import { decodeOutcome, encodeOperation, type OperationReply } from './write-script.js';
+import { decodeOutcome, encodeOperation, encodeRefusal, type OperationReply } from './write-script.js';
 
 /** Partitions from which a batch reads at the same time: all values that they find are in memory together. */
 const MAX_CONCURRENT_READS = 16;
+
+interface SendOptions extends Pick<Command, 'deadline'> {
+  readonly atomic: boolean;
+  readonly maxBytes?: number | undefined;
+  /** The arguments of a write with an Idempotency-Key (write-script.ts). */
+  readonly once?: readonly string[];
+  /** What the one operation has been refused with: only this is remembered then. */
+  readonly refusal?: DatabaseError | undefined;
+}
 
 /** The operations of a batch on one partition, with their indexes in the batch. */
 interface Share {
@@ -27,7 +43,7 @@ export class RedisWriter {
     const partition = this.store.partitions.ofKey(operation.key);
     const options = { atomic: false, deadline };
     const [reply] = await this.send(partition, [operation], options);
-    const outcome = decodeOutcome(operation, reply!, undefined);
+    const outcome = decodeOutcome(operation, reply!, tooMuch());
     if (outcome instanceof DatabaseError) throw outcome;
     return outcome;
   }
@@ -66,9 +82,13 @@ export class RedisWriter {
     const replies = await this.send(partition, operations, { atomic: true, maxBytes });
     const [, , , index] = replies[0]!;
     if (typeof index === 'number') {
-      throw (decodeOutcome(operations[index]!, replies[0]!, maxBytes) as DatabaseError).with({ index });
+      throw (decodeOutcome(operations[index]!, replies[0]!, tooMuch(maxBytes)) as DatabaseError).with({
+        index,
+      });
     }
-    return operations.map((operation, i) => decodeOutcome(operation, replies[i]!, maxBytes) as Outcome);
+    return operations.map(
+      (operation, i) => decodeOutcome(operation, replies[i]!, tooMuch(maxBytes)) as Outcome,
+    );
   }
 
   private async applyShare(
@@ -79,7 +99,7 @@ export class RedisWriter {
   ): Promise<void> {
     const options = { atomic: false, maxBytes, deadline };
     const outcomesOf = await this.send(partition, operations, options).then(
-      (replies) => operations.map((operation, i) => decodeOutcome(operation, replies[i]!, maxBytes)),
+      (replies) => operations.map((operation, i) => decodeOutcome(operation, replies[i]!, tooMuch(maxBytes))),
       (error: unknown) => {
         if (!(error instanceof DatabaseError)) throw error;
         return operations.map(() => error);
@@ -88,17 +108,17 @@ export class RedisWriter {
     for (const [i, outcome] of outcomesOf.entries()) outcomes[indexes[i]!] = outcome;
   }
 
-  private async send(
+  /** Sends operations to the partition that has their keys. Returns a reply for each. */
+  async send(
     partition: Partition,
     operations: readonly BatchOperation[],
-    {
-      maxBytes = Infinity,
-      ...options
-    }: Pick<Command, 'deadline'> & { atomic: boolean; maxBytes?: number | undefined },
+    { maxBytes = Infinity, refusal, ...options }: SendOptions,
   ): Promise<OperationReply[]> {
     const entries = operations.map(({ key }) => partition.entryPrefix + key);
     const firstEntry = partition.scriptKeys.length + 1;
-    const encoded = operations.flatMap((operation, i) => encodeOperation(operation, firstEntry + i));
+    const encoded = refusal
+      ? encodeRefusal(refusal, operations[0]!)
+      : operations.flatMap((operation, i) => encodeOperation(operation, firstEntry + i));
     const start = performance.now();
     const replies = await this.store.write(partition, entries, encoded, { ...options, maxBytes });
     commitSeconds.observe((performance.now() - start) / 1000);
@@ -119,8 +139,12 @@ export class RedisWriter {
   }
 }
 
+function tooMuch(maxBytes = Infinity): () => DatabaseError {
+  return () => tooMuchFound(maxBytes);
+}
+
 /** Redis's own rule: what is allowed must not depend on which keys happen to share a partition. */
-function assertOneTag(operations: readonly BatchOperation[]): void {
+export function assertOneTag(operations: readonly BatchOperation[]): void {
   const [first, ...others] = operations.map(({ key }) => key);
   const tag = hashedPartOf(first!);
   if (others.every((key) => hashedPartOf(key) === tag)) return;

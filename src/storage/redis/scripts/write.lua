@@ -7,7 +7,8 @@
 --
 -- Returns the time, the partition's last tag and a reply for each operation: its outcome, with header and value if there are
 -- any, or as the fifth the size of a large value that was touched, or `!`, an error code and the present tag. An atomic batch that is refused has one such reply, with the operation's
--- index. Where the database has moved there is the place instead of the replies.
+-- index. Where the database has moved there is the place instead of the replies. With an Idempotency-Key there is before them what
+-- is known of the answer (answers.lua), unless that is not remembered.
 --
 -- Problem: an answer can get lost, and the caller sends its write again; but others may have written meanwhile, and the first
 -- try may even arrive after the second. Design: all tries have the same random digits, which are in the tags that they give.
@@ -15,7 +16,7 @@
 -- earlier try is there, its replies are returned, and nothing is done. No try is carried out after the deadline, when the
 -- caller has given up. Guarantee: a write is applied at most once, and not after its caller was told that it is unknown.
 local deadline, try, known = tonumber(ARGV[7]), tonumber(ARGV[8]), ARGV[9]
-local FIRST_OPERATION, ARGUMENTS = 12, 8
+local ARGUMENTS = 8
 if time > deadline then return redis.error_reply('LATE ' .. text(time)) end
 
 -- `tries` has, of every write that was sent again and is not past its deadline: its random digits, the last try, the deadline.
@@ -33,7 +34,7 @@ if try > 1 then
 end
 
 local atomic, maxFound, found = ARGV[10] == '1', tonumber(ARGV[11]), 0
-local count = (#ARGV - FIRST_OPERATION + 1) / ARGUMENTS
+local count = (LAST - FIRST_OPERATION + 1) / ARGUMENTS
 local planned, steps, replies = {}, {}, {}
 
 -- What an earlier try has left in the log: its lines, and the text of `repliesOf` if there is one. Returns nil if the log does
@@ -179,6 +180,7 @@ end
 
 -- Decides one operation on the entry `name`: queues its steps, or refuses it, and returns its reply.
 local function plan(op, name, condition, mode, time, detail, value, by)
+  if op == 'refuse' then return { '!', 'given', detail } end
   local before = load(name)
   local entry = before and isLive(before) and before or nil
   if not entry and op == 'touch' then return { '!', 'missing-key', '' } end
@@ -241,27 +243,48 @@ local function carryOut()
   steps = {}
 end
 
+-- The replies, after what is known of a keyed write.
+local function answered(etag, all)
+  return { text(now), etag, unpack(all) }
+end
+
+if once then
+  local earlier = once.recall()
+  if earlier then return answered(tag, earlier) end
+end
+
 if try > 1 then
   local own = earlierTry()
   local words = own and (own.words or (own.lines[1] and outcomeOf(own.lines[1])))
   local earlier = words and repliesOf(words, own.lines)
   if not own or (words and not earlier) then return redis.error_reply('FORGOTTEN the log does not tell') end
-  if earlier then return { text(now), tag, unpack(earlier) } end
+  if earlier then return answered(tag, earlier) end
 end
 
 -- Only here: what an earlier try has done was done.
 if moved then return { text(now), tag, moved } end
 
 local startTag = tag
-for i = FIRST_OPERATION, #ARGV, ARGUMENTS do
+local refusal
+for i = FIRST_OPERATION, LAST, ARGUMENTS do
   local reply = plan(ARGV[i], KEYS[tonumber(ARGV[i + 1])], unpack(ARGV, i + 2, i + 7))
   replies[#replies + 1] = reply
   if atomic then
-    if reply[1] == '!' then return { text(now), startTag, { '!', reply[2], reply[3], #replies - 1 } } end
+    if reply[1] == '!' then
+      refusal = { '!', reply[2], reply[3], #replies - 1 }
+      break
+    end
   else
     carryOut()
   end
 end
+if refusal then
+  if once and once.isDecided(refusal[2]) then return answered(startTag, once.remember({ refusal }, ARGUMENTS)) end
+  return answered(startTag, { refusal })
+end
 carryOut()
 finish(wordsOf())
-return { text(now), tag, unpack(replies) }
+if not once then return answered(tag, replies) end
+-- It has written nothing.
+if once.isAttempt and replies[1][1] == '!' then return answered(tag, replies) end
+return answered(tag, once.remember(replies, ARGUMENTS))
