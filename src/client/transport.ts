@@ -47,8 +47,10 @@ export function makeSend(base: string, { retries = 3, token, fetch: ask = fetch 
   return async (path, { method = 'GET', query = {}, headers = {}, body, signal } = {}, read) => {
     const isRead = /GET|HEAD/.test(method);
     const isSafe = isRead || headers['If-Match'] || headers['If-None-Match'];
-    const search = pairs(query).map(([name, value]) => `${name}=${encodeURIComponent(value)}`);
-    const url = base + path + (search[0] ? `?${search.join('&')}` : '');
+    const search = pairs(query).map(
+      ([name, value], i) => `${i ? '&' : '?'}${name}=${encodeURIComponent(value)}`,
+    );
+    const url = base + path + search.join('');
     let lost: PigeonholeError | undefined;
     for (let attempt = 0; ; attempt++) {
       const secret = typeof token === 'function' ? await token() : token;
@@ -75,7 +77,7 @@ export function makeSend(base: string, { retries = 3, token, fetch: ask = fetch 
 }
 
 function isStream(body: Call['body']): boolean {
-  return typeof Object(body).getReader === 'function';
+  return 'getReader' in Object(body);
 }
 
 function codeOf(error: unknown): string {
