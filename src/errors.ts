@@ -21,8 +21,15 @@ export const ERRORS = {
     'Invalid Condition',
     'A conditional header is malformed, or stands where none is taken; tags stand in double quotes.',
   ],
+  'invalid-idempotency-key': [
+    'Invalid Idempotency-Key',
+    'The Idempotency-Key is malformed or repeated, or stands where none is taken.',
+  ],
   'invalid-batch': ['Invalid Batch', 'The batch or one of its operations is malformed.'],
-  'confirmation-needed': ['Confirmation Needed', 'Deleting every key has to be confirmed.'],
+  'confirmation-needed': [
+    'Confirmation Needed',
+    'Deleting every key, or putting all back, has to be confirmed.',
+  ],
   truncated: [
     'Truncated Import',
     'The import ends in the middle, or its closing line does not fit what came before.',
@@ -83,6 +90,10 @@ export const ERRORS = {
   'integer-overflow': ['Integer Overflow', 'The sum would leave the range of 64-bit integers.'],
   'not-json': ['Not JSON', 'A merge patch applies to JSON values only, and this value is not.'],
   'cross-slot': ['Keys In Different Partitions', 'An atomic batch on a cluster needs keys of one partition.'],
+  'idempotency-mismatch': [
+    'Idempotency-Key Reused',
+    'The Idempotency-Key was given to another request before. Nothing was applied.',
+  ],
   'not-supported': ['Not Supported By This Engine', 'The storage engine cannot do this.'],
   busy: ['Too Busy', 'Too much is under way. Nothing was applied; repeat the request.'],
   stopping: ['Shutting Down', 'The server is shutting down. Nothing was applied; repeat the request.'],

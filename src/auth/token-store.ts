@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { DatabaseError } from '../errors.js';
-import type { SystemKeyspace } from '../storage/storage-engine.js';
+import type { SystemKeyspace } from '../storage/system-keyspace.js';
 import type { TokenRecord } from './token-record.js';
 
 const RECORD = 'token/';

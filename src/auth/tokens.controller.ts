@@ -6,6 +6,7 @@ import { answerEmpty, answerUncached } from '../http/answer/answer.js';
 import { Documented } from '../http/answer/documented.js';
 import { BodyReader } from '../http/request/body-reader.js';
 import { contentTypeOf, essenceOf, JSON_TYPE } from '../http/request/media-type.js';
+import { refuseIdempotencyKey } from '../http/request/idempotency-key.js';
 import { Parameters } from '../http/request/parameters.js';
 import { refuseConditions } from '../http/request/preconditions.js';
 import { readJson } from '../http/request/strict-json.js';
@@ -40,6 +41,7 @@ export class TokensController {
   @Documented(docs, 'DescribeCreate')
   async create(@Req() request: IncomingMessage, @Res() response: ServerResponse): Promise<void> {
     takeNothingElse(request);
+    refuseIdempotencyKey(request, 'A token is shown once, and its answer is not kept.');
     const asked = readTokenRequest(await this.readBody(request, response));
     const by = this.accessOf(request);
     const issued = await this.tokens.create(by, asked);
@@ -85,6 +87,7 @@ export class TokensController {
   @Documented(docs, 'DescribeRotate')
   async rotate(@Req() request: IncomingMessage, @Res() response: ServerResponse): Promise<void> {
     takeNothingElse(request);
+    refuseIdempotencyKey(request, 'A secret is shown once, and its answer is not kept.');
     const grace = readGrace(await this.readBody(request, response, {}));
     const by = this.accessOf(request);
     answerIssued(response, 200, by, await this.tokens.rotate(by, idOf(request), grace));

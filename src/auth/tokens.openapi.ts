@@ -135,7 +135,13 @@ const SHOWN_ONCE = {
 const STORAGE_ERRORS = ['busy', 'unavailable', 'moved', 'corrupt'] as const;
 const STORE_ERRORS = [...STORAGE_ERRORS, 'cross-site', 'outcome-unknown', 'disk-full'] as const;
 const ERRORS = ['invalid-parameter', 'invalid-condition', 'forbidden'] as const;
-const BODY_ERRORS = ['invalid-json', 'invalid-type', 'unsupported-type', 'body-too-large'] as const;
+const BODY_ERRORS = [
+  'invalid-json',
+  'invalid-type',
+  'invalid-idempotency-key',
+  'unsupported-type',
+  'body-too-large',
+] as const;
 
 export function DescribeCreate(): MethodDecorator {
   const location = { description: 'The path of the new token.', required: true, schema: { type: 'string' } };

@@ -3,7 +3,8 @@ import { loadConfig } from '../config/app-config.js';
 import { DatabaseError, StartError } from '../errors.js';
 import { createEngine, placeOf, withoutPassword } from '../storage/engine-factory.js';
 import type { OpenSettings } from '../storage/open-settings.js';
-import { MIGRATION, type StorageEngine } from '../storage/storage-engine.js';
+import type { StorageEngine } from '../storage/storage-engine.js';
+import { MIGRATION } from '../storage/system-keyspace.js';
 import { Migration } from '../migration/migration.js';
 import { ProgressOutput } from './progress-output.js';
 

@@ -181,6 +181,23 @@ export const SETTINGS = {
     meaning:
       'How large the log of changes, from which watchers resume and which is the history of every key, may grow.',
   },
+  idempotencyTtl: {
+    name: 'IDEMPOTENCY_TTL',
+    default: '24h',
+    form: 'a duration like 10m, 24h or 7d, at least 1s',
+    parse: (text) => {
+      const duration = parseDuration(text);
+      return duration !== undefined && duration >= SECOND ? duration : undefined;
+    },
+    meaning: 'How long the answer to a write with an Idempotency-Key is kept, which a repeat then gets.',
+  },
+  idempotencyBytes: {
+    name: 'IDEMPOTENCY_BYTES',
+    default: String(16 * MIB),
+    ...wholeNumber(4 * MIB, 4096 * MIB, 'bytes'),
+    meaning:
+      'How many bytes such answers may take together; the oldest go first. One takes a quarter at most.',
+  },
   backupTo: {
     name: 'BACKUP_TO',
     default: '',

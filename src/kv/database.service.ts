@@ -1,9 +1,9 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import type { AppConfig } from '../config/app-config.js';
 import { DatabaseError, MissingKeyError } from '../errors.js';
 import { giveWay } from '../event-loop.js';
 import type { Condition } from '../storage/condition.js';
 import { TEXT, type Entry, type EntryHeader } from '../storage/entry.js';
+import type { IdempotencyKey, KeyedAnswer } from '../storage/idempotency.js';
 import { ALL_KEYS, isInRange, type KeyRange } from '../storage/key-range.js';
 import {
   assertHolds,
@@ -21,14 +21,15 @@ import type {
   ScanRange,
   StorageEngine,
 } from '../storage/storage-engine.js';
+import { computeAndPut, Edits } from './edits.js';
 import { checkKey, isKey } from './key.js';
+import { OnceWrites } from './once-writes.js';
+import { checkValueSize } from './value-size.js';
 
 /** Bytes of values on one page, and in the answer to one batch. */
 const PAGE_BYTES = 4 * 2 ** 20;
 const BATCH_BYTES = 16 * 2 ** 20;
 const DELETE_CHUNK = 1000;
-const MAX_EDIT_TRIES = 10;
-const MAX_EDIT_PAUSE_MS = 50;
 
 /** An entry after a write, and whether the write created it. */
 export interface Written {
@@ -38,15 +39,28 @@ export interface Written {
 
 /** The database as its users know it: the rules that hold on every engine. */
 export class DatabaseService {
-  /** For each key that is being edited, the end of its last edit. */
-  private readonly edits = new Map<string, Promise<unknown>>();
-
-  /** @param needsConditions whether a write without a condition is refused, with `condition-required` */
+  /**
+   * @param needsConditions whether a write without a condition is refused, with `condition-required`
+   * @param once does what is written once; without it the engine writes
+   */
   constructor(
     private readonly engine: StorageEngine,
     private readonly config: AppConfig,
     private readonly needsConditions = false,
+    private readonly edits = new Edits(),
+    private readonly once?: OnceWrites,
   ) {}
+
+  /** Returns the same database for the one write of a request that is done once. */
+  doing(key: IdempotencyKey, note: (answer: KeyedAnswer) => void): DatabaseService {
+    const once = new OnceWrites(this.engine, key, note);
+    return new DatabaseService(this.engine, this.config, this.needsConditions, this.edits, once);
+  }
+
+  /** Whether the write of a request that is done once was done before. */
+  async isDone(): Promise<boolean> {
+    return (await this.once?.isDone()) ?? false;
+  }
 
   /** Returns the time of the clock that TTLs count from, milliseconds since 1970. */
   now(): number {
@@ -123,23 +137,18 @@ export class DatabaseService {
   ): Promise<Written> {
     checkKey(key);
     this.requireCondition(condition);
-    // Edits of one key take turns, because those that ran at once would all but one be done again.
-    const before = this.edits.get(key) ?? Promise.resolve();
-    const edit = before.then(() => this.editAlone(key, change, condition, check));
-    const end = edit.catch(() => undefined);
-    this.edits.set(key, end);
-    try {
-      return await edit;
-    } finally {
-      if (this.edits.get(key) === end) this.edits.delete(key);
-    }
+    return this.edits.inTurn(key, async () => {
+      const { once } = this;
+      const work = () => this.editAlone(key, change, condition, check);
+      return writtenBy('edit', await (once ? once.edit(key, work) : (work() as Promise<Outcome>)));
+    });
   }
 
   /** Removes an entry, or does nothing if there is none. */
   async delete(key: string, condition?: Condition): Promise<void> {
     checkKey(key);
     this.requireCondition(condition);
-    await this.engine.write({ op: 'delete', key, condition });
+    await (this.once ?? this.engine).write({ op: 'delete', key, condition });
   }
 
   /** Returns one page of a range; with values it ends after 4 MiB of them. */
@@ -173,7 +182,8 @@ export class DatabaseService {
     if (atomic && refused) throw refused;
     const sound = refused ? operations.filter((_, index) => !refusals[index]) : operations;
     if (sound.length === 0) return refusals as DatabaseError[];
-    const outcomes = await this.engine.batch(sound as readonly BatchOperation[], atomic, BATCH_BYTES);
+    const target = this.once ?? this.engine;
+    const outcomes = await target.batch(sound as readonly BatchOperation[], atomic, BATCH_BYTES);
     if (!refused) return outcomes;
     const rest = outcomes.values();
     return refusals.map((refusal) => refusal ?? rest.next().value!);
@@ -224,23 +234,20 @@ export class DatabaseService {
   }
 
   /** Computes the new value here, and puts it on the condition that nobody has changed the entry meanwhile. */
-  private async editAlone(
+  private editAlone(
     key: string,
     change: (entry: Entry) => Awaitable<Buffer>,
     condition: Condition | undefined,
     check?: (entry: EntryHeader) => void,
-  ): Promise<Written> {
-    for (let tries = 1; ; tries++) {
+  ): Promise<Outcome | DatabaseError> {
+    const compute = async (): Promise<Operation> => {
       const entry = await this.getEditable(key, condition, check);
       const value = await change(entry);
-      try {
-        return await this.put(key, value, entry.type, 'keep', { ifMatch: [entry.etag] });
-      } catch (error) {
-        if (!(error instanceof DatabaseError) || error.code !== 'precondition-failed') throw error;
-        if (tries === MAX_EDIT_TRIES) throw overtaken();
-        await pause(Math.random() * MAX_EDIT_PAUSE_MS);
-      }
-    }
+      checkValueSize(value.length, this.config.maxValueBytes);
+      const ifMatch = [entry.etag];
+      return { op: 'put', key, value, type: entry.type, expiry: 'keep', condition: { ifMatch } };
+    };
+    return computeAndPut(compute, (put) => (this.once ? this.once.putOver(put) : this.engine.write(put)));
   }
 
   private async getEditable(
@@ -274,27 +281,16 @@ export class DatabaseService {
 
   private async write(operation: Operation): Promise<Written> {
     if (operation.op !== 'get') this.requireCondition(operation.condition);
-    const outcome = await this.engine.write(operation);
-    if (!('entry' in outcome)) throw new Error(`a ${operation.op} came to ${outcome.kind}`);
-    return { created: outcome.kind === 'created', entry: outcome.entry };
+    return writtenBy(operation.op, await (this.once ?? this.engine).write(operation));
   }
+}
+
+function writtenBy(what: string, outcome: Outcome): Written {
+  if (!('entry' in outcome)) throw new Error(`a ${what} came to ${outcome.kind}`);
+  return { created: outcome.kind === 'created', entry: outcome.entry };
 }
 
 function present<T extends EntryHeader>(key: string, entry: T | undefined): T {
   if (!entry) throw new MissingKeyError(key);
   return entry;
-}
-
-function overtaken(): DatabaseError {
-  return new DatabaseError(
-    'busy',
-    'Others kept changing the value while it was being edited. Nothing was applied; repeat the request.',
-  );
-}
-
-/** @throws DatabaseError `value-too-large` if a value of `bytes` is larger than MAX_VALUE_BYTES, which is `limit` */
-export function checkValueSize(bytes: number, limit: number): void {
-  if (bytes <= limit) return;
-  const detail = `A value may have at most ${limit} bytes (MAX_VALUE_BYTES).`;
-  throw new DatabaseError('value-too-large', detail, { limit, setting: 'MAX_VALUE_BYTES' });
 }

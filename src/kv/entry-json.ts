@@ -39,9 +39,16 @@ export const PIECE_BYTES = 192 * 1024;
 
 /** Yields `valueMember(value)` in pieces. */
 export function* valueMemberPieces(value: Buffer): Generator<string> {
-  const isText = isUtf8(value);
-  yield isText ? '"value":"' : '"base64":"';
-  yield* isText ? jsonPieces(value) : base64Pieces(value);
+  if (!isUtf8(value)) return yield* base64MemberPieces(value);
+  yield '"value":"';
+  yield* jsonPieces(value);
+  yield '"';
+}
+
+/** Yields `base64Member(value)` in pieces. */
+export function* base64MemberPieces(value: Buffer): Generator<string> {
+  yield '"base64":"';
+  yield* base64Pieces(value);
   yield '"';
 }
 

@@ -26,7 +26,13 @@ export function parseExpiry(
         `2030-01-31T14:00:00+02:00.${hint}`,
     );
   }
-  if (at > now) return { at };
+  assertAhead(at, now);
+  return { at };
+}
+
+/** @throws DatabaseError `invalid-parameter` if the time `at` is over */
+export function assertAhead(at: number, now: number): void {
+  if (at > now) return;
   throw invalid(`\`expires\` is over: ${timestamp(at)}; now it is ${timestamp(now)}. Nothing was stored.`);
 }
 

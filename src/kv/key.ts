@@ -40,6 +40,11 @@ export function pathOf(key: string): string {
   return key === '.' || key === '..' ? `/kv?key=${encoded}` : ENTRY_PATH + encoded;
 }
 
+/** Whether a URL is that of an entry, in the one spelling. */
+export function isEntryPath(url: string): boolean {
+  return url.startsWith(ENTRY_PATH);
+}
+
 /** Returns the key of `/kv/{key}`: everything after `/kv/`, percent-decoded once from the raw URL. `+` stays a plus. */
 export function keyOfPath(url: string): string {
   const query = url.indexOf('?');

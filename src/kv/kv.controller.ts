@@ -6,6 +6,7 @@ import { Documented, Undocumented } from '../http/answer/documented.js';
 import { writePaced } from '../http/answer/paced-writer.js';
 import { countUnsent, sizeCheck } from '../http/answer/unsent-answers.js';
 import type { Entry } from '../storage/entry.js';
+import { hasIdempotencyKey } from '../http/request/idempotency-key.js';
 import { Databases } from './databases.js';
 import { PIECE_BYTES } from './entry-json.js';
 import { gatherPieces } from './json-pieces.js';
@@ -42,7 +43,10 @@ export class KvController {
   @Documented(docs, 'DescribeSet')
   async set(@Req() request: IncomingMessage, @Res() response: ServerResponse): Promise<void> {
     const { key, value } = parseSetQuery(request.url!);
-    const { created } = await this.databases.of(request).set(key, value);
+    const database = hasIdempotencyKey(request)
+      ? await this.databases.once(request, response)
+      : this.databases.of(request);
+    const { created } = await database.set(key, value);
     answerJson(response, created ? 201 : 200, `{${JSON.stringify(key)}:${JSON.stringify(value)}}`);
   }
 

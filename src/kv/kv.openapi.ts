@@ -65,6 +65,7 @@ export function DescribeSet(): MethodDecorator {
     entries(200, 'The key existed; its value is replaced.', { somekey: 'somevalue' }),
     describeOperation({
       id: 'setPair',
+      once: true,
       summary: 'Stores one pair',
       description: 'Durable when it is answered. It writes on GET, so pages of other sites are refused.',
       errors: [...WRITE_ERRORS, 'missing-query', 'invalid-query', 'invalid-key', 'value-too-large'],

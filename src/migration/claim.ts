@@ -1,6 +1,7 @@
 import { StartError } from '../errors.js';
 import { ALL_KEYS } from '../storage/key-range.js';
-import { MIGRATION, type StorageEngine } from '../storage/storage-engine.js';
+import type { StorageEngine } from '../storage/storage-engine.js';
+import { MIGRATION } from '../storage/system-keyspace.js';
 
 /** How the two databases are called where users see it: without credentials. */
 export interface Names {

@@ -1,7 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { StartError } from '../errors.js';
 import { ALL_KEYS } from '../storage/key-range.js';
-import { MIGRATION, type StorageEngine } from '../storage/storage-engine.js';
+import type { StorageEngine } from '../storage/storage-engine.js';
+import { MIGRATION } from '../storage/system-keyspace.js';
 import { ChangedKeys } from './changed-keys.js';
 import { compare, type Comparison } from './comparison.js';
 import { Copier } from './copier.js';

@@ -2,7 +2,12 @@ import type { OpenAPIObject } from '@nestjs/swagger';
 import { ERROR_CODES, ERRORS, type ErrorCode } from '../errors.js';
 import { speaksProblems } from '../http/answer/answer.js';
 import { ORIGINAL_STATUS, STATUS_OF } from '../http/answer/error-status.js';
-import { COMMON_ERRORS, ERRORS_EXTENSION, TOKEN_ERRORS } from '../http/answer/operation.openapi.js';
+import {
+  COMMON_ERRORS,
+  ERRORS_EXTENSION,
+  IDEMPOTENCY_KEY,
+  TOKEN_ERRORS,
+} from '../http/answer/operation.openapi.js';
 import { WITHOUT_DATA } from '../http/gate/request-gate.js';
 
 type Operation = NonNullable<OpenAPIObject['paths'][string]['get']>;
@@ -60,6 +65,27 @@ export function addErrors(method: string, path: string, operation: Operation): v
       ...(method !== 'head' && { content }),
     };
   }
+}
+
+/** The statuses of what a write with an Idempotency-Key comes to and is remembered with. */
+const REMEMBERED = /^(?:2..|404|409|412)$/;
+const ONCE_HEADERS = {
+  'Idempotency-Expires': {
+    description: 'Until when the answer is kept, for a request with an Idempotency-Key (RFC 3339).',
+    schema: { type: 'string', format: 'date-time' },
+  },
+  'Idempotency-Replayed': {
+    description: '`true` if this is the answer to an earlier request with the same Idempotency-Key.',
+    schema: { type: 'string', enum: ['true'] },
+  },
+} as ResponseHeaders;
+
+/** Adds the headers of answers to requests with an Idempotency-Key, where an operation takes one. */
+export function addOnceHeaders({ parameters = [], responses }: Operation): void {
+  if (!parameters.some((each) => 'name' in each && each.name === IDEMPOTENCY_KEY)) return;
+  for (const [status, response] of Object.entries(responses))
+    if (response && !('$ref' in response) && REMEMBERED.test(status))
+      response.headers = { ...response.headers, ...ONCE_HEADERS };
 }
 
 /** What an operation carries until its errors are responses. */

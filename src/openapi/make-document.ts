@@ -6,7 +6,7 @@ import { ERRORS_EXTENSION } from '../http/answer/operation.openapi.js';
 import { writesOnGet } from '../http/request/safe.js';
 import { VERSION } from '../version.js';
 import { hoistSchemas } from './components.js';
-import { addErrors, errorsOf } from './error-responses.js';
+import { addErrors, addOnceHeaders, errorsOf } from './error-responses.js';
 import { METHODS_TAG } from './explorer-page.js';
 import { optionsOf, refusedHead, withoutBody } from './methods.js';
 import { addTwins } from './twins.js';
@@ -83,7 +83,12 @@ function withErrors(path: string, item: PathItem): PathItem {
   const errors = errorsOf(first!).filter((code) => isBeforeTheMethod(code, path));
   const options = { ...optionsOf(first!, item.patch !== undefined), [ERRORS_EXTENSION]: errors };
   const operations: PathItem = { ...item, options };
-  for (const method of METHODS) if (operations[method]) addErrors(method, path, operations[method]);
+  for (const method of METHODS) {
+    const operation = operations[method];
+    if (!operation) continue;
+    addErrors(method, path, operation);
+    addOnceHeaders(operation);
+  }
   return Object.fromEntries(
     METHODS.flatMap((method) => (operations[method] ? [[method, operations[method]]] : [])),
   );

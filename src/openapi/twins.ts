@@ -59,6 +59,7 @@ function both(own: Extended, twin: Extended): Extended {
       .join(' ')
       .trim(),
     parameters: [...own.parameters!, ...added.map(asOptional)],
+    ...(twin.requestBody && { requestBody: own.requestBody ?? twin.requestBody }),
     responses: Object.fromEntries(
       statuses.map((status) => [status, either(own.responses[status], twin.responses[status])]),
     ),

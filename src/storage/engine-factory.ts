@@ -49,7 +49,7 @@ const ENGINES: Record<string, Engine> = {
   memory: {
     form: 'memory:',
     accepts: (url) => afterScheme(url) === '',
-    make: async () => new MemoryEngine(),
+    make: async (_, settings) => new MemoryEngine(undefined, settings),
   },
   redis,
   rediss: redis,

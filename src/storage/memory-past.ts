@@ -12,7 +12,7 @@ import {
   type Version,
 } from './past.js';
 import { formatTag, parseTag } from './revision.js';
-import type { MemoryChange } from './memory-records.js';
+import type { MemoryChange } from './memory-log.js';
 import type { Change } from './storage-engine.js';
 
 /** A database in memory as it is. */

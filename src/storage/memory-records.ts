@@ -1,13 +1,8 @@
+import { DatabaseError } from '../errors.js';
 import type { Entry } from './entry.js';
-import { firstIndex } from './first-index.js';
 import { compareKeys } from './key-range.js';
-import type { Change, SystemKeyspace } from './storage-engine.js';
-
-const READ_CHANGES = 1000;
-const READ_BYTES = 256 * 1024;
-
-/** A change, and whether its key had no entry before. */
-export type MemoryChange = Change & { readonly creates: boolean };
+import type { FoundBytes, Operation, Outcome } from './operation.js';
+import type { SystemKeyspace } from './system-keyspace.js';
 
 /** The private records of the server in a Map. */
 export class MemoryRecords implements SystemKeyspace {
@@ -48,25 +43,25 @@ export class MemoryRecords implements SystemKeyspace {
   }
 }
 
-/** Returns what a change takes in the log, bytes. */
-export function loggedBytes({ key, value }: Change): number {
-  return key.length + (value?.length ?? 0);
-}
-
-/** Returns some changes of a log after `position`. */
-export function changesAfter(log: readonly MemoryChange[], position: string): Change[] {
-  const changes: Change[] = [];
-  let bytes = 0;
-  const first = firstIndex(log.length, (i) => log[i]!.position > position);
-  for (let i = first; i < log.length; i++) {
-    if (changes.length === READ_CHANGES || bytes >= READ_BYTES) break;
-    changes.push(log[i]!);
-    bytes += loggedBytes(log[i]!);
-  }
-  return changes;
-}
-
 /** Copies an entry and its bytes, because readers and writers own their buffers. */
 export function copyOf(entry: Entry, withValue: boolean): Entry {
   return { ...entry, value: Buffer.from(withValue ? entry.value : '') };
+}
+
+/** Applies operations one by one; the error of a refused one takes the place of its outcome. */
+export function eachAlone(
+  operations: readonly Operation[],
+  apply: (operation: Operation) => Outcome,
+  found: FoundBytes,
+): (Outcome | DatabaseError)[] {
+  return operations.map((operation) => {
+    try {
+      const outcome = apply(operation);
+      found.add(outcome);
+      return outcome;
+    } catch (error) {
+      if (!(error instanceof DatabaseError)) throw error;
+      return error;
+    }
+  });
 }

@@ -2,7 +2,9 @@ import { DatabaseError } from '../errors.js';
 import { giveWay } from '../event-loop.js';
 import { Clock } from './clock.js';
 import type { Entry, EntryHeader } from './entry.js';
+import type { Applier, FoundLimit, IdempotencySettings, KeyedAnswer, KeyedWrite } from './idempotency.js';
 import { compareKeys, isInRange, type KeyRange } from './key-range.js';
+import { MemoryAnswers } from './memory-answers.js';
 import {
   decide,
   FoundBytes,
@@ -15,9 +17,9 @@ import { moved } from './fence.js';
 import { formatTag, nextEpoch, parseTag } from './revision.js';
 import { pageOf } from './memory-page.js';
 import { MemoryPast } from './memory-past.js';
-import { changesAfter, copyOf, loggedBytes, MemoryRecords, type MemoryChange } from './memory-records.js';
-import { goesOnAfter, recentChange, type RecentChange } from './recent-change.js';
-import { changes } from './storage-meters.js';
+import { MemoryLog } from './memory-log.js';
+import { copyOf, eachAlone, MemoryRecords } from './memory-records.js';
+import type { RecentChange } from './recent-change.js';
 import {
   LOGGED_VALUE_BYTES,
   StorageEngine,
@@ -33,8 +35,6 @@ import {
 
 const SWEEP_EVERY_MS = 500;
 const CHUNK_ENTRIES = 256;
-const MAX_LOG_CHANGES = 100_000;
-const MAX_LOG_BYTES = 64 * 2 ** 20;
 
 /** The last epoch in this process: engines that are created within one second must not share it. */
 let lastEpoch = 0;
@@ -43,7 +43,7 @@ let lastEpoch = 0;
  * Keeps everything in a Map, which ends with the process. For trying things out, and as the simple engine that the tests
  * compare the others with: ranges, scans and counts sort all keys every time, and nothing else happens meanwhile.
  */
-export class MemoryEngine extends StorageEngine {
+export class MemoryEngine extends StorageEngine implements Applier {
   readonly capabilities = {
     durable: false,
     orderedTags: true,
@@ -52,30 +52,33 @@ export class MemoryEngine extends StorageEngine {
     totalOrder: true,
     history: true,
     backup: false,
+    idempotencyKeys: true,
   };
 
   private entries = new Map<string, Entry>();
   private readonly epoch: number;
   private sequence = 0;
-  private readonly log: MemoryChange[] = [];
-  /** Size of the keys and values in the log, bytes. */
-  private logBytes = 0;
-  /** The last sequence that the log no longer holds. */
-  private floor = 0;
+  private readonly log = new MemoryLog();
   private readonly listeners = new Set<() => void>();
   private sweeper: NodeJS.Timeout | undefined;
   private place: string | undefined;
   readonly system = new MemoryRecords(() => this.assertUnmoved());
   readonly past = new MemoryPast(() => ({
     entries: this.entries,
-    log: this.log,
-    floor: this.floor,
+    log: this.log.changes,
+    floor: this.log.floor,
     position: this.position(),
     now: this.now(),
   }));
 
-  constructor(private readonly clock = new Clock()) {
+  private readonly answers: MemoryAnswers;
+
+  constructor(
+    private readonly clock = new Clock(),
+    settings: IdempotencySettings = {},
+  ) {
     super();
+    this.answers = new MemoryAnswers(settings);
     this.epoch = nextEpoch(clock.now(), lastEpoch);
     lastEpoch = this.epoch;
   }
@@ -112,8 +115,28 @@ export class MemoryEngine extends StorageEngine {
     maxBytes?: number,
   ): Promise<(Outcome | DatabaseError)[]> {
     this.assertUnmoved();
-    const found = new FoundBytes(maxBytes);
-    const before = atomic ? new Map(this.entries) : undefined;
+    return atomic ? this.applyAll(operations, maxBytes) : this.applyEach(operations, maxBytes);
+  }
+
+  async writeOnce(write: KeyedWrite): Promise<KeyedAnswer> {
+    this.assertUnmoved();
+    return this.answers.write(write, this, this.now());
+  }
+
+  recall(write: Pick<KeyedWrite, 'key' | 'operations'>): KeyedAnswer | undefined {
+    return this.answers.find(write, this.now());
+  }
+
+  applyEach(
+    operations: readonly BatchOperation[],
+    ...[maxBytes, refusal]: Partial<FoundLimit>
+  ): (Outcome | DatabaseError)[] {
+    return eachAlone(operations, (each) => this.apply(each), new FoundBytes(maxBytes, undefined, refusal));
+  }
+
+  applyAll(operations: readonly BatchOperation[], ...[maxBytes, refusal]: Partial<FoundLimit>): Outcome[] {
+    const found = new FoundBytes(maxBytes, undefined, refusal);
+    const before = new Map(this.entries);
     const position = this.position();
     return operations.map((operation, index) => {
       try {
@@ -121,13 +144,10 @@ export class MemoryEngine extends StorageEngine {
         found.add(outcome);
         return outcome;
       } catch (error) {
-        if (!(error instanceof DatabaseError)) throw error;
-        if (!before) return error;
         // The sequence is not taken back: the error may name a tag of the batch.
         this.entries = before;
-        while (this.log.length > 0 && this.log.at(-1)!.position > position)
-          this.logBytes -= loggedBytes(this.log.pop()!);
-        throw error.with({ index });
+        this.log.undoAfter(position);
+        throw error instanceof DatabaseError ? error.with({ index }) : error;
       }
     });
   }
@@ -155,15 +175,14 @@ export class MemoryEngine extends StorageEngine {
 
   changes(position: string): LogPage | undefined {
     const from = parseTag(position);
-    if (from?.epoch !== this.epoch || position > this.position() || from.sequence < this.floor)
+    if (from?.epoch !== this.epoch || position > this.position() || from.sequence < this.log.floor)
       return undefined;
-    const changes = changesAfter(this.log, position);
+    const changes = this.log.after(position);
     return { changes, position: changes.at(-1)?.position ?? position };
   }
 
   newestChanges(limit: number, prefix: string): RecentChange[] {
-    const ours = this.log.filter(({ key }) => goesOnAfter(key, prefix));
-    return ours.slice(-limit).toReversed().map(recentChange);
+    return this.log.newest(limit, prefix);
   }
 
   covers(position: string, change: Pick<Change, 'position'>): boolean {
@@ -180,14 +199,13 @@ export class MemoryEngine extends StorageEngine {
   }
 
   stats(): EngineStats {
-    const storedBytes = [...this.entries.values()].reduce((sum, { size }) => sum + size, 0);
     return {
       entries: this.entries.size,
-      storedBytes,
+      storedBytes: [...this.entries.values()].reduce((sum, { size }) => sum + size, 0),
       availableBytes: undefined,
       freeBytes: undefined,
-      logBytes: this.logBytes,
-      oldestChange: this.log[0]?.time,
+      logBytes: this.log.bytes,
+      oldestChange: this.log.changes[0]?.time,
     };
   }
 
@@ -225,7 +243,7 @@ export class MemoryEngine extends StorageEngine {
       .sort((a, b) => compareKeys(a.key, b.key) * direction);
   }
 
-  private apply(operation: Operation): Outcome {
+  apply(operation: Operation): Outcome {
     const now = this.now();
     const { key, by } = operation;
     const current = this.live(this.entries.get(key));
@@ -252,15 +270,7 @@ export class MemoryEngine extends StorageEngine {
   ): void {
     const position = formatTag(this.epoch, entry ? this.sequence : ++this.sequence);
     const value = entry && entry.size <= LOGGED_VALUE_BYTES ? entry.value : undefined;
-    changes.by[kind]++;
-    const change = { position, kind, key, etag: position, time, by, entry, value, creates };
-    this.log.push(change);
-    this.logBytes += loggedBytes(change);
-    while (this.log.length > MAX_LOG_CHANGES || this.logBytes > MAX_LOG_BYTES) {
-      const dropped = this.log.shift()!;
-      this.logBytes -= loggedBytes(dropped);
-      this.floor = parseTag(dropped.position)!.sequence;
-    }
+    this.log.add({ position, kind, key, etag: position, time, by, entry, value, creates });
     for (const listener of this.listeners) setImmediate(listener);
   }
 

@@ -2,10 +2,12 @@ import type { DatabaseError } from '../errors.js';
 import type { BackupCopy, BackupTarget } from './backup-copy.js';
 import type { Capabilities } from './capabilities.js';
 import type { Entry, EntryHeader } from './entry.js';
+import type { KeyedAnswer, KeyedWrite } from './idempotency.js';
 import type { KeyRange } from './key-range.js';
 import type { BatchOperation, Operation, Outcome } from './operation.js';
 import type { Past } from './past.js';
 import type { RecentChange } from './recent-change.js';
+import type { SystemKeyspace } from './system-keyspace.js';
 
 /** A result that is there at once or later: an embedded engine reads without a promise, a remote one cannot. */
 export type Awaitable<T> = T | Promise<T>;
@@ -85,27 +87,6 @@ export interface EngineState {
   /** What is wrong, and what makes this deployment promise less than it could, each in one sentence. */
   readonly notes: readonly string[];
 }
-
-/**
- * Private records of the server itself, such as tokens. They are as durable as entries, and no read of entries ever
- * shows them. Names are ASCII of at most 256 bytes.
- */
-export interface SystemKeyspace {
-  get(name: string): Awaitable<Buffer | undefined>;
-  put(name: string, value: Buffer): Promise<void>;
-  /**
-   * Puts `value` if the record is still `expected`, byte for byte; undefined is an absent one, before or after. Returns
-   * whether it was.
-   */
-  replace(name: string, expected: Buffer | undefined, value: Buffer | undefined): Promise<boolean>;
-  /** Deletes a record; deleting an absent one succeeds. */
-  delete(name: string): Promise<void>;
-  /** Lists the records whose names begin with `prefix`, in byte order. */
-  list(prefix: string): Awaitable<{ name: string; value: Buffer }[]>;
-}
-
-/** Name of the private record that marks a half-migrated database and holds its source. No server opens such a one. */
-export const MIGRATION = 'migration';
 
 /** Size of the largest value that the change log keeps, bytes. */
 export const LOGGED_VALUE_BYTES = 64 * 1024;
@@ -220,6 +201,25 @@ export abstract class StorageEngine {
     atomic: boolean,
     maxBytes?: number,
   ): Promise<(Outcome | DatabaseError)[]>;
+
+  /**
+   * Does a write once, however often it is asked for under its key: what it came to is stored with what it does, in one
+   * step, and returned the next time instead of doing it again. So it is as durable as the write, and of tries at the same
+   * time, in whichever processes, one does it and the others get what that came to.
+   *
+   * Remembered is what the write decides: success, `missing-key`, `precondition-failed`, `not-an-integer`,
+   * `integer-overflow`, and of a pipeline whatever each operation came to. After any other error nothing is done or remembered.
+   *
+   * @throws DatabaseError `idempotency-mismatch` if the key was given to another write; `body-too-large` if the answer may be
+   *   too large to be remembered; as `write` and `batch` for what is not remembered
+   */
+  abstract writeOnce(write: KeyedWrite): Promise<KeyedAnswer>;
+
+  /**
+   * Returns what a keyed write came to if it has been done. Without operations it says no more than that.
+   * @throws DatabaseError `idempotency-mismatch`
+   */
+  abstract recall(write: Pick<KeyedWrite, 'key' | 'operations'>): Awaitable<KeyedAnswer | undefined>;
 
   /** Returns one page of a range. @throws DatabaseError `corrupt` if the keys themselves cannot be read */
   abstract range(query: RangeQuery): Awaitable<RangePage>;

@@ -4,7 +4,8 @@ import { reportsForServer } from '../config/worker.js';
 import { createEngine } from './engine-factory.js';
 import { StartError } from '../errors.js';
 import { FenceWatch } from './fence-watch.js';
-import { MIGRATION, StorageEngine } from './storage-engine.js';
+import { StorageEngine } from './storage-engine.js';
+import { MIGRATION } from './system-keyspace.js';
 
 /** Time for responses that are ready to be sent. */
 const EXIT_DELAY_MS = 250;
@@ -20,6 +21,8 @@ const EXIT_DELAY_MS = 250;
           maxSnapshotAge: config.maxSnapshotAge,
           maxSnapshotBytes: config.maxSnapshotBytes,
           watchLogBytes: config.watchLogBytes,
+          idempotencyTtl: config.idempotencyTtl,
+          idempotencyBytes: config.idempotencyBytes,
           scrubEvery: reportsForServer() ? config.scrubEvery : 0,
           waitReplicas: config.waitReplicas,
           processes: config.workers,

@@ -9,6 +9,7 @@ import { durabilityRules } from './rules/durability.js';
 import { entryRules } from './rules/entries.js';
 import { expiryRules } from './rules/expiry.js';
 import { fenceRules } from './rules/fence.js';
+import { idempotencyRules } from './rules/idempotency.js';
 import { keyRules } from './rules/keys.js';
 import { pastRules } from './rules/past.js';
 import { positionRules } from './rules/positions.js';
@@ -38,6 +39,7 @@ export const RULES: readonly Rule[] = [
   ...pastRules,
   ...positionRules,
   ...fenceRules,
+  ...idempotencyRules,
 ];
 
 /** Returns the rules for an engine: all but those of a capability that it does not have. */

@@ -8,6 +8,7 @@ import { rulesFor } from './engine-contract.js';
 import { engineLiars } from './liars/engines.js';
 import { logLiars } from './liars/logs.js';
 import { pageLiars } from './liars/pages.js';
+import { pastLiars } from './liars/past.js';
 import { writeLiars } from './liars/writes.js';
 import { Fixture, type EngineFactory, type Rule } from './rule.js';
 
@@ -15,7 +16,7 @@ import { Fixture, type EngineFactory, type Rule } from './rule.js';
  * A suite that never fails proves nothing. Each of these engines breaks one promise in one way, and the suite must catch
  * it by the rule that a reader would expect.
  */
-const liars = [...writeLiars, ...pageLiars, ...engineLiars, ...logLiars];
+const liars = [...writeLiars, ...pageLiars, ...engineLiars, ...logLiars, ...pastLiars];
 
 async function isBroken(rule: Rule, factory: EngineFactory): Promise<boolean> {
   try {

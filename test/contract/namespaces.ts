@@ -1,6 +1,7 @@
 import { MAX_KEY_BYTES } from '../../src/storage/entry.js';
 import { JailEngine } from '../../src/storage/jail/jail.engine.js';
-import type { StorageEngine, SystemKeyspace } from '../../src/storage/storage-engine.js';
+import type { StorageEngine } from '../../src/storage/storage-engine.js';
+import type { SystemKeyspace } from '../../src/storage/system-keyspace.js';
 import type { EngineFactory } from './rule.js';
 import { put } from './shorthand.js';
 

@@ -24,6 +24,10 @@ export class DatabaseErrorFilter implements ExceptionFilter<DatabaseError> {
 /** Returns the error with what only the request tells: that a proxy has changed the tag it names. */
 function withAdvice(error: DatabaseError, request: IncomingMessage): DatabaseError {
   const { code, context, detail } = error;
+  if (code === 'outcome-unknown' && request.headers['idempotency-key'] !== undefined) {
+    const advice = 'With the same Idempotency-Key it can be repeated as it was, and is done once.';
+    return new DatabaseError(code, `${detail} ${advice}`, context);
+  }
   if (code !== 'precondition-failed' || context.etag === undefined) return error;
   const advice = changedTag(request, context.etag);
   return advice === undefined ? error : new DatabaseError(code, `${detail} ${advice}`, context);

@@ -1,5 +1,5 @@
 import { applyDecorators } from '@nestjs/common';
-import { ApiExtension, ApiOperation, ApiResponse } from '@nestjs/swagger';
+import { ApiExtension, ApiHeader, ApiOperation, ApiResponse } from '@nestjs/swagger';
 import type { ErrorCode } from '../../errors.js';
 
 /** Holds the error codes of an operation until the document is built, which makes responses of them. */
@@ -39,6 +39,16 @@ export const WRITE_ERRORS: readonly ErrorCode[] = [
   'disk-full',
 ];
 
+/** The errors of a write that may have an Idempotency-Key, beside those of every write. */
+const ONCE_ERRORS: readonly ErrorCode[] = [
+  'invalid-idempotency-key',
+  'idempotency-mismatch',
+  'body-too-large',
+  'not-supported',
+];
+/** The name of the header that makes a write one that is done once. */
+export const IDEMPOTENCY_KEY = 'Idempotency-Key';
+
 /** What an operation is called and does, and which errors it may answer beside the common ones. */
 export interface OperationText {
   /** Its name in generated clients. */
@@ -48,14 +58,26 @@ export interface OperationText {
   readonly errors: readonly ErrorCode[];
   /** The path that takes the key of this operation in its query. */
   readonly twin?: string;
+  /** Whether it takes an Idempotency-Key. */
+  readonly once?: boolean;
 }
+
+const ONCE = ApiHeader({
+  name: IDEMPOTENCY_KEY,
+  description:
+    'Has the write done once, however often the same request is sent: a repeat is answered as the first was, with ' +
+    '`Idempotency-Replayed: true`. 1 to 255 visible characters, as they are or as a quoted string.',
+  required: false,
+  schema: { type: 'string', minLength: 1 },
+});
 
 /** Documents an operation. Status, sentence and example of its errors come from the table of errors. */
 export function describeOperation(text: OperationText): MethodDecorator {
-  const { id, summary, description, errors, twin } = text;
+  const { id, summary, description, errors, twin, once = false } = text;
   return applyDecorators(
+    ...(once ? [ONCE] : []),
     ApiOperation({ operationId: id, summary, ...(description && { description }) }),
-    ApiExtension(ERRORS_EXTENSION, errors),
+    ApiExtension(ERRORS_EXTENSION, once ? [...errors, ...ONCE_ERRORS] : errors),
     ...(twin ? [ApiExtension(TWIN_EXTENSION, twin)] : []),
   );
 }

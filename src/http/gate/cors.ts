@@ -4,7 +4,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 export const METHODS = ['GET', 'HEAD', 'PUT', 'PATCH', 'POST', 'DELETE', 'OPTIONS'];
 const EXPOSED =
   'ETag, Last-Modified, Location, Link, Retry-After, Allow, Content-Range, KV-Expires, KV-Count, KV-Revision, ' +
-  'Preference-Applied, RateLimit, RateLimit-Policy';
+  'Preference-Applied, RateLimit, RateLimit-Policy, Idempotency-Replayed, Idempotency-Expires';
 const MAX_AGE_SECONDS = '600';
 
 /** Allows pages of the origins in CORS_ORIGINS to read answers and to write; for all others CORS is off. */

@@ -12,6 +12,7 @@ import { parseBatch } from './batch-request.js';
 import { Databases } from '../databases.js';
 import { expiresJson, typeJson, valueMemberPieces } from '../entry-json.js';
 import { gatherPieces } from '../json-pieces.js';
+import { hasIdempotencyKey } from '../../http/request/idempotency-key.js';
 import { contentTypeOf, essenceOf, JSON_TYPE } from '../../http/request/media-type.js';
 import { Parameters } from '../../http/request/parameters.js';
 import { refuseConditions } from '../../http/request/preconditions.js';
@@ -40,9 +41,11 @@ export class BatchController {
     if (!TYPES.includes(essenceOf(contentTypeOf(request) ?? JSON_TYPE))) {
       throw new DatabaseError('unsupported-type', 'A batch must be sent as application/json.');
     }
+    const isOnce = hasIdempotencyKey(request);
     const body = await this.bodies.read(request, response, LIMIT);
-    const database = this.databases.of(request);
-    const { operations, atomic } = await inTurns(parseBatch(body, database.now()));
+    const database = isOnce ? await this.databases.once(request, response, body) : this.databases.of(request);
+    const now = isOnce && (await database.isDone()) ? 0 : database.now();
+    const { operations, atomic } = await inTurns(parseBatch(body, now));
     requireRights(request.access, operations);
     if (operations.some((each) => 'op' in each && each.op === 'get')) refuseIfFull(response);
     const outcomes = await database.batch(operations, atomic);

@@ -144,6 +144,7 @@ export function DescribeBatch(): MethodDecorator {
     jsonAnswer(200, 'What each operation came to.', RESULTS, { results }),
     describeOperation({
       id: 'batch',
+      once: true,
       summary: 'Does many operations',
       description:
         'In order, each seeing the effects of those before. If atomic, the first that fails undoes all: the answer is ' +

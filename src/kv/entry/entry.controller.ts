@@ -8,17 +8,18 @@ import { sizeCheck } from '../../http/answer/unsent-answers.js';
 import { Documented } from '../../http/answer/documented.js';
 import { ANY_TYPE } from '../../http/request/accept.js';
 import { BodyReader } from '../../http/request/body-reader.js';
+import { hasIdempotencyKey } from '../../http/request/idempotency-key.js';
 import { contentTypeOf, essenceOf, isJson, MERGE_PATCH, storedType } from '../../http/request/media-type.js';
 import { parseInt64, Parameters } from '../../http/request/parameters.js';
 import { conditionOf, writeConditionOf } from '../../http/request/preconditions.js';
 import { readJson } from '../../http/request/strict-json.js';
 import { inTurns } from '../../http/request/turns.js';
-import { evaluate } from '../../storage/condition.js';
-import type { Entry, EntryHeader } from '../../storage/entry.js';
+import { evaluate, type Condition } from '../../storage/condition.js';
+import { TEXT, type Entry, type EntryHeader } from '../../storage/entry.js';
 import type { Expiry } from '../../storage/operation.js';
 import type { DatabaseService } from '../database.service.js';
 import { Databases } from '../databases.js';
-import { EXPIRY_PARAMETERS, parseExpiry } from '../expiry.js';
+import { assertAhead, EXPIRY_PARAMETERS, parseExpiry } from '../expiry.js';
 import { checkKey, keyOfPath } from '../key.js';
 import { acceptDatetimeOf } from '../past/moment-name.js';
 import {
@@ -38,6 +39,7 @@ const docs = () => import('./entry.openapi.js');
 const ASKS_FOR_HISTORY = /[?&]history=true(?:&|$)/;
 const HISTORY_PARAMETERS = [WATCH_PARAMETER, 'history', 'limit', 'after', 'values'];
 const READ_PARAMETERS = [WATCH_PARAMETER, 'history', 'at'];
+const NOTHING = { value: Buffer.alloc(0), type: TEXT };
 const PUT_PARAMETERS = [...EXPIRY_PARAMETERS, 'from'];
 
 /**
@@ -82,25 +84,38 @@ export class EntryController {
   @Documented(docs, 'DescribePut')
   async put(@Req() request: IncomingMessage, @Res() response: ServerResponse): Promise<void> {
     const key = keyOfPath(request.url!);
-    const database = this.databases.of(request);
+    const isOnce = hasIdempotencyKey(request);
     const parameters = parametersOf(request, PUT_PARAMETERS);
-    const expiry = expiryIn(parameters, database) ?? 'never';
+    const expiry = this.expiryIn(request, parameters, isOnce) ?? 'never';
     const condition = writeConditionOf(request);
     const from = parameters.get('from');
-    if (from !== undefined) {
-      if (hasBody(request)) await this.bodies.readNone(request, response, valueGiven());
-      const { value, type } = await this.past.valueFrom(request, response, key, from);
-      return answerDescription(
-        response,
-        await database.put(key, value, type, expiry, condition),
-        this.config.publicUrl,
-      );
-    }
+    if (from !== undefined) return this.putAgain(request, response, key, from, expiry, condition);
     refusePart(request);
     const given = contentTypeOf(request);
     const value = await this.readValue(request, response);
     const type = storedType(given, value);
     if (isJson(type)) await checkJson(value);
+    const database = isOnce ? await this.once(request, response, expiry, value) : this.databases.of(request);
+    const written = await database.put(key, value, type, expiry, condition);
+    answerDescription(response, written, this.config.publicUrl);
+  }
+
+  /** Stores the value and the type of an earlier version. */
+  private async putAgain(
+    request: IncomingMessage,
+    response: ServerResponse,
+    key: string,
+    from: string,
+    expiry: Expiry,
+    condition: Condition | undefined,
+  ): Promise<void> {
+    if (hasBody(request)) await this.bodies.readNone(request, response, valueGiven());
+    const database = hasIdempotencyKey(request)
+      ? await this.once(request, response, expiry)
+      : this.databases.of(request);
+    // A write that was done before stands, also when the version has left the log since.
+    const isDone = await database.isDone();
+    const { value, type } = isDone ? NOTHING : await this.past.valueFrom(request, response, key, from);
     const written = await database.put(key, value, type, expiry, condition);
     answerDescription(response, written, this.config.publicUrl);
   }
@@ -114,12 +129,13 @@ export class EntryController {
     const parameters = parametersOf(request, ['incr', ...EXPIRY_PARAMETERS]);
     const condition = writeConditionOf(request);
     const incr = parameters.get('incr');
-    const database = this.databases.of(request);
-    const expiry = expiryIn(parameters, database);
+    const isOnce = hasIdempotencyKey(request);
+    const expiry = this.expiryIn(request, parameters, isOnce);
     const takesBody = incr === undefined && expiry === undefined;
     if (hasBody(request) && !takesBody) await this.bodies.readNone(request, response, bothGiven());
-    if (hasBody(request) && takesBody) {
-      const patch = await this.readPatch(request, response);
+    const patch = hasBody(request) && takesBody ? await this.readPatch(request, response) : undefined;
+    const database = isOnce ? await this.once(request, response, expiry, patch) : this.databases.of(request);
+    if (patch) {
       // The answer has all of the value, also what the patch leaves as it is.
       requireRight(request.access, 'read');
       const most = this.config.maxPatchBytes;
@@ -142,7 +158,10 @@ export class EntryController {
   @Documented(docs, 'DescribeDelete')
   async delete(@Req() request: IncomingMessage, @Res() response: ServerResponse): Promise<void> {
     parametersOf(request, []);
-    await this.databases.of(request).delete(keyOfPath(request.url!), writeConditionOf(request));
+    const database = hasIdempotencyKey(request)
+      ? await this.once(request, response)
+      : this.databases.of(request);
+    await database.delete(keyOfPath(request.url!), writeConditionOf(request));
     answerEmpty(response, 204);
   }
 
@@ -179,6 +198,26 @@ export class EntryController {
     await answerEntry(request, response, entry);
   }
 
+  /** Returns the database in which the write of a request with an Idempotency-Key is done once. */
+  private async once(
+    request: IncomingMessage,
+    response: ServerResponse,
+    expiry?: Expiry,
+    body?: Buffer,
+  ): Promise<DatabaseService> {
+    const database = await this.databases.once(request, response, body);
+    // What was done before is not refused for being late.
+    if (typeof expiry === 'object' && 'at' in expiry && !(await database.isDone()))
+      assertAhead(expiry.at, database.now());
+    return database;
+  }
+
+  /** A request with an Idempotency-Key may have been done when its time was not over, which `once` looks at. */
+  private expiryIn(request: IncomingMessage, parameters: Parameters, isOnce: boolean): Expiry | undefined {
+    const now = isOnce ? 0 : this.databases.of(request).now();
+    return parseExpiry(parameters.get('ttl'), parameters.get('expires'), now);
+  }
+
   private readValue(request: IncomingMessage, response: ServerResponse): Promise<Buffer> {
     const bytes = this.config.maxValueBytes;
     return this.bodies.read(request, response, { bytes, what: 'A value', setting: 'MAX_VALUE_BYTES' });
@@ -210,10 +249,6 @@ async function missing(database: DatabaseService, key: string): Promise<MissingK
   if (items.length === 0) return new MissingKeyError(key);
   const prefix = encodeURIComponent(key).replaceAll('%2F', '/');
   return new MissingKeyError(key, `; \`/kv?prefix=${prefix}\` lists the keys that begin with it`);
-}
-
-function expiryIn(parameters: Parameters, database: DatabaseService): Expiry | undefined {
-  return parseExpiry(parameters.get('ttl'), parameters.get('expires'), database.now());
 }
 
 function parametersOf(request: IncomingMessage, known: readonly string[]): Parameters {

@@ -143,6 +143,7 @@ export function DescribePut(): MethodDecorator {
     ),
     describe({
       id: 'putEntry',
+      once: true,
       summary: 'Stores one entry',
       description:
         'Without `ttl` or `expires` it stays for ever, whatever it was before. JSON is checked and kept as its own bytes.',
@@ -201,6 +202,7 @@ export function DescribePatch(): MethodDecorator {
     }),
     describe({
       id: 'patchEntry',
+      once: true,
       summary: 'Counts, edits JSON, or changes when an entry ends',
       description:
         'Either `incr` (then `ttl` or `expires` is for a counter that is new), or one of those alone, or a merge patch as ' +
@@ -229,6 +231,7 @@ export function DescribeDelete(): MethodDecorator {
     ApiResponse({ status: 204, description: 'The key is not there, or not any more.' }),
     describe({
       id: 'deleteEntry',
+      once: true,
       summary: 'Deletes one entry',
       description: 'A key that is not there is as good as deleted, so it is safe to repeat.',
       errors: WRITE_ERRORS,

@@ -1,19 +1,31 @@
-import { Controller, Delete, Get, Head, Req, Res } from '@nestjs/common';
+import { Controller, Delete, Get, Head, Patch, Req, Res } from '@nestjs/common';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { AppConfig } from '../../config/app-config.js';
 import { DatabaseError } from '../../errors.js';
-import { answerEmpty, answerJson, answerJsonPieces, startText, vary } from '../../http/answer/answer.js';
+import {
+  answerEmpty,
+  answerJson,
+  answerJsonPieces,
+  hasBody,
+  startText,
+  vary,
+} from '../../http/answer/answer.js';
 import { Documented } from '../../http/answer/documented.js';
 import { makeLarge } from '../../http/answer/large-answers.js';
 import { countUnsent, forgetUnsent, refuseIfFull } from '../../http/answer/unsent-answers.js';
 import { JSON_DOCUMENT, NDJSON_NAMES, prefers } from '../../http/request/accept.js';
+import { BodyReader } from '../../http/request/body-reader.js';
+import { refuseIdempotencyKey } from '../../http/request/idempotency-key.js';
 import { prefersLenient } from '../../http/request/prefer.js';
 import { Parameters } from '../../http/request/parameters.js';
 import { conditionOf, refuseConditions } from '../../http/request/preconditions.js';
+import type { KeyRange } from '../../storage/key-range.js';
 import type { RangeCount, WatchTarget } from '../../storage/storage-engine.js';
 import type { DatabaseService } from '../database.service.js';
 import { Databases } from '../databases.js';
 import { checkKey } from '../key.js';
+import { momentIn } from '../past/moment-name.js';
+import { Restore } from '../past/restore.js';
 import { exportRange, NDJSON } from '../transfer/exporter.js';
 import {
   WATCH_PARAMETER,
@@ -35,6 +47,7 @@ const MAX_TARGETS = 100;
 export class RangeController {
   constructor(
     private readonly databases: Databases,
+    private readonly bodies: BodyReader,
     private readonly watch: WatchEndpoint,
     private readonly config: AppConfig,
   ) {}
@@ -83,20 +96,43 @@ export class RangeController {
   async delete(@Req() request: IncomingMessage, @Res() response: ServerResponse): Promise<void> {
     const parameters = new Parameters(request.url!, [...RANGE_PARAMETERS, 'dry-run', 'confirm']);
     refuseConditions(request, 'Only one entry can be deleted on a condition, with `DELETE /kv/{key}`.');
+    refuseIdempotencyKey(request, 'Repeating it is safe: it deletes what is there.');
     const range = rangeIn(parameters);
     const dryRun = parameters.flag('dry-run');
-    const confirm = parameters.get('confirm');
-    if (confirm !== undefined && confirm !== 'all')
-      throw new DatabaseError('invalid-parameter', '`confirm` can only be `all`.');
-    if (range.prefix === '' && !dryRun && confirm !== 'all') {
-      const detail = 'Without a prefix this can delete every key, `from` and `to` apart: add `confirm=all`.';
-      throw new DatabaseError('confirmation-needed', detail);
-    }
+    requireConfirmation(parameters, range, 'delete');
     const database = this.databases.of(request);
     const deleted = dryRun
       ? (await database.count(range)).keys
       : await database.deleteRange(range, () => request.isCut === true);
     answerJson(response, 200, `${JSON.stringify({ deleted })}\n`);
+  }
+
+  /** Puts a range back to a moment. */
+  @Patch()
+  @Documented(docs, 'DescribeRestore')
+  async restore(@Req() request: IncomingMessage, @Res() response: ServerResponse): Promise<void> {
+    const parameters = new Parameters(request.url!, [...RANGE_PARAMETERS, 'at', 'dry-run', 'confirm']);
+    refuseConditions(request, 'Only one entry can be put back on a condition, with `PUT /kv/{key}?from=`.');
+    refuseIdempotencyKey(request, 'Repeating it is safe: it changes what is not yet as it was.');
+    const at = parameters.get('at');
+    if (at === undefined)
+      throw new DatabaseError(
+        'invalid-parameter',
+        'A PATCH of a range needs `at`, the moment to go back to.',
+      );
+    const range = rangeIn(parameters);
+    requireConfirmation(parameters, range, 'change');
+    if (hasBody(request))
+      await this.bodies.readNone(
+        request,
+        response,
+        new DatabaseError('invalid-parameter', 'A PATCH of a range takes no body.'),
+      );
+    const database = this.databases.of(request);
+    const moment = await momentIn(database.past, 'at', at);
+    const isCut = () => request.isCut === true;
+    const restored = await new Restore(database, moment, parameters.flag('dry-run'), isCut).run(range);
+    answerJson(response, 200, `${JSON.stringify(restored)}\n`);
   }
 
   private async answerPage(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -136,6 +172,16 @@ export class RangeController {
     if (isKnown(page)) answerEmpty(response, 304, headers);
     else await answerJsonPieces(response, page.json, headers);
   }
+}
+
+/** Checks that what can change every key is meant. @throws DatabaseError `confirmation-needed`, `invalid-parameter` */
+function requireConfirmation(parameters: Parameters, { prefix }: KeyRange, verb: string): void {
+  const confirm = parameters.get('confirm');
+  if (confirm !== undefined && confirm !== 'all')
+    throw new DatabaseError('invalid-parameter', '`confirm` can only be `all`.');
+  if (prefix !== '' || parameters.flag('dry-run') || confirm === 'all') return;
+  const detail = `Without a prefix this can ${verb} every key, \`from\` and \`to\` apart: add \`confirm=all\`.`;
+  throw new DatabaseError('confirmation-needed', detail);
 }
 
 function countHeaders(database: DatabaseService, count: RangeCount): string[] {

@@ -139,6 +139,71 @@ export function DescribePage(): MethodDecorator {
   );
 }
 
+const RESTORED = {
+  title: 'Restored',
+  type: 'object',
+  required: ['restored', 'deleted', 'unchanged', 'errors', 'errorCount'],
+  additionalProperties: false,
+  properties: {
+    restored: { ...COUNT, description: 'Entries that are again what they were.' },
+    deleted: { ...COUNT, description: 'Entries that were not there, and are gone.' },
+    unchanged: { ...COUNT, description: 'Entries that had not changed.' },
+    errors: {
+      type: 'array',
+      maxItems: 100,
+      items: {
+        type: 'object',
+        required: ['key', 'code', 'detail'],
+        additionalProperties: false,
+        properties: { key: { type: 'string' }, code: { type: 'string' }, detail: { type: 'string' } },
+      },
+      description: 'The first keys that stay as they are, and why.',
+    },
+    errorCount: { ...COUNT, description: 'How many stay as they are.' },
+  },
+};
+
+export function DescribeRestore(): MethodDecorator {
+  return applyDecorators(
+    TAG,
+    RANGE,
+    query(
+      'at',
+      { type: 'string', minLength: 1 },
+      'The moment: a tag or KV-Revision, or a time with its offset (RFC 3339).',
+    ),
+    DRY_RUN,
+    query(
+      'confirm',
+      { type: 'string', enum: ['all'] },
+      'Needed to put every key back, which is what no prefix means.',
+    ),
+    jsonAnswer(200, 'What has become of the keys.', RESTORED, {
+      restored: 1,
+      deleted: 1,
+      unchanged: 3,
+      errors: [],
+      errorCount: 0,
+    }),
+    describeOperation({
+      id: 'restoreEntries',
+      summary: 'Puts a range back to a moment',
+      description:
+        'It takes the keys as they are when it begins; what others change meanwhile is newer, and stays. Each write of it is a ' +
+        'change like others, so that it can be undone too. Repeat it if it breaks off.',
+      errors: [
+        ...WRITE_ERRORS,
+        'invalid-parameter',
+        'invalid-condition',
+        'confirmation-needed',
+        'history-gone',
+        'not-supported',
+        'service-worker',
+      ],
+    }),
+  );
+}
+
 export function DescribeRangeDelete(): MethodDecorator {
   return applyDecorators(
     TAG,
@@ -158,6 +223,7 @@ export function DescribeRangeDelete(): MethodDecorator {
         ...WRITE_ERRORS,
         'invalid-parameter',
         'invalid-condition',
+        'invalid-idempotency-key',
         'confirmation-needed',
         'service-worker',
       ],

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
+import { giveWay } from '../../event-loop.js';
 import { startText } from '../../http/answer/answer.js';
 import { writePaced } from '../../http/answer/paced-writer.js';
 import { countUnsent } from '../../http/answer/unsent-answers.js';
@@ -8,6 +9,7 @@ import { NDJSON_TYPES } from '../../http/request/media-type.js';
 import { longestLine } from '../../http/request/memory-budget.js';
 import {
   base64Member,
+  base64MemberPieces,
   expiresJson,
   PIECE_BYTES,
   typeJson,
@@ -35,18 +37,32 @@ export function exportLine(entry: Entry): string {
 }
 
 /** Yields the lines of `entries`, and those of large ones in pieces. */
-function* exportLines(entries: readonly Entry[]): Generator<string> {
+async function* exportLines(entries: readonly Entry[]): AsyncGenerator<string> {
   let text = '';
   for (const entry of entries) {
-    if (entry.value.length <= PIECE_BYTES || mayBeTooLong(entry.value)) {
+    const { value } = entry;
+    if (value.length <= PIECE_BYTES) {
       text += exportLine(entry);
       continue;
     }
     yield text + lineStart(entry);
-    yield* valueMemberPieces(entry.value);
+    const asText = valueMemberPieces(value);
+    yield* mayBeTooLong(value) && (await bytesIn(asText)) > LONGEST_MEMBER
+      ? base64MemberPieces(value)
+      : valueMemberPieces(value);
     text = '}\n';
   }
   yield text;
+}
+
+/** Counts the bytes of a text that is made in pieces, as it is made again to be sent: as one it would be too large. */
+async function bytesIn(pieces: Iterable<string>): Promise<number> {
+  let bytes = 0;
+  for (const piece of pieces) {
+    bytes += Buffer.byteLength(piece);
+    await giveWay();
+  }
+  return bytes;
 }
 
 function lineStart({ key, type, expires }: Entry): string {
@@ -88,7 +104,7 @@ export async function exportRange(
     if (count === 0) startText(response, NDJSON, headers);
     count += entries.length;
     countUnsent(response, bytesOf(entries));
-    for (const text of exportLines(entries)) {
+    for await (const text of exportLines(entries)) {
       hash.update(text);
       await writePaced(response, text);
     }

@@ -4,7 +4,7 @@ import { readJsonOrBlank } from '../../http/request/strict-json.js';
 import { parseTimestamp } from '../../http/request/timestamp.js';
 import type { Turns } from '../../http/request/turns.js';
 import type { BatchOperation, Expiry } from '../../storage/operation.js';
-import { checkValueSize } from '../database.service.js';
+import { checkValueSize } from '../value-size.js';
 import { readString, readType, readValue, unknownMember, type Members } from '../entry-json.js';
 import { checkKey } from '../key.js';
 

@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { DatabaseError } from '../../errors.js';
 import { answerJson } from '../../http/answer/answer.js';
 import { Documented } from '../../http/answer/documented.js';
+import { refuseIdempotencyKey } from '../../http/request/idempotency-key.js';
 import { Parameters } from '../../http/request/parameters.js';
 import { refuseConditions } from '../../http/request/preconditions.js';
 import { Importer } from './importer.js';
@@ -21,6 +22,7 @@ export class ImportController {
   async import(@Req() request: IncomingMessage, @Res() response: ServerResponse): Promise<void> {
     const parameters = new Parameters(request.url!, ['mode', 'dry-run']);
     refuseConditions(request, 'An import writes line by line; `mode=create` leaves what exists.');
+    refuseIdempotencyKey(request, 'Repeating an import is safe: it stores the same lines again.');
     const mode = parameters.get('mode') ?? 'upsert';
     if (mode !== 'upsert' && mode !== 'create')
       throw new DatabaseError('invalid-parameter', '`mode` must be `upsert` or `create`.');

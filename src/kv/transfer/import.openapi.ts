@@ -82,6 +82,7 @@ export function DescribeImport(): MethodDecorator {
         'invalid-parameter',
         'invalid-type',
         'invalid-condition',
+        'invalid-idempotency-key',
         'truncated',
         'unsupported-type',
         'service-worker',

@@ -153,6 +153,7 @@ export class WatchSession implements Watcher {
     let after: string | undefined;
     do {
       const query = { prefix, after, limit: PAGE_ITEMS, values: true, maxBytes: PAGE_BYTES };
+      await giveWay();
       const { items, next, position } = await this.engine.range(query);
       if (items.length > 0)
         await writePaced(this.response, items.map((item) => snapshotEvent(item as Entry)).join(''));
@@ -164,12 +165,14 @@ export class WatchSession implements Watcher {
   /** Reads the log to its end, leaving out what has been shown. Returns false if the log no longer reaches back so far. */
   private async catchUp(snapshot?: Snapshot): Promise<boolean> {
     for (;;) {
+      // Many may come at once: those who were cut off, or whose server was started again.
+      await giveWay();
       const page = await this.hub.changes(this.engine, this.position, this.targets);
       if (!page) return false;
       const news = page.changes.filter((change) => this.isNews(change, snapshot));
       // An id says that all before it has been told, which is not so within a snapshot.
       const withIds = snapshot === undefined;
-      await (news.length > 0 ? writePaced(this.response, this.encode(news, withIds)) : giveWay());
+      if (news.length > 0) await writePaced(this.response, this.encode(news, withIds));
       this.position = page.position;
       if (page.changes.length === 0) return true;
     }
@@ -211,6 +214,8 @@ export class WatchSession implements Watcher {
     const { response } = this;
     if (response.writableLength + events.length <= MAX_PENDING_BYTES || response.writableLength === 0) {
       response.write(events);
+      // At once, or a thousand would be written together, after their deliveries, where nobody gives way.
+      response.socket?.uncork();
     } else if (!response.destroyed) {
       cut.value++;
       response.destroy();

@@ -1,6 +1,7 @@
 import { DatabaseError } from '../../errors.js';
 import { giveWay } from '../../event-loop.js';
 import type { Entry, EntryHeader } from '../entry.js';
+import type { KeyedAnswer, KeyedWrite } from '../idempotency.js';
 import type { KeyRange } from '../key-range.js';
 import type { BatchOperation, Operation, Outcome } from '../operation.js';
 import type { Capabilities } from '../capabilities.js';
@@ -16,12 +17,12 @@ import {
   type RangePage,
   type RangeQuery,
   type ScanRange,
-  type SystemKeyspace,
   type WatchTarget,
 } from '../storage-engine.js';
+import type { SystemKeyspace } from '../system-keyspace.js';
 import { JailPast } from './jail-past.js';
 import { Namespace } from './namespace.js';
-import { RenamedChange, RenamedEntry } from './views.js';
+import { outcomeInside, outcomesInside, pageInside, RenamedChange, RenamedEntry } from './views.js';
 
 /** Whose database this is. */
 export interface Inmate {
@@ -102,18 +103,33 @@ export class JailEngine extends StorageEngine {
     atomic: boolean,
     maxBytes?: number,
   ): Promise<(Outcome | DatabaseError)[]> {
+    const mapped = operations.map((operation) => this.operationOf(operation));
     try {
-      const mapped = operations.map((operation) => this.operationOf(operation));
-      const outcomes = await this.whole.batch(mapped, atomic, maxBytes);
-      return outcomes.map((outcome, i) =>
-        outcome instanceof DatabaseError
-          ? (this.names.errorInside(outcome, operations[i]!.key) as DatabaseError)
-          : outcomeInside(outcome, operations[i]!),
-      );
+      return outcomesInside(await this.whole.batch(mapped, atomic, maxBytes), operations, this.names);
     } catch (error) {
-      const index = error instanceof DatabaseError ? error.context.index : undefined;
-      throw this.names.errorInside(error, index === undefined ? undefined : operations[index]?.key);
+      throw this.errorOfBatch(error, operations);
     }
+  }
+
+  async writeOnce(write: KeyedWrite): Promise<KeyedAnswer> {
+    const { operations } = write;
+    const mapped = operations.map((operation) => this.operationOf(operation));
+    try {
+      const answer = await this.whole.writeOnce({ ...write, operations: mapped });
+      return { ...answer, outcomes: outcomesInside(answer.outcomes, operations, this.names) };
+    } catch (error) {
+      throw write.mode === 'single'
+        ? this.names.errorInside(error, operations[0]!.key)
+        : this.errorOfBatch(error, operations);
+    }
+  }
+
+  recall({ key, operations }: Pick<KeyedWrite, 'key' | 'operations'>): Awaitable<KeyedAnswer | undefined> {
+    const mapped = operations.map((operation) => this.operationOf(operation));
+    return this.ask(
+      () => this.whole.recall({ key, operations: mapped }),
+      (answer) => answer && { ...answer, outcomes: outcomesInside(answer.outcomes, operations, this.names) },
+    );
   }
 
   range(query: RangeQuery): Awaitable<RangePage> {
@@ -121,15 +137,7 @@ export class JailEngine extends StorageEngine {
     const mapped = { ...names.rangeOf(query), after: names.boundOf(query.after) };
     return this.ask(
       () => this.whole.range(mapped),
-      (page) => ({
-        items: page.items.map((item) => new RenamedEntry(names.nameOf(item.key), item)),
-        groups: page.groups.map((group) => names.nameOf(group)),
-        ...(page.damaged && { damaged: page.damaged.map((key) => names.nameOfDamaged(key)) }),
-        next: page.next === undefined ? undefined : names.nameOf(page.next),
-        get position() {
-          return page.position;
-        },
-      }),
+      (page) => pageInside(page, names),
     );
   }
 
@@ -248,6 +256,11 @@ export class JailEngine extends StorageEngine {
     return { ...operation, ...this.by, key: this.names.keyOf(operation.key) };
   }
 
+  private errorOfBatch(error: unknown, operations: readonly Operation[]): unknown {
+    const index = error instanceof DatabaseError ? error.context.index : undefined;
+    return this.names.errorInside(error, index === undefined ? undefined : operations[index]?.key);
+  }
+
   private changesInside(changes: readonly Change[]): Change[] {
     return changes
       .filter(({ key }) => this.names.has(key))
@@ -277,10 +290,6 @@ export class JailEngine extends StorageEngine {
       throw this.names.errorInside(error, name);
     }
   }
-}
-
-function outcomeInside(outcome: Outcome, { key }: Operation): Outcome {
-  return 'entry' in outcome ? { kind: outcome.kind, entry: new RenamedEntry(key, outcome.entry) } : outcome;
 }
 
 function refuse(): Promise<never> {

@@ -1,6 +1,6 @@
 import { DatabaseError } from '../../errors.js';
 import type { Revision } from '../revision.js';
-import { formatTag, parseTag } from '../revision.js';
+import { parseTag } from '../revision.js';
 import { MAX_STORED_KEY_BYTES } from '../entry.js';
 import { goesOnAfter, LOOK_BACK_BYTES } from '../recent-change.js';
 import { LOGGED_VALUE_BYTES, type Change } from '../storage-engine.js';
@@ -27,7 +27,7 @@ import {
   type RecordParts,
   type StoredEntry,
 } from './record.js';
-import type { Store } from './store.js';
+import type { Store, Transaction } from './store.js';
 import type { Head } from './store-format.js';
 
 /*
@@ -216,23 +216,16 @@ export class ChangeLogReader {
     return isOfThisLife(start, before, changes[0] ?? head) ? changes : undefined;
   }
 
-  /** Returns whether the log has every change after `start`, which is one of this life of the database. @throws DatabaseError `corrupt` */
-  reaches(start: Revision): boolean {
-    const { epoch, sequence, log } = this.store.readHead();
-    if (start.sequence > sequence || start.sequence < log.floor.sequence) return false;
-    if (start.sequence === sequence) return start.epoch === epoch;
-    return this.after(formatTag(start.epoch, start.sequence)) !== undefined;
-  }
-
   /** Returns the newest changes of keys that go on after `prefix`, newest first. It passes over damaged segments. */
-  newest(limit: number, prefix: string): LoggedChange[] {
+  *newest(limit: number, prefix: string, transaction: Transaction): Generator<void, LoggedChange[]> {
     const found: LoggedChange[] = [];
     let bytes = 0;
-    for (const { value } of this.store.log.getRange({ reverse: true })) {
+    for (const { value } of this.store.log.getRange({ reverse: true, transaction })) {
       const changes = [...(Segment.parse(value)?.changes() ?? [])];
       found.push(...changes.filter(({ key }) => goesOnAfter(key, prefix)).toReversed());
       bytes += value.length;
       if (found.length >= limit || bytes >= LOOK_BACK_BYTES) break;
+      yield;
     }
     return found.slice(0, limit);
   }

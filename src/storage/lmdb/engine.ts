@@ -1,9 +1,9 @@
-import { DatabaseError } from '../../errors.js';
 import type { BackupCopy, BackupTarget } from '../backup-copy.js';
 import { Clock } from '../clock.js';
 import type { Entry, EntryHeader } from '../entry.js';
+import type { KeyedAnswer, KeyedWrite } from '../idempotency.js';
 import type { KeyRange } from '../key-range.js';
-import { sizeOf, type BatchOperation, type Operation, type Outcome } from '../operation.js';
+import type { Operation, Outcome } from '../operation.js';
 import { recentChange, type RecentChange } from '../recent-change.js';
 import {
   StorageEngine,
@@ -18,7 +18,6 @@ import {
   type ScanRange,
 } from '../storage-engine.js';
 import { writeQueueBytes } from '../storage-meters.js';
-import { LARGE_VALUE_BYTES } from '../value-memory.js';
 import { Admissions, askForAdmission } from './admission.js';
 import { Backups } from './backup/make-backup.js';
 import { CommitListeners } from './commit-listeners.js';
@@ -28,7 +27,8 @@ import { DiskSpace } from './disk-space.js';
 import { lockFolder, type FolderLock } from './folder-lock.js';
 import { GroupCommit } from './group-commit.js';
 import { openInChild } from './guest.js';
-import { LARGE_READ_BYTES, LargeValues, touchLarge } from './large-values.js';
+import { KeyedWrites } from './keyed-writes.js';
+import { LARGE_READ_BYTES, LargeValues } from './large-values.js';
 import { LmdbPast } from './past/past.js';
 import { RemovalIndexer } from './past/removal-indexer.js';
 import { countLive, readPage } from './ranges.js';
@@ -41,9 +41,8 @@ import { startClock } from './store-clock.js';
 import { Store } from './store.js';
 import { Sweeper } from './sweeper.js';
 import { SystemRecords } from './system-records.js';
-import { DamagedPageError } from './tree.js';
-import { writeEach } from './write-each.js';
 import { Writer } from './writer.js';
+import { Writes } from './writes.js';
 
 /**
  * Stores entries in an LMDB environment, which is memory-mapped and copy-on-write, in a folder of this machine.
@@ -60,6 +59,7 @@ export class LmdbEngine extends StorageEngine {
     snapshots: true,
     atomicAcrossKeys: true,
     totalOrder: true,
+    idempotencyKeys: true,
     history: true,
     backup: true,
   };
@@ -72,6 +72,8 @@ export class LmdbEngine extends StorageEngine {
   private commits!: GroupCommit;
   private space!: DiskSpace;
   private writer!: Writer;
+  private keyed!: KeyedWrites;
+  private writes!: Writes;
   private large!: LargeValues;
   private scans!: Scans;
   private backups!: Backups;
@@ -112,11 +114,15 @@ export class LmdbEngine extends StorageEngine {
     this.backups = new Backups(this.store, this.scans);
     const log = new ChangeLogWriter(this.store, settings.watchLogBytes);
     this.writer = new Writer(this.store, this.clock, this.space, log, settings.passesFence);
+    this.keyed = new KeyedWrites(this.store, this.clock, this.space, this.writer, settings);
     const listeners = (this.listeners = new CommitListeners(this.store, this.isShared));
     this.commits = new GroupCommit({
       transaction: (work, large) => this.store.transaction(work, large),
       isFull: (error) => this.space.isFull(error),
-      begin: (large, goesOn) => this.writer.begin(large, goesOn),
+      begin: (large, goesOn) => {
+        this.keyed.begin();
+        return this.writer.begin(large, goesOn);
+      },
       check: () => this.store.assertUsable(),
       remember: () => openInChild(this.folder),
       end: () => {
@@ -128,6 +134,7 @@ export class LmdbEngine extends StorageEngine {
       },
       fail: settings.onFailure,
     });
+    this.writes = new Writes(this.commits, this.writer, this.keyed, this.large, (key) => this.get(key));
     writeQueueBytes.value = () => this.commits.waitingBytes;
     this.system = new SystemRecords(this.store, this.commits, this.space);
     admission?.opened(readOnly ? undefined : hold);
@@ -174,29 +181,20 @@ export class LmdbEngine extends StorageEngine {
   }
 
   write(operation: Operation): Promise<Outcome> {
-    const bytes = sizeOf(operation);
-    if (operation.op === 'touch' && this.large.has(operation.key))
-      return touchLarge(operation, this.get.bind(this), this.write.bind(this));
-    if (bytes <= LARGE_VALUE_BYTES) return this.commits.submit(bytes, () => this.writer.apply(operation));
-    return this.large
-      .recordsOf([operation])
-      .then((large) => this.commits.submit(bytes, () => this.writer.apply(operation), { large }));
+    return this.writes.write(operation);
   }
 
-  async batch(
-    operations: readonly BatchOperation[],
-    atomic: boolean,
-    maxBytes?: number,
-  ): Promise<(Outcome | DatabaseError)[]> {
-    const bytes = operations.reduce((sum, operation) => sum + sizeOf(operation), 0);
-    const large = bytes > LARGE_VALUE_BYTES ? await this.large.recordsOf(operations) : [];
-    const apply = atomic ? 'applyAll' : 'applyEach';
-    try {
-      return await this.commits.submit(bytes, () => this.writer[apply](operations, maxBytes), { large });
-    } catch (error) {
-      if (atomic || !(error instanceof DamagedPageError)) throw error;
-      return writeEach((operation) => this.write(operation), operations, maxBytes);
-    }
+  batch(...batch: Parameters<StorageEngine['batch']>): ReturnType<StorageEngine['batch']> {
+    return this.writes.batch(...batch);
+  }
+
+  writeOnce(write: KeyedWrite): Promise<KeyedAnswer> {
+    return this.writes.once(write);
+  }
+
+  recall(write: Pick<KeyedWrite, 'key' | 'operations'>): KeyedAnswer | undefined {
+    if (this.isShared) this.store.freshen();
+    return this.keyed.recall(write);
   }
 
   range(query: RangeQuery): Awaitable<RangePage> {
@@ -233,8 +231,9 @@ export class LmdbEngine extends StorageEngine {
     return changes && { changes, position: changes.at(-1)?.position ?? position };
   }
 
-  newestChanges(limit: number, prefix: string): RecentChange[] {
-    return new ChangeLogReader(this.current).newest(limit, prefix).map(recentChange);
+  async newestChanges(limit: number, prefix: string): Promise<RecentChange[]> {
+    const log = new ChangeLogReader(this.store);
+    return (await this.scans.run((transaction) => log.newest(limit, prefix, transaction))).map(recentChange);
   }
 
   /** Positions are tags, which sort by age as strings. */

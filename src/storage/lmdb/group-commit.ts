@@ -53,6 +53,8 @@ interface Extras {
   readonly passesFence?: boolean;
   /** The records of its large values (large-record.ts). */
   readonly large?: readonly LargeRecord[];
+  /** Whether it goes on with what an earlier one has begun, so that it is not refused for want of space. */
+  readonly goesOn?: boolean;
 }
 
 /**
@@ -101,9 +103,10 @@ export class GroupCommit {
   constructor(private readonly target: CommitTarget) {}
 
   /** Runs `run` in the next transaction and resolves with its result once that is durable. */
-  submit<T>(bytes: number, run: () => T, { passesFence = false, large = [] }: Extras = {}): Promise<T> {
+  submit<T>(bytes: number, run: () => T, extras: Extras = {}): Promise<T> {
+    const { passesFence = false, large = [], goesOn = false } = extras;
     if (!this.isWorking) return Promise.reject(unavailable());
-    if (!this.queue.fits(bytes)) return Promise.reject(queueFull(this.queue.limit));
+    if (!goesOn && !this.queue.fits(bytes)) return Promise.reject(queueFull(this.queue.limit));
     return new Promise((resolve, reject) => {
       this.queue.add({
         run,

@@ -32,3 +32,6 @@ export function splitExpiryKey(bytes: Buffer): { expires: number; key: string } 
 export function endOfExpired(now: number): Buffer {
   return expiryKey(now + 1, '');
 }
+
+/** What the names of private records begin with that belong to keyed writes (keyed-writes.ts); no other name does. */
+export const KEYED = '~';

@@ -3,8 +3,8 @@ import { LARGE_VALUE_BYTES } from '../value-memory.js';
 import type { LargeRecord } from './large-record.js';
 import type { StoredEntry } from './record.js';
 
-/** Of large values that one batch stores again because they get another end. */
-const MAX_TOUCHED_BYTES = 32 * 2 ** 20;
+/** Of values that one batch stores again because they get another end, as many as it may bring. */
+export const MAX_TOUCHED_BYTES = 16 * 2 ** 20;
 
 interface Accepted {
   readonly record: LargeRecord;
@@ -17,14 +17,21 @@ interface Accepted {
  */
 export class LargeEntries {
   private readonly announced = new Map<Buffer, LargeRecord>();
+  /** Those of entries that were read before the transaction, by key. */
+  private readonly readBefore = new Map<string, LargeRecord>();
   private readonly accepted = new Map<string, Accepted>();
   /** Without their values. */
   private readonly seen = new Map<string, StoredEntry>();
+  /** The announced values that have been asked for by `bytesOf`. */
+  private readonly counted = new Set<Buffer>();
   private touched = 0;
 
   begin(records: readonly LargeRecord[]): void {
     this.clear();
-    for (const record of records) this.announced.set(record.value, record);
+    for (const record of records) {
+      this.announced.set(record.value, record);
+      if (record.entry) this.readBefore.set(record.key, record);
+    }
   }
 
   beginBatch(): void {
@@ -61,18 +68,25 @@ export class LargeEntries {
     if (this.seen.size > 0) this.seen.delete(key);
   }
 
-  /** Counts a value that is stored again. @throws DatabaseError as `checkTouched` does */
-  countTouched(bytes: number): void {
-    if (bytes <= LARGE_VALUE_BYTES) return;
-    this.checkTouched(bytes);
-    this.touched += bytes;
+  /** Returns the entry under `key` if it was read before the transaction, and is still the `current` one. */
+  readFor(key: string, current: () => StoredEntry): StoredEntry | undefined {
+    const entry = this.readBefore.get(key)?.entry;
+    return entry?.etag === (entry && current().etag) ? entry : undefined;
   }
 
-  /** Checks that a value of `bytes` may be stored again, before it is read. @throws DatabaseError `body-too-large` */
-  checkTouched(bytes: number): void {
-    if (this.touched + bytes <= MAX_TOUCHED_BYTES) return;
-    const detail = `The large values that a batch touches may have ${MAX_TOUCHED_BYTES} bytes together.`;
-    throw new DatabaseError('body-too-large', detail, { limit: MAX_TOUCHED_BYTES });
+  /** Counts a value that this thread stores again. @throws DatabaseError `body-too-large` */
+  countTouched(value: Buffer): void {
+    if (this.announced.has(value)) return;
+    this.touched += value.length;
+    if (this.touched > MAX_TOUCHED_BYTES && this.touched > value.length) throw touchesTooMuch();
+  }
+
+  /** Returns how many bytes `value` takes in the store: one that was announced is stored once, however often it is written. */
+  bytesOf(value: Buffer): number {
+    if (this.announced.size === 0 || !this.announced.has(value)) return value.length;
+    if (this.counted.has(value)) return 0;
+    this.counted.add(value);
+    return value.length;
   }
 
   /** Ends the transaction's work: hands what was accepted to `store`, and keeps none of it in memory. */
@@ -86,7 +100,14 @@ export class LargeEntries {
 
   private clear(): void {
     this.announced.clear();
+    this.readBefore.clear();
+    this.counted.clear();
     this.accepted.clear();
     this.seen.clear();
   }
+}
+
+export function touchesTooMuch(): DatabaseError {
+  const detail = `The values that a batch touches may have ${MAX_TOUCHED_BYTES} bytes together.`;
+  return new DatabaseError('body-too-large', detail, { limit: MAX_TOUCHED_BYTES });
 }

@@ -1,7 +1,14 @@
 import type { RootDatabase } from 'lmdb';
 import type { Operation } from '../operation.js';
 import { LARGE_VALUE_BYTES, withRoom } from '../value-memory.js';
-import { bytesBeforeValue, CRC_BYTES, encodeAround, type RecordParts } from './record.js';
+import {
+  bytesBeforeValue,
+  CRC_BYTES,
+  encodeAround,
+  PlainEntry,
+  type RecordParts,
+  type StoredEntry,
+} from './record.js';
 import type { Tree } from './tree.js';
 
 let made = 0;
@@ -27,6 +34,8 @@ export class LargeRecord {
     /** As its operation has it. */
     readonly value: Buffer,
     roomy: Buffer,
+    /** Whose value it is, if that was read before the transaction. */
+    readonly entry?: StoredEntry,
   ) {
     this.acceptedName = `accepted ${made++}`;
     const before = bytesBeforeValue(type);
@@ -47,6 +56,13 @@ export async function largeRecords(operations: readonly Operation[]): Promise<re
     records.push(new LargeRecord(key, type, value, await withRoom(value)));
   }
   return records;
+}
+
+/** Returns the record that stores an entry again which has been read, in the memory into which it was read. */
+export function recordAgain(read: StoredEntry): LargeRecord {
+  const entry = new PlainEntry(read);
+  const { key, type, value } = entry;
+  return new LargeRecord(key, type, value, value, entry);
 }
 
 /**

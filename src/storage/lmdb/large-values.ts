@@ -1,10 +1,12 @@
 import { DatabaseError, MissingKeyError } from '../../errors.js';
 import { giveWay } from '../../event-loop.js';
 import type { Entry } from '../entry.js';
-import { assertHolds, sizeOf, type Operation, type Outcome } from '../operation.js';
+import { assertHolds, sizeOf, tooMuchFoundAtOnce, type Operation } from '../operation.js';
 import type { Awaitable } from '../storage-engine.js';
-import { largeRecords, type LargeRecord } from './large-record.js';
-import type { StoredEntry } from './record.js';
+import { LARGE_VALUE_BYTES, ROOM_BYTES } from '../value-memory.js';
+import { MAX_TOUCHED_BYTES, touchesTooMuch } from './large-entries.js';
+import { largeRecords, recordAgain, type LargeRecord } from './large-record.js';
+import { MOST_AROUND_VALUE, type StoredEntry } from './record.js';
 import type { Store } from './store.js';
 
 /** Records of more bytes are read in turns. */
@@ -12,8 +14,9 @@ export const LARGE_READ_BYTES = 2 ** 20;
 const PIECE_BYTES = 256 * 1024;
 const PAGE_BYTES = 4096;
 const MAX_TOUCHES = 10;
+const MAX_HELD_BYTES = 64 * 2 ** 20;
 
-type Touch = Extract<Operation, { readonly op: 'touch' }>;
+export type Touch = Extract<Operation, { readonly op: 'touch' }>;
 
 /**
  * What the engine does for values of megabytes outside of transactions.
@@ -26,6 +29,8 @@ type Touch = Extract<Operation, { readonly op: 'touch' }>;
 export class LargeValues {
   private last: Promise<unknown> = Promise.resolve();
   private prepared: Promise<void> | undefined;
+  /** What batches have read before their transactions, bytes. */
+  private held = 0;
 
   constructor(private readonly store: Store) {
     if (store.hasLargeValues) void this.prepare();
@@ -47,8 +52,53 @@ export class LargeValues {
 
   /** Returns the records of the large values that `operations` put. */
   async recordsOf(operations: readonly Operation[]): Promise<readonly LargeRecord[]> {
-    if (operations.some((each) => sizeOf(each) > LARGE_READ_BYTES)) await this.prepare();
-    return largeRecords(operations);
+    const most = operations.reduce((bytes, each) => Math.max(bytes, sizeOf(each)), 0);
+    if (most > LARGE_READ_BYTES) await this.prepare();
+    return most > LARGE_VALUE_BYTES ? largeRecords(operations) : [];
+  }
+
+  /**
+   * Runs `write` with the records of the large values that `operations` read, or store again because they get another end,
+   * each value once: a transaction that reads megabytes would hold up everybody.
+   *
+   * @throws DatabaseError `body-too-large`; `busy` if too much is read for others
+   */
+  async withRead<T>(
+    operations: readonly Operation[],
+    write: (records: readonly LargeRecord[]) => Promise<T>,
+  ): Promise<T> {
+    const records: LargeRecord[] = [];
+    let held = 0;
+    try {
+      for (const [key, size] of this.largeIn(operations)) {
+        held += size;
+        this.held += size;
+        await giveWay();
+        const entry = await this.read(key, size).catch(unlessDamaged);
+        if (entry) records.push(recordAgain(entry));
+      }
+      return await write(records);
+    } finally {
+      this.held -= held;
+    }
+  }
+
+  /** Yields the keys of the large values that should be read before, and the sizes of their records. */
+  private *largeIn(operations: readonly Operation[]): Generator<[key: string, size: number]> {
+    const bytes = { get: 0, touch: 0 };
+    const seen = new Set<string>();
+    for (const { op, key } of operations) {
+      if ((op !== 'get' && op !== 'touch') || seen.has(key)) continue;
+      const size = this.store.entries.borrow(key)?.length ?? 0;
+      if (size <= LARGE_VALUE_BYTES) continue;
+      seen.add(key);
+      bytes[op] += size - MOST_AROUND_VALUE;
+      if (op === 'touch' && bytes[op] > MAX_TOUCHED_BYTES) throw touchesTooMuch();
+      const isRoom = this.held + size <= MAX_HELD_BYTES;
+      if (op === 'touch' && !isRoom) throw tooMuchFoundAtOnce(MAX_HELD_BYTES);
+      // Whether a value may be read at all is decided in the transaction.
+      if (isRoom && bytes[op] <= MAX_TOUCHED_BYTES) yield [key, size];
+    }
   }
 
   /** Whether the record under `key` is so large that it should not be read in a transaction. */
@@ -64,16 +114,22 @@ export class LargeValues {
 
   private async copyOf(key: string, bytes: number): Promise<Buffer | undefined> {
     for (let size = bytes; ;) {
-      const memory = Buffer.allocUnsafeSlow(size);
+      const memory = Buffer.allocUnsafeSlow(ROOM_BYTES + size);
       await provide(memory);
       // Another process may have written it meanwhile.
       this.store.freshen();
       const record = this.store.entries.borrow(key);
       if (!record) return undefined;
-      if (record.length <= size) return memory.subarray(0, record.copy(memory));
+      if (record.length <= size)
+        return memory.subarray(ROOM_BYTES, ROOM_BYTES + record.copy(memory, ROOM_BYTES));
       size = record.length;
     }
   }
+}
+
+/** A damaged value is no reason to refuse a batch: the operation on it fails alone. */
+function unlessDamaged(error: unknown): undefined {
+  if (!(error instanceof DatabaseError && error.code === 'corrupt')) throw error;
 }
 
 /** Has the system provide memory. What is in it stays. */
@@ -90,11 +146,11 @@ async function provide(memory: Uint8Array): Promise<void> {
  *
  * @throws DatabaseError as the touch would, and `busy` if others kept changing the entry
  */
-export async function touchLarge(
+export async function touchLarge<T>(
   { key, expiry, condition, by }: Touch,
   get: (key: string) => Awaitable<Entry | undefined>,
-  write: (operation: Operation) => Promise<Outcome>,
-): Promise<Outcome> {
+  write: (operation: Operation) => Promise<T>,
+): Promise<T> {
   for (let tries = 0; tries < MAX_TOUCHES; tries++) {
     const entry = await get(key);
     if (!entry) throw new MissingKeyError(key);

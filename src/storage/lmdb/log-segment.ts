@@ -43,13 +43,18 @@ export class Segment {
 
   /** Its changes, oldest first, as views of its memory. */
   *changes(): Iterable<LoggedChange> {
-    const { end, form } = this;
-    const bytes = form === FORM ? this.bytes.subarray(0, end) : inPresentForm(this.bytes, end);
+    const bytes = this.present();
     for (let at = 0; at < bytes.length;) {
       const change = new LoggedChange(bytes, at);
       at = change.end;
       if (change.isKnown) yield change;
     }
+  }
+
+  /** Returns its changes in the present form. */
+  present(): Buffer {
+    const { end, form } = this;
+    return form === FORM ? this.bytes.subarray(0, end) : inPresentForm(this.bytes, end);
   }
 
   /** Where the trailer begins. */

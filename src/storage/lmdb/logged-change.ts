@@ -35,6 +35,22 @@ export const SIZE_BYTES = 8;
 /** Most bytes that a change has beside its key and its record. */
 export const MOST_CHANGE_BYTES = CHANGE_BYTES + SEQUENCE_BYTES + 1 + 255 + REVISION_BYTES + SIZE_BYTES;
 
+/** Visits the changes in a segment that this version knows, by where they begin and their sequences. */
+export function eachChange(segment: Buffer, visit: (at: number, sequence: number) => void): void {
+  for (let at = 0; at < segment.length;) {
+    const kind = segment[at]!;
+    const flags = segment[at + 1]!;
+    let keyStart = at + CHANGE_BYTES + ((flags & REPLACES) === 0 ? 0 : SEQUENCE_BYTES);
+    if ((flags & BY) !== 0) keyStart += 1 + segment[keyStart]!;
+    const keyEnd = keyStart + segment.readUInt16LE(at + 2);
+    const end = keyEnd + segment.readUInt32LE(at + 4);
+    const revisionAt = kind === DELETE || kind === EXPIRE ? end - REVISION_BYTES : keyEnd + REVISION_AT;
+    if (kind >= PUT && kind <= LARGE_PUT)
+      visit(at, segment.readUInt32LE(revisionAt + 4) + segment.readUInt16LE(revisionAt + 8) * 2 ** 32);
+    at = end;
+  }
+}
+
 /** A change in the log: a view of its segment, because most readers look at the key and skip the rest. */
 export class LoggedChange implements Change, Revision {
   private readonly keyStart: number;

@@ -139,6 +139,8 @@ function typeStart(flags: number): number {
 
 /** Most bytes that a record has beside its value and its type. */
 export const RECORD_BYTES = HEADER_BYTES + 2 * TIME_BYTES + LENGTH_BYTES + CRC_BYTES;
+/** The same with its type. */
+export const MOST_AROUND_VALUE = RECORD_BYTES + 255;
 
 /** Returns how much memory `encode` needs at most. */
 export function memoryOf({ key, type, value }: RecordParts): number {

@@ -1,6 +1,7 @@
+import type { IdempotencySettings } from '../idempotency.js';
 import type { OpenSettings } from '../open-settings.js';
 
-export interface LmdbSettings extends OpenSettings {
+export interface LmdbSettings extends OpenSettings, IdempotencySettings {
   /** Called when the store can take no more writes, so that the process has to end. */
   readonly onFailure: (error: Error) => void;
   /** Receives each fault of the store once, such as a damaged record. */

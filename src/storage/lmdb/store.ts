@@ -48,7 +48,7 @@ export class Store {
   /** Sequence of the first change → segment of the change log (change-log.ts). */
   readonly log: Tree<number>;
   /** Which keys were removed, and when (past/removals.ts). */
-  readonly removals: Tree<Buffer>;
+  removals!: Tree<Buffer>;
   /** Name → private record of the server. */
   readonly system: Tree<string | Buffer>;
   /** Names what is damaged. */
@@ -65,7 +65,6 @@ export class Store {
     this.entries = this.openTree(textKeyed('entries'));
     this.expiry = this.openTree({ name: 'expiry', encoding: 'binary', keyEncoding: 'binary' });
     this.log = this.openTree({ name: 'log', encoding: 'binary' });
-    this.removals = this.openTree({ name: 'removals', encoding: 'binary', keyEncoding: 'binary' });
     this.system = this.openTree(textKeyed('system'));
     this.meta = this.openTree(textKeyed('meta'));
   }
@@ -89,6 +88,9 @@ export class Store {
     const store = new Store(folder, root);
     const format = store.meta.getBinary(FORMAT)?.readUInt32LE(0);
     if (isReadable(format)) {
+      // Only now: it may have to be made, and a store that is refused stays as it is. Guests of a folder have no use for it.
+      if (!readOnly)
+        store.removals = store.openTree({ name: 'removals', encoding: 'binary', keyEncoding: 'binary' });
       const { pageSize } = store.meta.getStats() as TreeStats;
       store.numbers = new CommitNumbers(join(folder, DATA), pageSize);
       return store;

@@ -1,5 +1,6 @@
 import { prefixEnd } from '../key-range.js';
-import type { SystemKeyspace } from '../storage-engine.js';
+import { KEYED } from './keys.js';
+import type { SystemKeyspace } from '../system-keyspace.js';
 import type { DiskSpace } from './disk-space.js';
 import type { GroupCommit } from './group-commit.js';
 import type { Store } from './store.js';
@@ -35,7 +36,7 @@ export class SystemRecords implements SystemKeyspace {
 
   list(prefix: string): { name: string; value: Buffer }[] {
     this.store.freshen();
-    const range = { start: prefix || undefined, end: prefixEnd(prefix) };
+    const range = { start: prefix || undefined, end: prefixEnd(prefix) ?? KEYED };
     return [...this.store.system.getRange(range)].map(({ key, value }) => ({ name: key as string, value }));
   }
 

@@ -1,6 +1,7 @@
 import { DatabaseError } from '../../errors.js';
 import type { Clock } from '../clock.js';
 import { moved } from '../fence.js';
+import type { Applier, FoundLimit } from '../idempotency.js';
 import { decide, FoundBytes, tooMuchFoundAtOnce, type Operation, type Outcome } from '../operation.js';
 import { nextEpoch } from '../revision.js';
 import { changes } from '../storage-meters.js';
@@ -12,8 +13,8 @@ import { LargeEntries } from './large-entries.js';
 import type { LargeRecord } from './large-record.js';
 import {
   expiresOf,
+  MOST_AROUND_VALUE,
   PlainEntry,
-  RECORD_BYTES,
   revisionOf,
   unreadableEntry,
   type StoredEntry,
@@ -26,8 +27,6 @@ import { DamagedPageError } from './tree.js';
 const INDEX_VALUE = Buffer.alloc(1);
 
 const MAX_FOUND_BYTES = 64 * 2 ** 20;
-/** Most bytes of a record that are not of its value. */
-const ABOUT_BYTES = RECORD_BYTES + 255;
 
 /** A change of one key that is planned and not written yet. */
 interface PlannedChange {
@@ -45,7 +44,7 @@ interface PlannedChange {
  * Many callers share the transaction, so the operations of one of them cannot be rolled back. They are therefore planned
  * first, against the store and the changes planned before, and written only when none of them has been refused.
  */
-export class Writer {
+export class Writer implements Applier {
   private head!: Head;
   private startSequence = 0;
   /** This process's epoch, taken at its first write. */
@@ -120,9 +119,9 @@ export class Writer {
     return this.applyOne(operation);
   }
 
-  private beginBatch(maxFound?: number): FoundBytes {
+  private beginBatch(...[maxBytes, refusal]: Partial<FoundLimit>): FoundBytes {
     this.large.beginBatch();
-    return (this.reading = new FoundBytes(maxFound, this.found));
+    return (this.reading = new FoundBytes(maxBytes, this.found, refusal));
   }
 
   private applyOne(operation: Operation): Outcome {
@@ -137,23 +136,35 @@ export class Writer {
    *
    * @throws DamagedPageError if the transaction can do no more
    */
-  applyEach(operations: readonly Operation[], maxBytes?: number): (Outcome | DatabaseError)[] {
-    const found = this.beginBatch(maxBytes);
-    return operations.map((operation) => {
+  applyEach(operations: readonly Operation[], ...limit: Partial<FoundLimit>): (Outcome | DatabaseError)[] {
+    return this.applyUntil(Infinity, operations, ...limit);
+  }
+
+  /** Does the same with as many operations as it gets to until a time of `performance.now()`, at least with the first. */
+  applyUntil(
+    until: number,
+    operations: readonly Operation[],
+    ...limit: Partial<FoundLimit>
+  ): (Outcome | DatabaseError)[] {
+    const found = this.beginBatch(...limit);
+    const outcomes: (Outcome | DatabaseError)[] = [];
+    for (const operation of operations) {
       try {
         const outcome = this.applyOne(operation);
         found.add(outcome);
-        return outcome;
+        outcomes.push(outcome);
       } catch (error) {
         if (!(error instanceof DatabaseError) || error instanceof DamagedPageError) throw error;
-        return error;
+        outcomes.push(error);
       }
-    });
+      if (performance.now() > until) break;
+    }
+    return outcomes;
   }
 
   /** Applies all operations or none. @throws DatabaseError of the first that is refused, with its index */
-  applyAll(operations: readonly Operation[], maxBytes?: number): Outcome[] {
-    const found = this.beginBatch(maxBytes);
+  applyAll(operations: readonly Operation[], ...limit: Partial<FoundLimit>): Outcome[] {
+    const found = this.beginBatch(...limit);
     // An entry that the batch has removed is null.
     const latest = new Map<string, StoredEntry | null>();
     const changes: PlannedChange[] = [];
@@ -209,8 +220,8 @@ export class Writer {
       case 'write': {
         const { value, type, created, expires } = effect;
         const { key, by } = operation;
-        if (operation.op === 'touch') this.large.countTouched(value.length);
-        this.space.claim(value.length + key.length);
+        if (operation.op === 'touch') this.large.countTouched(value);
+        this.space.claim(this.large.bytesOf(value) + key.length);
         const { epoch } = this.head;
         const sequence = ++this.head.sequence;
         const after = new PlainEntry({ key, value, type, created, modified: now, expires, epoch, sequence });
@@ -256,8 +267,9 @@ export class Writer {
     if (typeof record === 'number') {
       withValue = operation.op !== 'incr';
       // What is too much is not read.
-      if (operation.op === 'get') this.reading.check(record - ABOUT_BYTES);
-      if (operation.op === 'touch') this.large.checkTouched(record - ABOUT_BYTES);
+      if (operation.op === 'get') this.reading.check(record - MOST_AROUND_VALUE);
+      const readBefore = this.large.readFor(key, () => this.store.decode(key, entries.borrow(key)!, false));
+      if (readBefore) return readBefore;
       record = withValue ? entries.getBinary(key) : entries.borrow(key);
     }
     if (!record) return undefined;

@@ -84,6 +84,7 @@ export class RedisEngine extends StorageEngine {
       snapshots: false,
       atomicAcrossKeys: false,
       totalOrder: partitions === 1,
+      idempotencyKeys: false,
       history: false,
       backup: false,
     };
@@ -153,6 +154,12 @@ export class RedisEngine extends StorageEngine {
       atomic ? writer.applyAll(operations, maxBytes) : writer.applyEach(operations, maxBytes),
     );
   }
+
+  async writeOnce(): Promise<never> {
+    throw new DatabaseError('not-supported', 'Redis keeps no answers: leave Idempotency-Key out.');
+  }
+
+  async recall(): Promise<undefined> {}
 
   range(query: RangeQuery): Promise<RangePage> {
     return this.ranges.readPage(query);

@@ -57,7 +57,7 @@ export const logLiars: readonly Liar[] = [
     make: replacing('logChange', (engine) => {
       const honest = engine['logChange'].bind(engine);
       return (kind: Change['kind'], key: string, time: number, by?: string, entry?: Entry) => {
-        const last = engine['log'].findLast((change) => change.key === key);
+        const last = engine['log'].changes.findLast((change) => change.key === key);
         honest(kind, key, time, kind === 'expire' ? last?.by : by, entry);
       };
     }),
@@ -75,7 +75,7 @@ export const logLiars: readonly Liar[] = [
     make: replacing('logChange', (engine) => {
       const honest = engine['logChange'].bind(engine);
       return (kind: Change['kind'], key: string, time: number, by?: string, entry?: Entry) => {
-        const last = engine['log'].findLast((change) => change.key === key);
+        const last = engine['log'].changes.findLast((change) => change.key === key);
         honest(kind, key, kind === 'expire' ? last!.entry!.expires : time, by, entry);
       };
     }),
@@ -97,17 +97,17 @@ export const logLiars: readonly Liar[] = [
     caughtBy: 'refused operations and those that change nothing are not in the log',
     make: replacing('batch', (engine) => async (...args: Parameters<MemoryEngine['batch']>) => {
       const honest = MemoryEngine.prototype.batch.bind(engine);
-      const logged = [...engine['log']];
+      const logged = [...engine['log'].changes];
       const note = engine['logChange'].bind(engine);
       Reflect.set(engine, 'logChange', (...its: Parameters<typeof note>) => {
         note(...its);
-        logged.push(engine['log'].at(-1)!);
+        logged.push(engine['log'].changes.at(-1)!);
       });
       try {
         return await honest(...args);
       } finally {
         Reflect.set(engine, 'logChange', note);
-        engine['log'].splice(0, Infinity, ...logged);
+        engine['log'].changes.splice(0, Infinity, ...logged);
       }
     }),
   },
@@ -115,8 +115,8 @@ export const logLiars: readonly Liar[] = [
     lie: 'repeats the change at the position that it continues from',
     caughtBy: 'from every position the log continues',
     make: logging((changes, position, engine) => {
-      const at = engine['log'].findIndex((change) => change.position === position);
-      return changes.length > 0 && at >= 0 ? engine['log'].slice(at) : changes;
+      const at = engine['log'].changes.findIndex((change) => change.position === position);
+      return changes.length > 0 && at >= 0 ? engine['log'].changes.slice(at) : changes;
     }),
   },
   {
@@ -147,7 +147,7 @@ export const logLiars: readonly Liar[] = [
   {
     lie: 'lets its log grow for ever',
     caughtBy: 'the log is bounded',
-    make: replacing('logBytes', () => -Infinity),
+    make: replacing('log', (engine) => Object.assign(engine['log'], { bytes: -Infinity })),
   },
   {
     lie: 'covers everything',

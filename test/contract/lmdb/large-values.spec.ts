@@ -191,15 +191,58 @@ test('what a batch reads and touches of large values is bounded, and what is too
     engine.batch(Array<BatchOperation>(20).fill(operation), atomic, 3 * size);
   const got = (await each({ op: 'get', key: 'a' })).map(kindOf);
   expect(got).toEqual([...Array<string>(3).fill('found'), ...Array<string>(17).fill('body-too-large')]);
+  // One that is touched often is stored once.
   const touch = { op: 'touch', key: 'a', expiry: { in: 1000 } } as const;
-  const touched = (await each(touch)).map(kindOf);
-  expect(touched).toEqual([...Array<string>(11).fill('updated'), ...Array<string>(9).fill('body-too-large')]);
-  const before = engine.head('a')!.etag;
-  expect(await refusalOf(each(touch, true))).toMatchObject({ code: 'body-too-large', index: 11 });
-  expect(engine.head('a')!.etag).toBe(before);
+  expect(new Set((await each(touch)).map(kindOf))).toEqual(new Set(['updated']));
+  await each(touch, true);
+  expect(await lettersOf('a')).toEqual(['x']);
+  const keys = ['a', 'b', 'c', 'd', 'e', 'f'];
+  await Promise.all(keys.map((key) => put(engine, key, large('y', size))));
+  const before = keys.map((key) => engine.head(key)!.etag);
+  for (const atomic of [true, false]) {
+    const touches = keys.map((key) => ({ ...touch, key }));
+    const refusal = await refusalOf(engine.batch(touches, atomic));
+    expect(refusal).toMatchObject({ code: 'body-too-large', limit: 16 * 2 ** 20 });
+    expect(keys.map((key) => engine.head(key)!.etag)).toEqual(before);
+    expect((await engine.batch(touches.slice(1), atomic)).map(kindOf)).toEqual(Array(5).fill('updated'));
+    before.splice(1, 5, ...keys.slice(1).map((key) => engine.head(key)!.etag));
+  }
   expect(new Set((await each({ op: 'incr', key: 'a', amount: 1n, expiry: 'never' })).map(kindOf))).toEqual(
     new Set(['not-an-integer']),
   );
+});
+
+test('a batch that touches one that others change meanwhile touches what is there', async () => {
+  await put(engine, 'a', large('x', 2_000_000));
+  const goOn = await engine['commits'].hold();
+  const other = put(engine, 'a', large('y', 3_000_000));
+  await eventually(() => engine['commits'].waitingBytes > 3_000_000);
+  const touches = engine.batch([{ op: 'touch', key: 'a', expiry: { in: 1000 } }], true);
+  await eventually(() => engine['commits'].waitingBytes > 3_000_000 + 1024);
+  goOn();
+  await other;
+  expect((await touches).map(kindOf)).toEqual(['updated']);
+  expect([engine.head('a')!.size, engine.head('a')!.expires]).toEqual([3_000_000, engine.now() + 1000]);
+  expect(await lettersOf('a')).toEqual(['y']);
+});
+
+test('small values that an atomic batch touches are bounded, too, because their transaction is one', async () => {
+  const keys = Array.from({ length: 300 }, (_, i) => `k${i}`);
+  await engine.batch(
+    keys.map((key) => putOf(key, large('x', 60_000))),
+    false,
+  );
+  const touches = keys.map((key) => ({ op: 'touch', key, expiry: { in: 1000 } }) as const);
+  expect(await refusalOf(engine.batch(touches, true))).toMatchObject({ code: 'body-too-large', index: 279 });
+  expect(engine.head('k0')!.expires).toBe(0);
+  let commits = 0;
+  engine.onChange(() => commits++);
+  const thousand = Array.from({ length: 1000 }, (_, i) => touches[i % 300]!);
+  const outcomes = await engine.batch([...thousand, { op: 'get', key: 'k0' }], false);
+  expect(outcomes.map(kindOf)).toEqual([...Array<string>(1000).fill('updated'), 'found']);
+  expect(entryOf(outcomes[1000]!).etag).toBe(entryOf(outcomes[900]!).etag);
+  // What each operation stands for itself needs no transaction of a second.
+  expect(commits).toBeGreaterThan(1);
 });
 
 test('one that has expired in its own transaction is gone', async () => {

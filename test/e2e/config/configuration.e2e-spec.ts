@@ -278,6 +278,8 @@ describe('the defaults', () => {
       maxSnapshotBytes: 'auto',
       maxWatchers: 1000,
       watchLogBytes: 64 * 1024 * 1024,
+      idempotencyTtl: 86_400_000,
+      idempotencyBytes: 16 * 1024 * 1024,
       waitReplicas: 0,
       workers: 1,
       logLevel: 'info',

@@ -1,7 +1,7 @@
 import { beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { MIGRATION } from '../../../src/storage/storage-engine.js';
+import { MIGRATION } from '../../../src/storage/system-keyspace.js';
 import { runCli } from '../../support/cli.js';
 import { startCluster, type RedisCluster } from '../../support/redis-cluster.js';
 import { REDIS_PROGRAM } from '../../support/redis-program.js';

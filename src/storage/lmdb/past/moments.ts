@@ -11,7 +11,7 @@ export function momentAt(store: Store, lookup: LogLookup, time: number): Moment 
   const { epoch, sequence, log } = store.readHead();
   const { floor } = log;
   const [first] = store.log.getKeys({ start: 0, limit: 1 });
-  const startOf = (key: number) => lookup.around(store, key)[0]?.time ?? Infinity;
+  const startOf = (key: number) => lookup.around(store, key).first?.time ?? Infinity;
   if (first === undefined || startOf(first) > time) {
     // The log begins with the database, or with a change after one that it has dropped.
     const isReached = floor.sequence === 0;
@@ -25,6 +25,6 @@ export function momentAt(store: Store, lookup: LogLookup, time: number): Moment 
     if (startOf(key) <= time) low = middle;
     else high = key;
   }
-  const last = lookup.around(store, low).findLast((change) => change.time <= time);
+  const last = lookup.around(store, low).lastBy(time);
   return { position: last?.position ?? formatTag(floor.epoch, floor.sequence), time, isReached: true };
 }

@@ -12,7 +12,7 @@ import {
   type SinceThen,
   type Version,
 } from '../../past.js';
-import { formatTag, parseTag } from '../../revision.js';
+import { formatTag, parseTag, type Revision } from '../../revision.js';
 import { LOGGED_VALUE_BYTES } from '../../storage-engine.js';
 import { ChangeLogReader } from '../change-log.js';
 import type { LoggedChange } from '../logged-change.js';
@@ -46,8 +46,17 @@ export class LmdbPast implements Past {
     if ('time' in name) return momentAt(store, this.lookup, Math.min(name.time, this.clock.now()));
     const revision = parseTag(name.tag);
     if (!revision) return undefined;
-    const isReached = new ChangeLogReader(store).reaches(revision);
-    return { position: name.tag, time: undefined, isReached };
+    return { position: name.tag, time: undefined, isReached: this.reaches(store, name.tag, revision) };
+  }
+
+  /** Whether the log has every change after a tag, which is one of this life of the database. */
+  private reaches(store: Store, tag: string, { epoch, sequence }: Revision): boolean {
+    const head = store.readHead();
+    if (sequence > head.sequence || sequence < head.log.floor.sequence) return false;
+    if (sequence === head.sequence) return epoch === head.epoch;
+    const change = this.lookup.find(store, sequence);
+    // A batch that was refused leaves a tag without a change.
+    return change ? change.epoch === epoch : new ChangeLogReader(store).after(tag) !== undefined;
   }
 
   async history(key: string, query: HistoryQuery): Promise<HistoryPage | undefined> {

@@ -34,7 +34,8 @@ const calls: Record<string, () => Promise<{ response?: Response; data?: unknown 
       body: 'any text',
       bodySerializer: null,
     }),
-  patchEntryByQuery: () => api.patchEntryByQuery({ query: { key: 'example/n', incr: '5' } }),
+  restoreEntries: () =>
+    api.restoreEntries({ query: { prefix: 'example/', at: '2099-01-31T12:00:00Z', 'dry-run': true } }),
   importEntries: () => api.importEntries({ body: new Blob([lines]) }),
   listEntries: async () => {
     const { data, response } = await api.listEntries({

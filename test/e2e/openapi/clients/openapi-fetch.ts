@@ -45,7 +45,11 @@ const calls: Record<string, () => Promise<{ response: Response; data?: unknown }
       body: 'any text',
       bodySerializer,
     }),
-  patchEntryByQuery: () => client.PATCH('/kv', { params: { query: { key: 'example/n', incr: '5' } } }),
+  restoreEntries: async () => {
+    const query = { prefix: 'example/', at: '2099-01-31T12:00:00Z' };
+    const { data, response } = await client.PATCH('/kv', { params: { query } });
+    return { response, data: typeof data === 'object' && 'restored' in data ? data.restored : undefined };
+  },
   importEntries: () =>
     client.POST('/kv', {
       headers: { 'Content-Type': 'application/x-ndjson' },
