@@ -108,8 +108,8 @@ if (isInstalled)
   program.describe('the past in the console, of an engine that keeps none', () => {
     const shown = showConsole(program.path, async () => {
       const redis = await startRedis();
-      const { port, close } = await startInProcess({ DATABASE_URL: redis.url });
-      return { port, close: () => close().then(() => redis.stop()) };
+      const target = await startInProcess({ DATABASE_URL: redis.url });
+      return { port: target.port, close: () => target.close().then(() => redis.stop()) };
     });
 
     test('is said not to be there', async () => {
