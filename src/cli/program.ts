@@ -31,6 +31,10 @@ const COMMANDS: Readonly<Record<string, readonly [summary: string, load: () => P
   ],
   diff: ['Shows how two versions differ.', async () => (await import('./diff.command.js')).addDiffCommand],
   undo: ['Takes back a change of an entry.', async () => (await import('./undo.command.js')).addUndoCommand],
+  restore: [
+    'Puts a range back to an earlier moment.',
+    async () => (await import('./restore.command.js')).addRestoreCommand,
+  ],
   watch: ['Follows keys.', async () => (await import('./watch.command.js')).addWatchCommand],
   lock: ['Runs a command under a lock.', async () => (await import('./lock.command.js')).addLockCommand],
   export: [

@@ -1,7 +1,7 @@
 import { Entry } from './entry.js';
 import { PigeonholeError } from './error.js';
 import type { Call } from './transport.js';
-import type { Abortable, Conditions, Expiry, InlineValue, Stored } from './types.js';
+import type { Abortable, Conditions, Expiry, InlineValue, KeyRange, Stored } from './types.js';
 
 /*
  * The past of entries, for whoever needs it: a second entrance of the package (`pigeonhole/past`), so that a page that only
@@ -41,6 +41,25 @@ export interface History {
   readonly next: string | null;
   /** Whether there were older changes that are not kept any more; told on the last page. */
   readonly cut?: boolean;
+}
+
+export interface RestoreOptions extends KeyRange, Abortable {
+  /** The moment: a time, or a tag. */
+  readonly at: Date | string;
+  /** Counts, and changes nothing. */
+  readonly dryRun?: boolean | undefined;
+  /** An empty prefix needs it. */
+  readonly all?: boolean | undefined;
+}
+
+export interface RestoreReport {
+  /** Entries that have the value of that moment again, those that did not exist then and are deleted, and the rest. */
+  readonly restored: number;
+  readonly deleted: number;
+  readonly unchanged: number;
+  /** The first of those that could not be put back, and how many they are in all. */
+  readonly errors: readonly { readonly key: string; readonly code: string; readonly detail: string }[];
+  readonly errorCount: number;
 }
 
 /** One page of the changes of an entry. */
@@ -105,6 +124,16 @@ export async function undo(
   const headers = { 'If-Match': quoted(last.etag) };
   await db.request('kv', { method: 'DELETE', query: { key }, headers, signal });
   return undefined;
+}
+
+/** Puts a range back to what it was, one change for each entry that differs. */
+export async function restore(
+  db: Client,
+  { at, dryRun, all, signal, ...range }: RestoreOptions,
+): Promise<RestoreReport> {
+  const query = { ...range, at, 'dry-run': dryRun, confirm: all ? 'all' : undefined };
+  const answer = await db.request('kv', { method: 'PATCH', query, signal });
+  return answer.json() as Promise<RestoreReport>;
 }
 
 async function versionAt(

@@ -2,7 +2,7 @@ import type { PageParts } from '../http/answer/page.js';
 import { LIBRARIES, type FileSet } from './console-files.js';
 
 /** What the first view does not need; it is loaded by whoever opens the view that does. */
-const LATER = /uplot|\/(?:server|plot|tokens|feed|import|lock|past|key-past|history|difference)\.js$/;
+const LATER = /uplot|\/(?:server|plot|tokens|feed|import|lock|past|key-past|history|difference|restore)\.js$/;
 
 /** The console talks to this server only, and makes no markup of text at all (Trusted Types without a policy). */
 const POLICY = {

@@ -27,17 +27,12 @@ import { endOf } from './expiry.js';
 import { checkKey, isKey } from './key.js';
 import { OnceWrites } from './once-writes.js';
 import { checkValueSize } from './value-size.js';
+import { writtenBy, type Written } from './written.js';
 
 /** Bytes of values on one page, and in the answer to one batch. */
 const PAGE_BYTES = 4 * 2 ** 20;
 const BATCH_BYTES = 16 * 2 ** 20;
 const DELETE_CHUNK = 1000;
-
-/** An entry after a write, and whether the write created it. */
-export interface Written {
-  readonly created: boolean;
-  readonly entry: Entry;
-}
 
 /** The database as its users know it: the rules that hold on every engine. */
 export class DatabaseService {
@@ -291,11 +286,6 @@ export class DatabaseService {
     if (operation.op !== 'get') this.requireCondition(operation.condition);
     return writtenBy(operation.op, await (this.once ?? this.engine).write(operation));
   }
-}
-
-function writtenBy(what: string, outcome: Outcome): Written {
-  if (!('entry' in outcome)) throw new Error(`a ${what} came to ${outcome.kind}`);
-  return { created: outcome.kind === 'created', entry: outcome.entry };
 }
 
 function present<T extends EntryHeader>(key: string, entry: T | undefined): T {

@@ -139,6 +139,11 @@ function rangeActions() {
     writes && ['Import lines…', async () => openDialog((await import('./import.js')).ImportDialog)],
     [`Export ${whole}`, exportPrefix],
     ...copyListItems(browsing.presentPrefix()),
+    writes && [
+      `Put ${whole} back to…`,
+      async () =>
+        openDialog((await import('./restore.js')).RestoreDialog, { prefix: browsing.presentPrefix() }),
+    ],
     writes && [`Delete ${whole}…`, deletePrefix, 'danger'],
   ];
 }

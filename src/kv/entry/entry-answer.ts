@@ -4,7 +4,7 @@ import { answerEmpty, answerJson, answerValue, answerValueHead, vary } from '../
 import { conditionOf } from '../../http/request/preconditions.js';
 import { evaluate } from '../../storage/condition.js';
 import type { Entry, EntryHeader } from '../../storage/entry.js';
-import type { Written } from '../database.service.js';
+import type { Written } from '../written.js';
 import { describe, httpDate, timestamp } from '../entry-json.js';
 import { pathOf } from '../key.js';
 import { rangeOf } from './byte-range.js';

@@ -1,5 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { showConsole } from '../../support/console.js';
+import { eventually } from '../../support/eventually.js';
 import { ask } from '../../support/http.js';
 import { startRedis } from '../../support/redis.js';
 import { REDIS_PROGRAM } from '../../support/redis-program.js';
@@ -75,6 +76,31 @@ program.describe('the past in the console', () => {
     await tab.show('#/keys?key=never&history=');
     await tab.page.getByText('Nothing was ever stored under this key').waitFor();
   });
+
+  test('puts a folder back to a moment, after it has said what would change', async () => {
+    const { tab } = shown;
+    const { page, dialog } = tab;
+    await shown.put('folder/a', 'before');
+    // The field takes whole seconds.
+    const moment = Math.ceil(Date.now() / 1000) * 1000;
+    await eventually(() => Date.now() > moment);
+    await shown.put('folder/a', 'after');
+    await shown.put('folder/b', 'new');
+    await tab.show('#/keys?prefix=folder/');
+    await page.getByRole('option', { name: /^a/ }).waitFor();
+    await page.getByLabel('More', { exact: true }).click();
+    await tab.button('Put all with this prefix back to…').click();
+    await dialog.getByLabel('To what was there at').fill(new Date(moment).toISOString().slice(0, 19));
+    await dialog.getByRole('button', { name: 'Look what would change' }).click();
+    await dialog.getByText('1 entry would get back what it held').waitFor();
+    await dialog.getByText('1 entry that did not exist then would be deleted').waitFor();
+    expect(await shown.valueOf('folder/a')).toBe('after');
+    await tab.expectAccessible();
+    await dialog.getByRole('button', { name: 'Put back' }).click();
+    await dialog.getByText('1 entry got back what it held').waitFor();
+    expect([await shown.valueOf('folder/a'), await shown.valueOf('folder/b')]).toEqual(['before', '404']);
+    await dialog.getByRole('button', { name: 'Close' }).click();
+  });
 });
 
 const isInstalled = REDIS_PROGRAM.name !== undefined;
@@ -82,8 +108,8 @@ if (isInstalled)
   program.describe('the past in the console, of an engine that keeps none', () => {
     const shown = showConsole(program.path, async () => {
       const redis = await startRedis();
-      const { port, close } = await startInProcess({ DATABASE_URL: redis.url });
-      return { port, close: () => close().then(() => redis.stop()) };
+      const target = await startInProcess({ DATABASE_URL: redis.url });
+      return { port: target.port, close: () => target.close().then(() => redis.stop()) };
     });
 
     test('is said not to be there', async () => {

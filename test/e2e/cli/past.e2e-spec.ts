@@ -42,3 +42,18 @@ test('history, get --at, diff and undo lead through the versions of an entry', a
   expect(await valueOf(target.port, 'a')).toBe('one\nsame\n');
   expect(await pigeonhole('undo', 'absent')).toMatchObject({ code: 3, stdout: '' });
 });
+
+test('restore puts a folder back, after it has been counted, and only where it was said that it may', async () => {
+  const tag = (await stored(target.port, 'b/1', 'before')).slice(1, -1);
+  await stored(target.port, 'b/1', 'after');
+  await stored(target.port, 'b/2', 'new');
+  const args = ['restore', '--prefix', 'b/', '--at', tag];
+  const report = { restored: 1, deleted: 1, unchanged: 0 };
+  expect(await pigeonhole(...args)).toMatchObject({ code: 64, stdout: '' });
+  expect(JSON.parse(done(await pigeonhole(...args, '--dry-run')))).toMatchObject({ ...report, dryRun: true });
+  expect(await valueOf(target.port, 'b/1')).toBe('after');
+  expect(JSON.parse(done(await pigeonhole(...args, '--yes')))).toMatchObject({ ...report, dryRun: false });
+  expect(await valueOf(target.port, 'b/1')).toBe('before');
+  expect((await pigeonhole('get', 'b/2')).code).toBe(3);
+  expect((await pigeonhole('restore', '--prefix', 'b/')).code).toBe(64);
+});

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { getAt, history, putBack, undo } from '../../../src/client/past.js';
+import { getAt, history, putBack, restore, undo } from '../../../src/client/past.js';
 import { Pigeonhole, type PigeonholeError } from '../../../src/client/pigeonhole.js';
 import { freshKey } from '../../support/kv.js';
 import type { Target } from '../../support/target.js';
@@ -80,6 +80,28 @@ describeOn(ENGINES.filter((way) => !LACKING.includes(way)))(
         expires: expect.any(String),
       });
       expect(await textOf(key)).toBe('<p>');
+    });
+
+    test('a range is put back to a tag or a time, and counted before', async () => {
+      const prefix = `${freshKey()}/`;
+      await db.put(`${prefix}kept`, '1');
+      await db.put(`${prefix}gone`, '2');
+      const { etag: at } = await db.put(`${prefix}changed`, '3');
+      await db.del(`${prefix}gone`);
+      await db.put(`${prefix}changed`, 'x');
+      await db.put(`${prefix}made`, 'y');
+      const report = { restored: 2, deleted: 1, unchanged: 1, errors: [] };
+      expect(await restore(db, { prefix, at, dryRun: true })).toEqual(expect.objectContaining(report));
+      expect(await textOf(`${prefix}changed`)).toBe('x');
+      expect(await restore(db, { prefix, at })).toEqual(expect.objectContaining(report));
+      const { items } = await db.list({ prefix, values: true });
+      expect(items.map(({ key, value }) => [key.slice(prefix.length), value])).toEqual([
+        ['changed', '3'],
+        ['gone', '2'],
+        ['kept', '1'],
+      ]);
+      const again = await restore(db, { prefix, at: new Date(), dryRun: true });
+      expect(again).toMatchObject({ restored: 0, deleted: 0, unchanged: 3 });
     });
   },
 );
