@@ -45,6 +45,7 @@ const FLOORS: readonly (readonly (readonly string[])[])[] = [
       'kv/once-writes.ts',
       'kv/schemas.ts',
       'kv/value-size.ts',
+      'kv/written.ts',
     ],
     ['health'],
     ['openapi'],
