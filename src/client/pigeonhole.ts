@@ -1,7 +1,7 @@
 import { Entry } from './entry.js';
 import { PigeonholeError } from './error.js';
 import type { Lock, LockOptions } from './lock.js';
-import { KEY, makeSend, type Call, type ClientOptions, type Send } from './transport.js';
+import { KEY, makeSend, newKey, type Call, type ClientOptions, type Send } from './transport.js';
 import type * as T from './types.js';
 
 export { Entry, PigeonholeError };
@@ -132,7 +132,9 @@ export class Pigeonhole {
     ops: readonly T.BatchOperation[],
     { atomic, signal, idempotencyKey }: T.Abortable & T.Once & { atomic?: boolean | undefined } = {},
   ): Promise<T.BatchResult[]> {
-    const headers = { 'Content-Type': JSON_TYPE, [KEY]: idempotencyKey };
+    // On Redis a key is for the keys of one `{tag}`, as all or nothing is; a pipeline is for any.
+    const key = idempotencyKey ?? (atomic === false ? '' : newKey());
+    const headers = { 'Content-Type': JSON_TYPE, [KEY]: key };
     const body = JSON.stringify({ atomic, ops });
     const read = json<{ results: T.BatchResult[] }>;
     return (await this.#send('batch', { method: 'POST', headers, body, signal }, read)).results;

@@ -35,6 +35,9 @@ export const KEY = 'Idempotency-Key';
 /** Waits no longer than this for what `Retry-After` asks, seconds. */
 const LONGEST_WAIT = 10;
 const FIRST_PAUSE_MS = 100;
+
+/** Which nobody else has chosen: two random numbers of 52 bits. */
+export const newKey = () => '' + Math.random() + Math.random();
 /** Of Node: the connection was never made, so nothing was sent. */
 const NOT_SENT = /REFUSED|NOTFOUND|EAI_|UNREACH|CONNECT_TIMEOUT|TLS|CERT|VERIFY/;
 
@@ -42,30 +45,32 @@ const NOT_SENT = /REFUSED|NOTFOUND|EAI_|UNREACH|CONNECT_TIMEOUT|TLS|CERT|VERIFY/
  * Makes what sends the requests of a client.
  *
  * A request is repeated if that cannot apply it twice: reads, whatever was not sent at all, 503 with `Retry-After` (nothing
- * was applied), and writes of entries and batches, which have a key with which the server does them once. An answer whose body breaks off is a lost one. Once the
- * answer to a write was lost it may have been applied: whatever is refused after that is `outcome-unknown`, as is a write that
- * may not be repeated.
+ * was applied), and writes of entries and batches that are all or nothing, which have a key with which the server does them
+ * once. An answer whose body breaks off is a lost one. Once the answer to a write was lost it may have been applied: whatever
+ * is refused after that is `outcome-unknown`, as is a write that may not be repeated.
  */
 export function makeSend(base: string, { retries = 3, token, fetch: ask = fetch }: ClientOptions): Send {
   return async (path, { method = 'GET', query = {}, headers = {}, body, signal } = {}, read) => {
     const isRead = /GET|HEAD/.test(method);
     // The class of streams takes milliseconds to load.
     const isStream = 'getReader' in Object(body);
-    const isKeyed = !isRead && !isStream && (query.key || /^(kv\/|batch)/.test(path));
-    const key = headers[KEY] || (isKeyed ? '' + Math.random() + Math.random() : undefined);
-    const search = pairs(query).map(([name, value]) => `${name}=${encodeURIComponent(value)}`);
-    const url = `${base}${path}?${search.join('&')}`;
+    const isKeyed = !isRead && !isStream && (query.key || /^kv\//.test(path));
+    const key = headers[KEY] || (isKeyed ? newKey() : undefined);
+    const search = pairs(query)
+      .map(([name, value]) => `${name}=${encodeURIComponent(value)}`)
+      .join('&');
+    const url = base + path + (search && `?${search}`);
     let lost: PigeonholeError | undefined;
     for (let attempt = 0; ; attempt++) {
       const secret = typeof token === 'function' ? await token() : token;
       const sent = pairs({ Authorization: secret ? `Bearer ${secret}` : undefined, ...headers, [KEY]: key });
       let error: PigeonholeError;
-      let wait: string | null | undefined;
+      let wait: string | false | null | undefined;
       try {
         const answer = await ask(url, { method, headers: sent, body, signal, duplex: 'half' } as RequestInit);
         if (answer.ok || answer.status === 304) return read ? await read(answer) : (answer as never);
         error = await errorOf(answer);
-        wait = answer.status === 503 ? answer.headers.get('Retry-After') : undefined;
+        wait = answer.status === 503 && answer.headers.get('Retry-After');
         // It is the answer to the lost try, too.
         if (answer.headers.get('Idempotency-Expires')) lost = undefined;
       } catch (cause) {
@@ -77,7 +82,7 @@ export function makeSend(base: string, { retries = 3, token, fetch: ask = fetch 
       if (!isRead && !isRefused && !wait) lost = error;
       const mayRepeat = !isRefused && (wait ? +wait <= LONGEST_WAIT : isRead || key);
       if (!mayRepeat || attempt >= retries || isStream) throw lost ? unknown(lost) : error;
-      await pause(Math.max(+(wait ?? 0) * 1000, FIRST_PAUSE_MS * 2 ** attempt * (1 + Math.random())), signal);
+      await pause(Math.max(+(wait || 0) * 1000, FIRST_PAUSE_MS * 2 ** attempt * (1 + Math.random())), signal);
     }
   };
 }
@@ -99,7 +104,7 @@ function noAnswer(base: string, cause: unknown): PigeonholeError {
 }
 
 function unknown({ status, detail, problem, cause }: PigeonholeError): PigeonholeError {
-  const sentence = `${detail} It may have been applied: read the key first.`;
+  const sentence = `${detail} It may have been applied.`;
   return new PigeonholeError('outcome-unknown', status, sentence, problem, { cause });
 }
 

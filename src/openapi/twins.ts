@@ -59,7 +59,7 @@ function both(own: Extended, twin: Extended): Extended {
       .join(' ')
       .trim(),
     parameters: [...own.parameters!, ...added.map(asOptional)],
-    ...(twin.requestBody && { requestBody: own.requestBody ?? twin.requestBody }),
+    ...(twin.requestBody && { requestBody: own.requestBody ?? withoutExamples(twin.requestBody) }),
     responses: Object.fromEntries(
       statuses.map((status) => [status, either(own.responses[status], twin.responses[status])]),
     ),
@@ -77,12 +77,24 @@ function asOptional(parameter: Parameter): Parameter {
   };
 }
 
+/** As with parameters. */
+function withoutExamples(body: NonNullable<Operation['requestBody']>): typeof body {
+  if ('$ref' in body) return body;
+  const content = Object.entries(body.content).map(([type, media]) => [
+    type,
+    { ...media, example: undefined },
+  ]);
+  return { ...body, required: false, content: Object.fromEntries(content) as typeof body.content };
+}
+
 function either(own: Response | undefined, twin: Response | undefined): Response {
   if (!own || !twin || '$ref' in own || '$ref' in twin) return (own ?? twin)!;
   const headers = Object.entries({ ...twin.headers, ...own.headers });
   return {
     description: [...new Set([own.description, `With \`key\`: ${twin.description}`])].join(' '),
-    ...((own.content || twin.content) && { content: { ...asBytes(twin.content), ...own.content } }),
+    ...((own.content || twin.content) && {
+      content: { ...own.content, ...asBytes(twin.content), ...own.content },
+    }),
     headers: Object.fromEntries(headers.map(([name, header]) => [name, { ...header, required: false }])),
   };
 }

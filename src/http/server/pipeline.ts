@@ -79,13 +79,11 @@ class Pipeline {
     // Node has ended the connection if the answer that is out was its last.
     if (!this.socket.writable) this.waiting = [];
     while (this.waiting.length > 0 && this.mayBegin(this.waiting[0]!.response)) {
-      const othersFirst = giveWay();
-      if (othersFirst) {
-        this.rest(othersFirst);
-        break;
-      }
       const { response, begin } = this.waiting.shift()!;
       this.enter(response, () => begin(response.req, response));
+      // After one has begun, not before: of many connections each would give way to the next for ever.
+      const othersFirst = giveWay();
+      if (othersFirst) this.rest(othersFirst);
     }
     if (wasFull && !this.isFull) this.socket.resume();
     if (this.running === 0 && this.waiting.length === 0) this.leave();

@@ -50,16 +50,18 @@ export class BatchController {
   private async results(request: IncomingMessage, response: ServerResponse): Promise<Buffer[]> {
     const isOnce = hasIdempotencyKey(request);
     const body = await this.bodies.read(request, response, LIMIT);
-    const database = isOnce ? await this.databases.once(request, response, body) : this.databases.of(request);
-    const { operations, atomic } = await parse(body, database, isOnce);
+    const asked = isOnce ? await this.databases.once(request, response, body) : this.databases.of(request);
+    const { operations, atomic } = await parse(body, asked, isOnce);
     requireRights(request.access, operations);
     if (operations.some((each) => 'op' in each && each.op === 'get')) refuseIfFull(response);
-    const outcomes = await database.batch(operations, atomic);
     const changesNothing = operations.every(
       (each) => !('op' in each) || each.op === 'get' || each.op === 'check',
     );
+    // Reads ignore an Idempotency-Key.
+    const database = changesNothing ? this.databases.of(request) : asked;
+    const outcomes = await database.batch(operations, atomic);
     // Values and text are in memory until the text is made.
-    countUnsent(response, 2 * foundIn(outcomes), changesNothing && !isOnce);
+    countUnsent(response, 2 * foundIn(outcomes), changesNothing);
     return gatherPieces(answerParts(operations, outcomes));
   }
 }

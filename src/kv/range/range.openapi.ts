@@ -169,7 +169,8 @@ export function DescribeRestore(): MethodDecorator {
     RANGE,
     query(
       'at',
-      { type: 'string', minLength: 1 },
+      // Of the future, which means now, so that trying it out changes nothing.
+      { type: 'string', minLength: 1, example: '2099-12-31T23:59:59Z' },
       'The moment: a tag or KV-Revision, or a time with its offset (RFC 3339).',
     ),
     DRY_RUN,

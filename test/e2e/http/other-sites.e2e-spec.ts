@@ -14,7 +14,7 @@ const OTHERS = [
 ];
 const EXPOSED =
   'ETag, Last-Modified, Location, Link, Retry-After, Allow, Content-Range, KV-Expires, KV-Count, KV-Revision, ' +
-  'Preference-Applied, RateLimit, RateLimit-Policy';
+  'Preference-Applied, RateLimit, RateLimit-Policy, Idempotency-Replayed, Idempotency-Expires';
 
 /** Every request that writes. */
 const WRITES: [string, Question][] = [

@@ -49,11 +49,15 @@ const put = (body: string, headers = {}): Question => ({ method: 'PUT', body, he
 
 /** What went wrong and what to do about it, as the person reads it who sent the request. */
 const DETAILS: [string, Question, string][] = [
-  ['/kv/a?tll=60', put('x'), 'The request has no parameter "tll". It takes `ttl` and `expires`.'],
-  ['/kv/a?x=1', {}, 'The request has no parameter "x". It takes only `watch`.'],
+  ['/kv/a?tll=60', put('x'), 'The request has no parameter "tll". It takes `ttl`, `expires` and `from`.'],
+  ['/kv/a?x=1', {}, 'The request has no parameter "x". It takes `watch`, `history` and `at`.'],
   ['/kv?mode=', post(''), '`mode` is empty. It takes `mode` and `dry-run`.'],
   ['/kv?key=a&prefix=b', {}, '`key` names one entry and `prefix` a range. It takes one `key`.'],
-  ['/kv', put('x'), 'This path answers GET, HEAD, POST, DELETE, OPTIONS, not PUT. Nothing was changed.'],
+  [
+    '/kv',
+    put('x'),
+    'This path answers GET, HEAD, PATCH, POST, DELETE, OPTIONS, not PUT. Nothing was changed.',
+  ],
   ['/kv?%6Bey=', put('x'), '`key` is empty. It takes one `key`.'],
   ['/kv?%6Bey=a&key=b', { method: 'DELETE' }, '`key` is given twice. It takes one `key`.'],
   [
