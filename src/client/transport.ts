@@ -54,7 +54,7 @@ export function makeSend(base: string, { retries = 3, token, fetch: ask = fetch 
     const isRead = /GET|HEAD/.test(method);
     // The class of streams takes milliseconds to load.
     const isStream = 'getReader' in Object(body);
-    const isKeyed = !isRead && !isStream && (query.key || /^kv\//.test(path));
+    const isKeyed = !isRead && !isStream && (query.key || path.startsWith('kv/'));
     const key = headers[KEY] || (isKeyed ? newKey() : undefined);
     const search = pairs(query)
       .map(([name, value]) => `${name}=${encodeURIComponent(value)}`)

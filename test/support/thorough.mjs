@@ -5,7 +5,7 @@
 const THOROUGH = [
   /browser\/(client|explorer-kv|remembered-password|watch|console\/(engines|hostile|many))/,
   /contract\/(mirror|lmdb\/salvage|redis\/(cluster-engine|partition-count|partition-reads))/,
-  /crash\/(lock|paused|workers|redis\/|linearizability\/(judge|redis))/,
+  /crash\/(lock|once|paused|watch-exec|workers|redis\/|linearizability\/(judge|redis))/,
   /docs\/(alerts|commands)/,
   /e2e\/(migration\/(fence|interrupted|refused)|packages\/|proxies\/|workers\/(start|stop|supervision))/,
   /e2e\/(backup\/(restore|schedule)|cli\/(completion|damage)|client\/faults|lmdb\/(folder-owner|scrub)|metrics\/alerts)/,
