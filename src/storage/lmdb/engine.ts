@@ -137,7 +137,7 @@ export class LmdbEngine extends StorageEngine {
     writeQueueBytes.value = () => this.commits.waitingBytes;
     this.system = new SystemRecords(this.store, this.commits, this.space);
     admission?.opened(readOnly ? undefined : hold);
-    this.indexer = new RemovalIndexer(this.store, this.commits, readOnly);
+    this.indexer = new RemovalIndexer(this.store, this.commits, this.space, readOnly);
     this.past = new LmdbPast(() => this.current, this.clock, this.indexer);
     if (!readOnly) this.sweeper = new Sweeper(this.store, this.clock, this.commits, this.writer);
     if (scrubEvery) this.scrub = new Scrub(this.store, this.scans, this.commits, scrubEvery);

@@ -1,5 +1,6 @@
 import { DatabaseError } from '../../../errors.js';
 import { giveWay } from '../../../event-loop.js';
+import type { DiskSpace } from '../disk-space.js';
 import type { GroupCommit } from '../group-commit.js';
 import { Segment } from '../log-segment.js';
 import type { Store } from '../store.js';
@@ -40,6 +41,7 @@ export class RemovalIndexer {
   constructor(
     private readonly store: Store,
     private readonly commits: GroupCommit,
+    private readonly space: DiskSpace,
     isReadOnly = false,
   ) {
     if (!isReadOnly) this.timer = setInterval(() => this.look(), LOOK_EVERY_MS).unref();
@@ -62,6 +64,7 @@ export class RemovalIndexer {
     this.store.faults.guard(() => {
       const { sequence } = this.head();
       if (sequence - readMark(this.store).indexed < LEAST_CHANGES) return;
+      if (this.space.available() === 0) return; // The pages that are left are for deletes.
       // The next look tries again what the store refuses at present.
       this.run().catch((error: unknown) => {
         if (!(error instanceof DatabaseError) || error.code === 'corrupt') this.store.faults.note(error);
