@@ -1,5 +1,5 @@
 // What is done to one entry: always on condition that it is still the one that is shown.
-import { go, linkTo, linkWith } from './address.js';
+import { go, linkWith } from './address.js';
 import { db, readEntry } from './api.js';
 import { closeDialog, Field, Form, openDialog } from './dialogs.js';
 import { fileNameOf, saveAs } from './download.js';
@@ -160,9 +160,4 @@ function base64Of(bytes) {
   let text = '';
   for (let i = 0; i < bytes.length; i += 8192) text += String.fromCharCode(...bytes.subarray(i, i + 8192));
   return btoa(text);
-}
-
-/** Shows an entry that was just made. */
-export function showEntry(key) {
-  go(linkTo('keys', { prefix: key.includes('/') ? key.slice(0, key.lastIndexOf('/') + 1) : undefined, key }));
 }

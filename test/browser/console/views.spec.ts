@@ -88,7 +88,8 @@ program.describe('every view of the console is accessible', () => {
 
   test('the feed, empty and full, tokens, and the server', async () => {
     const { page } = shown.tab;
-    await shown.tab.show('#/live');
+    // Loaded anew, it begins after whatever the test before left to be deleted.
+    await shown.tab.go('#/live');
     await page.getByText('Nothing has changed yet').waitFor();
     await shown.tab.expectAccessible();
     await shown.tab.untilLive();
