@@ -10,6 +10,7 @@ import { BUILT } from './built-files.js';
  * Problem: Nest, RxJS and Express are 800 modules, which Node finds and reads one by one: nearly half of the processor time of a
  * start. Design: each library that the server imports becomes one file of the folder libraries/, beside files of what several
  * of them share, and the build imports those. The code of the libraries does not change, and `nest start` takes them as they are.
+ * An installation has them from here only: 17 packages are installed beside the server, where it would be 115.
  */
 const LIBRARIES: Readonly<Record<string, string>> = {
   '@nestjs/common': 'nest-common',
