@@ -51,8 +51,8 @@ export class Pigeonhole {
 
   /** Describes an entry without its value; undefined if there is none. */
   async info(key: string, { signal }: T.Abortable = {}): Promise<T.Description | undefined> {
-    const { items } = await this.list({ prefix: key, limit: 1, signal });
-    return items[0]?.key === key ? items[0] : undefined;
+    const [found] = (await this.list({ prefix: key, limit: 1, signal })).items;
+    return found?.key === key ? found : undefined;
   }
 
   /** Stores a value. Strings are text, objects, numbers, booleans and null JSON. A stream is sent once, and not by browsers. */
@@ -118,13 +118,10 @@ export class Pigeonhole {
   }
 
   /** Deletes a range, and returns how many entries that were. An empty prefix needs `all`. */
-  async delRange(
-    range: T.KeyRange & T.Abortable & { dryRun?: boolean | undefined; all?: boolean | undefined },
-  ): Promise<number> {
-    const { signal, dryRun, all, ...keys } = range;
-    const query = { ...keys, 'dry-run': dryRun, confirm: all ? 'all' : undefined };
-    const read = json<{ deleted: number }>;
-    return (await this.#send('kv', { method: 'DELETE', query, signal }, read)).deleted;
+  async delRange({ signal, dryRun, all, ...range }: T.DeleteOptions): Promise<number> {
+    const query = { ...range, 'dry-run': dryRun, confirm: all ? 'all' : undefined };
+    const call = { method: 'DELETE', query, signal };
+    return (await this.#send('kv', call, json<{ deleted: number }>)).deleted;
   }
 
   /** Does many operations, all or nothing; with `atomic: false` each stands for itself. */
@@ -136,8 +133,8 @@ export class Pigeonhole {
     const key = idempotencyKey ?? (atomic === false ? '' : newKey());
     const headers = { 'Content-Type': JSON_TYPE, [KEY]: key };
     const body = JSON.stringify({ atomic, ops });
-    const read = json<{ results: T.BatchResult[] }>;
-    return (await this.#send('batch', { method: 'POST', headers, body, signal }, read)).results;
+    const call = { method: 'POST', headers, body, signal };
+    return (await this.#send('batch', call, json<{ results: T.BatchResult[] }>)).results;
   }
 
   /**
@@ -191,16 +188,16 @@ export class Pigeonhole {
   ): Promise<R> {
     // Proxies fold and drop such segments of a path, so the key goes into the query.
     const isPath = !/(^|\/)\.{0,2}(\/|$)/.test(key);
-    const path = isPath ? `kv/${key.split('/').map(encodeURIComponent).join('/')}` : 'kv';
-    const conditions = {
-      'If-Match': quoted(ifMatch),
-      'If-None-Match': create ? '*' : quoted(ifNoneMatch),
-      [KEY]: idempotencyKey,
-    };
+    const path = isPath ? `kv/${encodeURIComponent(key).replaceAll('%2F', '/')}` : 'kv';
     const call = {
       method,
       query: { key: isPath ? undefined : key, ttl, expires, ...query },
-      headers: { ...conditions, ...headers },
+      headers: {
+        'If-Match': quoted(ifMatch),
+        'If-None-Match': create ? '*' : quoted(ifNoneMatch),
+        [KEY]: idempotencyKey,
+        ...headers,
+      },
       body,
       signal,
     };
@@ -221,12 +218,11 @@ function json<V>(answer: Response): Promise<V> {
 
 function bodyOf(value: T.Value): [NonNullable<Call['body']>, string] {
   if (typeof value === 'string') return [value, 'text/plain; charset=utf-8'];
-  if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer || value instanceof ReadableStream)
-    return [value as Uint8Array<ArrayBuffer>, BYTES];
-  if (value instanceof Blob) return [value, value.type || BYTES];
+  if (ArrayBuffer.isView(value) || [ArrayBuffer, Blob, ReadableStream].some((kind) => value instanceof kind))
+    return [value as Blob, (value as Blob).type || BYTES];
   return [JSON.stringify(value), JSON_TYPE];
 }
 
 function quoted(tag: string | undefined): string | undefined {
-  return tag && (/^\*$|"/.test(tag) ? tag : `"${tag}"`);
+  return tag && (/[*"]/.test(tag) ? tag : `"${tag}"`);
 }

@@ -75,37 +75,28 @@ export function makeSend(base: string, { retries = 3, token, fetch: ask = fetch 
         if (answer.headers.get('Idempotency-Expires')) lost = undefined;
       } catch (cause) {
         signal?.throwIfAborted();
-        error = noAnswer(base, cause);
-        if (NOT_SENT.test(codeOf(cause))) wait = '0';
+        const { message, code = '' } = ((cause as Error).cause ?? cause) as NodeError;
+        const detail = `No answer from ${base}: ${message || code}.`;
+        error = new PigeonholeError('no-connection', 0, detail, {}, { cause });
+        if (NOT_SENT.test(code)) wait = '0';
       }
-      const isRefused = ![0, 502, 503, 504].includes(error.status);
-      if (!isRead && !isRefused && !wait) lost = error;
-      const mayRepeat = !isRefused && (wait ? +wait <= LONGEST_WAIT : isRead || key);
-      if (!mayRepeat || attempt >= retries || isStream) throw lost ? unknown(lost) : error;
+      const isPassing = [0, 502, 503, 504].includes(error.status);
+      if (isPassing && !isRead && !wait) lost = unknown(error);
+      const mayRepeat = isPassing && (wait ? +wait <= LONGEST_WAIT : isRead || key);
+      if (!mayRepeat || attempt >= retries || isStream) throw lost ?? error;
       await pause(Math.max(+(wait || 0) * 1000, FIRST_PAUSE_MS * 2 ** attempt * (1 + Math.random())), signal);
     }
   };
 }
 
-function codeOf(error: unknown): string {
-  const { cause, code } = error as NodeError;
-  return String(cause?.code ?? code);
-}
-
-/** What Node adds to an error. */
+/** An error of Node, which names its kind. */
 interface NodeError extends Error {
   readonly code?: string;
-  readonly cause?: NodeError;
 }
 
-function noAnswer(base: string, cause: unknown): PigeonholeError {
-  const detail = `No answer from ${base}: ${((cause as NodeError).cause ?? (cause as Error)).message || codeOf(cause)}.`;
-  return new PigeonholeError('no-connection', 0, detail, {}, { cause });
-}
-
-function unknown({ status, detail, problem, cause }: PigeonholeError): PigeonholeError {
-  const sentence = `${detail} It may have been applied.`;
-  return new PigeonholeError('outcome-unknown', status, sentence, problem, { cause });
+function unknown(error: PigeonholeError): PigeonholeError {
+  const detail = `${error.detail} It may have been applied.`;
+  return new PigeonholeError('outcome-unknown', error.status, detail, error.problem, { cause: error });
 }
 
 /** Passes on why a body could not be read. @throws PigeonholeError `truncated` if the connection has ended within it */
@@ -117,25 +108,23 @@ export function brokenOff(cause?: unknown): never {
 /** Names and values, each of several by itself, and none of what is undefined. */
 function pairs(of: Readonly<Record<string, QueryValue>>): [string, string][] {
   return Object.entries(of).flatMap(([name, value]) =>
-    [value]
+    [value ?? []]
       .flat()
-      .flatMap((each): [string, string][] =>
-        each === undefined ? [] : [[name, (each as Date).toISOString?.() ?? String(each)]],
-      ),
+      .map((each): [string, string] => [name, (each as Date).toISOString?.() ?? String(each)]),
   );
 }
 
 /** Waits. @throws what `signal` is aborted with */
-export function pause(milliseconds: number, signal?: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
+export async function pause(milliseconds: number, signal?: AbortSignal): Promise<void> {
+  await new Promise<void>((resolve) => {
     const end = () => {
       clearTimeout(timer);
       signal?.removeEventListener('abort', end);
-      if (signal?.aborted) reject(signal.reason);
-      else resolve();
+      resolve();
     };
     const timer = setTimeout(end, milliseconds);
     signal?.addEventListener('abort', end);
     if (signal?.aborted) end();
   });
+  signal?.throwIfAborted();
 }

@@ -81,6 +81,13 @@ export interface ListOptions extends KeyRange, Abortable {
   readonly reverse?: boolean | undefined;
 }
 
+export interface DeleteOptions extends KeyRange, Abortable {
+  /** Counts, and deletes nothing. */
+  readonly dryRun?: boolean | undefined;
+  /** An empty prefix needs it. */
+  readonly all?: boolean | undefined;
+}
+
 export interface Page {
   readonly items: readonly Item[];
   /** Groups, where `delimiter` was given. */
