@@ -13,8 +13,6 @@ export interface Capabilities {
   readonly atomicAcrossKeys: boolean;
   /** Whether the changes of all keys have one order. Otherwise only the changes of each key have. */
   readonly totalOrder: boolean;
-  /** Whether `past` can be read. Otherwise it fails with `not-supported`. */
-  readonly history: boolean;
   /** Whether `backup` works. Otherwise it fails with `not-supported`. */
   readonly backup: boolean;
 }

@@ -50,7 +50,6 @@ export class MemoryEngine extends StorageEngine implements Applier {
     snapshots: true,
     atomicAcrossKeys: true,
     totalOrder: true,
-    history: true,
     backup: false,
   };
 

@@ -11,7 +11,7 @@ export interface Moment {
   readonly position: string;
   /** The time, if a time named it: what has expired by then is absent, whether or not the log says so yet. */
   readonly time: number | undefined;
-  /** Whether the log has every change that was made since. */
+  /** Whether the log has every change that was made since, as far as that can be told without a key. */
   readonly isReached: boolean;
 }
 
@@ -79,20 +79,23 @@ export interface SinceThen {
  *
  * One key's history costs what it shows, and a version of it what has changed since, not the length of the log. No call holds
  * the event loop for more than some milliseconds.
+ *
+ * Of an engine without `capabilities.totalOrder` a time and a position name a moment of every key, and a tag one of the keys that have
+ * one order of changes with its own. For others it is refused with `not-supported`.
  */
 export interface Past {
   /** Finds a moment; undefined if the text is no tag and no position of this engine. */
   find(name: MomentName): Moment | undefined | Promise<Moment | undefined>;
 
-  /** Returns a page of the history of `key`; undefined if `after` is no tag. @throws DatabaseError `history-gone`, `corrupt` */
+  /** Returns a page of the history of `key`; undefined if `after` is no tag. @throws DatabaseError as `version` does */
   history(key: string, query: HistoryQuery): Promise<HistoryPage | undefined>;
 
-  /** Returns `key` as it was at a moment. @throws DatabaseError `history-gone`, `corrupt` */
+  /** Returns `key` as it was at a moment. @throws DatabaseError `history-gone`, `corrupt`, `not-supported` */
   version(key: string, moment: Moment): Promise<Version>;
 
   /**
    * Visits the keys of a range as it is when the iteration begins, each once.
-   * @throws DatabaseError `history-gone`, `corrupt`; what `scan` throws; `not-supported` where the range has no one order of changes
+   * @throws DatabaseError as `version` does; what `scan` throws
    */
   since(range: KeyRange, moment: Moment): AsyncIterable<SinceThen>;
 }

@@ -91,7 +91,11 @@ export async function compareVersions(engine: StorageEngine, model: PastModel): 
   let equal = 0;
   for (const key of model.keys) {
     const history = model.history(key);
-    expect((await wholeHistory(engine, key)).map(shown)).toEqual(history.map(shown));
+    const found = await wholeHistory(engine, key);
+    const ended = found.length - history.length;
+    // What has run out may be swept after the model was made.
+    expect(found.splice(0, Math.max(0, ended)).every(({ kind }) => kind === 'expire')).toBe(true);
+    expect(found.map(shown)).toEqual(history.map(shown));
     for (const { etag } of history) {
       expect(plain(await versionAt(engine, key, { tag: etag }))).toEqual(model.atTag(key, etag));
       equal++;

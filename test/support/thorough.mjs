@@ -4,7 +4,7 @@
  */
 const THOROUGH = [
   /browser\/(client|explorer-kv|remembered-password|watch|console\/(access|engines|hostile|many))/,
-  /contract\/(jail\/jail\.engine|lying-engines|mirror|lmdb\/salvage|redis\/(cluster-engine|partition-count|partition-reads))/,
+  /contract\/(jail\/jail\.engine|lying-engines|mirror|lmdb\/salvage|redis\/(cluster-engine|past|partition-count|partition-reads))/,
   /crash\/(lock|migrate|once|paused|watch-exec|workers|redis\/|linearizability\/(judge|redis))/,
   /docs\/(alerts|commands)/,
   /e2e\/(migration\/(fence|interrupted|refused)|packages\/|proxies\/|workers\/(start|stop|supervision|workers))/,

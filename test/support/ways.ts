@@ -40,7 +40,7 @@ const REDIS: Way = {
   name: 'redis: in process',
   isEveryday: true,
   start: async (settings = {}) => startOnRedis(await startRedis(), settings),
-  lacks: ['atomicAcrossKeys', 'orderedTags', 'snapshots', 'history', 'backup'],
+  lacks: ['atomicAcrossKeys', 'orderedTags', 'snapshots', 'backup'],
 };
 
 const CLUSTER: Way = {

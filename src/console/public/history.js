@@ -32,8 +32,6 @@ export function History({ entryKey, chosen }) {
 
 function NoPast({ past }) {
   const { code, message } = past.error;
-  if (code === 'not-supported')
-    return html`<${Blank} title="No past here"><p>This database does not keep what was before: ${message}</p></${Blank}>`;
   if (code === 'history-gone') return html`<${Blank} title="Not kept any more"><p>${message}</p></${Blank}>`;
   return html`<${Failure} error=${past.error} onRetry=${() => past.load()} />`;
 }

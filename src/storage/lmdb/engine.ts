@@ -59,7 +59,6 @@ export class LmdbEngine extends StorageEngine {
     snapshots: true,
     atomicAcrossKeys: true,
     totalOrder: true,
-    history: true,
     backup: true,
   };
 

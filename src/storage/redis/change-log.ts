@@ -2,9 +2,9 @@ import { DatabaseError } from '../../errors.js';
 import { LOOK_BACK_BYTES, recentChange, type RecentChange } from '../recent-change.js';
 import type { Change, LogPage, WatchTarget } from '../storage-engine.js';
 import { ChangeNotifications } from './change-notifications.js';
+import { decodeChange, type LoggedChange } from './logged-change.js';
 import type { Partition } from './partitions.js';
 import { decodePosition, encodePosition, offsetAfter, sequenceOf, type Offset } from './position.js';
-import { decodeHeader } from './record.js';
 import { CHANGES, NEWEST } from './scripts.js';
 import type { RedisStore } from './store.js';
 
@@ -44,8 +44,7 @@ export class RedisChangeLog {
 
   async changes(position: string, targets?: readonly WatchTarget[]): Promise<LogPage | undefined> {
     const { epoch, lastTags, partitions } = this.store;
-    if (!this.informed) await this.refresh(partitions.all);
-    const offsets = this.decode(position);
+    const offsets = await this.offsetsOf(position);
     if (!offsets) return undefined;
     const concerned = targets ? this.partitionsOf(targets) : new Set(partitions.all);
     if (this.listeners.size === 0) await this.refresh([...concerned]);
@@ -102,6 +101,12 @@ export class RedisChangeLog {
 
   close(): void {
     this.notifications.close();
+  }
+
+  /** Returns the offsets of all partitions that a position stands for; undefined if it is none of this database. */
+  async offsetsOf(position: string): Promise<readonly Offset[] | undefined> {
+    if (!this.informed) await this.refresh(this.store.partitions.all);
+    return this.decode(position);
   }
 
   private decode(position: string): readonly Offset[] | undefined {
@@ -183,43 +188,6 @@ export class RedisChangeLog {
 
 function isUnavailable(error: unknown): boolean {
   return error instanceof DatabaseError && error.code === 'unavailable';
-}
-
-type LoggedChange = Omit<Change, 'position'> & { readonly partition: number };
-
-/*
- * A line of the log has fields of one letter, which scripts/common-write.lua writes:
- *
- *   c  what was done: created, updated, delete, expire      v  of a put: the value
- *   k  the key                                              s  of a large put: the value's size in place of the value
- *   e  of a removal: its tag                                t  of a removal: when it was made, ms since 1970
- *   h  of a put: the header of the entry (record.ts)        r  of a batch: what write.lua needs to answer it again
- *   w  the sequence in hexadecimal of the put that made what was replaced or removed, or 0 if there was nothing; then, after a
- *      space, who made the change. What that is for: lmdb/logged-change.ts. The id of a line is its sequence, which finds it
- *
- * The order of `c`, `k`, `e` or `h`, and `v` or `s` is fixed: earlier versions, which may use the same database at the same time,
- * read them by their places and pass over the rest. Their lines have neither `t` nor `w`.
- */
-
-/** @param before the time of the change before it, which stands for that of a removal that does not say its own */
-function decodeChange({ id }: Partition, fields: readonly Buffer[], before: number): LoggedChange {
-  const part = (name: string): Buffer | undefined => {
-    const at = fields.findIndex(
-      (field, i) => i % 2 === 0 && field.length === 1 && field[0] === name.charCodeAt(0),
-    );
-    return at < 0 ? undefined : fields[at + 1];
-  };
-  const key = part('k')!.toString();
-  const by = part('w')?.toString('latin1').split(' ')[1];
-  const header = part('h');
-  if (!header) {
-    const kind = part('c')!.toString('latin1') as Change['kind'];
-    const time = Number(part('t')?.toString('latin1') ?? before);
-    return { partition: id, kind, key, etag: part('e')!.toString('latin1'), time, by };
-  }
-  const value = part('v');
-  const entry = decodeHeader(key, header, value ? value.length : Number(part('s')!.toString('latin1')));
-  return { partition: id, kind: 'put', key, etag: entry.etag, time: entry.modified, by, entry, value };
 }
 
 /** The positions are computed on demand. */

@@ -26,7 +26,7 @@ import type { RedisUrl } from './cluster-client/redis-url.js';
 import type { Partition } from './partitions.js';
 import { preflight } from './preflight.js';
 import { RedisKeyedWrites } from './keyed-writes.js';
-import { REDIS_PAST } from './past.js';
+import { RedisPast } from './past/past.js';
 import { RedisRanges } from './ranges.js';
 import { engineState, infoOf } from './server-info.js';
 import { RedisStore } from './store.js';
@@ -63,6 +63,7 @@ export class RedisEngine extends StorageEngine {
   private writer!: RedisWriter;
   private keyed!: RedisKeyedWrites;
   private log: RedisChangeLog | undefined;
+  past!: RedisPast;
   private clock!: Clock;
   private sweeper: NodeJS.Timeout | undefined;
   private readonly sweeping = new Set<Partition>();
@@ -87,7 +88,6 @@ export class RedisEngine extends StorageEngine {
       snapshots: false,
       atomicAcrossKeys: false,
       totalOrder: partitions === 1,
-      history: false,
       backup: false,
     };
   }
@@ -113,6 +113,7 @@ export class RedisEngine extends StorageEngine {
     this.writer = new RedisWriter(this.store);
     this.keyed = new RedisKeyedWrites(this.store, this.writer, settings);
     this.log = new RedisChangeLog(this.store);
+    this.past = new RedisPast(this.store, this.log);
     const groups = Math.min(SWEEP_GROUPS, this.store.partitions.all.length);
     let turn = 0;
     this.sweeper = setInterval(() => {
@@ -207,8 +208,8 @@ export class RedisEngine extends StorageEngine {
     const room = Math.min(...free) * free.length;
     const availableBytes = Number.isFinite(room) ? room : undefined;
     const storedBytes = used.reduce((sum, bytes) => sum + bytes, 0);
-    const unknown = { freeBytes: undefined, oldestChange: undefined };
-    return { ...(await this.store.sizes()), ...unknown, storedBytes, availableBytes };
+    const oldestChange = await this.past.oldestChange();
+    return { ...(await this.store.sizes()), freeBytes: undefined, oldestChange, storedBytes, availableBytes };
   }
 
   state(): Promise<EngineState> {
@@ -237,8 +238,6 @@ export class RedisEngine extends StorageEngine {
         'primary. An export keeps the entries: `GET /kv?prefix=` with `Accept: application/x-ndjson`.',
     );
   }
-
-  readonly past = REDIS_PAST;
 
   readonly system = {
     get: async (name: string) => {

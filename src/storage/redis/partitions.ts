@@ -22,6 +22,8 @@ import { hashedPartOf, hashTagOf, slotOf, SLOT_COUNT } from './cluster-client/sl
  *                   the database has moved: its fence
  *   a       hash    the answers to writes with an Idempotency-Key, by the id of the key (answers.lua)
  *   n       zset    those ids, by when their answers end; the state has how many bytes they have: answered
+ *   r       zset    the index of removals, with score 0: what was deleted or expired, and when; the state has how far it has been made,
+ *                   indexed and swept (removals.lua)
  *   t       hash    scratch space, where a script adds 64-bit integers
  *
  * Once for the database: `pigeonhole`, a hash of its format, number of partitions and epoch, and whether they have begun; and
@@ -39,6 +41,7 @@ export interface Partition {
   readonly expiry: string;
   readonly log: string;
   readonly scratch: string;
+  readonly removals: string;
   /** What precedes a user's key in the Redis key of its entry. */
   readonly entryPrefix: string;
   /** The first KEYS of every script: state, index, expiry, log and scratch. */
@@ -59,7 +62,8 @@ export class Partitions {
         log: redisKey('l'),
         scratch: redisKey('t'),
       };
-      return { id, slot, ...keys, entryPrefix: redisKey('e'), scriptKeys: Object.values(keys) };
+      const others = { removals: redisKey('r'), entryPrefix: redisKey('e') };
+      return { id, slot, ...keys, ...others, scriptKeys: Object.values(keys) };
     });
   }
 

@@ -27,6 +27,9 @@ export const SIZES = load('values', 'sizes');
 export const COUNT = load('common-read', 'count');
 export const CHANGES = load('common', 'changes');
 export const NEWEST = load('common', 'newest');
+export const HISTORY = load('common', 'values', 'history');
+export const REMOVALS = load('common', 'removals');
+export const MOMENT = load('common', 'moment');
 
 /** The script that consists of the files `names`, one after the other. */
 function load(...names: string[]): Script {

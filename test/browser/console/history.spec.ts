@@ -2,8 +2,6 @@ import { expect, test } from '@jest/globals';
 import { showConsole } from '../../support/console.js';
 import { eventually } from '../../support/eventually.js';
 import { ask } from '../../support/http.js';
-import { startRedis } from '../../support/redis.js';
-import { REDIS_PROGRAM } from '../../support/redis-program.js';
 import { requireProgram } from '../../support/requires.js';
 import { startInProcess } from '../../support/target.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
@@ -101,21 +99,3 @@ program.describe('the past in the console', () => {
     await dialog.getByRole('button', { name: 'Close' }).click();
   });
 });
-
-const isInstalled = REDIS_PROGRAM.name !== undefined;
-if (isInstalled)
-  program.describe('the past in the console, of an engine that keeps none', () => {
-    const shown = showConsole(program.path, async () => {
-      const redis = await startRedis();
-      const target = await startInProcess({ DATABASE_URL: redis.url });
-      return { port: target.port, close: () => target.close().then(() => redis.stop()) };
-    });
-
-    test('is said not to be there', async () => {
-      await shown.put('a', '1');
-      await shown.tab.openKey('a');
-      await shown.tab.button('History').click();
-      await shown.tab.page.getByRole('heading', { name: 'No past here' }).waitFor();
-      await shown.tab.expectAccessible();
-    });
-  });

@@ -9,6 +9,7 @@ import type { RedisServer } from '../../support/redis-server.js';
 import { cli } from '../../support/redis-cli.js';
 import { describeOnRedis, startRedis } from '../../support/redis.js';
 import { redisEngine } from '../engines.js';
+import { wholeHistory } from '../past-model.js';
 import { changesAfter, entryOf, incrOf, put, putOf, textOf } from '../shorthand.js';
 
 /** What an earlier version has stored (make.mjs), and the commands that store the same. */
@@ -48,6 +49,16 @@ describeOnRedis('a database that an earlier version has filled, or still writes 
     const reply = (await store.read(partition!, 'XRANGE', partition!.log, '-', '+')) as [Buffer, Buffer[]][];
     return reply.map(([, fields]) => fields.map(String));
   }
+
+  it('has a history that ends with the last change that it made of a key, for it does not say what that replaced', async () => {
+    const [mine, ...others] = (await wholeHistory(engine, 'c')).map(({ etag }) => etag);
+    expect([mine, others]).toEqual([(await engine.head('c'))!.etag, []]);
+    await put(engine, 'c', 'new');
+    await engine.write({ op: 'delete', key: 'c' });
+    const page = (await engine.past.history('c', { limit: 10 }))!;
+    expect(page.changes.map(({ kind, value }) => value?.toString() ?? kind)).toEqual(['delete', 'new', '1']);
+    expect(page.isCut).toBe(true);
+  });
 
   it('has its entries, and its log for whoever comes back with an id: with times, and without who', async () => {
     expect([await textOf(engine, 'c'), await textOf(engine, 'd')]).toEqual(['1', '2']);

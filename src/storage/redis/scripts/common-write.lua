@@ -37,7 +37,7 @@ local function logChange(...)
   line = { ... }
 end
 
--- What the log has of a change beside the change (change-log.ts): the sequence, in hexadecimal, of the put that made the entry
+-- What the log has of a change beside the change (logged-change.ts): the sequence, in hexadecimal, of the put that made the entry
 -- with the header `before`, or 0 if there was none; and who made the change, unless nobody is known.
 local function circumstances(before, by)
   local replaces = before and string.match(before, '^%x+%-0*(%x+)') or '0'
