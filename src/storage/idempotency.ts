@@ -1,5 +1,6 @@
 import { DatabaseError } from '../errors.js';
 import { sizeOf, tooMuchFound, type BatchOperation, type Outcome } from './operation.js';
+import type { Steps } from './steps.js';
 
 /** A key that a client has given to a write, and what was written under it. Both are SHA-256 in base64url. */
 export interface IdempotencyKey {
@@ -63,21 +64,24 @@ const DECIDED: ReadonlySet<string> = new Set([
   'not-json',
 ]);
 
-/** What applies operations in this process: one, all or none of them, or each by itself. */
+type Outcomes = (Outcome | DatabaseError)[];
+
+/** What applies operations in this process: one, all or none of them, or each by itself; many at once or in steps. */
 export interface Applier {
   apply(operation: BatchOperation): Outcome;
-  applyAll(operations: readonly BatchOperation[], ...limit: FoundLimit): Outcome[];
-  applyEach(operations: readonly BatchOperation[], ...limit: FoundLimit): (Outcome | DatabaseError)[];
+  applyAll(operations: readonly BatchOperation[], ...limit: FoundLimit): Outcome[] | Steps<Outcome[]>;
+  applyEach(operations: readonly BatchOperation[], ...limit: FoundLimit): Outcomes | Steps<Outcomes>;
 }
 
 /** Does a keyed write. Returns what it came to, and is to be remembered. @throws DatabaseError for what is not */
-export function outcomesOf(write: KeyedWrite, limit: FoundLimit, applier: Applier): KeyedAnswer['outcomes'] {
+export function* outcomesOf(write: KeyedWrite, limit: FoundLimit, applier: Applier): Steps<Outcomes> {
   const { mode, operations, refusal, isAttempt } = write;
   if (refusal) return [refusal];
   try {
     if (mode === 'single') return [applier.apply(operations[0]!)];
     const apply = mode === 'atomic' ? 'applyAll' : 'applyEach';
-    return applier[apply](operations, ...limit);
+    const outcomes = applier[apply](operations, ...limit);
+    return Array.isArray(outcomes) ? outcomes : yield* outcomes;
   } catch (error) {
     if (isDecided(error) && !isAttempt) return [error];
     throw error;

@@ -10,6 +10,7 @@ import {
   type KeyedWrite,
 } from './idempotency.js';
 import { decodeOutcomes, encodeOutcomes } from './idempotency-record.js';
+import { finish } from './steps.js';
 
 interface Answer {
   readonly fingerprint: string;
@@ -36,7 +37,7 @@ export class MemoryAnswers {
   /** Does a write, unless it was done before. @throws DatabaseError as `writeOnce` */
   write(write: KeyedWrite, applier: Applier, now: number): KeyedAnswer {
     const found = this.find(write, now);
-    return found ?? this.add(write, outcomesOf(write, limitOf(write, this.mostBytes), applier), now);
+    return found ?? this.add(write, finish(outcomesOf(write, limitOf(write, this.mostBytes), applier)), now);
   }
 
   /** Returns what the write came to before. @throws DatabaseError `idempotency-mismatch` */

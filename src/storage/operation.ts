@@ -42,6 +42,16 @@ export function sizeOf(operation: Operation): number {
   return operation.op === 'put' ? operation.value.length : 0;
 }
 
+/** Whether the value that is there decides what an operation does, or is a part of what it comes to. */
+export function needsValue({ op }: Operation): boolean {
+  return op !== 'put' && op !== 'delete' && op !== 'check';
+}
+
+/** Whether an operation overwrites or deletes its entry whatever that is. */
+export function isUnconditional({ op, condition }: Operation): boolean {
+  return (op === 'put' || op === 'delete') && condition === undefined;
+}
+
 /** The result of an operation, with the entry as it is after it. A touched one may come without its value, if that is large. */
 export type Outcome =
   | { readonly kind: 'created' | 'updated' | 'found'; readonly entry: Entry }

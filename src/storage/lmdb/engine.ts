@@ -121,6 +121,7 @@ export class LmdbEngine extends StorageEngine {
         this.keyed.begin();
         return this.writer.begin(large, goesOn);
       },
+      preparePauses: () => this.store.pauses.prepare(),
       check: () => this.store.assertUsable(),
       remember: () => openInChild(this.folder),
       end: () => {

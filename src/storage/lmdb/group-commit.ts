@@ -1,4 +1,5 @@
 import { DatabaseError } from '../../errors.js';
+import { inSlices, type Steps } from '../steps.js';
 import { commitOperations, commitSeconds } from '../storage-meters.js';
 import { ForgottenCommitError } from './commit-numbers.js';
 import {
@@ -11,23 +12,25 @@ import {
 } from './commit-refusals.js';
 import type { LargeRecord } from './large-record.js';
 import { diskFull } from './disk-space.js';
-import { DamagedPageError, isDamage } from './tree.js';
-import { WriteQueue, type Unit } from './write-queue.js';
+import { isDamage } from './tree.js';
+import { rejectAll, runUnit, settleUnit, type Unit } from './unit.js';
+import { WriteQueue } from './write-queue.js';
 
 const DEADLINE_S = 5;
 const FAIL_AFTER_S = 30;
 const MAX_WAIT_S = 5;
 const MAX_FORGOTTEN = 5;
-/** How long the units of one transaction keep the event loop, milliseconds; one that takes longer is alone. */
+/** How long the units of one transaction keep the event loop, milliseconds; one that takes longer is alone, and may pause. */
 const WORK_MS = 10;
 
 /** What group commit needs of the store. */
 export interface CommitTarget {
   /**
    * Runs `work` in one write transaction, after which those of the `large` records are stored that it has accepted, and
-   * resolves once all is durable. Rolls it back if `work` throws.
+   * resolves once all is durable. Rolls it back if `work` throws. What `work` returns is the rest of it, of which each step
+   * comes in a turn of the event loop of its own.
    */
-  transaction(work: () => void, large: readonly LargeRecord[]): Promise<unknown>;
+  transaction(work: () => Steps<void> | void, large: readonly LargeRecord[]): Promise<unknown>;
   /** Returns whether `error` came from a full disk, which tells it from a broken one. */
   isFull(error: Error): boolean;
   /**
@@ -35,6 +38,8 @@ export interface CommitTarget {
    * @param goesOn whether it begins with units that were left of the transaction before it
    */
   begin(large: readonly LargeRecord[], goesOn: boolean): DatabaseError | undefined;
+  /** Called inside the transaction after `begin` if it may pause. */
+  preparePauses(): void;
   /** Throws inside a transaction that has failed without an error. */
   check(): void;
   /** Has LMDB look up its last commit again, after a ForgottenCommitError. */
@@ -55,6 +60,8 @@ interface Extras {
   readonly large?: readonly LargeRecord[];
   /** Whether it goes on with what an earlier one has begun, so that it is not refused for want of space. */
   readonly goesOn?: boolean;
+  /** The steps of its work, which are done instead of `run`, if it is so long that the transaction should pause. */
+  readonly steps?: (() => Steps<unknown>) | undefined;
 }
 
 /**
@@ -66,6 +73,8 @@ interface Extras {
  * anything, fails alone. A unit that throws anything else, or meets a damaged page, spoils the transaction: it is rolled
  * back, all units run again, each is checked, and the one that spoils it again fails alone. Guarantee: a promise resolves
  * only after its commit is on the disk.
+ *
+ * A unit whose work is long does it in steps, and its transaction pauses between them (pauses.ts).
  *
  * Failures are told apart. The disk is full: nothing was applied, and work goes on. The commit failed otherwise: the
  * outcome is unknown and the process ends, as PostgreSQL and Redis do after a failed sync, because the kernel may have
@@ -104,12 +113,13 @@ export class GroupCommit {
 
   /** Runs `run` in the next transaction and resolves with its result once that is durable. */
   submit<T>(bytes: number, run: () => T, extras: Extras = {}): Promise<T> {
-    const { passesFence = false, large = [], goesOn = false } = extras;
+    const { passesFence = false, large = [], goesOn = false, steps } = extras;
     if (!this.isWorking) return Promise.reject(unavailable());
     if (!goesOn && !this.queue.fits(bytes)) return Promise.reject(queueFull(this.queue.limit));
     return new Promise((resolve, reject) => {
       this.queue.add({
         run,
+        steps,
         passesFence,
         large,
         bytes,
@@ -169,15 +179,8 @@ export class GroupCommit {
     const large = this.queue.announce();
     try {
       await this.target.transaction(() => {
-        this.committing = this.queue.takeForCommit();
-        try {
-          this.runUnits(this.target.begin(large, this.rest > 0));
-          this.target.end();
-          this.target.check();
-        } catch (error) {
-          thrown = error as Error;
-          throw error;
-        }
+        const work = this.work(large, (error) => (thrown = error));
+        return work.next().done ? undefined : work;
       }, large);
       commitSeconds.observe((performance.now() - start) / 1000);
       commitOperations.observe(this.committing.length);
@@ -197,13 +200,32 @@ export class GroupCommit {
     }
   }
 
+  /** Does the work of a transaction. */
+  private *work(large: readonly LargeRecord[], note: (error: Error) => void): Steps<void> {
+    this.committing = this.queue.takeForCommit();
+    try {
+      const refusal = this.target.begin(large, this.rest > 0);
+      if (this.committing[0]?.steps) this.target.preparePauses();
+      yield* this.runUnits(refusal);
+      this.target.end();
+      this.target.check();
+    } catch (error) {
+      note(error as Error);
+      throw error;
+    }
+  }
+
   /** Runs the units that were taken, for some milliseconds, and leaves the rest to the next transaction. */
-  private runUnits(refusal: DatabaseError | undefined): void {
+  private *runUnits(refusal: DatabaseError | undefined): Steps<void> {
     const until = performance.now() + WORK_MS;
     let ran = 0;
     while (ran < this.committing.length && (ran === 0 || performance.now() <= until)) {
       this.current = this.committing[ran++]!;
-      runUnit(this.current, refusal);
+      for (const _pause of inSlices(runUnit(this.current, refusal), WORK_MS)) {
+        yield;
+        // That says nothing about the disk.
+        this.commitBegan = this.seconds;
+      }
       if (this.isCareful) this.target.check();
     }
     this.current = undefined;
@@ -273,23 +295,3 @@ export class GroupCommit {
 
 /** The error of a failed commit; the library may hide the cause in a promise of its own. */
 type CommitError = Error & { commitError?: Promise<never> };
-
-function runUnit(unit: Unit, refusal: DatabaseError | undefined): void {
-  unit.error = unit.passesFence ? undefined : refusal;
-  if (unit.error) return;
-  try {
-    unit.value = unit.run();
-  } catch (error) {
-    if (!(error instanceof DatabaseError) || error instanceof DamagedPageError) throw error;
-    unit.error = error;
-  }
-}
-
-function settleUnit({ error, value, resolve, reject }: Unit): void {
-  if (error) reject(error);
-  else resolve(value);
-}
-
-function rejectAll(units: readonly Unit[], error: DatabaseError): void {
-  for (const unit of units) unit.reject(error);
-}

@@ -13,6 +13,7 @@ import {
   type KeyedWrite,
 } from '../idempotency.js';
 import { decodeOutcomes, encodeOutcomes } from '../idempotency-record.js';
+import type { Steps } from '../steps.js';
 import type { DiskSpace } from './disk-space.js';
 import { KEYED } from './keys.js';
 import type { Store } from './store.js';
@@ -77,7 +78,7 @@ export class KeyedWrites {
   }
 
   /** Does a write, unless it was done before. @throws DatabaseError if it is refused; nothing is written then */
-  apply(write: KeyedWrite): KeyedAnswer {
+  *apply(write: KeyedWrite): Steps<KeyedAnswer> {
     const { key } = write;
     const now = this.clock.now();
     const before = this.read(key);
@@ -85,7 +86,7 @@ export class KeyedWrites {
     const limit = limitOf(write, this.mostBytes);
     // Deletes go on where the disk is full.
     if (write.operations.some(({ op }) => op !== 'delete')) this.space.claim(OUTCOMES_AT);
-    const outcomes = outcomesOf(write, limit, this.writer);
+    const outcomes = yield* outcomesOf(write, limit, this.writer);
     if (before) this.forget(before.expires, key.id, before.length);
     const expires = now + this.ttl;
     this.keep(key, expires, encodeOutcomes(write, outcomes));

@@ -70,7 +70,7 @@ export function recordAgain(read: StoredEntry): LargeRecord {
  * Resolves once all is durable. If `work` throws, nothing is written.
  */
 export async function storeAfter(
-  work: () => void,
+  work: () => Promise<void> | undefined,
   large: readonly LargeRecord[],
   root: RootDatabase<Buffer, string>,
   entries: Tree<string | Buffer>,
@@ -78,12 +78,15 @@ export async function storeAfter(
 ): Promise<void> {
   let thrown: unknown;
   await root.batch(() => {
+    const note = (error: unknown): never => {
+      thrown = error;
+      throw error;
+    };
     void root.childTransaction(() => {
       try {
-        work();
+        return work()?.catch(note);
       } catch (error) {
-        thrown = error;
-        throw error;
+        return note(error);
       }
     });
     for (const { key, bytes, acceptedName } of large) {

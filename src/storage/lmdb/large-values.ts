@@ -16,6 +16,12 @@ const PAGE_BYTES = 4096;
 const MAX_TOUCHES = 10;
 const MAX_HELD_BYTES = 64 * 2 ** 20;
 
+interface ValueRead {
+  readonly key: string;
+  readonly size: number;
+  readonly isToRead: boolean;
+}
+
 export type Touch = Extract<Operation, { readonly op: 'touch' }>;
 
 /**
@@ -64,45 +70,54 @@ export class LargeValues {
 
   /**
    * Runs `write` with the records of the large values that `operations` read, or store again because they get another end,
-   * each value once: a transaction that reads megabytes would hold up everybody.
+   * each value once: a transaction that reads megabytes would hold up everybody. It is told how many bytes of other values
+   * they read.
    *
    * @throws DatabaseError `body-too-large`; `busy` if too much is read for others
    */
   async withRead<T>(
     operations: readonly Operation[],
-    write: (records: readonly LargeRecord[]) => Promise<T>,
+    write: (records: readonly LargeRecord[], otherBytes: number) => Promise<T>,
   ): Promise<T> {
     const records: LargeRecord[] = [];
-    let held = 0;
+    let [held, others] = [0, 0];
     try {
-      for (const [key, size] of this.largeIn(operations)) {
-        held += size;
-        this.held += size;
-        await giveWay();
+      for (const { key, size, isToRead } of this.readsOf(operations)) {
+        if (isToRead) {
+          held += size;
+          this.held += size;
+        } else others += size;
+        // The look at its size has copied it.
+        const wait = giveWay();
+        if (wait) await wait;
+        if (!isToRead) continue;
         const entry = await this.read(key, size).catch(unlessDamaged);
         if (entry) records.push(recordAgain(entry));
       }
-      return await write(records);
+      return await write(records, others);
     } finally {
       this.held -= held;
     }
   }
 
-  /** Yields the keys of the large values that should be read before, and the sizes of their records. */
-  private *largeIn(operations: readonly Operation[]): Generator<[key: string, size: number]> {
+  /** Yields the keys of the values that are read, the sizes of their records, and whether they should be read before. */
+  private *readsOf(operations: readonly Operation[]): Iterable<ValueRead> {
     const bytes = { get: 0, touch: 0 };
     const seen = new Set<string>();
     for (const { op, key } of operations) {
       if ((op !== 'get' && op !== 'touch') || seen.has(key)) continue;
       const size = this.store.entries.borrow(key)?.length ?? 0;
-      if (size <= LARGE_VALUE_BYTES) continue;
+      if (size <= LARGE_VALUE_BYTES) {
+        yield { key, size, isToRead: false };
+        continue;
+      }
       seen.add(key);
       bytes[op] += size - MOST_AROUND_VALUE;
       if (op === 'touch' && bytes[op] > MAX_TOUCHED_BYTES) throw touchesTooMuch();
       const isRoom = this.held + size <= MAX_HELD_BYTES;
       if (op === 'touch' && !isRoom) throw tooMuchFoundAtOnce(MAX_HELD_BYTES);
       // Whether a value may be read at all is decided in the transaction.
-      if (isRoom && bytes[op] <= MAX_TOUCHED_BYTES) yield [key, size];
+      if (isRoom && bytes[op] <= MAX_TOUCHED_BYTES) yield { key, size, isToRead: true };
     }
   }
 

@@ -4,6 +4,7 @@ import { DatabaseError, StartError } from '../../errors.js';
 import { VERSION } from '../../version.js';
 import { compareKeys } from '../key-range.js';
 import { formatTag } from '../revision.js';
+import type { Steps } from '../steps.js';
 import { LARGE_VALUE_BYTES } from '../value-memory.js';
 import { CommitNumbers } from './commit-numbers.js';
 import { openRoot } from './environment.js';
@@ -11,6 +12,7 @@ import { FaultLog } from './fault-log.js';
 import { DATA } from './folder.js';
 import { utf8Keys } from './keys.js';
 import { storeAfter, type LargeRecord } from './large-record.js';
+import { Pauses, type TreeStats } from './pauses.js';
 import { decode, decodeHeader, type StoredEntry } from './record.js';
 import {
   decodeHead,
@@ -55,6 +57,7 @@ export class Store {
   readonly faults = new FaultLog();
   private readonly meta: Tree<string>;
   private readonly root: RootDatabase<Buffer, string>;
+  readonly pauses: Pauses;
   private numbers: CommitNumbers | undefined;
 
   private constructor(
@@ -62,6 +65,7 @@ export class Store {
     root: RootDatabase<Buffer, string>,
   ) {
     this.root = root;
+    this.pauses = new Pauses(root);
     this.entries = this.openTree(textKeyed('entries'));
     this.expiry = this.openTree({ name: 'expiry', encoding: 'binary', keyEncoding: 'binary' });
     this.log = this.openTree({ name: 'log', encoding: 'binary' });
@@ -91,7 +95,7 @@ export class Store {
       // Only now: it may have to be made, and a store that is refused stays as it is. Guests of a folder have no use for it.
       if (!readOnly)
         store.removals = store.openTree({ name: 'removals', encoding: 'binary', keyEncoding: 'binary' });
-      const { pageSize } = store.meta.getStats() as TreeStats;
+      const { pageSize } = store.meta.getStats();
       store.numbers = new CommitNumbers(join(folder, DATA), pageSize);
       return store;
     }
@@ -109,16 +113,17 @@ export class Store {
 
   /**
    * Runs `work` in the one write transaction and resolves when it is durable. If `work` throws, its writes are rolled
-   * back, which the library's plain transactions would not do.
+   * back, which the library's plain transactions would not do. What `work` returns is the rest of it, which pauses.
    *
    * Those of the `large` records that `work` has accepted are stored after it, in the same transaction.
    *
    * @throws ForgottenCommitError
    */
-  transaction(work: () => void, large: readonly LargeRecord[] = []): Promise<unknown> {
-    const checked = (): void => {
+  transaction(work: () => Steps<void> | void, large: readonly LargeRecord[] = []): Promise<unknown> {
+    const checked = (): Promise<void> | undefined => {
       this.numbers?.check(this.root.getWriteTxnId());
-      work();
+      const rest = work();
+      return rest ? this.pauses.run(rest) : undefined;
     };
     return large.length === 0
       ? this.root.childTransaction(checked)
@@ -180,7 +185,7 @@ export class Store {
 
   /** Whether there may be large values. */
   get hasLargeValues(): boolean {
-    const { overflowPages, pageSize } = this.entries.getStats() as TreeStats;
+    const { overflowPages, pageSize } = this.entries.getStats();
     return overflowPages * pageSize > LARGE_VALUE_BYTES;
   }
 
@@ -190,7 +195,7 @@ export class Store {
   }
 
   entryCount(): number {
-    return (this.entries.getStats() as TreeStats).entryCount;
+    return this.entries.getStats().entryCount;
   }
 
   readHead(): Head {
@@ -250,7 +255,7 @@ export class Store {
       all.free,
       ...[this.entries, this.expiry, this.log, this.removals, this.system].map((db) => db.getStats()),
     ];
-    const used = (trees as TreeStats[]).reduce(
+    const used = trees.reduce(
       (pages, tree) => pages + tree.treeBranchPageCount + tree.treeLeafPageCount + tree.overflowPages,
       2,
     );
@@ -276,20 +281,12 @@ export class Store {
   }
 
   private openTree<K extends Key>(options: DatabaseOptions & { name: string }): Tree<K> {
-    return new Tree<K>(this.root.openDB(options), options.name, (error) => {
+    return new Tree<K>(this.root.openDB(options), options.name, this.pauses, (error) => {
       // An error spoils the shared transaction for all reads of this turn.
       this.freshen();
       if (error instanceof DamagedPageError && !error.isAftermath) this.faults.note(error);
     });
   }
-}
-
-interface TreeStats {
-  pageSize: number;
-  entryCount: number;
-  treeBranchPageCount: number;
-  treeLeafPageCount: number;
-  overflowPages: number;
 }
 
 /** The cast is for `keyEncoder`, which the library's types do not have. */

@@ -1,6 +1,7 @@
 import { IF_EXISTS, type Database, type Key, type RangeOptions, type Transaction } from 'lmdb';
 import { isNativeError } from 'node:util/types';
 import { DatabaseError, type ErrorContext } from '../../errors.js';
+import type { Pauses, TreeStats } from './pauses.js';
 
 /*
  * What LMDB finds wrong with its pages (lmdb.h): PAGE_NOTFOUND, CORRUPTED, CURSOR_FULL, PAGE_FULL, INCOMPATIBLE, BAD_TXN,
@@ -49,8 +50,11 @@ export class Tree<K extends Key> {
   constructor(
     private readonly database: Database<Buffer, K>,
     private readonly name: string,
+    private readonly pauses: Pauses,
     private readonly onError: (error: unknown) => void,
-  ) {}
+  ) {
+    pauses.add(database as Database<Buffer, Key>);
+  }
 
   /** Returns a copy of the bytes under `key`. @throws DamagedPageError */
   getBinary(key: K): Buffer | undefined {
@@ -90,20 +94,23 @@ export class Tree<K extends Key> {
 
   /** Iterates over entries. @throws DamagedPageError */
   getRange(options: RangeOptions): Iterable<{ key: K; value: Buffer }> {
-    return this.guard(() => this.database.getRange(options));
+    return this.guard(options, (given) => this.database.getRange(given));
   }
 
   /** Iterates over keys. @throws DamagedPageError */
   getKeys(options: RangeOptions): Iterable<K> {
-    return this.guard(() => this.database.getKeys(options));
+    return this.guard(options, (given) => this.database.getKeys(given));
   }
 
   /** Counts the keys of a range without looking at them. @throws DamagedPageError */
   countKeys(options: RangeOptions): number {
+    const own = this.ownTransaction(options);
     try {
-      return this.database.getKeysCount(options);
+      return this.database.getKeysCount(own ? { ...options, transaction: own } : options);
     } catch (error) {
       throw this.translate(error);
+    } finally {
+      own?.done();
     }
   }
 
@@ -135,21 +142,31 @@ export class Tree<K extends Key> {
   }
 
   /** Returns the library's figures of the tree, which it keeps and does not count. */
-  getStats(): unknown {
-    return this.database.getStats();
+  getStats(): TreeStats {
+    return this.pauses.statsOf(this.database as Database<Buffer, Key>);
   }
 
-  private *guard<T>(open: () => Iterable<T>): Generator<T, void, undefined> {
+  private *guard<T>(
+    options: RangeOptions,
+    open: (given: RangeOptions) => Iterable<T>,
+  ): Generator<T, void, undefined> {
     let iterator: Iterator<T> | undefined;
+    const own = this.ownTransaction(options);
     try {
-      iterator = open()[Symbol.iterator]();
+      iterator = open(own ? { ...options, transaction: own } : options)[Symbol.iterator]();
       for (let next = iterator.next(); !next.done; next = iterator.next()) yield next.value;
     } catch (error) {
       iterator?.return?.();
       throw this.translate(error);
     } finally {
       iterator?.return?.();
+      own?.done();
     }
+  }
+
+  /** Returns a read transaction for a range that is read in a pause of a write transaction, unless it has one. */
+  private ownTransaction(options: RangeOptions): Transaction | undefined {
+    return this.pauses.areUnderWay && !options.transaction ? this.useReadTransaction() : undefined;
   }
 
   private translate(error: unknown, key?: K): unknown {

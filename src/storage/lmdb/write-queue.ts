@@ -1,4 +1,5 @@
 import type { LargeRecord } from './large-record.js';
+import type { Unit } from './unit.js';
 
 const MAX_BYTES = 64 * 2 ** 20;
 /** Counted for each unit beside its values, so that many small ones are bounded, too. */
@@ -7,23 +8,6 @@ const MAX_COMMIT_UNITS = 1024;
 const MAX_COMMIT_BYTES = 16 * 2 ** 20;
 /** Of units without large records, which are copied on this thread, bytes. */
 const MAX_COPIED_BYTES = 4 * 2 ** 20;
-
-/** A caller's part of a transaction. */
-export interface Unit {
-  readonly run: () => unknown;
-  /** Whether it runs in a database that has moved, too. */
-  readonly passesFence: boolean;
-  /** The size of its values, bytes. */
-  readonly bytes: number;
-  /** The records of its large values. */
-  readonly large: readonly LargeRecord[];
-  /** When it began to wait, in seconds of the commits (group-commit.ts). */
-  readonly since: number;
-  readonly resolve: (value: unknown) => void;
-  readonly reject: (error: Error) => void;
-  value: unknown;
-  error: Error | undefined;
-}
 
 /** The units that wait for a transaction, the oldest first: at most 64 MiB, or one that is larger. */
 export class WriteQueue {
@@ -76,6 +60,8 @@ export class WriteQueue {
     let [count, bytes, copied] = [0, 0, 0];
     for (const unit of this.units) {
       if (count === MAX_COMMIT_UNITS || bytes >= MAX_COMMIT_BYTES || copied >= MAX_COPIED_BYTES) break;
+      // A transaction gets ready for pauses before it changes anything.
+      if (unit.steps && count > 0) break;
       count++;
       bytes += unit.bytes;
       if (unit.large.length === 0) copied += unit.bytes;

@@ -2,8 +2,17 @@ import { DatabaseError } from '../../errors.js';
 import type { Clock } from '../clock.js';
 import { moved } from '../fence.js';
 import type { Applier, FoundLimit } from '../idempotency.js';
-import { decide, FoundBytes, tooMuchFoundAtOnce, type Operation, type Outcome } from '../operation.js';
+import {
+  decide,
+  FoundBytes,
+  isUnconditional,
+  needsValue,
+  tooMuchFoundAtOnce,
+  type Operation,
+  type Outcome,
+} from '../operation.js';
 import { nextEpoch } from '../revision.js';
+import type { Steps } from '../steps.js';
 import { changes } from '../storage-meters.js';
 import { LARGE_VALUE_BYTES } from '../value-memory.js';
 import type { ChangeLogWriter } from './change-log.js';
@@ -11,6 +20,7 @@ import type { DiskSpace } from './disk-space.js';
 import { expiryKey, splitExpiryKey } from './keys.js';
 import { LargeEntries } from './large-entries.js';
 import type { LargeRecord } from './large-record.js';
+import type { PlannedChange } from './planned-change.js';
 import {
   expiresOf,
   MOST_AROUND_VALUE,
@@ -27,16 +37,6 @@ import { DamagedPageError } from './tree.js';
 const INDEX_VALUE = Buffer.alloc(1);
 
 const MAX_FOUND_BYTES = 64 * 2 ** 20;
-
-/** A change of one key that is planned and not written yet. */
-interface PlannedChange {
-  readonly before: StoredEntry | undefined;
-  readonly after: StoredEntry | undefined;
-  readonly sequence: number;
-  readonly by?: string | undefined;
-  /** Whether the entry has expired rather than been deleted. */
-  readonly expired?: boolean;
-}
 
 /**
  * Applies operations inside the write transaction.
@@ -127,7 +127,7 @@ export class Writer implements Applier {
   private applyOne(operation: Operation): Outcome {
     const changes: PlannedChange[] = [];
     const outcome = this.plan(operation, this.read(operation), changes);
-    this.writeChanges(changes);
+    for (const change of changes) this.writeChange(change);
     return outcome;
   }
 
@@ -136,8 +136,17 @@ export class Writer implements Applier {
    *
    * @throws DamagedPageError if the transaction can do no more
    */
-  applyEach(operations: readonly Operation[], ...limit: Partial<FoundLimit>): (Outcome | DatabaseError)[] {
-    return this.applyUntil(Infinity, operations, ...limit);
+  *applyEach(
+    operations: readonly Operation[],
+    ...limit: Partial<FoundLimit>
+  ): Steps<(Outcome | DatabaseError)[]> {
+    const found = this.beginBatch(...limit);
+    const outcomes: (Outcome | DatabaseError)[] = [];
+    for (const operation of operations) {
+      outcomes.push(this.attempt(operation, found));
+      yield;
+    }
+    return outcomes;
   }
 
   /** Does the same with as many operations as it gets to until a time of `performance.now()`, at least with the first. */
@@ -149,28 +158,31 @@ export class Writer implements Applier {
     const found = this.beginBatch(...limit);
     const outcomes: (Outcome | DatabaseError)[] = [];
     for (const operation of operations) {
-      try {
-        const outcome = this.applyOne(operation);
-        found.add(outcome);
-        outcomes.push(outcome);
-      } catch (error) {
-        if (!(error instanceof DatabaseError) || error instanceof DamagedPageError) throw error;
-        outcomes.push(error);
-      }
+      outcomes.push(this.attempt(operation, found));
       if (performance.now() > until) break;
     }
     return outcomes;
   }
 
+  private attempt(operation: Operation, found: FoundBytes): Outcome | DatabaseError {
+    try {
+      const outcome = this.applyOne(operation);
+      found.add(outcome);
+      return outcome;
+    } catch (error) {
+      if (!(error instanceof DatabaseError) || error instanceof DamagedPageError) throw error;
+      return error;
+    }
+  }
+
   /** Applies all operations or none. @throws DatabaseError of the first that is refused, with its index */
-  applyAll(operations: readonly Operation[], ...limit: Partial<FoundLimit>): Outcome[] {
+  *applyAll(operations: readonly Operation[], ...limit: Partial<FoundLimit>): Steps<Outcome[]> {
     const found = this.beginBatch(...limit);
     // An entry that the batch has removed is null.
     const latest = new Map<string, StoredEntry | null>();
     const changes: PlannedChange[] = [];
     const outcomes: Outcome[] = [];
-    for (let index = 0; index < operations.length; index++) {
-      const operation = operations[index]!;
+    for (const [index, operation] of operations.entries()) {
       const before = changes.length;
       try {
         const planned = latest.get(operation.key);
@@ -184,8 +196,12 @@ export class Writer implements Applier {
         throw error.with({ index });
       }
       if (changes.length > before) latest.set(operation.key, changes.at(-1)!.after ?? null);
+      yield;
     }
-    this.writeChanges(changes);
+    for (const change of changes) {
+      this.writeChange(change);
+      yield;
+    }
     return outcomes;
   }
 
@@ -231,23 +247,21 @@ export class Writer implements Applier {
     }
   }
 
-  private writeChanges(planned: readonly PlannedChange[]): void {
-    for (const { before, after, sequence, by, expired = false } of planned) {
-      const circumstances = { replaces: before?.sequence, by };
-      if (before && before.expires !== 0 && before.expires !== after?.expires) {
-        void this.store.expiry.remove(expiryKey(before.expires, before.key));
-      }
-      if (!after) {
-        this.remove(before!.key);
-        this.made[expired ? 'expire' : 'delete']++;
-        this.log.remove(this.head, sequence, before!.key, expired, circumstances);
-        continue;
-      }
-      this.made.put++;
-      if (this.large.accept(after)) this.log.putLarge(this.head, after, circumstances);
-      else void this.store.entries.put(after.key, this.log.put(this.head, after, circumstances));
-      if (after.expires !== 0) void this.store.expiry.put(expiryKey(after.expires, after.key), INDEX_VALUE);
+  private writeChange({ before, after, sequence, by, expired = false }: PlannedChange): void {
+    const circumstances = { replaces: before?.sequence, by };
+    if (before && before.expires !== 0 && before.expires !== after?.expires) {
+      void this.store.expiry.remove(expiryKey(before.expires, before.key));
     }
+    if (!after) {
+      this.remove(before!.key);
+      this.made[expired ? 'expire' : 'delete']++;
+      this.log.remove(this.head, sequence, before!.key, expired, circumstances);
+      return;
+    }
+    this.made.put++;
+    if (this.large.accept(after)) this.log.putLarge(this.head, after, circumstances);
+    else void this.store.entries.put(after.key, this.log.put(this.head, after, circumstances));
+    if (after.expires !== 0) void this.store.expiry.put(expiryKey(after.expires, after.key), INDEX_VALUE);
   }
 
   private remove(key: string): void {
@@ -282,13 +296,4 @@ export class Writer implements Applier {
       throw error;
     }
   }
-}
-
-function needsValue(operation: Operation): boolean {
-  return operation.op !== 'put' && operation.op !== 'delete' && operation.op !== 'check';
-}
-
-/** Whether `operation` overwrites or deletes its entry whatever that is. */
-function isUnconditional(operation: Operation): boolean {
-  return (operation.op === 'put' || operation.op === 'delete') && operation.condition === undefined;
 }

@@ -2,6 +2,7 @@ import { DatabaseError } from '../../errors.js';
 import type { Entry } from '../entry.js';
 import { isDecided, type KeyedAnswer, type KeyedWrite } from '../idempotency.js';
 import { sizeOf, type BatchOperation, type Operation, type Outcome } from '../operation.js';
+import { finish, type Steps } from '../steps.js';
 import type { Awaitable } from '../storage-engine.js';
 import { LARGE_VALUE_BYTES } from '../value-memory.js';
 import type { GroupCommit } from './group-commit.js';
@@ -9,6 +10,10 @@ import type { KeyedWrites } from './keyed-writes.js';
 import { touchLarge, type LargeValues, type Touch } from './large-values.js';
 import { applyInParts } from './pipeline.js';
 import type { Writer } from './writer.js';
+
+/** What takes more than a few milliseconds of the event loop. */
+const LONG_OPERATIONS = 250;
+const LONG_BYTES = 2 ** 20;
 
 /** Brings writes into group commits; what large values need is done before. */
 export class Writes {
@@ -48,12 +53,15 @@ export class Writes {
     return this.submit(write.operations, () => this.keyed.apply(write));
   }
 
-  private async submit<T>(operations: readonly BatchOperation[], run: () => T): Promise<T> {
+  /** Does what needs one transaction, which pauses if it is long. */
+  private async submit<T>(operations: readonly BatchOperation[], steps: () => Steps<T>): Promise<T> {
     const bytes = operations.reduce((sum, operation) => sum + sizeOf(operation), 0);
     const puts = await this.large.recordsOf(operations);
-    return this.large.withRead(operations, (read) =>
-      this.commits.submit(bytes, run, { large: [...puts, ...read] }),
-    );
+    return this.large.withRead(operations, (read, otherBytes) => {
+      const isLong = operations.length > LONG_OPERATIONS || bytes + otherBytes > LONG_BYTES;
+      const extras = { large: [...puts, ...read], steps: isLong ? steps : undefined };
+      return this.commits.submit(bytes, () => finish(steps()), extras);
+    });
   }
 
   /** What the touch is refused with is decided outside of the transaction, and remembered in one. */

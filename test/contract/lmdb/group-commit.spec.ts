@@ -31,6 +31,8 @@ class ScriptedTarget implements CommitTarget {
     this.calls.push('begin');
   }
 
+  preparePauses(): void {}
+
   check(): void {}
 
   async remember(): Promise<void> {
