@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import net, { type AddressInfo } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Cli } from '../../support/cli.js';
-import { spawnServer, type Exit } from '../../support/server.js';
+import { spawnServer, startServer, type Exit } from '../../support/server.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 import { shortOrLong } from '../../support/long-run.js';
 
@@ -44,6 +44,23 @@ async function endOf(server: Starting): ReturnType<typeof startBuilt>['ended'] {
   clearTimeout(kill);
   return end;
 }
+
+test('a signal at any moment of the first 100 ms leaves nothing locked: the next start on the folder listens', async () => {
+  const folder = `lmdb:${temporaryFolder()}`;
+  for (let moment = 0; moment <= 100; moment += 20) {
+    for (const signal of SIGNALS) {
+      const server = startBuilt({ DATABASE_URL: folder });
+      await pause(moment);
+      server.signal(signal);
+      const { code, signal: by, stdout, stderr } = await endOf(server);
+      expect([0, null]).toContain(code);
+      expect([null, signal]).toContain(by);
+      expect([stderr, stdout.includes('Listening on')]).toEqual(['', false]);
+    }
+  }
+  const next = await startServer({ DATABASE_URL: folder });
+  await next.end();
+});
 
 describe('a signal to stop ends the process with 0 at every moment of the start, and a second one changes nothing:', () => {
   test.each([
