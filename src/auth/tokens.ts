@@ -183,6 +183,6 @@ function unknownToken(id: string): DatabaseError {
 function lastAdmin(why: string): DatabaseError {
   return new DatabaseError(
     'last-admin',
-    `${why}. Or start the server with ADMIN_TOKEN. Nothing was changed.`,
+    `${why}. Nothing was changed. A server that is started with ADMIN_TOKEN does not need one.`,
   );
 }

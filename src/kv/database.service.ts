@@ -210,7 +210,8 @@ export class DatabaseService {
 
   /** @throws DatabaseError `condition-required` where writes need one and this has none */
   requireCondition(condition: Condition | undefined): void {
-    if (!this.needsConditions || condition) return;
+    // A date is not enough: two writes of one second have the same.
+    if (!this.needsConditions || condition?.ifMatch || condition?.ifNoneMatch) return;
     throw new DatabaseError(
       'condition-required',
       'The token writes on a condition only: send If-Match with the tag of the entry, or If-None-Match: * to create one.',

@@ -73,14 +73,15 @@ async function parse(body: Buffer, database: DatabaseService, isOnce: boolean): 
   return (await database.isLate(request.operations)) ? inTurns(parseBatch(body, database.now())) : request;
 }
 
-/** @throws DatabaseError `forbidden` unless the token may do every operation; a check tells no value and changes nothing */
+/** @throws DatabaseError `forbidden` unless the token may do every operation; a check tells what a read and a condition of a write do */
 function requireRights(
   access: Access | undefined,
   operations: readonly (BatchOperation | DatabaseError)[],
 ): void {
   for (const operation of operations) {
-    if (!('op' in operation) || operation.op === 'check') continue;
-    requireRight(access, operation.op === 'get' ? 'read' : 'write');
+    if (!('op' in operation)) continue;
+    const isRead = operation.op === 'get' || (operation.op === 'check' && !access?.may('write'));
+    requireRight(access, isRead ? 'read' : 'write');
   }
 }
 

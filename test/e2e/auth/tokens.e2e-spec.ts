@@ -59,6 +59,11 @@ describeOn(ENGINES)('tokens, $name', ({ start }) => {
     expect((await as(reader, '/batch', operations([get]))).status).toBe(200);
     expectProblem(await as(reader, '/batch', operations([get, put])), 403, 'forbidden');
     expectProblem(await as(writer, '/batch', operations([put, get])), 403, 'forbidden');
+    const check = { op: 'check', key: 'shared', ifMatch: '*' };
+    for (const token of [reader, writer])
+      expect((await as(token, '/batch', operations([check]))).status).toBe(200);
+    const { token: monitor } = await issue(port, { can: ['monitor'] });
+    expectProblem(await as(monitor, '/batch', operations([check])), 403, 'forbidden');
     expect((await as(reader, '/get?key=shared')).text).toBe('{"shared":"1"}');
     await as(ADMIN, '/kv/shared', { method: 'DELETE' });
   });
@@ -203,6 +208,9 @@ describeOn(ENGINES)('tokens, $name', ({ start }) => {
     ];
     for (const [path, question] of blind)
       expectProblem(await as(token, path, question), 428, 'condition-required');
+    const until = { 'If-Unmodified-Since': 'Fri, 01 Jan 2100 00:00:00 GMT' };
+    const dated = await as(token, '/kv/a', { method: 'PUT', body: '1', headers: until });
+    expectProblem(dated, 428, 'condition-required');
     expect((await as(token, '/set?a=1')).status).toBe(428);
     const created = await as(token, '/kv/a', { method: 'PUT', body: '1', headers: { 'If-None-Match': '*' } });
     expect(created.status).toBe(201);
