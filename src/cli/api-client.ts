@@ -87,8 +87,11 @@ function failureOf(error: unknown, url: string | undefined): [number, string] {
   // Whoever read the output has read enough.
   if (code === 'EPIPE') process.exit(EXIT.done);
   if (code === undefined || !/^E[A-Z]+$/.test(code)) throw error;
-  return [EXIT.failed, `${message}.`];
+  return [EXIT.failed, `${message.replace(SYSTEM_MESSAGE, '$2 cannot be used: $1')}.`];
 }
+
+/** What Node says of a file that the system refuses: `ENOENT: no such file or directory, open 'name'`. */
+const SYSTEM_MESSAGE = /^E[A-Z]+: (.*), \w+ '(.*)'$/;
 
 function sentenceOf({ detail }: PigeonholeError): string {
   const line = detail.replaceAll(/\s+/g, ' ').trim();

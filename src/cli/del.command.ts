@@ -49,8 +49,9 @@ async function deleteRange(db: Pigeonhole, prefix: string, flags: Flags): Promis
         'Without a terminal to ask on, --prefix needs --yes. --dry-run counts.',
         EXIT.usage,
       );
-    const count = plural(await db.delRange({ prefix, dryRun: true, all }), 'entry', 'entries');
-    if (!(await confirm(`Delete ${count} of ${db.url}?`))) throw new CommandError('Nothing was deleted.');
+    const count = await db.delRange({ prefix, dryRun: true, all });
+    if (count > 0 && !(await confirm(`Delete ${plural(count, 'entry', 'entries')} of ${db.url}?`)))
+      throw new CommandError('Nothing was deleted.');
   }
   await tell(await db.delRange({ prefix, all }), flags);
 }

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { Version } from '../client/past.js';
 import { addServerOptions, withServer, type ServerOptions } from './api-client.js';
 import { JSON_OPTION } from './conditions.js';
+import { CommandError, EXIT } from './exit.js';
 import { limitOf } from './limit.js';
 import { isForPeople, printRows } from './output.js';
 
@@ -29,14 +30,21 @@ export function addHistoryCommand(program: Command): void {
       const isJson = flags.json || !isForPeople();
       let left = limitOf(flags.limit);
       let after: string | undefined;
+      let count = 0;
       const rows: Version[] = [];
       do {
         const page = await history(db, key, { after, limit: Math.min(left, PAGE), values: isJson });
         if (isJson) await printRows(page.items, [], true);
         else rows.push(...page.items);
         left -= page.items.length;
+        count += page.items.length;
         after = page.next ?? undefined;
       } while (after !== undefined && left > 0);
+      if (count === 0)
+        throw new CommandError(
+          `The server keeps no change of the key ${JSON.stringify(key)}. [${db.url}]`,
+          EXIT.notFound,
+        );
       if (!isJson) await printRows(rows, COLUMNS, false);
     }),
   );

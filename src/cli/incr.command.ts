@@ -11,7 +11,8 @@ export function addIncrCommand(program: Command): void {
     .description('Adds to a counter, and writes out the sum. A counter that is not there begins at 0.')
     .argument('<key>')
     .argument('[by]', 'a 64-bit integer; put -- before a negative one', '1')
-    .option('--ttl <duration>', 'how long a new counter lives: 90s, 15m, 2h (default: for ever)');
+    .option('--ttl <duration>', 'how long a new counter lives: 90s, 15m, 2h (default: for ever)')
+    .option('--json', 'the sum, as always');
   addServerOptions(addConditions(command)).action(
     (key: string, by: string, flags: ServerOptions & ConditionFlags & { ttl?: string }) =>
       withServer(flags, async (db) => {

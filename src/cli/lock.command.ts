@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { fork, type ChildProcess } from 'node:child_process';
 import { constants, hostname } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import type { Lock, Pigeonhole } from '../client/pigeonhole.js';
+import { PigeonholeError, type Lock, type Pigeonhole } from '../client/pigeonhole.js';
 import { addServerOptions, withServer, type ServerOptions } from './api-client.js';
 import { CommandError, EXIT } from './exit.js';
 import type { Order, Report } from './lock-runner.js';
@@ -12,6 +12,7 @@ interface Flags extends ServerOptions {
   readonly wait: boolean;
 }
 
+const TAKEN = 'Somebody else holds the lock. Without --no-wait it is waited for.';
 const RUNNER = fileURLToPath(new URL('lock-runner.js', import.meta.url));
 const PASSED_ON = ['SIGTERM', 'SIGHUP', 'SIGINT', 'SIGQUIT'] as const;
 
@@ -62,7 +63,10 @@ async function runLocked(
     });
   try {
     const holder = `${hostname()}:${process.pid}`;
-    lock = await db.lock(name, { ttl, wait, holder, signal: interrupt.signal });
+    lock = await db.lock(name, { ttl, wait, holder, signal: interrupt.signal }).catch((error: unknown) => {
+      const isTaken = error instanceof PigeonholeError && error.code === 'precondition-failed';
+      throw isTaken ? new CommandError(TAKEN, EXIT.conditionFailed) : error;
+    });
     process.exitCode = await follow(runner, lock, command);
   } finally {
     runner.disconnect();

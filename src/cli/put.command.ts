@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { addServerOptions, withServer, type ServerOptions } from './api-client.js';
 import { addConditions, JSON_OPTION, type ConditionFlags } from './conditions.js';
 import { CommandError, EXIT } from './exit.js';
-import { isForPeople, print, printOne, readInput, visible } from './output.js';
+import { isForPeople, plural, print, printOne, readInput, visible } from './output.js';
 
 interface Flags extends ServerOptions, ConditionFlags {
   readonly type?: string;
@@ -38,7 +38,7 @@ export function addPutCommand(program: Command): void {
         const stored = await db.put(key, bytes, { type, ttl, create, ifMatch, ifNoneMatch, idempotencyKey });
         if (json || !isForPeople()) return printOne(stored, true);
         const what = stored.isNew ? 'Created' : 'Replaced';
-        await print(`${what} ${visible(key)}: ${stored.size} bytes, tag ${stored.etag}\n`);
+        await print(`${what} ${visible(key)}: ${plural(stored.size, 'byte')}, tag ${stored.etag}\n`);
       }),
     );
 }

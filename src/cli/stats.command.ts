@@ -1,7 +1,22 @@
 import type { Command } from 'commander';
 import { addServerOptions, withServer, type ServerOptions } from './api-client.js';
 import { JSON_OPTION } from './conditions.js';
-import { printOne } from './output.js';
+import { isForPeople, print, printOne, printRows } from './output.js';
+
+interface Stats {
+  /** The newest first; null for a token that may not read. */
+  readonly changes: readonly Change[] | null;
+}
+
+interface Change {
+  readonly time: string;
+  readonly kind: string;
+  readonly key: string;
+  readonly size: number | null;
+  readonly by: string | null;
+}
+
+const COLUMNS = ['time', 'kind', 'key', 'size', 'by'] as const;
 
 /** `pigeonhole stats` */
 export function addStatsCommand(program: Command): void {
@@ -10,8 +25,14 @@ export function addStatsCommand(program: Command): void {
     .description('Shows what the server is doing. The token needs the right monitor.')
     .option(...JSON_OPTION);
   addServerOptions(command).action((flags: ServerOptions & { json?: boolean }) =>
-    withServer(flags, async (db) =>
-      printOne((await (await db.request('stats')).json()) as object, flags.json),
-    ),
+    withServer(flags, async (db) => {
+      const stats = (await (await db.request('stats')).json()) as Stats;
+      if (flags.json || !isForPeople()) return printOne(stats, true);
+      const { changes, ...figures } = stats;
+      await printOne(figures, false);
+      if (!changes?.length) return;
+      await print('\n');
+      await printRows(changes, COLUMNS, false);
+    }),
   );
 }

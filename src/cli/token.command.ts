@@ -16,6 +16,9 @@ interface Token {
 
 const COLUMNS = ['id', 'namespace', 'can', 'created', 'expires', 'lastUsed', 'note'] as never[];
 
+/** In a pipe, too, a secret stands alone without it, so that a script can keep it. */
+const SECRET_OPTION = ['--json', 'the token and its description as JSON'] as const;
+
 /** `pigeonhole token create|list|show|rotate|revoke` */
 export function addTokenCommand(program: Command): void {
   const token = program.command('token').description('Makes, lists and ends tokens.');
@@ -30,7 +33,7 @@ export function addTokenCommand(program: Command): void {
   );
   const rotate = token.command('rotate').description('Gives a token a new secret, and writes it out.');
   rotate.argument('<id>').option('--grace <duration>', 'how long the old secret still works: 10m, 1h');
-  addServerOptions(rotate.option(...JSON_OPTION)).action((id: string, flags: Output & { grace?: string }) =>
+  addServerOptions(rotate.option(...SECRET_OPTION)).action((id: string, flags: Output & { grace?: string }) =>
     change(flags, `tokens/${encodeURIComponent(id)}/rotate`, { grace: flags.grace }),
   );
   const revoke = token.command('revoke').description('Ends a token and every token that was made with it.');
@@ -55,7 +58,7 @@ function addCreate(token: Command): void {
     .option('--ttl <duration>', 'how long it lives, such as 90s, 15m, 2h or 30d; for ever by default')
     .option('--note <text>', 'what it is for', '')
     .option('--require-conditions', 'lets it write only under If-Match or If-None-Match')
-    .option(...JSON_OPTION);
+    .option(...SECRET_OPTION);
   addServerOptions(create)
     .addHelpText('after', HELP)
     .action(async (flags: CreateFlags) => {
@@ -80,13 +83,15 @@ function addList(token: Command): void {
   const list = token.command('list').description('Lists the tokens that yours may see, without secrets.');
   addServerOptions(list.option(...JSON_OPTION)).action((flags: Output) =>
     withServer(flags, async (db) => {
+      const tokens: Token[] = [];
       let after: string | undefined;
       do {
         const answer = await db.request('tokens', { query: { after } });
         const page = (await answer.json()) as { items: Token[]; next: string | null };
-        await printRows(page.items, COLUMNS, flags.json);
+        tokens.push(...page.items);
         after = page.next ?? undefined;
       } while (after !== undefined);
+      await printRows(tokens, COLUMNS, flags.json);
     }),
   );
 }

@@ -1,12 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { run } from '../../support/built.js';
 import { builtCli, Cli, runCli, type Ended } from '../../support/cli.js';
 import { eventually } from '../../support/eventually.js';
 import { ask } from '../../support/http.js';
 import { freshKey, put, stored, valueOf } from '../../support/kv.js';
-import { requireProgram } from '../../support/requires.js';
 import { startServer, type ServerProcess } from '../../support/server.js';
 import type { Target } from '../../support/target.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
@@ -73,7 +71,7 @@ describeOn(WAYS)('the commands with $name', ({ start }) => {
   test('counters, expiry and descriptions', async () => {
     const key = freshKey();
     expect(done(await pigeonhole(['incr', key, '9007199254740993']))).toBe('9007199254740993\n');
-    expect(done(await pigeonhole(['incr', key, '--', '-1']))).toBe('9007199254740992\n');
+    expect(done(await pigeonhole(['incr', key, '--json', '--', '-1']))).toBe('9007199254740992\n');
     const touched = JSON.parse(done(await pigeonhole(['touch', key, '1h']))) as { expires: string };
     expect(JSON.parse(done(await pigeonhole(['info', key])))).toMatchObject({
       key,
@@ -152,7 +150,11 @@ describeOn(WAYS)('the commands with $name', ({ start }) => {
     expect((await pigeonhole(['lock', 'one', '--', 'sh', '-c', 'kill -TERM $$'])).code).toBe(128 + 15);
     expect((await pigeonhole(['lock', 'one', '--', 'no-such-program'])).code).toBe(1);
     await put(target.port, 'lock/one', 'somebody else');
-    expect((await pigeonhole(['lock', '--no-wait', 'one', '--', 'true'])).code).toBe(4);
+    const taken = await pigeonhole(['lock', '--no-wait', 'one', '--', 'true']);
+    expect(taken).toMatchObject({
+      code: 4,
+      stderr: expect.stringMatching(/^pigeonhole: .* holds the lock\./),
+    });
   });
 });
 
@@ -162,6 +164,20 @@ describe('a server that is not there, or refuses', () => {
     expect(gone).toMatchObject({ code: 2, stdout: '' });
     expect(gone.stderr).toMatch(/^pigeonhole: [^\n]*http:\/\/127\.0\.0\.1:1\/[^\n]*--url[^\n]*\n$/);
     expect((await runCli(['health', '--url', 'http://127.0.0.1:1/'])).code).toBe(1);
+  });
+
+  test('nor is a file that cannot be used asked of it', async () => {
+    for (const args of [
+      ['put', 'a', '@none'],
+      ['import', 'none'],
+      ['export', 'none/none'],
+    ])
+      expect(await runCli([...args, '--url', 'http://127.0.0.1:1/'])).toMatchObject({
+        code: 1,
+        stderr: expect.stringMatching(
+          /^pigeonhole: none(\/none\.part)? cannot be used: no such file or directory\.\n$/,
+        ),
+      });
   });
 });
 
@@ -204,47 +220,6 @@ describe('with tokens', () => {
     expect(rotated).not.toBe(made);
     done(await runCli(['token', 'revoke', shown.id], env));
     expect((await runCli(['ls'], { ...env, PIGEONHOLE_TOKEN: rotated })).code).toBe(5);
-  });
-});
-
-const script = requireProgram('script');
-script.describe('on a terminal', () => {
-  let server: ServerProcess;
-  beforeAll(async () => {
-    server = await startServer({ DATABASE_URL: 'memory:' });
-  });
-  afterAll(() => server.end());
-
-  /** Runs a command in a pseudo-terminal, and returns what it shows. */
-  async function shown(args: string, typed = ''): Promise<{ code: number | null; text: string }> {
-    const command = `${process.execPath} ${builtCli()} ${args}`;
-    const typing = `(sleep 1; printf '${typed}') | `;
-    const line = `${typed && typing}script -qec "${command}" /dev/null`;
-    const { status, stdout } = await run(['sh', '-c', line], { PIGEONHOLE_URL: urlOf(server) });
-    return { code: status, text: stdout.replaceAll('\r', '') };
-  }
-
-  test('text has a new line after it, and what is not text is refused without --force', async () => {
-    await stored(server.port, 'text', 'Ada');
-    await stored(server.port, 'escape', '\u001b[2Jx');
-    expect(await shown('get text')).toEqual({ code: 0, text: 'Ada\n' });
-    expect(await shown('get escape')).toMatchObject({ code: 1, text: expect.stringContaining('--force') });
-    expect((await shown('get --force escape')).text).toBe('\u001b[2Jx');
-  });
-
-  test('people see tables, and no control character of a key', async () => {
-    await stored(server.port, 'odd\u001bkey', 'x');
-    expect((await shown('ls -l')).text).toMatch(/^KEY +SIZE +TYPE +ETAG +EXPIRES\n/);
-    expect((await shown('ls')).text).not.toContain('\u001b');
-    expect((await shown('info odd\u001bkey')).text).toMatch(/^key +odd\\u001bkey\n/);
-  });
-
-  test('del --prefix asks', async () => {
-    await stored(server.port, 'some/a', 'x');
-    const no = await shown('del --prefix some/', 'n\\n');
-    expect(no).toMatchObject({ code: 1, text: expect.stringMatching(/Delete 1 entry of http.*\[y\/N\]/) });
-    expect((await shown('del --prefix some/', 'y\\n')).text).toContain('Deleted 1 entry.');
-    expect(await valueOf(server.port, 'some/a')).toBeUndefined();
   });
 });
 
