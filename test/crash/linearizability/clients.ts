@@ -10,6 +10,8 @@ const CLIENTS = 8;
 const PIPELINE = 4;
 const RECONNECT_MS = 10;
 const BATCHES = 0.2;
+/** Writes that are sent twice under one Idempotency-Key. */
+const KEYED = 0.3;
 const MAX_PARTS = 4;
 const OBJECTS = 4;
 const KEYS_OF_OBJECT = 2;
@@ -55,6 +57,8 @@ export class Clients {
   private readonly seen = new Map<string, { tag: string; value: string }>();
   /** How many requests have been sent. */
   sent = 0;
+  /** How many writes got their answers twice. */
+  repeats = 0;
   private made = 0;
 
   constructor(
@@ -110,7 +114,11 @@ export class Clients {
   }
 
   private askOne(pipeline: Pipeline, sent: Sent): Promise<void> {
-    return this.exchange(pipeline, bytesOf(sent), (answer) => [[this.record(sent, saidBy(sent, answer))]]);
+    const read = (answer: RawAnswer | undefined) => [[this.record(sent, saidBy(sent, answer))]];
+    if (sent.request.kind === 'get' || !this.random.chance(KEYED))
+      return this.exchange(pipeline, bytesOf(sent), read);
+    const bytes = bytesOf(sent, `${sent.key}-${this.sent}`);
+    return this.exchange(pipeline, bytes, read, () => pipeline.send(bytes));
   }
 
   /** Asks for an atomic batch, whose parts happen at one instant. */
@@ -132,14 +140,29 @@ export class Clients {
     pipeline: Pipeline,
     bytes: string,
     read: (answer: RawAnswer | undefined) => (RecordedPart | undefined)[][],
+    repeat?: () => Promise<RawAnswer>,
   ): Promise<void> {
     const start = performance.now();
-    const answer = await pipeline.send(bytes).catch(() => undefined);
+    const first = pipeline.send(bytes).catch(() => undefined);
+    const second = repeat?.().catch(() => undefined);
+    const answer = second ? this.answerOf(await first, await second) : await first;
     const end = performance.now();
     for (const together of read(answer)) {
       const parts = together.filter((part) => part !== undefined);
       if (parts.length > 0) this.recorded.push({ start, end, parts });
     }
+  }
+
+  /** Returns what a keyed write came to that was sent twice: it is one operation, with one answer. */
+  private answerOf(first: RawAnswer | undefined, second: RawAnswer | undefined): RawAnswer | undefined {
+    // Nothing was applied, so that only the second try counts.
+    if (first?.status === 503) return second;
+    if (!isDecided(second)) return first;
+    if (!isDecided(first)) return second;
+    this.repeats++;
+    const said = [first, second].map(({ status, headers, body }) => `${status} ${headers['etag']} ${body}`);
+    if (said[0] !== said[1]) this.tags.conflicts.push(`a keyed write got ${said[0]}, and again ${said[1]}`);
+    return first;
   }
 
   private randomRequest(key: string): Sent {
@@ -168,4 +191,8 @@ export class Clients {
     this.tags.learn(entry.tag, entry.value);
     if (Number(entry.value) >= APART) this.seen.set(key, entry);
   }
+}
+
+function isDecided(answer: RawAnswer | undefined): answer is RawAnswer {
+  return answer !== undefined && answer.status < 500;
 }

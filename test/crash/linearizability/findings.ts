@@ -9,12 +9,14 @@ export class Findings {
   operations = 0;
   private histories = 0;
   private unknown = 0;
+  private repeats = 0;
   private readonly verdicts = { legal: 0, illegal: 0, undecided: 0 };
 
-  add({ exchanges, tags }: Clients): void {
+  add({ exchanges, tags, repeats }: Clients): void {
     this.histories++;
     this.operations += exchanges.length;
     this.unknown += exchanges.filter(({ answer }) => !answer).length;
+    this.repeats += repeats;
     this.wrong.push(...tags.conflicts);
     for (const [object, verdict] of judgeObjects(exchanges)) {
       this.verdicts[verdict]++;
@@ -29,7 +31,7 @@ export class Findings {
   print(name: string, faults: string): void {
     const { illegal, undecided } = this.verdicts;
     process.stdout.write(
-      `${name}: ${this.histories} histories, ${this.operations} operations, ${this.unknown} unknown, ` +
+      `${name}: ${this.histories} histories, ${this.operations} operations, ${this.unknown} unknown, ${this.repeats} keyed writes repeated, ` +
         `${illegal} illegal, ${undecided} undecided; ${faults}\n`,
     );
   }

@@ -21,11 +21,16 @@ export interface Said {
 const UNKNOWN: Said = { answer: undefined };
 const LINES = { get: 'GET /kv/*', put: 'PUT /kv/*', incr: 'PATCH /kv/*?incr=1', delete: 'DELETE /kv/*' };
 
-export function bytesOf({ key, request, tag }: Sent): string {
+/** @param once the Idempotency-Key, if it has one */
+export function bytesOf({ key, request, tag }: Sent, once?: string): string {
   const isCreation = request.kind === 'put' && request.ifAbsent;
   return message(
     LINES[request.kind].replace('*', encodeURIComponent(key)),
-    [...(tag === undefined ? [] : [`If-Match: ${tag}`]), ...(isCreation ? ['If-None-Match: *'] : [])],
+    [
+      ...(tag === undefined ? [] : [`If-Match: ${tag}`]),
+      ...(isCreation ? ['If-None-Match: *'] : []),
+      ...(once ? [`Idempotency-Key: ${once}`] : []),
+    ],
     request.kind === 'put' ? request.value : undefined,
   );
 }
