@@ -1,6 +1,7 @@
 import type { Entry } from './entry.js';
 import { isInRange, type KeyRange } from './key-range.js';
 import {
+  hadEnded,
   historyGone,
   type HistoryPage,
   type HistoryQuery,
@@ -80,8 +81,7 @@ export class MemoryPast implements Past {
       successor: after.findLast(isPut)?.etag,
     };
     const found = state && ('kind' in state ? state.entry : state);
-    if (!found || (time !== undefined && found.expires !== 0 && found.expires <= time))
-      return { entry: undefined, value: undefined, ...neighbours };
+    if (!found || hadEnded(found, time)) return { entry: undefined, value: undefined, ...neighbours };
     const { value } = state as Change | Entry;
     return { entry: found, value: value && Buffer.from(value), ...neighbours };
   }

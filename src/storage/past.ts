@@ -100,6 +100,11 @@ export interface Past {
   since(range: KeyRange, moment: Moment): AsyncIterable<SinceThen>;
 }
 
+/** Whether an entry had ended at the time that names a moment, if one does. */
+export function hadEnded({ expires }: EntryHeader, time: number | undefined): boolean {
+  return time !== undefined && expires !== 0 && expires <= time;
+}
+
 /** Returns what a read of the past fails with that the log does not reach. @param oldest when its first change was made */
 export function historyGone(oldest: number | undefined): DatabaseError {
   if (oldest === undefined)

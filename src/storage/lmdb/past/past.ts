@@ -2,6 +2,7 @@ import { giveWay } from '../../../event-loop.js';
 import type { Clock } from '../../clock.js';
 import type { KeyRange } from '../../key-range.js';
 import {
+  hadEnded,
   historyGone,
   type HistoryPage,
   type HistoryQuery,
@@ -179,8 +180,8 @@ function versionOf(
   successor?: string,
 ): Version {
   const entry = state && ('kind' in state ? state.entry : state);
-  const isOver = entry && time !== undefined && entry.expires !== 0 && entry.expires <= time;
-  if (!state || !entry || isOver) return { entry: undefined, value: undefined, predecessor, successor };
+  if (!state || !entry || hadEnded(entry, time))
+    return { entry: undefined, value: undefined, predecessor, successor };
   const isKept = entry.size <= LOGGED_VALUE_BYTES;
   // A view would keep the whole segment in memory.
   const value = isKept ? Buffer.from(state.value!) : undefined;

@@ -1,6 +1,7 @@
 import type { EntryHeader } from '../../entry.js';
 import type { KeyRange } from '../../key-range.js';
 import {
+  hadEnded,
   historyGone,
   type HistoryPage,
   type HistoryQuery,
@@ -105,7 +106,6 @@ function isSame(entry: EntryHeader | undefined, { position, time }: Moment): boo
 
 function versionOf({ change, predecessor, successor }: StateThen, time: number | undefined): Version {
   const entry = change?.entry;
-  const isOver = entry && time !== undefined && entry.expires !== 0 && entry.expires <= time;
-  if (!entry || isOver) return { entry: undefined, value: undefined, predecessor, successor };
+  if (!entry || hadEnded(entry, time)) return { entry: undefined, value: undefined, predecessor, successor };
   return { entry, value: change.value, predecessor, successor };
 }
