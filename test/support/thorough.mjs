@@ -3,14 +3,14 @@
  * size what another file states. `npm run test:thorough` runs them, CI runs both, and a file that is named runs anyway.
  */
 const THOROUGH = [
-  /browser\/(client|explorer-kv|remembered-password|watch|console\/(access|engines|hostile|many))/,
-  /contract\/(jail\/jail\.engine|lying-engines|mirror|lmdb\/salvage|redis\/(cluster-engine|past|partition-count|partition-reads))/,
-  /crash\/(lock|migrate|once|paused|watch-exec|workers|redis\/|linearizability\/(judge|redis))/,
+  /browser\/(client|explorer|remembered-password|watch|console\/(access|engines|history|hostile|many))/,
+  /contract\/(jail\/jail\.engine|lying-engines|mirror|lmdb\/(salvage|scrub)|redis\/(cluster-engine|older-version|past|partition-count|partition-reads))/,
+  /crash\/(lmdb\/slow-disk|lock|migrate|once|paused|watch-exec|workers|redis\/|linearizability\/(judge|redis))/,
   /docs\/(alerts|commands)/,
-  /e2e\/(migration\/(fence|interrupted|refused)|packages\/|proxies\/|workers\/(start|stop|supervision|workers))/,
+  /e2e\/(auth\/start|migration\/(fence|interrupted|migrate|refused)|packages\/|proxies\/|workers\/(start|stop|supervision|workers))/,
   /e2e\/(backup\/(restore|schedule)|cli\/(completion|damage)|client\/faults|lmdb\/(folder-owner|scrub)|metrics\/alerts)/,
-  /e2e\/(http\/(body-memory|output|unsent-answers)|openapi\/clients|redis\/(acl-rules|clocks|dead-partition|large-values|preflight|watch-beside-load))/,
-  /e2e\/kv\/(fairness|large-json|new-lines|watch\/watch-(addresses|limits|memory))/,
+  /e2e\/(http\/(body-memory|log|output|unsent-answers)|openapi\/clients|redis\/(acl-rules|clocks|dead-partition|large-values|preflight|watch-beside-load))/,
+  /e2e\/kv\/(fairness|large-json|new-lines|watch\/(list-then-watch|watch-(addresses|limits|memory|seam)))/,
 ].map(({ source }) => new RegExp(`/test/(${source})`));
 
 const isThorough = ({ path }) => THOROUGH.some((pattern) => pattern.test(path));

@@ -4,15 +4,12 @@ import type { Entry } from '../entry.js';
 import { assertHolds, sizeOf, tooMuchFoundAtOnce, type Operation } from '../operation.js';
 import type { Awaitable } from '../storage-engine.js';
 import { LARGE_VALUE_BYTES, ROOM_BYTES, underRead } from '../value-memory.js';
+import { provide } from './fresh-memory.js';
 import { MAX_TOUCHED_BYTES, touchesTooMuch } from './large-entries.js';
 import { largeRecords, recordAgain, type LargeRecord } from './large-record.js';
 import { MOST_AROUND_VALUE, type StoredEntry } from './record.js';
-import type { Store } from './store.js';
+import { LARGE_READ_BYTES, type Store } from './store.js';
 
-/** Records of more bytes are read in turns. */
-export const LARGE_READ_BYTES = 2 ** 20;
-const PIECE_BYTES = 256 * 1024;
-const PAGE_BYTES = 4096;
 const MAX_TOUCHES = 10;
 const MAX_HELD_BYTES = 64 * 2 ** 20;
 
@@ -27,10 +24,9 @@ export type Touch = Extract<Operation, { readonly op: 'touch' }>;
 /**
  * What the engine does for values of megabytes outside of transactions.
  *
- * Problem: fresh memory for 16 MiB can take 100 ms, while a copy into memory that is there takes 5. Design: memory is provided
- * in turns, and then filled at once. The library has such memory, too, into which it copies what it is asked for. One read is
- * under way at a time, because whoever counts what is in memory (the budget of unread answers) hears of a value only when it
- * has been read.
+ * Memory for a value is provided in turns (fresh-memory.ts), and then filled at once. The library has such memory, too, into
+ * which it copies what it is asked for. One read is under way at a time, because whoever counts what is in memory (the budget
+ * of unread answers) hears of a value only when it has been read.
  */
 export class LargeValues {
   private last: Promise<unknown> = Promise.resolve();
@@ -128,14 +124,14 @@ export class LargeValues {
 
   /** Provides the library's memory before the first large value is read. */
   private prepare(): Promise<void> {
-    this.prepared ??= provide(this.store.libraryMemory());
+    this.prepared ??= provideInTurns(this.store.libraryMemory());
     return this.prepared;
   }
 
   private async copyOf(key: string, bytes: number): Promise<Buffer | undefined> {
     for (let size = bytes; ;) {
       const memory = Buffer.allocUnsafeSlow(ROOM_BYTES + size);
-      await provide(memory);
+      await provideInTurns(memory);
       // Another process may have written it meanwhile.
       this.store.freshen();
       const record = this.store.entries.borrow(key);
@@ -152,12 +148,8 @@ function unlessDamaged(error: unknown): undefined {
   if (!(error instanceof DatabaseError && error.code === 'corrupt')) throw error;
 }
 
-/** Has the system provide memory. What is in it stays. */
-async function provide(memory: Uint8Array): Promise<void> {
-  for (let at = 0; at < memory.length; at += PAGE_BYTES) {
-    memory[at]! |= 0;
-    if (at % PIECE_BYTES === 0) await giveWay();
-  }
+async function provideInTurns(memory: Uint8Array): Promise<void> {
+  for (const _step of provide(memory)) await giveWay();
 }
 
 /**

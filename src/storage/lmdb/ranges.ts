@@ -2,8 +2,10 @@ import type { RangeOptions } from 'lmdb';
 import type { Entry } from '../entry.js';
 import { boundsOf, groupOf, isInRange, prefixEnd, type Bounds, type KeyRange } from '../key-range.js';
 import type { RangePage, RangeQuery } from '../storage-engine.js';
+import { decodeUnlessDamaged, recordIn } from './found-record.js';
+import { provide } from './fresh-memory.js';
 import { endOfExpired, splitExpiryKey } from './keys.js';
-import type { Store, Transaction } from './store.js';
+import { LARGE_READ_BYTES, type Store, type Transaction } from './store.js';
 import type { Tree } from './tree.js';
 
 /*
@@ -29,22 +31,28 @@ export function* readPage(
   const { prefix, after, limit, delimiter, reverse = false, values = false, maxBytes = Infinity } = query;
   const items: Entry[] = [];
   const groups: string[] = [];
-  const damaged: string[] = [];
+  const damaged = new Set<string>();
   let last: string | undefined;
   let previous = after;
   let bytes = 0;
   let left = STEP_BYTES;
   const bounds = boundsOf(query);
   let start = after === undefined ? undefined : startAfter(after, query);
+  /** Memory for the large record that the iteration meets next. */
+  let memory: Buffer | undefined;
   // At a group the iteration ends and a new one begins after it, so that the keys of the group are never visited.
   for (let isDone = false; !isDone;) {
     isDone = true;
-    for (const { key, value } of store.entries.getRange({
-      ...rangeOptions(bounds, start, reverse),
-      transaction,
-    })) {
-      left -= value.length + ENTRY_BYTES;
-      const entry = decodeUnlessDamaged(store, key as string, value, damaged);
+    let missing = 0;
+    const options = { ...rangeOptions(bounds, start, reverse), transaction };
+    for (const { key, value } of store.entries.getRangeUpTo(LARGE_READ_BYTES, options)) {
+      const record = recordIn(store, key, value, memory, transaction);
+      if (typeof record === 'number') {
+        missing = record;
+        break;
+      }
+      left -= record.length + ENTRY_BYTES;
+      const entry = decodeUnlessDamaged(store, key as string, record, values, damaged);
       // A damaged key is none to go on from.
       if (!entry) continue;
       store.checkOrder(previous, entry.key, reverse);
@@ -68,31 +76,24 @@ export function* readPage(
       isDone = false;
       break;
     }
-    if (left > 0) continue;
-    yield;
-    left = STEP_BYTES;
+    if (missing > 0) {
+      isDone = false;
+      yield;
+      memory = Buffer.allocUnsafeSlow(missing);
+      yield* provide(memory);
+    } else if (left <= 0) {
+      // An item may have it.
+      if (values) memory = undefined;
+      yield;
+      left = STEP_BYTES;
+    }
   }
   return { items, groups, next: undefined, ...namedIn(damaged) };
 }
 
 /** Returns the member of a page that names what it leaves out. */
-function namedIn(damaged: readonly string[]): Pick<RangePage, 'damaged'> {
-  return damaged.length > 0 ? { damaged } : {};
-}
-
-/** Returns the entry in `record`, or undefined if it is damaged, and then adds its key to `damaged`. */
-function decodeUnlessDamaged(
-  store: Store,
-  key: string,
-  record: Buffer,
-  damaged: string[],
-): Entry | undefined {
-  try {
-    return store.decode(key, record);
-  } catch {
-    damaged.push(key);
-    return undefined;
-  }
+function namedIn(damaged: ReadonlySet<string>): Pick<RangePage, 'damaged'> {
+  return damaged.size > 0 ? { damaged: [...damaged] } : {};
 }
 
 /** Returns where an iteration starts after `name`, a key or a group. */

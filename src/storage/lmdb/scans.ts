@@ -2,10 +2,12 @@ import { DatabaseError } from '../../errors.js';
 import { giveWay } from '../../event-loop.js';
 import type { Clock } from '../clock.js';
 import type { Entry } from '../entry.js';
-import { boundsOf, type Bounds } from '../key-range.js';
+import { boundsOf } from '../key-range.js';
 import type { ScanRange } from '../storage-engine.js';
 import { pinnedBytes as pinned, scans } from '../storage-meters.js';
 import type { DiskSpace } from './disk-space.js';
+import { provide } from './fresh-memory.js';
+import { readChunk } from './scan-chunk.js';
 import type { Store, Transaction } from './store.js';
 
 /** Of all processes together. */
@@ -13,8 +15,6 @@ export const SCANS_AT_ONCE = 16;
 const SLOT_TIMEOUT_MS = 10_000;
 const MAX_IDLE_MS = 30_000;
 const CHECK_EVERY_MS = 1_000;
-const CHUNK_ENTRIES = 512;
-const CHUNK_BYTES = 256 * 1024;
 /** How much of the free disk the data that one snapshot pins may take, but always 1 GiB. */
 const AUTO_SHARE = 1 / 4;
 const AUTO_LEAST = 2 ** 30;
@@ -38,14 +38,6 @@ interface Snapshot {
 }
 
 type StoreSize = ReturnType<Store['size']>;
-
-interface Chunk {
-  /** The live ones of the entries that were visited. */
-  readonly entries: Entry[];
-  readonly visited: number;
-  /** The key after which the next chunk starts; undefined if this is the last. */
-  readonly next: string | undefined;
-}
 
 /**
  * Scans: each visits one snapshot in chunks, at the pace of its consumer.
@@ -87,16 +79,18 @@ export class Scans {
       const bounds = boundsOf(range);
       let after: string | undefined;
       let visited = 0;
-      do {
+      for (let isLast = false, memory: Buffer | undefined; !isLast;) {
         if (snapshot.error) throw snapshot.error;
-        const chunk = this.readChunk(snapshot.transaction, range, bounds, after, now);
-        after = chunk.next;
+        const chunk = readChunk(this.store, snapshot.transaction, range, bounds, { after, now, memory });
+        ({ next: after, isLast } = chunk);
         visited += chunk.visited;
         if (chunk.entries.length > 0) yield chunk.entries;
+        memory = chunk.large > 0 ? Buffer.allocUnsafeSlow(chunk.large) : undefined;
+        if (memory) for (const _step of provide(memory)) await giveWay();
         // Chunks of which all has expired have no consumer who would give way.
         await giveWay();
         snapshot.lastReadAt = performance.now();
-      } while (after !== undefined);
+      }
       // A damaged inner page can lose entries unnoticed, but not their count.
       const isWhole = !bounds.start && !bounds.end;
       if (isWhole && visited !== snapshot.entries) throw lostEntries(visited, snapshot.entries);
@@ -155,44 +149,6 @@ export class Scans {
     if (this.open.size === 0) return 0;
     const now = this.store.size();
     return Math.max(0, ...[...this.open].map(({ size }) => pinnedBytes(size, now)));
-  }
-
-  private readChunk(
-    transaction: Transaction,
-    range: ScanRange,
-    bounds: Bounds,
-    after: string | undefined,
-    now: number,
-  ): Chunk {
-    const start = after === undefined ? bounds.start : `${after}\0`;
-    const { end } = bounds;
-    let previous = after;
-    const entries: Entry[] = [];
-    let bytes = 0;
-    let visited = 0;
-    for (const { key, value } of this.store.entries.getRange({ start, end, transaction })) {
-      const entry = this.decode(key as string, value, range);
-      bytes += value.length;
-      visited++;
-      // A damaged key is none to go on from.
-      if (!entry) continue;
-      this.store.checkOrder(previous, entry.key);
-      previous = entry.key;
-      if (entry.expires === 0 || entry.expires > now) entries.push(entry);
-      if (visited >= CHUNK_ENTRIES || bytes >= CHUNK_BYTES) return { entries, visited, next: previous };
-    }
-    return { entries, visited, next: undefined };
-  }
-
-  /** Returns undefined for a damaged entry that the scan leaves out. */
-  private decode(key: string, record: Buffer, { values, onDamaged }: ScanRange): Entry | undefined {
-    try {
-      return this.store.decode(key, record, values);
-    } catch (error) {
-      if (!onDamaged) throw error;
-      onDamaged(key);
-      return undefined;
-    }
   }
 
   private async acquireSlot(): Promise<void> {

@@ -33,6 +33,9 @@ import { DamagedPageError, Tree } from './tree.js';
 
 const ACCEPTED = Buffer.alloc(1);
 
+/** Records of more bytes are read in turns. */
+export const LARGE_READ_BYTES = 2 ** 20;
+
 /** A read transaction, which keeps its snapshot until it is done. */
 export type Transaction = ReturnType<RootDatabase['useReadTransaction']>;
 

@@ -38,6 +38,21 @@ function codeOf(error: Error): number {
   return (error as Error & { code?: number }).code ?? 0;
 }
 
+/** What the library's database has beside its types: how it makes what it gives of the bytes that it has found. */
+interface Insides<K> {
+  /** How many the last ones are. */
+  readonly lastSize: number;
+  getBinaryFast(key: K, options?: { readonly transaction: Transaction }): FoundBytes | undefined;
+  /** Finds bytes that are too many for the library's memory. */
+  _returnLargeBuffer(find: () => number): FoundBytes;
+  decoder: { decode(bytes: FoundBytes, size: number): Buffer | number };
+  decoderCopies: boolean;
+}
+/** They may be in the library's memory, which its next read overwrites. */
+type FoundBytes = Buffer & { readonly isGlobal?: boolean };
+
+const NOT_FOUND: FoundBytes = Buffer.alloc(0);
+
 /**
  * A named database of the store: a tree of pages that may be damaged.
  *
@@ -47,6 +62,10 @@ function codeOf(error: Error): number {
  * Guarantee: an error that damage causes is a DamagedPageError, and fails nobody but its caller.
  */
 export class Tree<K extends Key> {
+  private readonly insides: Insides<K>;
+  /** The most bytes of a value that the iteration under way copies. */
+  private most = Infinity;
+
   constructor(
     private readonly database: Database<Buffer, K>,
     private readonly name: string,
@@ -54,6 +73,8 @@ export class Tree<K extends Key> {
     private readonly onError: (error: unknown) => void,
   ) {
     pauses.add(database as Database<Buffer, Key>);
+    this.insides = database as unknown as Insides<K>;
+    this.copyUpToMost();
   }
 
   /** Returns a copy of the bytes under `key`. @throws DamagedPageError */
@@ -67,11 +88,11 @@ export class Tree<K extends Key> {
 
   /** Returns a copy of the bytes under `key`, or how many they are if those are more than `most`. @throws DamagedPageError */
   getUpTo(key: K, most: number): Buffer | number | undefined {
-    const { database } = this;
+    const { insides } = this;
     try {
-      const bytes = database.getBinaryFast(key);
+      const bytes = insides.getBinaryFast(key);
       if (!bytes) return undefined;
-      const { lastSize } = database as unknown as { lastSize: number };
+      const { lastSize } = insides;
       return lastSize > most ? lastSize : (Uint8Array.prototype.slice.call(bytes, 0, lastSize) as Buffer);
     } catch (error) {
       throw this.translate(error, key);
@@ -79,22 +100,34 @@ export class Tree<K extends Key> {
   }
 
   /** Returns the bytes under `key` in the library's own memory, which its next read overwrites. @throws DamagedPageError */
-  borrow(key: K): Buffer | undefined {
-    const { database } = this;
+  borrow(key: K, transaction?: Transaction): Buffer | undefined {
+    const { insides } = this;
     try {
-      const bytes = database.getBinaryFast(key);
-      return (
-        bytes &&
-        Buffer.from(bytes.buffer, bytes.byteOffset, (database as unknown as { lastSize: number }).lastSize)
-      );
+      const bytes = insides.getBinaryFast(key, transaction && { transaction });
+      return bytes && Buffer.from(bytes.buffer, bytes.byteOffset, insides.lastSize);
     } catch (error) {
       throw this.translate(error, key);
     }
   }
 
+  /**
+   * Copies the bytes under `key` to `memory`, and returns the part of it that has them, or how many they are if they do not
+   * fit. @throws DamagedPageError
+   */
+  copyTo(memory: Buffer, key: K, transaction?: Transaction): Buffer | number | undefined {
+    const bytes = this.borrow(key, transaction);
+    if (!bytes || bytes.length > memory.length) return bytes?.length;
+    return memory.subarray(0, bytes.copy(memory));
+  }
+
   /** Iterates over entries. @throws DamagedPageError */
   getRange(options: RangeOptions): Iterable<{ key: K; value: Buffer }> {
     return this.guard(options, (given) => this.database.getRange(given));
+  }
+
+  /** Does the same, but of a value of more than `most` bytes it gives how many they are. @throws DamagedPageError */
+  getRangeUpTo(most: number, options: RangeOptions): Iterable<{ key: K; value: Buffer | number }> {
+    return this.guard(options, (given) => this.database.getRange(given), most);
   }
 
   /** Iterates over keys. @throws DamagedPageError */
@@ -149,12 +182,17 @@ export class Tree<K extends Key> {
   private *guard<T>(
     options: RangeOptions,
     open: (given: RangeOptions) => Iterable<T>,
+    most = Infinity,
   ): Generator<T, void, undefined> {
-    let iterator: Iterator<T> | undefined;
+    let iterator: Iterator<T, void> | undefined;
     const own = this.ownTransaction(options);
     try {
       iterator = open(own ? { ...options, transaction: own } : options)[Symbol.iterator]();
-      for (let next = iterator.next(); !next.done; next = iterator.next()) yield next.value;
+      for (;;) {
+        const { done, value } = this.next(iterator, most);
+        if (done) return;
+        yield value;
+      }
     } catch (error) {
       iterator?.return?.();
       throw this.translate(error);
@@ -162,6 +200,29 @@ export class Tree<K extends Key> {
       iterator?.return?.();
       own?.done();
     }
+  }
+
+  private next<T>(iterator: Iterator<T, void>, most: number): IteratorResult<T, void> {
+    this.most = most;
+    try {
+      return iterator.next();
+    } finally {
+      this.most = Infinity;
+    }
+  }
+
+  /** Has the library ask `most` before it copies what it has found. */
+  private copyUpToMost(): void {
+    const { insides } = this;
+    const returnLarge = insides._returnLargeBuffer.bind(insides);
+    insides._returnLargeBuffer = (find) => (insides.lastSize > this.most ? NOT_FOUND : returnLarge(find));
+    insides.decoder = {
+      decode: (bytes, size) => {
+        if (size > this.most) return size;
+        return bytes.isGlobal ? (Uint8Array.prototype.slice.call(bytes, 0, size) as Buffer) : bytes;
+      },
+    };
+    insides.decoderCopies = true;
   }
 
   /** Returns a read transaction for a range that is read in a pause of a write transaction, unless it has one. */

@@ -1,10 +1,11 @@
-import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it, test } from '@jest/globals';
 import type { BatchOperation } from '../../../src/storage/operation.js';
 import type { LmdbEngine } from '../../../src/storage/lmdb/engine.js';
 import { allocateValue } from '../../../src/storage/value-memory.js';
 import { eventually } from '../../support/eventually.js';
 import { FakeTime } from '../../support/fake-time.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
+import { countTurns } from '../../support/turns.js';
 import { lmdb } from '../engines.js';
 import {
   changesAfter,
@@ -13,6 +14,7 @@ import {
   entryOf,
   headerOf,
   kindOf,
+  namesOf,
   pause,
   put,
   putOf,
@@ -260,6 +262,58 @@ test('a very large one is read as it is when it is read, beside writes of the sa
   for (let isDone = false; !isDone; await lettersOf('a'))
     isDone = await Promise.race([writes.then(() => true), pause(0).then(() => false)]);
   expect(sizes).toContain((await engine.get('a'))!.size);
+});
+
+describe('beside small and damaged ones', () => {
+  const SIZES: Readonly<Record<string, number>> = { a: 10, b: 3_000_000, d: 17_000_000, e: 10, f: 2_000_000 };
+
+  beforeEach(async () => {
+    for (const [key, size] of Object.entries(SIZES)) await put(engine, key, large(key, size));
+    for (const [key, size] of [
+      ['c', 5_000_000],
+      ['c1', 50],
+    ] as const)
+      await engine['commits'].submit(0, () => void engine['store'].entries.put(key, Buffer.alloc(size, 7)));
+    await put(engine, 'e0', large('x', 2_000_000), { expiry: { at: engine.now() - 1 } });
+  });
+
+  it.each([false, true])('a page has each as it is, in its place (reverse: %s)', async (reverse) => {
+    const turns = countTurns();
+    const { items, damaged } = await engine.range({ prefix: '', limit: 10, values: true, reverse });
+    expect(turns.stop()).toBeGreaterThan(1);
+    const keys = Object.keys(SIZES);
+    expect(items.map(({ key }) => key)).toEqual(reverse ? keys.toReversed() : keys);
+    for (const { key, value } of items) expect(value!.equals(Buffer.alloc(SIZES[key]!, key))).toBe(true);
+    expect(damaged!.toSorted()).toEqual(['c', 'c1']);
+  });
+
+  it('a page without values has their sizes, and pages follow each other', async () => {
+    const sizes: Record<string, number> = {};
+    for (let after: string | undefined, more = true; more;) {
+      const { items, next } = await engine.range({
+        prefix: '',
+        limit: 1,
+        ...(after !== undefined && { after }),
+      });
+      for (const { key, size } of items) sizes[key] = size;
+      more = (after = next) !== undefined;
+    }
+    expect(sizes).toEqual(SIZES);
+    expect(await namesOf(engine, { delimiter: 'd' })).toEqual(['a', 'b', 'e', 'f', 'd']);
+  });
+
+  it('a scan has each once, names what is damaged once, and counts right', async () => {
+    const damaged: string[] = [];
+    const found: Record<string, number> = {};
+    const onDamaged = (key: string): void => void damaged.push(key);
+    for await (const entries of engine.scan({ prefix: '', values: true, onDamaged }))
+      for (const { key, value } of entries) {
+        expect(value.equals(Buffer.alloc(SIZES[key]!, key))).toBe(true);
+        found[key] = value.length;
+      }
+    expect(found).toEqual(SIZES);
+    expect(damaged).toEqual(['c', 'c1']);
+  });
 });
 
 test('each is one change, whose size is in the log', async () => {

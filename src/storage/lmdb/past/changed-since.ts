@@ -3,7 +3,7 @@ import { boundsOf, isInRange, type KeyRange } from '../../key-range.js';
 import type { Moment, SinceThen } from '../../past.js';
 import { formatTag, parseTag } from '../../revision.js';
 import { expiresOf, revisionOf } from '../record.js';
-import type { Store } from '../store.js';
+import { LARGE_READ_BYTES, type Store } from '../store.js';
 import { removalsIn } from './removals.js';
 
 const AT_ONCE = 256;
@@ -30,10 +30,11 @@ export async function* changedSince(
     let visited = 0;
     let unchanged = 0;
     const here = after === undefined ? start : `${after}\0`;
-    for (const { key, value } of store.entries.getRange({ start: here, end })) {
+    for (const { key, value } of store.entries.getRangeUpTo(LARGE_READ_BYTES, { start: here, end })) {
       store.checkOrder(after, (after = key as string));
-      const { epoch, sequence } = revisionOf(value) ?? { epoch: 0, sequence: to };
-      const expires = expiresOf(value);
+      const record = typeof value === 'number' ? store.entries.borrow(key)! : value;
+      const { epoch, sequence } = revisionOf(record) ?? { epoch: 0, sequence: to };
+      const expires = expiresOf(record);
       const isLive = expires === 0 || expires > begin.time!;
       if (sequence > from)
         found.push({
