@@ -107,17 +107,18 @@ export function limitOf(
 ): FoundLimit {
   const room = Math.floor(bytes / SHARE) - operations.length * OPERATION_BYTES;
   const values = keepsValues ? operations.reduce((sum, each) => sum + sizeOf(each), 0) : 0;
-  if (values > room) throw tooLargeToRemember(bytes);
+  if (values > room) throw tooLargeToRemember(bytes, 'Nothing was applied. ');
   if (maxBytes <= room) return [maxBytes, tooMuchFound];
   return [room, () => tooLargeToRemember(bytes)];
 }
 
-function tooLargeToRemember(bytes: number): DatabaseError {
+/** @param more what is true if it is the whole write that is refused, and not a read among others */
+function tooLargeToRemember(bytes: number, more = ''): DatabaseError {
   const limit = Math.floor(bytes / SHARE);
   return new DatabaseError(
     'body-too-large',
     `The answer to a write with an Idempotency-Key is kept, and may have at most ${limit} bytes, a quarter of ` +
-      'IDEMPOTENCY_BYTES. Nothing was applied. Read the values apart from the write, or leave the key out.',
+      `IDEMPOTENCY_BYTES. ${more}Read the values apart from the write, or leave the key out.`,
     { limit, setting: 'IDEMPOTENCY_BYTES' },
   );
 }

@@ -1,5 +1,6 @@
 import { DatabaseError } from '../../errors.js';
-import { sizeOf, type BatchOperation, type Outcome } from '../operation.js';
+import type { FoundLimit } from '../idempotency.js';
+import { sizeOf, tooMuchFound, type BatchOperation, type Outcome } from '../operation.js';
 import type { GroupCommit } from './group-commit.js';
 import type { LargeRecord } from './large-record.js';
 import type { LargeValues } from './large-values.js';
@@ -29,15 +30,15 @@ export async function applyInParts(
   while (outcomes.length < operations.length) {
     const rest = operations.slice(outcomes.length);
     const goesOn = outcomes.length > 0;
-    const left = maxBytes === undefined ? undefined : maxBytes - foundBytes(outcomes);
+    const limit = leftOf(maxBytes, outcomes);
     try {
       const bytes = rest.reduce((sum, operation) => sum + sizeOf(operation), 0);
-      const run = () => writer.applyUntil(performance.now() + PART_MS, rest, left);
+      const run = () => writer.applyUntil(performance.now() + PART_MS, rest, ...limit);
       const submit = (read: readonly LargeRecord[]) =>
         commits.submit(bytes, run, { large: [...puts, ...read], goesOn });
       outcomes.push(...(await large.withRead(rest, submit)));
     } catch (error) {
-      if (error instanceof DamagedPageError) outcomes.push(...(await writeEach(write, rest, left)));
+      if (error instanceof DamagedPageError) outcomes.push(...(await writeEach(write, rest, ...limit)));
       else if (goesOn && error instanceof DatabaseError) outcomes.push(...rest.map(() => error));
       else throw error;
     }
@@ -53,9 +54,11 @@ interface PartWriter {
   readonly write: (operation: BatchOperation) => Promise<Outcome>;
 }
 
-function foundBytes(outcomes: Outcomes): number {
-  let bytes = 0;
+/** Returns what is left of `maxBytes`, and what says that they were all there is. */
+function leftOf(maxBytes: number | undefined, outcomes: Outcomes): Partial<FoundLimit> {
+  if (maxBytes === undefined) return [];
+  let left = maxBytes;
   for (const outcome of outcomes)
-    if (!(outcome instanceof DatabaseError) && outcome.kind === 'found') bytes += outcome.entry.size;
-  return bytes;
+    if (!(outcome instanceof DatabaseError) && outcome.kind === 'found') left -= outcome.entry.size;
+  return [left, () => tooMuchFound(maxBytes)];
 }

@@ -393,6 +393,8 @@ describeOn([...ENGINES, ...CLUSTERS])('a batch, $name', ({ start, lacks }) => {
     expect(await valueOf(target.port, THERE)).toBe('7');
     const mixed = results(await batch(target.port, [get, get, get], false));
     expect(mixed.map(({ status }) => status)).toEqual([200, 200, 413]);
+    // What may be read in all, and not what was left of it.
+    expect(mixed[2]).toMatchObject({ problem: { detail: expect.stringContaining(`${16 * MiB} bytes`) } });
   });
 });
 
