@@ -3,7 +3,7 @@ import { giveWay } from '../event-loop.js';
 /*
  * Problem: what stores a large value needs it with something before and after it, and a copy of megabytes in one turn of
  * the event loop holds up everybody. Design: who makes a large value may leave room around it, into which the engine that
- * stores it writes. Guarantee: nothing else uses that room, because every value has its own memory.
+ * stores it writes. Guarantee: nothing else uses that room, because every value has its own.
  */
 
 /** What an engine may use before a value, and after it. */
@@ -20,8 +20,12 @@ const roomy = new WeakSet<Buffer>();
 /** Returns memory for a value of `bytes`, with room around it if it is large. */
 export function allocateValue(bytes: number): Buffer {
   if (bytes <= LARGE_VALUE_BYTES) return Buffer.allocUnsafe(bytes);
-  const memory = Buffer.allocUnsafeSlow(ROOM_BYTES + bytes + ROOM_BYTES);
-  const value = memory.subarray(ROOM_BYTES, ROOM_BYTES + bytes);
+  return roomyPart(Buffer.allocUnsafeSlow(ROOM_BYTES + bytes + ROOM_BYTES), ROOM_BYTES, bytes);
+}
+
+/** Returns the part of `memory` from `start` as a value of `bytes`, which may use ROOM_BYTES before it and after it, too. */
+export function roomyPart(memory: Buffer, start: number, bytes: number): Buffer {
+  const value = memory.subarray(start, start + bytes);
   roomy.add(value);
   return value;
 }

@@ -45,9 +45,12 @@ function runAtOnce<T>(work: Turns<T>): IteratorReturnResult<T> | undefined {
   return undefined;
 }
 
-/** Joins pieces of at most some 100 KiB each. */
-export function* joined(pieces: readonly Buffer[], bytes: number): Turns<Buffer> {
-  const whole = allocateValue(bytes);
+/** Joins pieces of at most some 100 KiB each in `whole`, which has as many bytes as they have. */
+export function* joined(
+  pieces: readonly Buffer[],
+  bytes: number,
+  whole = allocateValue(bytes),
+): Turns<Buffer> {
   let at = 0;
   for (const piece of pieces) {
     at += piece.copy(whole, at);

@@ -3,9 +3,16 @@ import { joined, type Turns } from '../../http/request/turns.js';
 
 const NEWLINE = 0x0a;
 
-/** Cuts a stream of bytes into lines with their line ends. The bytes of an unfinished line count in the budget. */
+/** Lines up to here that come in parts are put together in the same memory, one after the other. */
+const KEPT_BYTES = 2 ** 20;
+
+/**
+ * Cuts a stream of bytes into lines with their line ends. The bytes of an unfinished line count in the budget. A line is
+ * there until `take` has ended.
+ */
 export class LineSplitter {
   private parts: Buffer[] = [];
+  private memory = Buffer.alloc(0);
   private held = 0;
   private tooLong = false;
 
@@ -43,11 +50,19 @@ export class LineSplitter {
     this.parts = [];
     this.tooLong = false;
     try {
-      const line = parts.length === 0 ? rest : yield* joined([...parts, rest], this.held + rest.length);
+      const bytes = this.held + rest.length;
+      const line = parts.length === 0 ? rest : yield* joined([...parts, rest], bytes, this.memoryFor(bytes));
       yield* this.take(tooLong || line.length > this.maxBytes ? null : line, complete);
     } finally {
       this.close();
     }
+  }
+
+  /** Returns memory for a line, or undefined for one of which no memory is kept. */
+  private memoryFor(bytes: number): Buffer | undefined {
+    if (bytes > KEPT_BYTES) return undefined;
+    if (bytes > this.memory.length) this.memory = Buffer.allocUnsafeSlow(Math.min(2 * bytes, KEPT_BYTES));
+    return this.memory.subarray(0, bytes);
   }
 
   private hold(part: Buffer): void {

@@ -1,4 +1,5 @@
 import type { MemoryBudget } from '../../http/request/memory-budget.js';
+import { allocateValue, LARGE_VALUE_BYTES, ROOM_BYTES, roomyPart } from '../../storage/value-memory.js';
 import { inByteOrder } from './byte-order.js';
 import type { Put } from './import-line.js';
 
@@ -24,7 +25,7 @@ export interface NumberedPut {
  * random entries of 100 bytes takes half the time.
  */
 export class SortedPuts {
-  /** Key and value of each put, one after the other. */
+  /** Key and value of each put, one after the other; a large value has the room around it that its engine may use. */
   private readonly memory = Buffer.allocUnsafeSlow(MAX_BYTES);
   private readonly starts = new Uint32Array(MAX_PUTS + 1);
   private readonly ends = new Uint32Array(MAX_PUTS);
@@ -45,16 +46,20 @@ export class SortedPuts {
     const { key, value, type, expiry } = put;
     const index = this.count;
     const start = this.starts[index]!;
-    const most = MAX_BYTES_PER_UNIT * key.length + value.length;
+    const room = value.length > LARGE_VALUE_BYTES ? ROOM_BYTES : 0;
+    const most = MAX_BYTES_PER_UNIT * key.length + room + value.length + room;
     if (this.bytes === 0) this.since = performance.now();
     this.bytes += most;
     if (this.overflow.length > 0 || index === MAX_PUTS || start + most > MAX_BYTES) {
-      this.overflow.push({ put, line });
+      // What it lies in is used again.
+      const copy = allocateValue(value.length);
+      value.copy(copy);
+      this.overflow.push({ put: { ...put, value: copy }, line });
       return;
     }
     const end = start + this.memory.write(key, start);
     this.ends[index] = end;
-    this.starts[index + 1] = end + value.copy(this.memory, end);
+    this.starts[index + 1] = end + room + value.copy(this.memory, end + room) + room;
     this.lines[index] = line;
     // Equal types share one string: each line has brought its own.
     const last = index > 0 ? this.types[index - 1]! : type;
@@ -98,7 +103,11 @@ export class SortedPuts {
     const { memory, types, expiries } = this;
     const end = this.ends[index]!;
     const key = memory.toString('utf8', this.starts[index], end);
-    const value = memory.subarray(end, this.starts[index + 1]);
+    const next = this.starts[index + 1]!;
+    const isLarge = next - end > LARGE_VALUE_BYTES;
+    const value = isLarge
+      ? roomyPart(memory, end + ROOM_BYTES, next - end - 2 * ROOM_BYTES)
+      : memory.subarray(end, next);
     const put: Put = { op: 'put', key, value, type: types[index]!, expiry: expiries[index]! };
     return { put, line: this.lines[index]! };
   }

@@ -147,6 +147,21 @@ describeOn([...ENGINES, ...CLUSTERS])('an import, $name', ({ start }) => {
     expect(await count()).toBe(2);
   });
 
+  test('keeps every byte of values of all sizes, whatever shares their memory on the way', async () => {
+    const sizes = [0, 1, 3000, 65_535, 65_536, 65_537, 65_536 + 1024, 99_999, MAX_VALUE_BYTES];
+    // 17 MB: more than is gathered at once.
+    const values = Array.from({ length: 300 }, (_, i) =>
+      String.fromCharCode(97 + (i % 26)).repeat(sizes[i % 9]!),
+    );
+    const keyOf = (i: number): string => `k${(i * 7919) % 300}`;
+    expect(await imported(values.map((value, i) => line(keyOf(i), value)).join(''))).toMatchObject({
+      created: 300,
+      errorCount: 0,
+    });
+    for (const [i, value] of values.entries())
+      expect((await valueOf(target.port, keyOf(i))) === value || keyOf(i)).toBe(true);
+  });
+
   test('takes the items of a page', async () => {
     await stored(target.port, 'a', Buffer.from([0xff]), { 'Content-Type': 'image/png' });
     const page = await ask(target.port, '/kv?values=true');
