@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
 import type { CheckReport } from '../storage/lmdb/check.js';
 import { addServerOptions, withServer, type ServerOptions } from './api-client.js';
-import { dataFile, dataFolder, inOneLine, plural } from './data-file.js';
+import { dataFile, dataFolder, inOneLine } from './data-file.js';
+import { plural } from './output.js';
 import { ProgressOutput } from './progress-output.js';
 
 /** `pigeonhole check [FOLDER|URL]` */
