@@ -89,7 +89,10 @@ export const ERRORS = {
   'not-an-integer': ['Not An Integer', 'The value is not a 64-bit decimal integer.'],
   'integer-overflow': ['Integer Overflow', 'The sum would leave the range of 64-bit integers.'],
   'not-json': ['Not JSON', 'A merge patch applies to JSON values only, and this value is not.'],
-  'cross-slot': ['Keys In Different Partitions', 'An atomic batch on a cluster needs keys of one partition.'],
+  'cross-slot': [
+    'Keys In Different Partitions',
+    'An atomic batch in Redis needs keys that are all the same or share a `{tag}`.',
+  ],
   'idempotency-mismatch': [
     'Idempotency-Key Reused',
     'The Idempotency-Key was given to another request before. Nothing was applied.',

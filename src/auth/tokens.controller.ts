@@ -130,9 +130,11 @@ function takeNothingElse(request: IncomingMessage): void {
   refuseConditions(request, 'Tokens have no tags.');
 }
 
-/** Returns the id in the path, which need not be that of a token. */
+/** Returns the id in the path, which need not be that of a token. @throws DatabaseError `route-not-found` */
 function idOf(request: IncomingMessage): string {
-  return PATH.exec(request.url!)?.[1] ?? '';
+  const id = PATH.exec(request.url!)?.[1];
+  if (id === undefined) throw new DatabaseError('route-not-found', "This URL doesn't exist!");
+  return id;
 }
 
 /** The answer has the token, which is shown this once and kept by nobody. */

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { readFile } from 'node:fs/promises';
 import { Pigeonhole, PigeonholeError, type ClientOptions } from '../client/pigeonhole.js';
-import { CommandError, EXIT } from './exit.js';
+import { CommandError, EXIT, systemSentence } from './exit.js';
 import { httpFetch } from './http-fetch.js';
 import type { Profile } from './profiles.js';
 
@@ -74,7 +74,7 @@ async function tokenOfEnvironment(): Promise<string | undefined> {
   try {
     return (await readFile(file, 'utf8')).trim();
   } catch (error) {
-    throw new CommandError(`PIGEONHOLE_TOKEN_FILE cannot be read: ${(error as Error).message}.`);
+    throw new CommandError(`PIGEONHOLE_TOKEN_FILE: ${systemSentence((error as Error).message)}`);
   }
 }
 
@@ -87,14 +87,13 @@ function failureOf(error: unknown, url: string | undefined): [number, string] {
   // Whoever read the output has read enough.
   if (code === 'EPIPE') process.exit(EXIT.done);
   if (code === undefined || !/^E[A-Z]+$/.test(code)) throw error;
-  return [EXIT.failed, `${message.replace(SYSTEM_MESSAGE, '$2 cannot be used: $1')}.`];
+  return [EXIT.failed, systemSentence(message)];
 }
 
-/** What Node says of a file that the system refuses: `ENOENT: no such file or directory, open 'name'`. */
-const SYSTEM_MESSAGE = /^E[A-Z]+: (.*), \w+ '(.*)'$/;
-
-function sentenceOf({ detail }: PigeonholeError): string {
-  const line = detail.replaceAll(/\s+/g, ' ').trim();
+function sentenceOf({ detail, problem }: PigeonholeError): string {
+  const { index } = problem;
+  const where = index === undefined ? '' : `Operation ${Number(index) + 1}: `;
+  const line = where + detail.replaceAll(/\s+/g, ' ').trim();
   return /[.!?]$/.test(line) ? line : `${line}.`;
 }
 

@@ -5,8 +5,9 @@ import type { BackupHeader } from '../storage/lmdb/backup/backup-file.js';
 import type { BackupReader } from '../storage/lmdb/backup/backup-reader.js';
 import { resolveFolder } from '../storage/lmdb/folder-name.js';
 import { addServerOptions, withServer, type ServerOptions } from './api-client.js';
-import { inOneLine, plural } from './data-file.js';
+import { inOneLine } from './data-file.js';
 import { EXIT } from './exit.js';
+import { plural } from './output.js';
 import { ProgressOutput } from './progress-output.js';
 
 interface Flags extends ServerOptions {

@@ -1,21 +1,32 @@
 import type { Command } from 'commander';
-import { ProgressOutput } from './progress-output.js';
 import type { CheckReport } from '../storage/lmdb/check.js';
-import { dataFile, dataFolder, inOneLine, plural } from './data-file.js';
+import { addServerOptions, withServer, type ServerOptions } from './api-client.js';
+import { dataFile, dataFolder, inOneLine } from './data-file.js';
+import { plural } from './output.js';
+import { ProgressOutput } from './progress-output.js';
 
-/** `pigeonhole check <folder>` */
+/** `pigeonhole check [FOLDER|URL]` */
 export function addCheckCommand(program: Command): void {
-  program
+  const command = program
     .command('check')
-    .description('Reads every record and index of a data folder and lists what is damaged.')
-    .argument('<folder>', 'the data folder; a server may be running on it')
-    .addHelpText('after', HELP)
-    .action((folder: string) => inOneLine(() => check(dataFolder(folder))));
+    .description('Lists what is damaged of a data folder, or of what a running server has.')
+    .argument('[folder|url]', 'a data folder, on which a server may be running, or the URL of a server')
+    .addHelpText('after', HELP);
+  addServerOptions(command).action((what: string | undefined, flags: ServerOptions) => {
+    const isUrl = what !== undefined && /^https?:/i.test(what);
+    if (what !== undefined && (flags.url ?? (isUrl ? undefined : flags.profile)) !== undefined)
+      return command.error('name one place: a folder, or a server');
+    if (what !== undefined && !isUrl) return inOneLine(() => check(dataFolder(what)));
+    const server = isUrl ? { ...flags, url: what } : flags;
+    return withServer(server, async (db) => (await import('./check-server.js')).checkServer(db));
+  });
 }
 
 const HELP = `
-It ends with 0 if everything is sound. Otherwise it prints a line for each fault, then how many
-entries are whole and how many \`pigeonhole salvage\` can save, and ends with 1. It changes nothing.`;
+Of a folder it reads every record and index, of a server every entry that the token may read. Without
+an argument it asks the server that --url and --profile name. It ends with 0 if everything is sound.
+Otherwise it prints a line for each fault, then how many entries are whole, and of a folder how many
+\`pigeonhole salvage\` can save, and ends with 1. It changes nothing.`;
 
 async function check(folder: string): Promise<void> {
   const { Check } = await import('../storage/lmdb/check.js');

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { ProgressOutput } from './progress-output.js';
-import { dataFolder, inOneLine, plural } from './data-file.js';
+import { dataFolder, inOneLine } from './data-file.js';
+import { plural } from './output.js';
 
 const INTERRUPTED = 130;
 
@@ -40,5 +41,5 @@ async function run(folder: string): Promise<void> {
 }
 
 function mebibytes(bytes: number): string {
-  return `${(bytes / 2 ** 20).toLocaleString('en', { maximumFractionDigits: 1 })} MiB`;
+  return `${(bytes / 2 ** 20).toLocaleString('en', { maximumFractionDigits: bytes < 2 ** 20 ? 2 : 1 })} MiB`;
 }

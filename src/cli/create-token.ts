@@ -1,6 +1,7 @@
 import { loadConfig } from '../config/app-config.js';
 import { DatabaseError, StartError } from '../errors.js';
 import { dataFolder, inOneLine } from './data-file.js';
+import { printToken } from './output.js';
 
 export interface TokenFlags {
   readonly namespace: string;
@@ -14,7 +15,7 @@ export async function createInFolder(folder: string, flags: TokenFlags): Promise
   await import('reflect-metadata');
   await inOneLine(async () => {
     try {
-      console.log(await create(dataFolder(folder), flags));
+      await printToken(await create(dataFolder(folder), flags));
     } catch (error) {
       throw error instanceof DatabaseError ? new StartError(error.detail) : error;
     }

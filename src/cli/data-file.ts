@@ -2,6 +2,7 @@ import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { StartError } from '../errors.js';
 import { resolveFolder } from '../storage/lmdb/folder-name.js';
+import { systemSentence } from './exit.js';
 
 const LMDB = 'lmdb:';
 
@@ -34,11 +35,6 @@ export async function inOneLine<T>(work: () => Promise<T>): Promise<T> {
     const { code, message } = error as NodeJS.ErrnoException;
     if (error instanceof StartError) throw new StartError(message.replace(/^DATABASE_URL: /, ''));
     if (code === undefined) throw error;
-    throw new StartError(`${message}.`);
+    throw new StartError(systemSentence(message));
   }
-}
-
-/** `1 page`, `2 pages`, `1,000 pages` */
-export function plural(count: number, one: string, many = `${one}s`): string {
-  return `${count.toLocaleString('en')} ${count === 1 ? one : many}`;
 }

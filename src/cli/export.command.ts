@@ -1,14 +1,10 @@
 import type { Command } from 'commander';
-import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { createWriteStream, renameSync } from 'node:fs';
 import type { Pigeonhole } from '../client/pigeonhole.js';
 import { addServerOptions, withServer, type ServerOptions } from './api-client.js';
-import { CommandError } from './exit.js';
 import { plural, print } from './output.js';
-import { ProgressOutput } from './progress-output.js';
-
-const NEW_LINE = 10;
+import { readExport, type Take } from './read-export.js';
 
 interface Flags extends ServerOptions {
   readonly prefix?: string;
@@ -30,8 +26,6 @@ export function addExportCommand(program: Command): void {
   );
 }
 
-type Take = (chunk: Uint8Array) => Promise<void>;
-
 async function writeFile(db: Pigeonhole, flags: Flags, file: string): Promise<void> {
   const part = `${file}.part`;
   const stream = createWriteStream(part, { mode: 0o600, flush: true });
@@ -52,46 +46,8 @@ async function writeFile(db: Pigeonhole, flags: Flags, file: string): Promise<vo
   }
 }
 
-async function write(db: Pigeonhole, { prefix, lenient }: Flags, take: Take): Promise<void> {
-  const output = new ProgressOutput();
-  const progress = process.stderr.isTTY && output.startProgress('Exporting', await db.count({ prefix }));
-  const lines = new Lines();
-  const sink = new WritableStream<Uint8Array>({
-    write: async (chunk) => {
-      await take(chunk);
-      lines.add(chunk);
-      if (progress) progress(lines.count);
-    },
-  });
-  const end = await db.exportTo(sink, { prefix, lenient }).finally(() => output.clear());
-  if (lines.digest() !== end.sha256) throw new CommandError('The export does not fit its closing line.');
-  const damaged = end.damaged?.length ?? 0;
+async function write(db: Pigeonhole, flags: Flags, take: Take): Promise<void> {
+  const damaged = (await readExport(db, flags, 'Exporting', take)).damaged?.length ?? 0;
   if (damaged > 0)
     console.error(`pigeonhole: ${plural(damaged, 'damaged entry is', 'damaged entries are')} left out.`);
-}
-
-/** Counts lines, and hashes all but the last. */
-class Lines {
-  count = 0;
-  private readonly hash = createHash('sha256');
-  private last: Uint8Array[] = [];
-
-  add(chunk: Uint8Array): void {
-    for (let start = 0; start < chunk.length;) {
-      const end = chunk.indexOf(NEW_LINE, start) + 1 || chunk.length;
-      if (this.last.at(-1)?.at(-1) === NEW_LINE) this.pass();
-      this.last.push(chunk.subarray(start, end));
-      start = end;
-    }
-  }
-
-  digest(): string {
-    return this.hash.digest('hex');
-  }
-
-  private pass(): void {
-    for (const piece of this.last) this.hash.update(piece);
-    this.last = [];
-    this.count++;
-  }
 }

@@ -20,7 +20,7 @@ export function addGetCommand(program: Command): void {
       .command('get')
       .description('Writes out a value: exactly its bytes, and on a terminal a new line after them.')
       .argument('<key>')
-      .option('--at <tag>', 'the version with this tag; `pigeonhole history` lists them')
+      .option('--at <tag>', 'the version with this tag, or of this time; `pigeonhole history` lists both')
       .option('--force', 'writes to a terminal what is not text')
       .option('--json', 'the value and its description as JSON'),
   ).action((key: string, flags: Flags) => withServer(flags, (db) => get(db, key, flags)));
@@ -35,7 +35,7 @@ async function get(db: Pigeonhole, key: string, { at, force, json }: Flags): Pro
     return printOne(items[0], true);
   }
   const entry = at === undefined ? await db.get(key) : await versionOf(db, key, at);
-  if (!entry) throw absent(key, db.url);
+  if (!entry) throw absent(key, db.url, at);
   if (!isForPeople() || force) return writeOut(entry);
   const bytes = await entry.bytes();
   if (!isText(bytes))
@@ -58,7 +58,8 @@ async function versionOf(db: Pigeonhole, key: string, tag: string): Promise<Entr
   return getAt(db, key, tag);
 }
 
-/** That there is no such entry. */
-export function absent(key: string, url: string): CommandError {
-  return new CommandError(`The key ${JSON.stringify(key)} is not in the database. [${url}]`, EXIT.notFound);
+/** That there is no such entry, or was none `at` a moment. */
+export function absent(key: string, url: string, at?: string): CommandError {
+  const when = at === undefined ? 'is not in the database' : `was not in the database at ${at}`;
+  return new CommandError(`The key ${JSON.stringify(key)} ${when}. [${url}]`, EXIT.notFound);
 }

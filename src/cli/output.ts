@@ -63,19 +63,31 @@ export async function printOne(value: object, isJson = !isForPeople()): Promise<
   await print(members.map(([name, text]) => `${name.padEnd(width)}  ${text}\n`).join(''));
 }
 
+/** A new token. Only people have to be told that there is no second time. */
+export async function printToken(text: string): Promise<void> {
+  if (isForPeople()) console.error('Keep it: it is shown this once.');
+  await print(`${text}\n`);
+}
+
 /** Nested members by their path. */
 function membersOf(value: object, path = ''): [string, string][] {
   return Object.entries(value).flatMap(([name, member]: [string, unknown]) =>
-    member !== null && typeof member === 'object' && Object.keys(member).length > 0
+    member !== null && typeof member === 'object' && !isWords(member) && Object.keys(member).length > 0
       ? membersOf(member, `${path}${name}.`)
       : [[visible(`${path}${name}`), cellOf(member)] as [string, string]],
   );
 }
 
+/** A list of sentences has a line for each. */
+function isWords(value: unknown): value is unknown[] {
+  return Array.isArray(value) && value.length > 0 && !value.some((each) => / |^\[object/.test(String(each)));
+}
+
 function cellOf(value: unknown): string {
   if (value === undefined || value === null) return '-';
-  if (typeof value === 'object')
-    return visible(Array.isArray(value) ? value.join(',') : JSON.stringify(value));
+  if (isWords(value)) return visible(value.join(','));
+  if (typeof value === 'object') return visible(Object.keys(value).length > 0 ? JSON.stringify(value) : '-');
+  if (typeof value === 'number' && !Number.isInteger(value)) return String(Number(value.toPrecision(3)));
   return visible(String(value as string));
 }
 

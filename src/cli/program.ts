@@ -65,7 +65,7 @@ const COMMANDS: Readonly<Record<string, readonly [summary: string, load: () => P
     async () => (await import('./migrate.command.js')).addMigrateCommand,
   ],
   check: [
-    'Looks for damage in a data folder.',
+    'Looks for damage in a data folder or at a server.',
     async () => (await import('./check.command.js')).addCheckCommand,
   ],
   salvage: [

@@ -4,7 +4,8 @@ import { once } from 'node:events';
 import { StartError } from '../errors.js';
 import { ProgressOutput } from './progress-output.js';
 import type { Salvage, SalvageReport } from '../storage/lmdb/salvage/salvage.js';
-import { dataFile, dataFolder, inOneLine, plural } from './data-file.js';
+import { dataFile, dataFolder, inOneLine } from './data-file.js';
+import { plural } from './output.js';
 
 const CHUNK_BYTES = 64 * 1024;
 

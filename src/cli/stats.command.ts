@@ -1,9 +1,11 @@
 import type { Command } from 'commander';
 import { addServerOptions, withServer, type ServerOptions } from './api-client.js';
 import { JSON_OPTION } from './conditions.js';
+import { readable, type Health } from './health.command.js';
 import { isForPeople, print, printOne, printRows } from './output.js';
 
 interface Stats {
+  readonly health: Health;
   /** The newest first; null for a token that may not read. */
   readonly changes: readonly Change[] | null;
 }
@@ -29,7 +31,7 @@ export function addStatsCommand(program: Command): void {
       const stats = (await (await db.request('stats')).json()) as Stats;
       if (flags.json || !isForPeople()) return printOne(stats, true);
       const { changes, ...figures } = stats;
-      await printOne(figures, false);
+      await printOne({ ...figures, health: readable(stats.health) }, false);
       if (!changes?.length) return;
       await print('\n');
       await printRows(changes, COLUMNS, false);

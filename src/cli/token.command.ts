@@ -3,7 +3,7 @@ import { addServerOptions, withServer, type ServerOptions } from './api-client.j
 import { JSON_OPTION } from './conditions.js';
 import type { TokenFlags } from './create-token.js';
 import { CommandError, EXIT } from './exit.js';
-import { isForPeople, print, printOne, printRows } from './output.js';
+import { printOne, printRows, printToken } from './output.js';
 
 type Output = ServerOptions & { readonly json?: boolean };
 type CreateFlags = TokenFlags & Output & { readonly data?: string; readonly requireConditions?: boolean };
@@ -104,7 +104,6 @@ function change(flags: Output, path: string, body: object): Promise<void> {
     const made = (await answer.json()) as Token;
     if (made.token === undefined) throw new CommandError('The server gave no token.', EXIT.failed);
     if (flags.json) return printOne(made, true);
-    if (isForPeople()) console.error('Keep it: it is shown this once.');
-    await print(`${made.token}\n`);
+    await printToken(made.token);
   });
 }

@@ -73,7 +73,8 @@ export function withKeyInPath(url: string, mayNameSeveral: () => boolean): strin
   const key = decodeForm(pair!.slice(pair!.indexOf('=') + 1));
   if (key === undefined) throw invalid(`The query has a malformed escape. ${ESCAPES}`);
   if (key === '' || !pair!.includes('=')) throw invalid('`key` is empty.');
-  const query = others.length > 0 ? `?${others.join('&')}` : '';
+  // An empty pair beside the key is refused as any other parameter that there is not.
+  const query = others.length > 0 ? `?${others.join('&') || '&'}` : '';
   return ENTRY_PATH + encodeURIComponent(key) + query;
 }
 

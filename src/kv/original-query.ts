@@ -16,10 +16,11 @@ const AMPERSAND_HINT = ' An `&` in the key or the value is written `%26`.';
 export function parseGetQuery(url: string): string {
   const query = queryOf(url);
   if (query === '') throw new DatabaseError('missing-query', GET_MISSING);
-  if (!query.startsWith('key=') || query.length === 4 || query.includes('&')) {
+  const equals = query.indexOf('=');
+  const isKey = equals > 0 && decodeForm(query.slice(0, equals)) === 'key';
+  if (!isKey || query.length === equals + 1 || query.includes('&'))
     throw new DatabaseError('invalid-query', GET_FORMAT);
-  }
-  return decode(query.slice(4), GET_FORMAT);
+  return decode(query.slice(equals + 1), GET_FORMAT);
 }
 
 /** Returns the pair of `/set?somekey=somevalue`, split at the first `=`. @throws DatabaseError `missing-query`, `invalid-query` */

@@ -248,7 +248,7 @@ export function problemOf(error: DatabaseError): object {
 
 /** Whether errors of a path are problem documents. */
 export function speaksProblems(url: string): boolean {
-  return /^\/(?:kv|batch|tokens|backup)(?:[/?#]|$)/.test(url);
+  return /^\/(?:(?:kv|tokens)(?:[/?#]|$)|(?:batch|backup)(?:[?#]|$))/.test(url);
 }
 
 /** Answers a method that the path does not have. */

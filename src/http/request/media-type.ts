@@ -22,7 +22,8 @@ const TOKEN = "[!#$%&'*+.^_`|~\\w-]+";
 /** A name has no star, which would mean many types (RFC 6838, 4.2). */
 const NAME = TOKEN.replace('*', '');
 // Only one part may take the space between two semicolons, or a mismatch would try every way to share it out.
-const PARAMETER = `[ \\t]*;(?:[ \\t]*${TOKEN}=(?:${TOKEN}|"[\\x20-\\x21\\x23-\\x5b\\x5d-\\x7e]*"))?`;
+const QUOTED = '"(?:[\\x20-\\x21\\x23-\\x5b\\x5d-\\x7e]|\\\\[\\x20-\\x7e])*"';
+const PARAMETER = `[ \\t]*;(?:[ \\t]*${TOKEN}=(?:${TOKEN}|${QUOTED}))?`;
 const MEDIA_TYPE = new RegExp(`^${NAME}/${NAME}(?:${PARAMETER})*$`);
 
 /**

@@ -39,7 +39,7 @@ export class Parameters {
     return this.lists.get(name) ?? [];
   }
 
-  /** Returns text that keys are compared with; it is no longer than `most` bytes, which a key may have. */
+  /** Returns text that keys are compared with; it has at most `most` bytes. */
   keyText(name: string, most = MAX_KEY_BYTES): string | undefined {
     const text = this.values.get(name);
     return text === undefined ? undefined : this.checkKeyText(name, text, most);
@@ -70,7 +70,9 @@ export class Parameters {
 
   private checkKeyText(name: string, text: string, most = MAX_KEY_BYTES): string {
     if (Buffer.byteLength(text) <= most) return text;
-    throw this.refuse(`\`${name}\` may have at most ${most} bytes of UTF-8, as keys do.`);
+    throw this.refuse(
+      `\`${name}\` may have at most ${most} bytes of UTF-8${most === MAX_KEY_BYTES ? ', as keys do' : ''}.`,
+    );
   }
 
   private add(pair: string): void {

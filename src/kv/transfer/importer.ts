@@ -68,7 +68,7 @@ export class Importer {
     }
     const database = this.databases.of(request);
     // A line has no condition of its own.
-    database.requireCondition(mode === 'create' ? CREATE_ONLY : undefined);
+    if (!dryRun) database.requireCondition(mode === 'create' ? CREATE_ONLY : undefined);
     const run = new ImportRun(database, this.budget, this.config.maxValueBytes, mode, dryRun);
     const most = longestLine(this.config.maxValueBytes);
     const lines = new LineSplitter(most, this.budget, (line, complete) => run.take(line, complete));

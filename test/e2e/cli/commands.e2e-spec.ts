@@ -123,6 +123,10 @@ describeOn(WAYS)('the commands with $name', ({ start }) => {
     expect(await valueOf(target.port, key)).toBe('3');
     expect((await pigeonhole(['batch', '--pipeline'], `{"op":"get","key":"absent"}`)).code).toBe(1);
     expect((await pigeonhole(['batch'], `{"op":"get"\n`)).code).toBe(64);
+    expect(await pigeonhole(['batch'], `${JSON.stringify(op)}\n{"op":"put"}`)).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/^pigeonhole: Operation 2: /),
+    });
   });
 
   test('edit stores what the editor leaves, and keeps it in a file when somebody was faster', async () => {
@@ -171,8 +175,9 @@ describe('a server that is not there, or refuses', () => {
       ['put', 'a', '@none'],
       ['import', 'none'],
       ['export', 'none/none'],
+      ['backup', 'status', 'none'],
     ])
-      expect(await runCli([...args, '--url', 'http://127.0.0.1:1/'])).toMatchObject({
+      expect(await runCli(args, { PIGEONHOLE_URL: 'http://127.0.0.1:1/' })).toMatchObject({
         code: 1,
         stderr: expect.stringMatching(
           /^pigeonhole: none(\/none\.part)? cannot be used: no such file or directory\.\n$/,

@@ -220,7 +220,7 @@ describe('`compact`', () => {
 });
 
 describe('what cannot be meant ends with 1 and one line on stderr:', () => {
-  const commands = ['check', 'salvage', 'compact'];
+  const commands = ['salvage', 'compact', 'check'];
   const folders: [string, string][] = [
     ['~/data', 'begins with `~`'],
     ['./x\r', 'has a control character'],

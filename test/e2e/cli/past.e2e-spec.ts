@@ -40,8 +40,8 @@ test('history, get --at, diff and undo lead through the versions of an entry', a
   expect(await valueOf(target.port, 'a')).toBe('two\nsame\n');
   done(await pigeonhole('undo', 'a', '--to', tags[0]!));
   expect(await valueOf(target.port, 'a')).toBe('one\nsame\n');
-  for (const command of ['undo', 'history'])
-    expect(await pigeonhole(command, 'absent')).toMatchObject({ code: 3, stdout: '' });
+  for (const args of [['undo'], ['history'], ['diff', tags[0]!], ['get', '--at', tags[0]!]])
+    expect(await pigeonhole(args[0]!, 'absent', ...args.slice(1))).toMatchObject({ code: 3, stdout: '' });
 });
 
 test('restore puts a folder back, after it has been counted, and only where it was said that it may', async () => {

@@ -43,7 +43,17 @@ script.describe('on a terminal', () => {
     await stored(server.port, 'changed', 'x');
     const { code, text } = await shown('stats');
     expect({ code, text }).toEqual({ code: 0, text: expect.stringMatching(/^store\.entries +\d+$/m) });
+    expect(text).not.toMatch(/\.\d{7}/);
     expect(text).toMatch(/\n\nTIME +KIND +KEY +SIZE +BY\n\S+ +put +changed +1 +-\n/);
+  });
+
+  test('health says each thing once, and a list is words', async () => {
+    const { code, text } = await shown('health');
+    expect(code).toBe(0);
+    expect(text).toMatch(
+      /^status +ok\nserver\.status +up\ndatabase\.status +up\ndatabase\.notes\.0 +The [^\n]+\n$/,
+    );
+    expect((await shown('token show self')).text).toMatch(/^can +read,write,monitor,admin$/m);
   });
 
   test('del --prefix asks, if there is something to delete', async () => {

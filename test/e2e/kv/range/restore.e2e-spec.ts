@@ -193,6 +193,8 @@ describe('PATCH /kv?prefix=&at=', () => {
       expect(codeOf(await restore('x', etag, '', port, bearer(careful.token)))).toBe(
         '428 condition-required',
       );
+      const counted = await restore('x', etag, '&dry-run=true', port, bearer(careful.token));
+      expect(JSON.parse(counted.text)).toEqual({ ...NOTHING, restored: 1 });
       const answer = await restore('', etag, '&confirm=all', port, bearer(jail.token));
       expect(JSON.parse(answer.text)).toEqual({ ...NOTHING, restored: 1, deleted: 1 });
       const read = async (token: string) => (await ask(port, '/', { headers: bearer(token) })).text;
