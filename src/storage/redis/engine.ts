@@ -213,7 +213,7 @@ export class RedisEngine extends StorageEngine {
   }
 
   state(): Promise<EngineState> {
-    return engineState(this.store.client.topology, this.settings.waitReplicas, this.url.cluster);
+    return engineState(this.store, this.settings.waitReplicas, this.url.cluster);
   }
 
   async peers(): Promise<number> {
@@ -242,7 +242,9 @@ export class RedisEngine extends StorageEngine {
   readonly system = {
     get: async (name: string) => {
       const { partition, hash } = this.store.partitions.system;
-      return ((await this.store.read(partition, 'HGET', hash, name)) as Buffer | null) ?? undefined;
+      const value = (await this.store.read(partition, 'HGET', hash, name)) as Buffer | null;
+      if (!value) await this.store.presence.assert(partition);
+      return value ?? undefined;
     },
     put: async (name: string, value: Buffer) => {
       await this.track(this.store.writeSystem(name, 'any', value));
@@ -255,6 +257,7 @@ export class RedisEngine extends StorageEngine {
     list: async (prefix: string) => {
       const { partition, hash } = this.store.partitions.system;
       const fields = (await this.store.read(partition, 'HGETALL', hash)) as Buffer[];
+      if (fields.length === 0) await this.store.presence.assert(partition);
       const records: { name: string; value: Buffer }[] = [];
       for (let i = 0; i < fields.length; i += 2) {
         const name = fields[i]!.toString('latin1');

@@ -14,6 +14,7 @@ import {
   type PartState,
 } from './parts.js';
 import { readPartitions } from './partition-reads.js';
+import type { Partition } from './partitions.js';
 import { encodePosition, LOG_START, offsetAfter, type Offset } from './position.js';
 import { scans } from '../storage-meters.js';
 import { decode, decodeHeader } from './record.js';
@@ -44,17 +45,34 @@ export class RedisRanges {
     const args = ['HMGET', partition.entryPrefix + key, 'h', 'v'];
     const reply = await this.store.client.run({ slot: partition.slot, args, idempotent: true, deadline });
     const [header, value] = reply as [Buffer | null, Buffer | null];
-    if (!header) return undefined;
-    const entry = value
-      ? decode(key, header, value)
-      : await this.store.readEntry(partition, key, (await this.head(key))?.size, deadline);
-    if (!entry) return undefined;
+    const entry = !header
+      ? undefined
+      : value
+        ? decode(key, header, value)
+        : await this.readLarge(partition, key, (await this.head(key))?.size, deadline);
+    if (!entry) {
+      await this.store.presence.assert(partition, deadline);
+      return undefined;
+    }
     if (entry.expires === 0) return entry;
     const left = entry.expires - this.store.timeOf(partition);
     if (Math.abs(left) >= EXPIRES_ABOUT_NOW_MS) return left > 0 ? entry : undefined;
     const present = await this.head(key);
     if (present && present.etag !== entry.etag) return this.get(key, deadline);
     return present && entry;
+  }
+
+  /** The entry under `key`, live or not, whose value has about `bytes`, over the connection for values of that size. */
+  private async readLarge(
+    { slot, entryPrefix }: Partition,
+    key: string,
+    bytes: number | undefined,
+    deadline?: number,
+  ): Promise<Entry | undefined> {
+    const args = ['HMGET', entryPrefix + key, 'h', 'v', 'b'];
+    const reply = await this.store.client.run({ slot, args, idempotent: true, deadline, replyBytes: bytes });
+    const [header, small, large] = reply as (Buffer | null)[];
+    return header ? decode(key, header, (small ?? large)!) : undefined;
   }
 
   /** The header of the entry under `key`, if it is live by the clock of its server. */

@@ -2,7 +2,7 @@ import type { EngineState } from '../storage-engine.js';
 import { missingRules } from './acl-rules.js';
 import type { Connection } from './cluster-client/connection.js';
 import { SLOT_COUNT } from './cluster-client/slots.js';
-import type { Topology } from './cluster-client/topology.js';
+import type { RedisStore } from './store.js';
 
 const TIMEOUT_MS = 1_500;
 
@@ -13,12 +13,14 @@ const TIMEOUT_MS = 1_500;
  * @param waitReplicas how many replicas must have a write
  */
 export async function engineState(
-  topology: Topology,
+  { client, presence, partitions }: RedisStore,
   waitReplicas: number,
   cluster: boolean,
 ): Promise<EngineState> {
+  const { topology } = client;
   const problems: string[] = [];
   const deadline = performance.now() + TIMEOUT_MS;
+  const looking = presence.countLost(partitions.all, deadline);
   const limits = await Promise.all(
     topology.primaries().map(async (primary) => {
       try {
@@ -37,6 +39,12 @@ export async function engineState(
       }
     }),
   );
+  const lost = await looking;
+  if (lost > 0)
+    problems.push(
+      `${lost} of ${partitions.all.length} partitions are gone: their server has come back without its data. Put it back, ` +
+        'or begin anew (docs/redis.md).',
+    );
   const unassigned = topology.unassignedSlots();
   if (unassigned > 0) problems.push(`${unassigned} of ${SLOT_COUNT} slots have no server.`);
   return { ready: problems.length === 0, notes: [...problems, ...limits.flat()] };

@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto';
 import { moved } from '../fence.js';
-import type { Entry } from '../entry.js';
 import { LOGGED_VALUE_BYTES } from '../storage-engine.js';
 import { LARGE_BYTES, type ClusterClient, type Command } from './cluster-client/cluster-client.js';
 import type { Reply, Script } from './cluster-client/connection.js';
@@ -8,7 +7,7 @@ import { slotOf } from './cluster-client/slots.js';
 import { changes } from '../storage-meters.js';
 import { LastTags } from './last-tags.js';
 import { METADATA_KEY, Partitions, type Partition } from './partitions.js';
-import { decode } from './record.js';
+import { Presence } from './presence.js';
 import { BEGIN, FENCE, SIZES, SWEEP, SYSTEM, WRITE, WRITE_ONCE, WRITE_PAST_FENCE } from './scripts.js';
 import { OPERATION_WORDS } from './write-script.js';
 
@@ -36,6 +35,7 @@ interface WriteOptions extends Pick<Command, 'deadline'> {
 export class RedisStore {
   readonly partitions: Partitions;
   readonly lastTags: LastTags;
+  readonly presence: Presence;
   /** The bounds of a partition's log, bytes: its share, all partitions' together, a logged value. */
   private readonly logBounds: readonly string[];
   private readonly epochText: string;
@@ -51,6 +51,7 @@ export class RedisStore {
     private readonly passesFence = false,
   ) {
     this.partitions = new Partitions(partitions);
+    this.presence = new Presence(client);
     this.lastTags = new LastTags(partitions);
     this.epochText = epoch.toString(16).padStart(8, '0');
     this.logBounds = [
@@ -190,33 +191,22 @@ export class RedisStore {
     return replies;
   }
 
-  /** The entry under `key`, live or not, whose value has about `bytes`, over the connection for values of that size. */
-  async readEntry(
-    { slot, entryPrefix }: Partition,
-    key: string,
-    bytes: number | undefined,
-    deadline?: number,
-  ): Promise<Entry | undefined> {
-    const args = ['HMGET', entryPrefix + key, 'h', 'v', 'b'];
-    const reply = await this.client.run({ slot, args, idempotent: true, deadline, replyBytes: bytes });
-    const [header, small, large] = reply as (Buffer | null)[];
-    return header ? decode(key, header, (small ?? large)!) : undefined;
-  }
-
   /** The tag of the partition's last change; empty before the first. */
   async lastTagOf(partition: Partition): Promise<string> {
-    const tag = (await this.read(partition, 'HGET', partition.state, 'tag')) as Buffer | null;
+    const tag = await this.presence.read(partition, 'tag');
     return tag?.toString('latin1') ?? '';
   }
 
   /** Removes up to `limit` expired entries of the partition. Returns how many there were, and the partition's last tag. */
   async sweep(partition: Partition, limit: number): Promise<{ count: number; tag: string }> {
-    const [now, tag, count] = (await this.client.run({
+    const sweep = this.client.run({
       slot: partition.slot,
       args: evalsha(SWEEP, partition.scriptKeys, [...this.writeArguments(partition), String(limit)]),
       script: SWEEP,
       idempotent: true,
-    })) as [Buffer, Buffer, number];
+    });
+    sweep.catch(() => this.presence.doubt(partition));
+    const [now, tag, count] = (await sweep) as [Buffer, Buffer, number];
     this.learn(partition, now);
     changes.by.expire += count;
     return { count, tag: tag.toString('latin1') };
@@ -234,7 +224,7 @@ export class RedisStore {
   async sizes(): Promise<{ entries: number; logBytes: number }> {
     const parts = await this.onEachPartition(async (partition) => {
       const entries = (await this.read(partition, 'ZCARD', partition.index)) as number;
-      return { entries, bytes: Number(await this.read(partition, 'HGET', partition.state, 'bytes')) };
+      return { entries, bytes: Number(await this.presence.read(partition, 'bytes')) };
     });
     return {
       entries: parts.reduce((sum, { entries }) => sum + entries, 0),

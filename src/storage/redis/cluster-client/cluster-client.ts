@@ -6,6 +6,7 @@ import {
   classify,
   isUnknownScript,
   outcomeUnknown,
+  partLost,
   partUnavailable,
   RefusedError,
   unavailable,
@@ -19,6 +20,8 @@ const MAX_PAUSE_MS = 250;
 export const LARGE_BYTES = 256 * 1024;
 /** 1 MiB/s: what a network should carry at least. */
 const LARGE_BYTES_PER_MS = 2 ** 20 / 1000;
+/** How long a server may be without a partition before that counts as lost. */
+const LOST_AFTER_MS = 500;
 const MAX_REDIRECTIONS = 8;
 const REPLICATION_TIMEOUT_MS = 2_000;
 const WARN_EVERY_MS = 60_000;
@@ -117,6 +120,7 @@ export class ClusterClient {
     let until = 0;
     let askTarget: Connection | undefined;
     let redirections = 0;
+    let lostSince: number | undefined;
     let wait = MIN_PAUSE_MS;
     while (!this.closed && performance.now() < deadline) {
       const connection = askTarget ?? topology.ownerOf(command.slot);
@@ -154,6 +158,11 @@ export class ClusterClient {
             if (!command.idempotent) throw outcomeUnknown();
             number++;
             break;
+          case 'lost':
+            // A slot may have come before its keys, which are about to follow.
+            lostSince ??= performance.now();
+            if (performance.now() - lostSince < LOST_AFTER_MS) break;
+            throw number > 1 && command.write ? outcomeUnknown() : partLost();
           case 'late':
             connection!.clock.learn(failure.time);
         }

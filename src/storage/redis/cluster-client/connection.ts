@@ -63,6 +63,8 @@ export class Connection {
   /** The servers that can take its place; undefined if it is not known to be a primary of a cluster. */
   replicas: readonly Connection[] | undefined;
   readonly clock: ServerClock;
+  /** Another one whenever the connection has been made again. */
+  session: object = {};
   private client: Client;
   private readonly pending = new PendingCommands();
   /** Whether anything has arrived since the last check. */
@@ -87,9 +89,7 @@ export class Connection {
   ) {
     this.name = formatHostPort(address);
     this.clock = new ServerClock(options.monotonic);
-    if (options.waitsForReplicas) {
-      this.writer = this.another({});
-    }
+    if (options.waitsForReplicas) this.writer = this.another({});
     this.client = this.connect();
     // After what has arrived meanwhile was read, so that a pause of this process does not count as one of the server.
     this.checker = setInterval(() => setImmediate(() => this.check()), CHECK_EVERY_MS).unref();
@@ -139,9 +139,7 @@ export class Connection {
     largeBytes = 0,
   ): Promise<Reply> {
     const { client, pending } = this;
-    if (!client.isReady) {
-      return Promise.reject(new ConnectionError(false, this.failure ?? 'not connected'));
-    }
+    if (!client.isReady) return Promise.reject(new ConnectionError(false, this.failure ?? 'not connected'));
     return new Promise((resolve, reject) => {
       const command = { deadline, sentAt: this.checks, largeBytes, reject };
       pending.add(command);
@@ -247,6 +245,7 @@ export class Connection {
   private recover(): void {
     if (this.wasReady && this.failure) this.options.report(`Redis at ${this.name} answers again.`);
     this.wasReady = true;
+    this.session = {};
     this.failure = undefined;
     this.silentChecks = 0;
     this.learnTime();

@@ -10,6 +10,8 @@ export type Failure =
   | { readonly kind: 'ask'; readonly to: string }
   /** Nothing was done, and another try may succeed. */
   | { readonly kind: 'transient' }
+  /** Nothing was done, because the server does not have the partition, or does not have it yet. */
+  | { readonly kind: 'lost' }
   /** Nothing was done, because the server's clock, which shows `time`, is past the deadline that was computed for it. */
   | { readonly kind: 'late'; readonly time: number }
   /** Nothing was done, and nothing will be until an operator acts. `reply` is Redis's own text. */
@@ -20,7 +22,7 @@ export type Failure =
   | { readonly kind: 'final'; readonly error: Error };
 
 const TRANSIENT =
-  /^(?:NOSCRIPT|TRYAGAIN|LOADING|CLUSTERDOWN|READONLY|MASTERDOWN|BUSY|NOREPLICAS|UNBLOCKED|OVERTAKEN|EMPTY)\b/;
+  /^(?:NOSCRIPT|TRYAGAIN|LOADING|CLUSTERDOWN|READONLY|MASTERDOWN|BUSY|NOREPLICAS|UNBLOCKED|OVERTAKEN)\b/;
 /** What a user may not do inside a script, Redis 7.0 refuses without a code of its own. */
 const REFUSED = /^(?:MISCONF|NOAUTH|NOPERM|WRONGPASS|ERR The user executing the script can't)\b/;
 const LATE = /^LATE (?<time>[0-9]+)/;
@@ -39,6 +41,7 @@ export function classify(error: unknown): Failure {
   if (redirection) return { kind: redirection['kind'] === 'ASK' ? 'ask' : 'moved', to: redirection['to']! };
   const late = LATE.exec(message)?.groups;
   if (late) return { kind: 'late', time: Number(late['time']) };
+  if (message.startsWith('EMPTY')) return { kind: 'lost' };
   if (TRANSIENT.test(message)) return { kind: 'transient' };
   if (REFUSED.test(message)) return { kind: 'refused', reply: message };
   if (message.startsWith('FORGOTTEN')) return { kind: 'final', error: outcomeUnknown() };
@@ -72,6 +75,19 @@ export function partUnavailable(): DatabaseError {
     'A part of the database cannot be reached: its Redis server does not answer, and no replica can take its place. ' +
       'Nothing was applied; repeat the request.',
   );
+}
+
+const PART_LOST =
+  'A part of the database is gone: its Redis server has come back without its data, and writes that were answered are ' +
+  'lost with it. Nothing was applied. Whoever runs it can put the data back, or begin anew; docs/redis.md says how.';
+
+/** A server does not have what it had. */
+export function partLost(): DatabaseError {
+  return new DatabaseError('unavailable', PART_LOST);
+}
+
+export function isPartLost(error: unknown): boolean {
+  return error instanceof DatabaseError && error.detail === PART_LOST;
 }
 
 export function outcomeUnknown(): DatabaseError {
