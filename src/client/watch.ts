@@ -18,7 +18,8 @@ export async function* watch(
   targets: WatchTargets,
   { since, signal, heartbeats, onLost }: WatchOptions,
 ): AsyncGenerator<WatchEvent, void, void> {
-  let id = since;
+  // An empty one is none, as it is for browsers.
+  let id = since || undefined;
   let hasBegun = false;
   for (let failures = 0; ; failures++) {
     const end = new AbortController();

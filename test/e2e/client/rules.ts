@@ -163,6 +163,13 @@ export const RULES: Readonly<Record<string, Rule>> = {
     }
   },
 
+  async 'a watch since nothing tells what is there first'(db) {
+    await db.put('nothing/a', '1');
+    const events = db.watch({ prefix: 'nothing/' }, { since: '' });
+    same(members((await events.next()).value as object, 'kind', 'key'), ['put', 'nothing/a']);
+    await events.return();
+  },
+
   async 'gives a call up when it is aborted, with the reason'(db) {
     const over = new AbortController();
     const waiting = db.get(freshKey(), { wait: 30, signal: over.signal });
