@@ -6,13 +6,21 @@ import { Restore, type Restored } from '../../src/kv/past/restore.js';
 import { JailEngine } from '../../src/storage/jail/jail.engine.js';
 import type { BatchOperation, Expiry } from '../../src/storage/operation.js';
 import type { MomentName } from '../../src/storage/past.js';
-import type { Change, StorageEngine } from '../../src/storage/storage-engine.js';
+import type { StorageEngine } from '../../src/storage/storage-engine.js';
 import { eventually } from '../support/eventually.js';
 import { FakeTime } from '../support/fake-time.js';
 import { shortOrLong } from '../support/long-run.js';
 import { Random } from '../support/random.js';
 import { removeFolder, temporaryFolder } from '../support/temporary-folder.js';
-import { compareVersions, momentOf, PastModel, plain, versionAt } from './past-model.js';
+import {
+  compareVersions,
+  known,
+  type KnownChange,
+  momentOf,
+  PastModel,
+  plain,
+  versionAt,
+} from './past-model.js';
 import { changesAfter, incrOf, putOf, scanned } from './shorthand.js';
 
 const CHANGES = shortOrLong(1500, 100_000);
@@ -20,6 +28,8 @@ const MOMENTS = shortOrLong(60, 1000);
 const KEYS_AT_A_MOMENT = 20;
 const KEYS = 120;
 const RESTARTS = 3;
+/** Of a long run: 100,000 changes and what is compared of them. */
+const LIMIT_MS = shortOrLong(300_000, 3_600_000);
 const TYPES = ['text/plain; charset=utf-8', 'application/json', 'x/y; z=1'];
 const CONFIG = { maxValueBytes: 2 ** 24 } as AppConfig;
 
@@ -30,7 +40,7 @@ export type MakeEngine = (life: Life) => StorageEngine;
 export class Life {
   readonly time = new FakeTime();
   readonly folder = temporaryFolder();
-  readonly changes: Change[] = [];
+  readonly changes: KnownChange[] = [];
   engine: StorageEngine;
 
   private constructor(
@@ -69,8 +79,7 @@ export class Life {
         false,
       );
       this.time.advance(random.below(500));
-      this.changes.push(...(await changesAfter(this.engine, position))!);
-      position = this.changes.at(-1)?.position ?? position;
+      position = await this.learn(position);
       if (this.changes.length < restartAt) continue;
       await this.restart();
       restartAt += restartEvery;
@@ -80,7 +89,14 @@ export class Life {
       const { keys } = await this.engine.count({ prefix: '' });
       return (await this.engine.stats()).entries === keys;
     }, 'what has expired to be swept');
-    this.changes.push(...(await changesAfter(this.engine, position))!);
+    await this.learn(position);
+  }
+
+  /** Takes over the changes after a position. Returns that of the last. */
+  private async learn(position: string): Promise<string> {
+    const changes = (await changesAfter(this.engine, position))!;
+    for (const change of changes) this.changes.push(known(change));
+    return changes.at(-1)?.position ?? position;
   }
 }
 
@@ -162,92 +178,104 @@ function without(map: Map<string, unknown>, keys: readonly string[]): Map<string
 
 /** Tests that the past of a random life is what it was. */
 export function randomLives(make: MakeEngine): void {
-  test('is equal to a plain model at every version and moment, after restarts too', async () => {
-    const life = await Life.begin(make, 2 ** 30);
-    try {
-      const random = new Random(21);
-      await life.live(CHANGES, random);
-      const model = new PastModel(life.changes);
-      expect(await compareVersions(life.engine, model)).toBe(model.changes.length);
-      expect(await compareMoments(life.engine, model, random)).toBe(MOMENTS * KEYS_AT_A_MOMENT);
-      const jail = new JailEngine(life.engine, { namespace: 'p/' });
-      const inside = life.changes
-        .filter(({ key }) => key.startsWith('p/'))
-        .map((change) => ({ key: change.key.slice(2), etag: change.etag }));
-      for (let i = 0; i < 50; i++) {
-        const { key } = random.pick(inside);
-        const { etag } = random.pick(life.changes);
-        const { entry, value } = await versionAt(jail, key, { tag: etag });
-        const whole = model.atTag(`p/${key}`, etag);
-        expect({ etag: entry?.etag, value: value?.toString('hex') }).toEqual({
-          etag: whole.entry?.etag,
-          value: whole.value,
-        });
-        expect(entry?.key).toBe(entry && key);
+  test(
+    'is equal to a plain model at every version and moment, after restarts too',
+    async () => {
+      const life = await Life.begin(make, 2 ** 30);
+      try {
+        const random = new Random(21);
+        await life.live(CHANGES, random);
+        const model = new PastModel(life.changes);
+        expect(await compareVersions(life.engine, model)).toBe(model.changes.length);
+        expect(await compareMoments(life.engine, model, random)).toBe(MOMENTS * KEYS_AT_A_MOMENT);
+        const jail = new JailEngine(life.engine, { namespace: 'p/' });
+        const inside = life.changes
+          .filter(({ key }) => key.startsWith('p/'))
+          .map((change) => ({ key: change.key.slice(2), etag: change.etag }));
+        for (let i = 0; i < 50; i++) {
+          const { key } = random.pick(inside);
+          const { etag } = random.pick(life.changes);
+          const { entry, value } = await versionAt(jail, key, { tag: etag });
+          const whole = model.atTag(`p/${key}`, etag);
+          expect({ etag: entry?.etag, value: value?.toString('hex') }).toEqual({
+            etag: whole.entry?.etag,
+            value: whole.value,
+          });
+          expect(entry?.key).toBe(entry && key);
+        }
+      } finally {
+        await life.end();
       }
-    } finally {
-      await life.end();
-    }
-  });
+    },
+    LIMIT_MS,
+  );
 
-  test('is put back to a moment as the model was then, and putting that back gives the present again', async () => {
-    const life = await Life.begin(make, 2 ** 30);
-    try {
-      const random = new Random(22);
-      await life.live(CHANGES / 3, random);
-      const { engine } = life;
-      const model = new PastModel(life.changes);
-      for (const share of [0.2, 0.5, 0.9]) {
-        const { etag } = life.changes[Math.floor(life.changes.length * share)]!;
-        const before = await contents(engine, 'p/');
-        const other = await contents(engine, 'q/');
-        const position = await engine.position();
-        const back = await restore(engine, 'p/', { tag: etag });
-        const large = back.errors.map(({ key }) => key);
-        expect(back.errors.every(({ code }) => code === 'history-gone')).toBe(true);
-        const expected = contentsThen(model, 'p/', etag, engine.now(), large);
-        expect(without(await contents(engine, 'p/'), large)).toEqual(expected);
-        expect(await contents(engine, 'q/')).toEqual(other);
-        const forth = await restore(engine, 'p/', { tag: position });
-        const lost = forth.errors.map(({ key }) => key);
-        expect(without(await contents(engine, 'p/'), lost)).toEqual(without(before, lost));
+  test(
+    'is put back to a moment as the model was then, and putting that back gives the present again',
+    async () => {
+      const life = await Life.begin(make, 2 ** 30);
+      try {
+        const random = new Random(22);
+        await life.live(CHANGES / 3, random);
+        const { engine } = life;
+        const model = new PastModel(life.changes);
+        for (const share of [0.2, 0.5, 0.9]) {
+          const { etag } = life.changes[Math.floor(life.changes.length * share)]!;
+          const before = await contents(engine, 'p/');
+          const other = await contents(engine, 'q/');
+          const position = await engine.position();
+          const back = await restore(engine, 'p/', { tag: etag });
+          const large = back.errors.map(({ key }) => key);
+          expect(back.errors.every(({ code }) => code === 'history-gone')).toBe(true);
+          const expected = contentsThen(model, 'p/', etag, engine.now(), large);
+          expect(without(await contents(engine, 'p/'), large)).toEqual(expected);
+          expect(await contents(engine, 'q/')).toEqual(other);
+          const forth = await restore(engine, 'p/', { tag: position });
+          const lost = forth.errors.map(({ key }) => key);
+          expect(without(await contents(engine, 'p/'), lost)).toEqual(without(before, lost));
+        }
+      } finally {
+        await life.end();
       }
-    } finally {
-      await life.end();
-    }
-  });
+    },
+    LIMIT_MS,
+  );
 
-  test('whose log is bounded is equal or gone, and never anything else', async () => {
-    const life = await Life.begin(make, 2 ** 17);
-    try {
-      const random = new Random(23);
-      await life.live(2 * CHANGES, random);
-      const model = new PastModel(life.changes);
-      let [equal, gone] = [0, 0];
-      for (const key of model.keys) {
-        const history = (await life.engine.past.history(key, { limit: 1000 }))!;
-        const whole = model.history(key);
-        expect(history.changes.map(({ etag }) => etag)).toEqual(
-          whole.slice(0, history.changes.length).map(({ etag }) => etag),
-        );
-        expect(history.next !== undefined || history.isCut).toBe(true);
-        for (const { etag } of whole) {
-          try {
-            const { entry, value } = await versionAt(life.engine, key, { tag: etag });
-            const then = model.atTag(key, etag);
-            expect(entry?.etag).toBe(then.entry?.etag);
-            if (value) expect(value.toString('hex')).toBe(then.value);
-            equal++;
-          } catch (error) {
-            if (!(error instanceof DatabaseError) || error.code !== 'history-gone') throw error;
-            gone++;
+  test(
+    'whose log is bounded is equal or gone, and never anything else',
+    async () => {
+      const life = await Life.begin(make, 2 ** 17);
+      try {
+        const random = new Random(23);
+        await life.live(2 * CHANGES, random);
+        const model = new PastModel(life.changes);
+        let [equal, gone] = [0, 0];
+        for (const key of model.keys) {
+          const history = (await life.engine.past.history(key, { limit: 1000 }))!;
+          const whole = model.history(key);
+          expect(history.changes.map(({ etag }) => etag)).toEqual(
+            whole.slice(0, history.changes.length).map(({ etag }) => etag),
+          );
+          expect(history.next !== undefined || history.isCut).toBe(true);
+          for (const { etag } of whole) {
+            try {
+              const { entry, value } = await versionAt(life.engine, key, { tag: etag });
+              const then = model.atTag(key, etag);
+              expect(entry?.etag).toBe(then.entry?.etag);
+              if (value) expect(value.toString('hex')).toBe(then.value);
+              equal++;
+            } catch (error) {
+              if (!(error instanceof DatabaseError) || error.code !== 'history-gone') throw error;
+              gone++;
+            }
           }
         }
+        expect(equal).toBeGreaterThan(100);
+        expect(gone).toBeGreaterThan(100);
+      } finally {
+        await life.end();
       }
-      expect(equal).toBeGreaterThan(100);
-      expect(gone).toBeGreaterThan(100);
-    } finally {
-      await life.end();
-    }
-  });
+    },
+    LIMIT_MS,
+  );
 }
