@@ -29,9 +29,14 @@ function App() {
   const offered = VIEWS.filter(({ right }) => may(right));
   const shown = offered.find(({ view }) => view === address.value.view) ?? offered[0];
   return html`<${Top} offered=${offered} shown=${shown} />
-    <main>
-      ${shown ? html`<${View} key=${shown.view} ...${shown} />` : html`<p class="quiet pad">This token may write, and that is all. There is nothing to show.</p>`}
-    </main>`;
+    <main>${shown ? html`<${View} key=${shown.view} ...${shown} />` : html`<${NothingToShow} />`}</main>`;
+}
+
+function NothingToShow() {
+  return html`<div class="blank">
+    <h1>Nothing to show</h1>
+    <p>This token may write, and that is all.</p>
+  </div>`;
 }
 
 function View({ view, name, load }) {

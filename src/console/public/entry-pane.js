@@ -49,6 +49,8 @@ function Body({ entry }) {
   if (state === 'loading') return html`<${Spinner} />`;
   const done = () => {
     isEditing.value = entry.isEditing = false;
+    // What was read before the save is no longer acted on: a deletion would carry its tag, and be refused.
+    entry.state.value = 'loading';
     void entry.load();
   };
   if (isEditing.value) return html`<${Editor} entry=${entry} onDone=${done} />`;

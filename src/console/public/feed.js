@@ -2,7 +2,7 @@
 import { undo } from 'pigeonhole/past';
 import { linkTo } from './address.js';
 import { db } from './api.js';
-import { shortBytes } from './format.js';
+import { counted, shortBytes } from './format.js';
 import { onChanges } from './live.js';
 import { Blank, Key, say } from './parts.js';
 import { may } from './session.js';
@@ -65,8 +65,15 @@ export function Feed() {
       </button>
       <button type="button" onClick=${() => (changes.value = [])}>Clear</button>
     </div>
-    ${shown.length === 0 ? html`<${Blank} title="Nothing has changed yet"><p>Changes show up here as they happen.</p></${Blank}>` : html`<${Table} shown=${shown} />`}
+    ${shown.length === 0 ? html`<${NothingShown} />` : html`<${Table} shown=${shown} />`}
   </section>`;
+}
+
+function NothingShown() {
+  const { length } = changes.value;
+  if (length > 0)
+    return html`<${Blank} title="Nothing to show"><p>${counted(length, 'change')} came, of other kinds or keys.</p></${Blank}>`;
+  return html`<${Blank} title="Nothing has changed yet"><p>Changes show up here as they happen.</p></${Blank}>`;
 }
 
 function Table({ shown }) {
@@ -78,7 +85,7 @@ function Table({ shown }) {
           <th scope="col">What</th>
           <th scope="col">Key</th>
           <th scope="col" class="wide">Value</th>
-          <th scope="col" class="number">Size</th>
+          <th scope="col" class="wide number">Size</th>
           ${may('write') && html`<th scope="col"><span class="hidden">Way back</span></th>`}
         </tr>
       </thead>
@@ -106,13 +113,13 @@ function Line({ change }) {
   const { kind, key, at, value, base64, size, type } = change;
   const preview = value?.slice(0, 120) ?? (base64 === undefined ? '' : `bytes of ${type}`);
   return html`<tr class="touched-${kind}">
-    <td class="mono">${CLOCK.format(at)}</td>
+    <td class="mono whole">${CLOCK.format(at)}</td>
     <td><span class="kind ${kind}">${WORDS[kind]}</span></td>
     <td>
       <a href=${linkTo('keys', { key })}><${Key} text=${key} /></a>
     </td>
     <td class="wide preview"><bdi>${preview}</bdi></td>
-    <td class="number">${size === undefined ? '' : shortBytes(size)}</td>
+    <td class="wide number">${size === undefined ? '' : shortBytes(size)}</td>
     ${may('write') && html`<td class="number"><button type="button" class="small" aria-label=${`Undo ${WORDS[kind]} ${key}`} onClick=${() => takeBack(change)}>Undo</button></td>`}
   </tr>`;
 }

@@ -7,6 +7,9 @@ const NUMBER = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
 const WORD = /true|false|null/y;
 const SPACE = /[ \t\n\r]*/y;
 
+/** A word or an escape that is cut off lacks its last character at least: so many are left of the longest, `\u1234`. */
+const LONGEST_CUT = 5;
+
 /** What is wrong with a text, and where. */
 export class JsonFault extends Error {
   constructor(text, index, what) {
@@ -15,8 +18,8 @@ export class JsonFault extends Error {
     this.index = index;
     this.line = before.length;
     this.column = before.at(-1).length + 1;
-    /** Whether the text only ends too early. */
-    this.isEnd = index >= text.length;
+    /** Whether the text may only end too early: after what is complete, or within a word, a number or an escape. */
+    this.isEnd = index >= text.length - LONGEST_CUT;
   }
 }
 

@@ -88,7 +88,12 @@ function DeletePrefix({ prefix }) {
   const [typed, setTyped] = useState('');
   const range = { prefix, all: prefix === '' };
   useEffect(() => {
-    db.delRange({ ...range, dryRun: true }).then(setCount, (error) => say(error.message, true));
+    const ask = (found) => {
+      if (found > 0) return setCount(found);
+      closeDialog();
+      return say('There is nothing to delete');
+    };
+    db.delRange({ ...range, dryRun: true }).then(ask, (error) => say(error.message, true));
   }, []);
   const remove = async () => {
     const deleted = await db.delRange(range);
@@ -101,7 +106,7 @@ function DeletePrefix({ prefix }) {
       ? 'There is no prefix: this is the whole database.'
       : html`All keys that begin with <${Key} text=${prefix} />`;
   return html`<${Form} title=${count === undefined ? 'Counting…' : `Delete ${counted(count, 'entry')}?`} act="Delete" isDanger
-    canSubmit=${typed === word && count > 0} onSubmit=${remove}>
+    canSubmit=${typed === word && count !== undefined} onSubmit=${remove}>
     <p>${what}</p>
     <${Field} label=${html`Type <code>${word}</code> to go on`}>
       <input name="typed" dir="auto" spellcheck="false" autofocus value=${typed} onInput=${(event) => setTyped(event.target.value)} />

@@ -28,7 +28,11 @@ const IN_LIST = [
   ['n', 'new entry', () => may('write') && newEntry()],
   ['e', 'edit what is open', () => startEditing()],
   ['v', 'versions of what is open', () => present.value && toggleHistory()],
-  ['Delete', 'delete what is open', () => present.value?.about && may('write') && openDelete(present.value)],
+  [
+    'Delete',
+    'delete what is open',
+    () => present.value?.state.value === 'ready' && may('write') && openDelete(present.value),
+  ],
 ];
 /** @type {Shortcut[]} */
 const ANYWHERE = [

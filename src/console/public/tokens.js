@@ -53,8 +53,8 @@ function NoTokens() {
 }
 
 function Table() {
-  return html`<div class="table-box" tabindex="0" role="region" aria-label="Tokens">
-    <table>
+  return html`<div class="table-box" tabindex="0" role="region" aria-label="All tokens">
+    <table class="cards">
       <thead>
         <tr>
           <th scope="col">What for</th>
@@ -81,11 +81,11 @@ function Line({ token }) {
   ];
   return html`<tr>
     <td title=${`Made ${formatTime(created)}`}><bdi>${note || '–'}</bdi></td>
-    <td class="mono"><bdi>${namespace || 'everything'}</bdi></td>
-    <td>${can.join(', ')}</td>
-    <td>${lastUsed ? formatAgo(lastUsed) : 'never'}</td>
-    <td>${expires ? formatTime(expires) : 'never'}</td>
-    <td class="mono">${id}</td>
+    <td class="mono" data-name="Namespace"><bdi>${namespace || 'everything'}</bdi></td>
+    <td data-name="Rights">${can.join(', ')}</td>
+    <td class="whole" data-name="Last used">${lastUsed ? formatAgo(lastUsed) : 'never'}</td>
+    <td class="whole" data-name="Expires">${expires ? formatTime(expires) : 'never'}</td>
+    <td class="mono whole" data-name="Id">${id}</td>
     <td class="number"><${Menu} label=${`Actions for ${note || id}`} icon="more" items=${items} /></td>
   </tr>`;
 }

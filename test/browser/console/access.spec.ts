@@ -147,6 +147,35 @@ program.describe('the console where tokens are needed', () => {
     expect(await isTaken(rotated)).toBe(false);
   });
 
+  test('of a long list of tokens the last is acted on where it stands, and all of it is accessible', async () => {
+    for (let i = 0; i < 40; i++)
+      await issue(server.port, { namespace: 'app4/', can: ['read'], note: `n${i}` });
+    await signIn(ADMIN);
+    const { page, dialog } = shown;
+    await page.getByRole('link', { name: 'Tokens' }).click();
+    const last = page.locator('td summary').last();
+    await last.click();
+    await page.getByRole('button', { name: 'Rotate…' }).click({ trial: true });
+    const [at, menu] = [
+      await last.boundingBox(),
+      await page.locator('.menu[open] .menu-items').boundingBox(),
+    ];
+    expect(menu!.y).toBeGreaterThanOrEqual(0);
+    expect(menu!.y + menu!.height).toBeLessThanOrEqual(page.viewportSize()!.height);
+    const isNear =
+      Math.min(Math.abs(menu!.y + menu!.height - at!.y), Math.abs(at!.y + at!.height - menu!.y)) < 12;
+    expect({ isNear }).toEqual({ isNear: true });
+    await shown.expectAccessible();
+    await page.keyboard.press('Escape');
+    await dialog.waitFor({ state: 'detached' });
+  });
+
+  test('a token that may write, and nothing else, is told so', async () => {
+    await signIn((await issue(server.port, { can: ['write'] })).token);
+    await shown.page.getByRole('heading', { name: 'Nothing to show' }).waitFor();
+    await shown.expectAccessible();
+  });
+
   test('what is copied runs elsewhere, with the token where its place is marked', async () => {
     const key = `it's "odd" $HOME %41/ü`;
     await put(key, 'the value');

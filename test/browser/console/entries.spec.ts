@@ -137,6 +137,23 @@ program.describe('entries in the console', () => {
     expect(await length()).toBe(large.length);
   });
 
+  test('the first part of large JSON is not called wrong, wherever it is cut', async () => {
+    const { page } = shown.tab;
+    const cut = 256 * 1024;
+    for (const [name, piece, at] of [
+      ['word', 'false', 2],
+      ['escape', '"\\u1234"', 5],
+      ['number', '-1.5e+3', 6],
+    ] as const) {
+      const before = `["${'x'.repeat(cut - at - 4)}",`;
+      await shown.put(name, `${before}${piece},${'1,'.repeat(2000)}2]`, 'application/json');
+      await shown.tab.openKey(name);
+      await page.getByText('The first 256 KiB').waitFor();
+      expect(await page.locator('.warning').count()).toBe(0);
+      expect(await page.getByRole('tab', { name: 'JSON' }).getAttribute('aria-selected')).toBe('true');
+    }
+  });
+
   test('a new key takes what the old one had, and never the place of another', async () => {
     await shown.put('old', Buffer.from([0, 255, 1]), 'application/octet-stream');
     await shown.put('taken', '1');

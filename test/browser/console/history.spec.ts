@@ -30,6 +30,11 @@ program.describe('the past in the console', () => {
       expect.stringContaining('"rank": 3,'),
     ]);
     await tab.expectAccessible();
+    await page.setViewportSize({ width: 390, height: 700 });
+    const places = await difference().locator('li').all();
+    const tops = await Promise.all(places.map(async (line) => (await line.boundingBox())!.y));
+    expect(tops).toEqual([...new Set(tops)].toSorted((a, b) => a - b));
+    await page.setViewportSize({ width: 1280, height: 720 });
     await versions().nth(2).click();
     await difference().getByText('The entry was made').waitFor();
     await page.getByLabel('Compared with').selectOption('the newest');

@@ -2,6 +2,7 @@ import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { anyKey } from '../../support/any-key.js';
 import { showConsole } from '../../support/console.js';
+import { ask } from '../../support/http.js';
 import { eventually } from '../../support/eventually.js';
 import { shortOrLong } from '../../support/long-run.js';
 import { requireProgram } from '../../support/requires.js';
@@ -121,6 +122,19 @@ program.describe('whatever is stored, in the console', () => {
     await page.getByLabel('Token').fill(secret);
     await shown.tab.button('Sign in').click();
     await page.getByRole('row', { name: ATTACKS[0]! }).waitFor();
+    for (const note of ATTACKS) {
+      const headers = { Authorization: `Bearer ${secret}` };
+      await ask(shown.port, '/tokens', {
+        method: 'POST',
+        headers,
+        body: JSON.stringify({ note, can: ['read'] }),
+      });
+    }
+    // The token is kept in the tab, and another view lists them anew.
+    await shown.tab.show('#/keys');
+    await shown.tab.show('#/tokens');
+    for (const note of ATTACKS)
+      await page.getByLabel(`Actions for ${note}`, { exact: true }).last().waitFor();
     expect(await page.evaluate('window.stolen')).toBeUndefined();
   });
 });

@@ -69,6 +69,8 @@ program.describe('many entries in the console', () => {
     await remove.click();
     await page.getByText('No such key').waitFor();
     expect((await ask(shown.port, '/')).text).toBe('{"keep":"1"}');
+    await chooseOfList('Delete all with this prefix…');
+    await page.getByText('There is nothing to delete').waitFor();
   });
 
   test('what is marked is exported as lines that an import takes; all that begins so, too', async () => {

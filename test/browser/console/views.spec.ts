@@ -97,6 +97,9 @@ program.describe('every view of the console is accessible', () => {
     await ask(shown.port, '/kv/a', { method: 'DELETE' });
     await page.getByRole('row', { name: 'deleted a' }).waitFor();
     await shown.tab.expectAccessible();
+    await page.getByLabel('Only keys that contain').fill('nothing');
+    await page.getByRole('heading', { name: 'Nothing to show' }).waitFor();
+    await page.getByLabel('Only keys that contain').fill('');
     await shown.tab.show('#/tokens');
     await page.getByRole('heading', { name: 'No tokens' }).waitFor();
     await shown.tab.expectAccessible();
