@@ -23,10 +23,10 @@ export function addCheckCommand(program: Command): void {
 }
 
 const HELP = `
-Of a folder it reads every record and index, of a server every entry that the token may read. Without
-an argument it asks the server that --url and --profile name. It ends with 0 if everything is sound.
-Otherwise it prints a line for each fault, then how many entries are whole, and of a folder how many
-\`pigeonhole salvage\` can save, and ends with 1. It changes nothing.`;
+Of a folder it reads every record and index, of a server every entry that the token may read.
+Without an argument it asks the server that --url and --profile name. It ends with 0 if everything
+is sound. Otherwise it prints a line for each fault, then how many entries are whole, and of a
+folder how many \`pigeonhole salvage\` can save, and ends with 1. It changes nothing.`;
 
 async function check(folder: string): Promise<void> {
   const { Check } = await import('../storage/lmdb/check.js');
