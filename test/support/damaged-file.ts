@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { cpSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { entryOf } from '../../src/storage/lmdb/pages/entries.js';
 import { parsePage, type Node, type Page } from '../../src/storage/lmdb/pages/page.js';
 import { PageFile } from '../../src/storage/lmdb/pages/page-file.js';
 import { findSnapshot, type Snapshot } from '../../src/storage/lmdb/pages/snapshot.js';
+import { temporaryFolder } from './temporary-folder.js';
 
 export const PAGE = 4096;
 
@@ -87,4 +89,19 @@ export function portraitOf(entry: {
   const { key, etag, type, created, modified, expires, value } = entry;
   const digest = createHash('md5').update(value).digest('hex');
   return JSON.stringify([key, etag, type, created, modified, expires, digest]);
+}
+
+/** A copy of a sound data folder, its data file changed. */
+export function damagedCopy(
+  sound: string,
+  damage: (bytes: Buffer, file: SoundFile) => void = () => undefined,
+): string {
+  const folder = temporaryFolder();
+  cpSync(sound, folder, { recursive: true });
+  const path = join(folder, 'data.mdb');
+  const file = new SoundFile(path);
+  const bytes = file.copy();
+  damage(bytes, file);
+  writeFileSync(path, bytes);
+  return folder;
 }

@@ -1,8 +1,6 @@
 import { beforeAll, describe, expect, test } from '@jest/globals';
-import { cpSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { runCli } from '../../support/cli.js';
-import { PAGE, SoundFile } from '../../support/damaged-file.js';
+import { damagedCopy, PAGE } from '../../support/damaged-file.js';
 import { batch } from '../../support/kv.js';
 import { startServer } from '../../support/server.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
@@ -21,18 +19,6 @@ beforeAll(async () => {
   await server.end('SIGTERM');
 });
 
-/** A copy of the sound folder, its data file changed. */
-function copied(damage: (bytes: Buffer, file: SoundFile) => void = () => undefined): string {
-  const folder = temporaryFolder();
-  cpSync(sound, folder, { recursive: true });
-  const path = join(folder, 'data.mdb');
-  const file = new SoundFile(path);
-  const bytes = file.copy();
-  damage(bytes, file);
-  writeFileSync(path, bytes);
-  return folder;
-}
-
 describe('`check` of a running server', () => {
   /** What it says of the server on a folder. */
   async function checked(folder: string, args: (url: string) => string[] = (url) => [url]) {
@@ -48,7 +34,7 @@ describe('`check` of a running server', () => {
     ['named by --url', (url: string) => ['--url', url]],
     ['named by the environment', () => []],
   ])('%s calls sound entries so, ends with 0, and says what it has not read', async (_how, args) => {
-    const { code, stdout, stderr } = await checked(copied(), args);
+    const { code, stdout, stderr } = await checked(damagedCopy(sound), args);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(stdout).toMatch(
       /^Sound: [\d,]+ entries are whole at http.*\. Indexes .* `pigeonhole check <folder>`/,
@@ -56,7 +42,7 @@ describe('`check` of a running server', () => {
   });
 
   test('lists the damaged entries, and ends with 1', async () => {
-    const folder = copied((bytes, { entries }) => {
+    const folder = damagedCopy(sound, (bytes, { entries }) => {
       for (const key of ['user/555', 'user/777']) bytes[entries.get(key)!.valueAt]! ^= 1;
     });
     const { code, stdout, stderr } = await checked(folder);
@@ -69,7 +55,7 @@ describe('`check` of a running server', () => {
   });
 
   test('says that an answer broke off where a page has come to another place, and ends with 1', async () => {
-    const folder = copied((bytes, { leaves }) => {
+    const folder = damagedCopy(sound, (bytes, { leaves }) => {
       const [from, to] = [leaves[4]! * PAGE, leaves[5]! * PAGE];
       // A page begins with its own number.
       bytes.copy(bytes, to + 8, from + 8, from + PAGE);

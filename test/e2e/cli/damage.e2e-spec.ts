@@ -1,19 +1,11 @@
 import { beforeAll, describe, expect, test } from '@jest/globals';
-import {
-  cpSync,
-  existsSync,
-  readdirSync,
-  readFileSync,
-  statSync,
-  truncateSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { run } from '../../support/built.js';
 import { builtCli, Cli, runCli } from '../../support/cli.js';
 import { ask } from '../../support/http.js';
 import { batch, NDJSON, put } from '../../support/kv.js';
-import { PAGE, SoundFile } from '../../support/damaged-file.js';
+import { damagedCopy, PAGE, SoundFile } from '../../support/damaged-file.js';
 import { startServer } from '../../support/server.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 import { longTest } from '../../support/long-run.js';
@@ -62,18 +54,6 @@ function closingOf(ndjson: string): Record<string, unknown> & { salvage: Record<
   return JSON.parse(ndjson.slice(linesOf(ndjson).length)) as ReturnType<typeof closingOf>;
 }
 
-/** A copy of the sound folder, its data file changed. */
-function copied(damage: (bytes: Buffer, file: SoundFile) => void = () => undefined): string {
-  const folder = temporaryFolder();
-  cpSync(sound, folder, { recursive: true });
-  const path = join(folder, 'data.mdb');
-  const file = new SoundFile(path);
-  const bytes = file.copy();
-  damage(bytes, file);
-  writeFileSync(path, bytes);
-  return folder;
-}
-
 describe('a sound folder', () => {
   test('is called so by `check`, which ends with 0', async () => {
     const { code, stdout, stderr } = await runCli(['check', sound]);
@@ -120,7 +100,7 @@ describe('a sound folder', () => {
 
 describe('a damaged folder', () => {
   test('is told of line by line, with what can be saved, and ends `check` with 1', async () => {
-    const folder = copied((bytes, { entries }) => {
+    const folder = damagedCopy(sound, (bytes, { entries }) => {
       const { valueAt } = entries.get('user/555')!;
       bytes[valueAt]! ^= 1;
     });
@@ -131,7 +111,7 @@ describe('a damaged folder', () => {
   });
 
   test('of which an inner page is damaged gives back every entry', async () => {
-    const folder = copied((bytes, { branches }) =>
+    const folder = damagedCopy(sound, (bytes, { branches }) =>
       bytes.fill(0, branches[0]! * PAGE, (branches[0]! + 1) * PAGE),
     );
     const { code, stdout, stderr } = await runCli(['salvage', folder]);
@@ -141,7 +121,7 @@ describe('a damaged folder', () => {
   });
 
   test('names the entries that may be older, and says so in its last line', async () => {
-    const folder = copied((bytes, { leaves }) => {
+    const folder = damagedCopy(sound, (bytes, { leaves }) => {
       for (const leaf of leaves.slice(0, 20)) bytes.fill(0, leaf * PAGE, (leaf + 1) * PAGE);
     });
     const { code, stdout, stderr } = await runCli(['salvage', folder]);
@@ -157,7 +137,7 @@ describe('a damaged folder', () => {
   });
 
   test('is not compacted', async () => {
-    const folder = copied((bytes, { leaves }) => (bytes[leaves[3]! * PAGE + 20]! ^= 4));
+    const folder = damagedCopy(sound, (bytes, { leaves }) => (bytes[leaves[3]! * PAGE + 20]! ^= 4));
     const before = readFileSync(join(folder, 'data.mdb'));
     const { code, stderr } = await runCli(['compact', folder]);
     expect(code).toBe(1);
@@ -166,7 +146,7 @@ describe('a damaged folder', () => {
   });
 
   test('of which nothing is left ends `salvage` with 1 and one line', async () => {
-    const folder = copied((bytes) => bytes.fill(0));
+    const folder = damagedCopy(sound, (bytes) => bytes.fill(0));
     const { code, stderr } = await runCli(['salvage', folder]);
     expect(code).toBe(1);
     expect(stderr).toMatch(/^pigeonhole: .* has no entry that is whole\. .*\n$/);
@@ -175,7 +155,7 @@ describe('a damaged folder', () => {
 
 describe('`compact`', () => {
   test('makes the file smaller, for its owner only, with every entry and tag as it was', async () => {
-    const folder = copied();
+    const folder = damagedCopy(sound);
     const before = statSync(join(folder, 'data.mdb')).size;
     const { code, stdout, stderr } = await runCli(['compact', folder]);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
@@ -198,7 +178,7 @@ describe('`compact`', () => {
   });
 
   test('is refused while a server has the folder', async () => {
-    const folder = copied();
+    const folder = damagedCopy(sound);
     const server = await startServer({ DATABASE_URL: `lmdb:${folder}` });
     const { code, stdout, stderr } = await runCli(['compact', folder]);
     await server.end('SIGTERM');
@@ -207,7 +187,7 @@ describe('`compact`', () => {
   });
 
   test('that is interrupted at any moment leaves the folder as it was', async () => {
-    const folder = copied();
+    const folder = damagedCopy(sound);
     for (const delay of [0, 100, 200, 400]) {
       const cli = new Cli(['compact', folder]);
       await new Promise((resolve) => setTimeout(resolve, delay));
@@ -276,7 +256,7 @@ test('an output that nobody takes ends `salvage` without a stack', async () => {
 });
 
 test('a file that is cut gives back what is whole in it', async () => {
-  const folder = copied();
+  const folder = damagedCopy(sound);
   const path = join(folder, 'data.mdb');
   truncateSync(path, Math.floor(statSync(path).size / 2));
   const { code, stdout } = await runCli(['salvage', folder]);
