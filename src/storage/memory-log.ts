@@ -15,11 +15,22 @@ export type MemoryChange = Change & { readonly creates: boolean };
 
 /** The change log in an array. */
 export class MemoryLog {
+  /** Oldest first. */
   readonly changes: MemoryChange[] = [];
   /** Size of the keys and values in it, bytes. */
   bytes = 0;
   /** The last sequence that it no longer holds. */
-  floor = 0;
+  floor: number;
+
+  /** @param begin the sequence after which the database began */
+  constructor(private readonly begin: number) {
+    this.floor = begin;
+  }
+
+  /** Whether it has dropped changes. */
+  get isCut(): boolean {
+    return this.floor > this.begin;
+  }
 
   /** Adds a change, and drops the oldest ones while there is too much. */
   add(change: MemoryChange): void {

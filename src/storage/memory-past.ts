@@ -13,16 +13,13 @@ import {
   type Version,
 } from './past.js';
 import { formatTag, parseTag } from './revision.js';
-import type { MemoryChange } from './memory-log.js';
+import type { MemoryChange, MemoryLog } from './memory-log.js';
 import type { Change } from './storage-engine.js';
 
 /** A database in memory as it is. */
 interface Present {
   readonly entries: ReadonlyMap<string, Entry>;
-  /** Oldest first. */
-  readonly log: readonly MemoryChange[];
-  /** The last sequence that the log no longer has. */
-  readonly floor: number;
+  readonly log: MemoryLog;
   readonly position: string;
   readonly now: number;
 }
@@ -32,17 +29,17 @@ export class MemoryPast implements Past {
   constructor(private readonly present: () => Present) {}
 
   find(name: MomentName): Moment | undefined {
-    const { log, floor, position, now } = this.present();
+    const { log, position, now } = this.present();
     if ('tag' in name) {
       const revision = parseTag(name.tag);
       if (!revision) return undefined;
       const isOurs = revision.epoch === parseTag(position)!.epoch && name.tag <= position;
-      return { position: name.tag, time: undefined, isReached: isOurs && revision.sequence >= floor };
+      return { position: name.tag, time: undefined, isReached: isOurs && revision.sequence >= log.floor };
     }
     const time = Math.min(name.time, now);
-    const last = log.findLast((change) => change.time <= time);
-    const before = formatTag(parseTag(position)!.epoch, floor);
-    return { position: last?.position ?? before, time, isReached: last !== undefined || floor === 0 };
+    const last = log.changes.findLast((change) => change.time <= time);
+    const before = formatTag(parseTag(position)!.epoch, log.floor);
+    return { position: last?.position ?? before, time, isReached: last !== undefined || !log.isCut };
   }
 
   async history(
@@ -61,11 +58,11 @@ export class MemoryPast implements Past {
       changes.push(change);
       bytes += change.value?.length ?? 0;
     }
-    return { changes, next: undefined, isCut: this.present().floor > 0 };
+    return { changes, next: undefined, isCut: this.present().log.isCut };
   }
 
   async version(key: string, { position, time, isReached }: Moment): Promise<Version> {
-    const { entries, floor } = this.present();
+    const { entries, log } = this.present();
     const changes = this.changesOf(key);
     const entry = entries.get(key);
     const isSame = entry?.etag === position || (entry && time !== undefined && entry.modified <= time);
@@ -75,7 +72,7 @@ export class MemoryPast implements Past {
     const after = at < 0 ? changes : changes.slice(0, at);
     const state = at < 0 && entry && entry.etag <= position ? entry : changes[at];
     // What there was before the log began is not known, unless the first change tells that there was nothing.
-    if (!state && after.length > 0 && floor > 0 && !after.at(-1)!.creates) throw this.gone();
+    if (!state && after.length > 0 && log.isCut && !after.at(-1)!.creates) throw this.gone();
     const neighbours = {
       predecessor: before.find(isPut)?.etag,
       successor: after.findLast(isPut)?.etag,
@@ -89,7 +86,9 @@ export class MemoryPast implements Past {
   async *since(range: KeyRange, moment: Moment): AsyncIterable<SinceThen> {
     if (!moment.isReached) throw this.gone();
     const { entries, log, now } = this.present();
-    const changedKeys = log.filter(({ position }) => position > moment.position).map(({ key }) => key);
+    const changedKeys = log.changes
+      .filter(({ position }) => position > moment.position)
+      .map(({ key }) => key);
     const live = [...entries.values()].filter(
       ({ key, expires }) => isInRange(key, range) && (expires === 0 || expires > now),
     );
@@ -104,12 +103,12 @@ export class MemoryPast implements Past {
   /** Newest first. */
   private changesOf(key: string): MemoryChange[] {
     return this.present()
-      .log.filter((change) => change.key === key)
+      .log.changes.filter((change) => change.key === key)
       .toReversed();
   }
 
   private gone() {
-    return historyGone(this.present().log[0]?.time);
+    return historyGone(this.present().log.changes[0]?.time);
   }
 }
 

@@ -14,7 +14,7 @@ import {
   type Outcome,
 } from './operation.js';
 import { moved } from './fence.js';
-import { formatTag, nextEpoch, parseTag } from './revision.js';
+import { firstSequence, formatTag, nextEpoch, parseTag } from './revision.js';
 import { pageOf } from './memory-page.js';
 import { MemoryPast } from './memory-past.js';
 import { MemoryLog } from './memory-log.js';
@@ -55,16 +55,15 @@ export class MemoryEngine extends StorageEngine implements Applier {
 
   private entries = new Map<string, Entry>();
   private readonly epoch: number;
-  private sequence = 0;
-  private readonly log = new MemoryLog();
+  private sequence: number;
+  private readonly log: MemoryLog;
   private readonly listeners = new Set<() => void>();
   private sweeper: NodeJS.Timeout | undefined;
   private place: string | undefined;
   readonly system = new MemoryRecords(() => this.assertUnmoved());
   readonly past = new MemoryPast(() => ({
     entries: this.entries,
-    log: this.log.changes,
-    floor: this.log.floor,
+    log: this.log,
     position: this.position(),
     now: this.now(),
   }));
@@ -77,7 +76,10 @@ export class MemoryEngine extends StorageEngine implements Applier {
   ) {
     super();
     this.answers = new MemoryAnswers(settings);
-    this.epoch = nextEpoch(clock.now(), lastEpoch);
+    const now = clock.now();
+    this.epoch = nextEpoch(now, lastEpoch);
+    this.sequence = firstSequence(now);
+    this.log = new MemoryLog(this.sequence);
     lastEpoch = this.epoch;
   }
 

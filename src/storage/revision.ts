@@ -2,8 +2,8 @@
  * A point in the life of a database. Every change takes the next one.
  *
  * `sequence` counts changes, across restarts. `epoch` is the start time of the writing process in seconds, or more, so
- * that it is above the stored one. A data folder that was copied back, or a `memory:` database that starts again,
- * repeats sequences but never an epoch, so no pair of the two repeats.
+ * that it is above the stored one. A data folder that was copied back repeats sequences but not the epoch, so no pair of
+ * the two repeats. A `memory:` database may start again within the second, and begins with another sequence.
  */
 export interface Revision {
   readonly epoch: number;
@@ -40,4 +40,12 @@ export function parseTag(tag: string): Revision | undefined {
 /** Returns the epoch of a process that starts to write at `now`, ms since 1970, to a database of epoch `stored`. */
 export function nextEpoch(now: number, stored: number): number {
   return Math.max(Math.floor(now / 1000), stored + 1);
+}
+
+/** What the milliseconds of a start are multiplied by: more changes than a process makes in its life. */
+const CHANGES_OF_A_MILLISECOND = 2 ** 40;
+
+/** Returns the sequence after which a database begins that knows nothing of the one before it, started at `now`. */
+export function firstSequence(now: number): number {
+  return (Math.floor(now) % 1000) * CHANGES_OF_A_MILLISECOND;
 }
