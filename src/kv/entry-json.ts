@@ -2,6 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import { DatabaseError } from '../errors.js';
 import { checkMediaType, isJson, storedType } from '../http/request/media-type.js';
 import type { JsonNode } from '../http/request/json-outline.js';
+import type { MemberMap } from '../http/request/many-members.js';
 import { decodeString } from '../http/request/json-text.js';
 import { readJson } from '../http/request/strict-json.js';
 import type { Turns } from '../http/request/turns.js';
@@ -99,7 +100,7 @@ function cacheLast<T extends string | number>(make: (of: T) => string): (of: T) 
 }
 
 /** The members of a line of an import or of an operation of a batch. */
-export type Members = ReadonlyMap<string, JsonNode>;
+export type Members = MemberMap<JsonNode>;
 
 /** Returns the name of a member that is not in `names`. */
 export function unknownMember(members: Members, names: ReadonlySet<string>): string | undefined {

@@ -1,3 +1,5 @@
+import { ManyMembers, type MemberMap } from './many-members.js';
+
 /*
  * Where the members of a JSON object begin and end is enough to read a line of an import, a batch or a merge patch. An
  * outline notes that for the containers it is asked to show, from the outermost inwards; a container that it does not show
@@ -15,20 +17,20 @@ const LONG_NAME = 1024;
 
 /** A value in JSON text. */
 export class JsonNode {
-  /** The index after its last byte. */
-  end = 0;
-  /** Whether it is a string with a backslash. */
-  escaped = false;
   /** The members of an object that is shown. Of those with the same name the last is here. */
-  members: Map<string, JsonNode> | undefined;
+  declare readonly members?: MemberMap<JsonNode>;
   /** The first items of an array that is shown. */
-  items: JsonNode[] | undefined;
-  /** How many items there are in all. */
-  count = 0;
+  declare readonly items?: JsonNode[];
+  /** How many items that array has in all. */
+  declare count?: number;
 
   constructor(
     readonly bytes: Buffer,
     readonly start: number,
+    /** The index after its last byte. */
+    public end = 0,
+    /** Whether it is a string with a backslash. */
+    readonly escaped = false,
   ) {}
 
   get isString(): boolean {
@@ -45,6 +47,23 @@ export class JsonNode {
     const isScalar = first === 0x2d || (first >= 0x30 && first <= 0x39) || first > 0x60;
     return isScalar && first !== 0x7b ? this.bytes.toString('latin1', this.start, this.end) : undefined;
   }
+}
+
+/** An object that is shown. */
+class JsonObject extends JsonNode {
+  constructor(
+    bytes: Buffer,
+    start: number,
+    override readonly members: MemberMap<JsonNode>,
+  ) {
+    super(bytes, start);
+  }
+}
+
+/** An array that is shown. */
+class JsonArray extends JsonNode {
+  override readonly items: JsonNode[] = [];
+  override count = 0;
 }
 
 /** Notes the values that `levels` show, in the order of the text. */
@@ -76,18 +95,19 @@ export class JsonOutline {
 
   /** Notes a string, a number or a word. */
   value(start: number, end: number, escaped: boolean): void {
-    const node = this.note(start);
-    node.end = end;
-    node.escaped = escaped;
+    this.note(new JsonNode(this.bytes, start, end, escaped));
   }
 
   enter(start: number, bracket: '{' | '['): void {
+    const { bytes } = this;
     const level = this.levels[this.open.length];
-    const node = this.note(start);
-    if (level?.bracket !== bracket) return;
-    if (bracket === '{') node.members = new Map();
-    else node.items = [];
-    this.open.push(node);
+    if (level?.bracket !== bracket) return this.note(new JsonNode(bytes, start));
+    const shown =
+      bracket === '['
+        ? new JsonArray(bytes, start)
+        : new JsonObject(bytes, start, level.most === Infinity ? new ManyMembers() : new Map());
+    this.note(shown);
+    this.open.push(shown);
   }
 
   /** Ends the innermost container that is shown. */
@@ -100,21 +120,20 @@ export class JsonOutline {
     this.noted!.end = end;
   }
 
-  private note(start: number): JsonNode {
-    const node = (this.noted = new JsonNode(this.bytes, start));
+  private note(node: JsonNode): void {
+    this.noted = node;
     const container = this.open.at(-1);
     if (!container) {
       this.root = node;
-      return node;
+      return;
     }
     const { most } = this.levels[this.open.length - 1]!;
     const { members, items } = container;
-    if (items && container.count++ < most) items.push(node);
+    if (items && container.count!++ < most) items.push(node);
     if (members) {
       const name = this.nameText(most);
-      if (members.size < most || members.has(name)) members.set(name, node);
+      if (most === Infinity || members.size < most || members.has(name)) members.set(name, node);
     }
-    return node;
   }
 
   private nameText(most: number): string {

@@ -1,6 +1,7 @@
 import { DatabaseError } from '../../errors.js';
-import type { JsonNode, OutlineLevel } from '../../http/request/json-outline.js';
+import { JsonNode, type OutlineLevel } from '../../http/request/json-outline.js';
 import { MAX_DEPTH } from '../../http/request/json-scanner.js';
+import { ManyMembers, type MemberMap } from '../../http/request/many-members.js';
 import { writeCompact } from '../../http/request/json-text.js';
 import { isJson } from '../../http/request/media-type.js';
 import { readJson } from '../../http/request/strict-json.js';
@@ -17,7 +18,7 @@ const MEMBERS_AT_ONCE = 256;
 
 /** A value after the patch: as it was written, or an object with new members. */
 type Merged = JsonNode | Members;
-type Members = Map<string, Merged>;
+type Members = MemberMap<Merged>;
 
 /**
  * Applies a merge patch (RFC 7396) to the value of an entry and returns the new value, compact. Values that the patch does
@@ -51,7 +52,7 @@ class Merge {
 
   *apply(target: Merged | undefined, patch: JsonNode): Turns<Merged> {
     if (!patch.members) return patch;
-    const members: Members = (target instanceof Map ? target : target?.members) ?? new Map<string, Merged>();
+    const members: Members = (target instanceof JsonNode ? target.members : target) ?? new ManyMembers();
     for (const [name, member] of patch.members) {
       if (++this.done % MEMBERS_AT_ONCE === 0) yield;
       if (member.isNull) members.delete(name);
@@ -69,7 +70,7 @@ class MergedText {
 
   /** Returns the index after the text. */
   *write(value: Merged, at: number): Turns<number> {
-    if (!(value instanceof Map)) return yield* writeCompact(this.out, at, value);
+    if (value instanceof JsonNode) return yield* writeCompact(this.out, at, value);
     let separator = '{';
     for (const [name, member] of value) {
       if (++this.written % MEMBERS_AT_ONCE === 0) yield;
