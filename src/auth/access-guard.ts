@@ -202,11 +202,16 @@ function isOfData(request: IncomingMessage): boolean {
   return !needsNone(request) && rightFor(request) !== 'admin';
 }
 
-/** Ends an answer under way. Whoever sends a body gets an answer to it. */
+/** Ends an answer under way. Whoever sends a body, or waits for news, is answered. */
 function cut(response: ServerResponse, error: DatabaseError): void {
-  response.req.isCut = true;
-  if (response.req.complete) response.destroy();
-  else breakBody(response.req, error);
+  const { req: request } = response;
+  request.isCut = true;
+  if (!request.complete) breakBody(request, error);
+  else if (request.refuse) {
+    const [name, ...values] = new Set(challenge(request, error));
+    response.setHeader(name!, values);
+    request.refuse(error);
+  } else response.destroy();
 }
 
 /** Returns the Authorization header, several of which are one that nobody takes. `headers` would cost more than all this. */

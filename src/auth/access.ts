@@ -10,6 +10,8 @@ declare module 'node:http' {
     access?: Access;
     /** Whether it may not go on, because its token has ended. */
     isCut?: boolean;
+    /** Of a long-poll: has it answered with that error now. */
+    refuse?: ((error: DatabaseError) => void) | undefined;
   }
 }
 

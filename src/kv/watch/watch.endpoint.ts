@@ -79,6 +79,7 @@ export class WatchEndpoint {
 
   /**
    * Reads until there is news, the time is over, or the server stops. Returns what was read last.
+   * @throws DatabaseError if the token has ended meanwhile
    * @param wait seconds
    * @param read reads the present state
    * @param isKnown whether the client knows that state already
@@ -98,12 +99,14 @@ export class WatchEndpoint {
     const waiter = new Waiter(wait * 1000);
     const leave = this.hub.join([target], waiter, request.access?.record.namespace ?? '');
     whenOver(request, response, () => waiter.end());
+    request.refuse = (error) => waiter.end(error);
     // The client is answered, but if it is gone, which nothing tells before, it is in nobody's way.
     whenHalfClosed(request, response, leaveLimit);
     try {
       await this.hub.follow();
       for (;;) {
         const state = await read();
+        if (waiter.refusal) throw waiter.refusal;
         if (waiter.over || !isKnown(state)) return state;
         await waiter.news();
       }
@@ -111,6 +114,7 @@ export class WatchEndpoint {
       leave();
       leaveLimit();
       waiter.end();
+      request.refuse = undefined;
     }
   }
 }
@@ -134,6 +138,8 @@ function isOver({ destroyed, writableEnded }: ServerResponse): boolean {
 /** A long-poll that waits for something to happen. */
 class Waiter implements Watcher {
   over = false;
+  /** Why the client is not told what there is. */
+  refusal: DatabaseError | undefined;
   private happened = false;
   private wake: (() => void) | undefined;
   private readonly timer: NodeJS.Timeout;
@@ -149,8 +155,9 @@ class Waiter implements Watcher {
 
   heartbeat(): void {}
 
-  end(): void {
+  end(refusal?: DatabaseError): void {
     clearTimeout(this.timer);
+    this.refusal ??= refusal;
     this.over = true;
     this.wake?.();
   }

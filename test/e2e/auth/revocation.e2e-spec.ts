@@ -12,17 +12,31 @@ import { manyConnections, startWorkers } from '../../support/workers.js';
 const WORKERS = 4;
 const ALL = ['read', 'write', 'monitor', 'admin'];
 
+/** A long-poll for an entry that never comes. */
+async function poll(port: number, headers: OutgoingHttpHeaders) {
+  const answer = await ask(port, '/kv/absent', { headers: { ...headers, Prefer: 'wait=60' }, agent: false });
+  return {
+    status: answer.status,
+    code: (JSON.parse(answer.text) as { code: string }).code,
+    challenge: answer.headers['www-authenticate'],
+  };
+}
+
+const BASIC = 'Basic realm="pigeonhole", charset="UTF-8"';
+const REVOKED = {
+  status: 401,
+  code: 'invalid-token',
+  challenge: `Bearer realm="pigeonhole", error="invalid_token", ${BASIC}`,
+};
+
 /** What a token has under way: a watch, a long-poll and an import whose body goes on. Resolves when all of it has ended. */
 async function underWay(port: number, token: string): Promise<{ readonly ended: Promise<unknown> }> {
   const headers = bearer(token);
   const stream = await EventStream.open(port, '/kv?watch=true', headers);
-  const poll = ask(port, '/kv/absent', { headers: { ...headers, Prefer: 'wait=60' }, agent: false }).then(
-    ({ status }) => status,
-    () => 'cut',
-  );
+  const polled = poll(port, headers).then((answer) => expect(answer).toEqual(REVOKED));
   const upload = importing(port, headers);
   await upload.begun;
-  return { ended: Promise.all([stream.ended, poll, upload.answered]) };
+  return { ended: Promise.all([stream.ended, polled, upload.answered]) };
 }
 
 /** An import that sends a line now and then, for ever. */
@@ -144,11 +158,17 @@ describe('a server without tokens', () => {
   test('ends what goes on without one, but not what only asks for tokens', async () => {
     const server = await startServer();
     const stream = await EventStream.open(server.port, '/kv?watch=true');
+    const polled = poll(server.port, {});
     const upload = importing(server.port, {});
     await upload.begun;
     const body = '{"can":["read","write","monitor","admin"]}';
     expect((await ask(server.port, '/tokens', { method: 'POST', body })).status).toBe(201);
     await stream.ended;
+    expect(await polled).toEqual({
+      status: 401,
+      code: 'unauthenticated',
+      challenge: `Bearer realm="pigeonhole", ${BASIC}`,
+    });
     expect([401, 'cut']).toContain(await upload.answered);
     await server.end('SIGTERM');
   });
