@@ -6,6 +6,7 @@ import { logAccess } from './http/server/access-log.js';
 import { Cors } from './http/gate/cors.js';
 import { FastExpressAdapter } from './http/server/fast-express.adapter.js';
 import { AllowedHosts } from './http/gate/allowed-hosts.js';
+import { setProblemBase } from './http/answer/answer.js';
 import { DatabaseErrorFilter } from './http/answer/database-error.filter.js';
 import { NotFoundFilter } from './http/answer/not-found.filter.js';
 import { RequestGate } from './http/gate/request-gate.js';
@@ -44,8 +45,10 @@ function publicHosts({ publicUrl }: AppConfig): string[] {
 
 /** Prepares an application, the server's or a test's, for requests. */
 export function setUp(app: INestApplication): void {
+  const { publicUrl } = app.get(AppConfig);
+  setProblemBase(publicUrl);
   // The last filter that fits an exception wins, so the catch-all stands first.
-  app.useGlobalFilters(new NotFoundFilter(app.get(AppConfig).publicUrl), new DatabaseErrorFilter());
+  app.useGlobalFilters(new NotFoundFilter(publicUrl), new DatabaseErrorFilter());
   (app.getHttpAdapter() as FastExpressAdapter).guard = app.get(AccessGuard);
   app.get(ApiDocument).describe(app);
 }

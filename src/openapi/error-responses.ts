@@ -156,7 +156,7 @@ const PROBLEM = {
   type: 'object',
   required: ['type', 'code', 'title', 'status', 'detail'],
   properties: {
-    type: { type: 'string', format: 'uri-reference', description: 'The path that explains the code.' },
+    type: { type: 'string', format: 'uri-reference', description: 'What explains the code.' },
     code: { type: 'string', enum: ERROR_CODES, description: 'Stable: a program may switch on it.' },
     title: TITLE,
     status: { type: 'integer' },

@@ -239,11 +239,19 @@ function errorText(error: DatabaseError, url: string): { type: string; body: str
   return { type: 'application/json', body: JSON.stringify({ title, detail: error.detail }) };
 }
 
+/** Where clients reach the server, without a slash at its end; empty if paths alone lead there. */
+let publicBase = '';
+
+/** Has the `type` of problems begin with PUBLIC_URL, below which a proxy may serve `/problems`. */
+export function setProblemBase(publicUrl: string): void {
+  publicBase = publicUrl;
+}
+
 /** Returns the problem document of an error as an object. */
 export function problemOf(error: DatabaseError): object {
   const { code, detail, context } = error;
   const [title] = ERRORS[code];
-  return { type: `/problems/${code}`, code, title, status: STATUS_OF[code], detail, ...context };
+  return { type: `${publicBase}/problems/${code}`, code, title, status: STATUS_OF[code], detail, ...context };
 }
 
 /** Whether errors of a path are problem documents. */

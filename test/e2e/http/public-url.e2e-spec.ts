@@ -37,6 +37,17 @@ describe.each([
     expect(page).toMatchObject({ items: [{ key: 'l/2' }], next: null });
   });
 
+  test('has problems whose type leads with it to what they mean, also one of an operation', async () => {
+    const single = JSON.parse((await ask(target.port, '/kv/absent')).text);
+    const body = '{"atomic":false,"ops":[{"op":"get","key":"absent"}]}';
+    const many = JSON.parse((await ask(target.port, '/batch', { method: 'POST', body })).text);
+    for (const { type } of [single, many.results[0].problem]) {
+      expect(type).toBe(`${base}/problems/missing-key`);
+      const row = JSON.parse((await ask(target.port, type.slice(base.length))).text);
+      expect(row).toMatchObject({ code: 'missing-key', status: 404 });
+    }
+  });
+
   test('says with it where help is, beside the 404 of a path that there is not', async () => {
     const { status, headers } = await ask(target.port, '/nowhere/at/all');
     expect({ status, link: headers.link }).toEqual({
