@@ -1,6 +1,6 @@
 import type { IncrementResponse, Options, Store } from 'express-rate-limit';
 import type { BatchOperation, BatchResult, Pigeonhole } from '../client/pigeonhole.js';
-import { clientOf, prefixOf, type AdapterOptions } from './options.js';
+import { clientOf, durationOf, prefixOf, type AdapterOptions } from './options.js';
 
 /**
  * Counts for express-rate-limit, for all servers of an application together:
@@ -14,7 +14,7 @@ export default class PigeonholeStore implements Store {
   readonly localKeys = false;
   readonly prefix: string;
   private readonly db: Pigeonhole;
-  private window = '60s';
+  private window: string | undefined = '60s';
 
   constructor(server: string | Pigeonhole, options: AdapterOptions = {}) {
     this.db = clientOf(server, options);
@@ -22,7 +22,7 @@ export default class PigeonholeStore implements Store {
   }
 
   init({ windowMs }: Options): void {
-    this.window = `${windowMs}ms`;
+    this.window = durationOf(windowMs);
   }
 
   async get(key: string): Promise<IncrementResponse | undefined> {

@@ -1,6 +1,6 @@
 import { Store, type SessionData } from 'express-session';
 import type { Pigeonhole, PigeonholeError } from '../client/pigeonhole.js';
-import { clientOf, prefixOf, type AdapterOptions } from './options.js';
+import { clientOf, durationOf, prefixOf, type AdapterOptions } from './options.js';
 
 export interface SessionStoreOptions extends AdapterOptions {
   /** Seconds that a session lives whose cookie ends with the browser; a day by default. */
@@ -38,14 +38,14 @@ export default class PigeonholeStore extends Store {
     settle(done, async () => {
       const milliseconds = this.lifetime(session);
       if (milliseconds <= 0) await this.db.del(this.prefix + id);
-      else await this.db.put(this.prefix + id, session, { ttl: `${milliseconds}ms` });
+      else await this.db.put(this.prefix + id, session, { ttl: durationOf(milliseconds) });
     });
   }
 
   override touch(id: string, session: SessionData, done: Done = ignore): void {
     settle(done, async () => {
       try {
-        const ttl = `${Math.max(1, this.lifetime(session))}ms`;
+        const ttl = durationOf(Math.max(1, this.lifetime(session)));
         await this.db.touch(this.prefix + id, ttl);
       } catch (error) {
         if ((error as PigeonholeError).code !== 'missing-key') throw error;
@@ -79,7 +79,7 @@ export default class PigeonholeStore extends Store {
   /** Milliseconds from now. */
   private lifetime({ cookie }: SessionData): number {
     const { expires } = cookie;
-    return expires ? Math.ceil(new Date(expires).getTime() - Date.now()) : this.ttl * 1000;
+    return expires ? new Date(expires).getTime() - Date.now() : this.ttl * 1000;
   }
 }
 

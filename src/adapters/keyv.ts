@@ -8,7 +8,7 @@ import {
   type Pigeonhole,
   type PigeonholeError,
 } from '../client/pigeonhole.js';
-import { clientOf, prefixOf, type AdapterOptions } from './options.js';
+import { clientOf, durationOf, prefixOf, type AdapterOptions } from './options.js';
 
 /** The most that the server takes in one batch. */
 const BATCH = 1000;
@@ -135,9 +135,4 @@ function isJson(type: string): boolean {
 function valueOf(item: InlineValue & { readonly type?: string }): unknown {
   const text = item.value ?? new TextDecoder().decode(bytesOf(item));
   return isJson(item.type ?? '') ? JSON.parse(text) : text;
-}
-
-/** Milliseconds as the server takes them: at least one, and none for what Keyv never ends. */
-function durationOf(ttl: number | undefined): string | undefined {
-  return ttl ? `${Math.max(1, Math.ceil(ttl))}ms` : undefined;
 }

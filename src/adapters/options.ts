@@ -10,6 +10,11 @@ export function clientOf(server: string | Pigeonhole, options: AdapterOptions): 
   return typeof server === 'string' ? new Pigeonhole(server, options) : server;
 }
 
+/** Milliseconds as the server takes them: whole ones, at least one, and none for what never ends. */
+export function durationOf(milliseconds: number | undefined): string | undefined {
+  return milliseconds ? `${Math.max(1, Math.ceil(milliseconds))}ms` : undefined;
+}
+
 /**
  * Returns the prefix that an adapter may clear.
  * @throws RangeError if it is empty: to clear would delete everything in the database

@@ -1,9 +1,9 @@
 import type { Driver, TransactionOptions } from 'unstorage';
 import type { Pigeonhole } from '../client/pigeonhole.js';
-import { clientOf, prefixOf, type AdapterOptions } from './options.js';
+import { clientOf, durationOf, prefixOf, type AdapterOptions } from './options.js';
 
 export interface DriverOptions extends AdapterOptions {
-  /** Seconds after which items end for which `setItem` is given no `ttl`. */
+  /** Seconds after which items end for which `setItem` is given no `ttl`; 0 for never. */
   readonly ttl?: number | undefined;
 }
 
@@ -23,7 +23,7 @@ export default function pigeonholeDriver(
 
   const put = async (key: string, value: string, given?: TransactionOptions) => {
     const ttl = (given?.['ttl'] as number | undefined) ?? options.ttl;
-    await db.put(prefix + key, value, { ttl });
+    await db.put(prefix + key, value, { ttl: durationOf(ttl && ttl * 1000) });
   };
 
   return {

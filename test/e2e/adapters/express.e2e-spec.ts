@@ -95,6 +95,13 @@ describe('the session store for Express', () => {
     expect(await get('short')).toBeNull();
   });
 
+  test('ends a session after a part of a second, if the application says so', async () => {
+    store = new SessionStore(db, { ttl: 100.0004 });
+    await set('a', sessionOf(1));
+    const { created, expires } = (await db.info('session/a'))!;
+    expect(Date.parse(expires!) - Date.parse(created)).toBe(100_001);
+  });
+
   test('moves the end of a session that is touched, and makes none anew', async () => {
     await set('a', sessionOf(1, 100_000));
     const touch = (id: string) =>
@@ -144,6 +151,14 @@ describe('the store for express-rate-limit', () => {
     const { headers } = await ask(one, '/');
     const reset = Number(headers['x-ratelimit-reset']) - Date.now() / 1000;
     expect(reset).toBeGreaterThan(10);
+  });
+
+  test('takes a window of parts of milliseconds', async () => {
+    const store = new RateLimitStore(db, { prefix: 'login/' });
+    store.init({ windowMs: 100_000.4 } as never);
+    await store.increment('a');
+    const { created, expires } = (await db.info('login/a'))!;
+    expect(Date.parse(expires!) - Date.parse(created)).toBe(100_001);
   });
 
   test('counts each hit once, from the first of a window on', async () => {

@@ -72,6 +72,17 @@ describe('the driver for unstorage', () => {
     expect(Math.ceil(ttl! / 10)).toBe(10);
   });
 
+  test.each([1500.5, 100.0004])('takes %d seconds', async (seconds) => {
+    await storage.setItem('short', 'abc', { ttl: seconds });
+    const { created, expires } = (await db.info('storage:short'))!;
+    expect(Date.parse(expires!) - Date.parse(created)).toBe(Math.ceil(seconds * 1000));
+  });
+
+  test('never ends an item for which the application says 0', async () => {
+    await storage.setItem('lasting', 'abc', { ttl: 0 });
+    expect((await db.info('storage:lasting'))!.expires).toBeNull();
+  });
+
   test('tells of changes that others make', async () => {
     const seen: string[] = [];
     const end = await storage.watch((event, key) => void seen.push(`${event} ${key}`));
