@@ -97,8 +97,27 @@ function sentenceOf({ detail, problem }: PigeonholeError): string {
   return /[.!?]$/.test(line) ? line : `${line}.`;
 }
 
+/** Has the error of a call say `argument`, which the user gave, for the parameter that the server names. */
+export async function naming<T>(argument: string, parameter: string, call: Promise<T>): Promise<T> {
+  return call.catch((error: unknown) => {
+    if (!(error instanceof PigeonholeError)) throw error;
+    const { code, status, detail, problem } = error;
+    throw new PigeonholeError(code, status, detail.replace(`\`${parameter}\``, argument), problem);
+  });
+}
+
+/** What the server says of arguments, as others are refused before it is asked. */
+const WRONG_ARGUMENTS = new Set([
+  'invalid-parameter',
+  'invalid-key',
+  'invalid-type',
+  'invalid-condition',
+  'invalid-idempotency-key',
+]);
+
 /** The exit code of what a server answered, or did not. */
 export function exitCodeOf({ code, status }: PigeonholeError): number {
+  if (WRONG_ARGUMENTS.has(code)) return EXIT.usage;
   if (code === 'outcome-unknown') return EXIT.unknown;
   if (code === 'no-connection') return EXIT.noConnection;
   const known: Record<number, number> = {

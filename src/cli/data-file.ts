@@ -13,7 +13,8 @@ const LMDB = 'lmdb:';
 export function dataFolder(argument: string): string {
   if (/^[a-z+]+:/.test(argument) && !argument.startsWith(LMDB))
     throw new StartError(
-      `<folder> must be the folder of a database on this machine, not ${JSON.stringify(argument)}.`,
+      `<folder> must be the folder of a database on this machine, not ${JSON.stringify(argument)}. ` +
+        'What a server keeps elsewhere, `pigeonhole check http://…` reads through it.',
     );
   const name = argument.startsWith(LMDB) ? argument.slice(LMDB.length) : argument;
   const folder = resolveFolder(name, '<folder>');

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { Pigeonhole } from '../client/pigeonhole.js';
-import { addServerOptions, withServer, type ServerOptions } from './api-client.js';
+import { addServerOptions, naming, withServer, type ServerOptions } from './api-client.js';
 import { absent } from './get.command.js';
 import { showDifference } from './show-difference.js';
 
@@ -29,5 +29,5 @@ const NOTHING = new Uint8Array();
 async function versionAt(db: Pigeonhole, key: string, tag?: string): Promise<Uint8Array | undefined> {
   if (tag === undefined) return (await db.get(key))?.bytes();
   const { getAt } = await import('../client/past.js');
-  return (await getAt(db, key, tag))?.bytes();
+  return (await naming('A version', 'at', getAt(db, key, tag)))?.bytes();
 }

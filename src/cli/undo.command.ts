@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { Pigeonhole } from '../client/pigeonhole.js';
-import { addServerOptions, withServer, type ServerOptions } from './api-client.js';
+import { addServerOptions, naming, withServer, type ServerOptions } from './api-client.js';
 import { JSON_OPTION } from './conditions.js';
 import { isForPeople, print, printOne, visible } from './output.js';
 
@@ -24,7 +24,7 @@ export function addUndoCommand(program: Command): void {
 
 async function undoChange(db: Pigeonhole, key: string, { to, json }: Flags): Promise<void> {
   const { putBack, undo } = await import('../client/past.js');
-  if (to !== undefined) await putBack(db, key, to);
+  if (to !== undefined) await naming('--to', 'from', putBack(db, key, to));
   const isThere = to !== undefined || (await undo(db, key)) !== undefined;
   if (json || !isForPeople()) return printOne({ key, from: to, deleted: !isThere }, true);
   await print(

@@ -58,3 +58,19 @@ test('restore puts a folder back, after it has been counted, and only where it w
   expect((await pigeonhole('get', 'b/2')).code).toBe(3);
   expect((await pigeonhole('restore', '--prefix', 'b/')).code).toBe(64);
 });
+
+test.each([
+  [['put', 'a', 'x', '--ttl', '5x'], '`ttl` must be'],
+  [['touch', 'a', 'soon'], '`ttl` must be'],
+  [['put', 'k'.repeat(1025), 'x'], 'A key'],
+  [['put', 'a', 'x', '--type', 'no type'], 'Content-Type'],
+  [['put', 'a', 'x', '--if-match', 'no "tag'], 'If-Match'],
+  [['get', 'a', '--at', 'then'], '`at` must be'],
+  [['undo', 'a', '--to', 'then'], '--to must be'],
+  [['diff', 'a', 'then'], 'A version must be'],
+])('an argument that the server finds wrong ends with 64: %j', async (args, words) => {
+  const { code, stdout, stderr } = await pigeonhole(...args);
+  expect({ code, stdout }).toEqual({ code: 64, stdout: '' });
+  expect(stderr).toMatch(/^pigeonhole: [^\n]+\n$/);
+  expect(stderr).toContain(words);
+});
