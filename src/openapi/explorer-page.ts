@@ -4,14 +4,20 @@ import type { PageParts } from '../http/answer/page.js';
 export const METHODS_TAG = 'HEAD and OPTIONS';
 
 /**
- * What Swagger UI lacks on a phone: the heading of a group leaves its description no room, and tables are wider than the
- * screen. The list of servers has one, this.
+ * What Swagger UI lacks: by day its white on light colours is hard to read (WCAG 2, 1.4.3), and on a phone the heading of a
+ * group leaves its description no room, and tables are wider than the screen. The list of servers has one, this.
  */
 const STYLE = `
       body { margin: 0; }
       .swagger-ui .topbar, .swagger-ui .scheme-container .schemes .schemes-server-container { display: none; }
       .swagger-ui .scheme-container { padding: 0; margin: 0; box-shadow: none; background: none; }
       html.dark-mode .swagger-ui .opblock.opblock .opblock-section-header { background: #ffffff14; }
+      html:not(.dark-mode) .swagger-ui .opblock:not(.opblock-head) .opblock-summary-method { color: #0d1526; text-shadow: none; }
+      html:not(.dark-mode) .swagger-ui .info .title small { background: #4d5566; }
+      html:not(.dark-mode) .swagger-ui .info .title small.version-stamp { background: #47700a; }
+      html:not(.dark-mode) .swagger-ui :is(.info a, .info .url) { color: #1d64b4; }
+      html:not(.dark-mode) .swagger-ui .btn.authorize { color: #0c7443; border-color: #0c7443; }
+      html:not(.dark-mode) .swagger-ui .btn.authorize svg { fill: #0c7443; }
       @media (max-width: 640px) {
         .swagger-ui .wrapper { padding: 0 12px; box-sizing: border-box; }
         .swagger-ui .opblock-tag { flex-wrap: wrap; position: relative; padding-right: 48px; }

@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { join } from 'node:path';
 import type { Browser, BrowserContext, Locator, Page } from 'playwright-core';
+import { faultsOf } from '../support/accessibility.js';
 import { startBrowser } from '../support/browser.js';
 import { HANG_MS } from '../support/eventually.js';
 import { ask } from '../support/http.js';
@@ -161,6 +162,14 @@ program.describe('the explorer, on /kv and /batch', () => {
       isDark: colorScheme === 'dark',
     });
   });
+
+  test.each(['light', 'dark'] as const)(
+    'in %s every text stands out from what is behind it',
+    async (colorScheme) => {
+      await page.locator('.opblock').first().waitFor();
+      expect(await faultsOf(page, colorScheme, ['color-contrast'])).toEqual([]);
+    },
+  );
 
   test('on a phone nothing is wider than the screen, and descriptions run in whole lines', async () => {
     await page.setViewportSize({ width: 390, height: 844 });

@@ -1,13 +1,11 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect } from '@jest/globals';
-import { createRequire } from 'node:module';
-import { readFileSync } from 'node:fs';
 import type { Browser, BrowserContext, BrowserContextOptions, Locator, Page } from 'playwright-core';
+import { faultsOf } from './accessibility.js';
 import { startBrowser } from './browser.js';
 import { HANG_MS } from './eventually.js';
 import { ask, type Answer } from './http.js';
 import { startBuilt, type Target } from './target.js';
 
-const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const PHONE = { width: 390, height: 700 };
 
 /** The console in a browser, and whatever it complains of: errors, refused requests, violations of its policy. */
@@ -75,7 +73,7 @@ export class ConsolePage {
     await this.page.locator('.connection.live').waitFor();
   }
 
-  /** What axe-core finds on a desktop and on a phone, in light and dark; it comes from outside, the policy does not let it in. */
+  /** Has axe-core look at what is shown, on a desktop and on a phone, in light and dark. */
   async expectAccessible(): Promise<void> {
     const desktop = this.page.viewportSize()!;
     for (const colorScheme of ['light', 'dark'] as const) await this.expectNothingFound(colorScheme);
@@ -88,11 +86,7 @@ export class ConsolePage {
   }
 
   private async expectNothingFound(colorScheme: 'light' | 'dark'): Promise<void> {
-    await this.page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
-    if (!(await this.page.evaluate('"axe" in window'))) await this.page.evaluate(AXE);
-    const found = await this.page.evaluate(
-      `axe.run({ preload: false }).then(({ violations }) => violations.map(({ id, nodes }) => id + ' ' + nodes.map(({ html }) => html).join()))`,
-    );
+    const found = await faultsOf(this.page, colorScheme);
     expect({ colorScheme, found }).toEqual({ colorScheme, found: [] });
   }
 }
