@@ -93,7 +93,13 @@ function failureOf(error: unknown, url: string | undefined): [number, string] {
 function sentenceOf({ detail, problem }: PigeonholeError): string {
   const { index } = problem;
   const where = index === undefined ? '' : `Operation ${Number(index) + 1}: `;
-  const line = where + detail.replaceAll(/\s+/g, ' ').trim();
+  // What else a URL takes is nothing to type here.
+  const line =
+    where +
+    detail
+      .replace(/(?<= is empty\.) It takes .*/, '')
+      .replaceAll(/\s+/g, ' ')
+      .trim();
   return /[.!?]$/.test(line) ? line : `${line}.`;
 }
 

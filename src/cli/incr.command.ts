@@ -16,7 +16,8 @@ export function addIncrCommand(program: Command): void {
   addServerOptions(addConditions(command)).action(
     (key: string, by: string, flags: ServerOptions & ConditionFlags & { ttl?: string }) =>
       withServer(flags, async (db) => {
-        if (!/^-?\d{1,19}$/.test(by)) throw new CommandError('BY must be a 64-bit integer.', EXIT.usage);
+        if (!/^-?\d{1,19}$/.test(by) || BigInt.asIntN(64, BigInt(by)) !== BigInt(by))
+          throw new CommandError('BY must be a 64-bit integer.', EXIT.usage);
         const { ttl, ifMatch, ifNoneMatch, idempotencyKey } = flags;
         const options = { ttl, ifMatch, ifNoneMatch, idempotencyKey };
         await print(`${await db.incr(key, BigInt(by), options)}\n`);

@@ -130,7 +130,7 @@ export class Pigeonhole {
     { atomic, signal, idempotencyKey }: T.Abortable & T.Once & { atomic?: boolean | undefined } = {},
   ): Promise<T.BatchResult[]> {
     // On Redis a key is for the keys of one `{tag}`, as all or nothing is; a pipeline is for any.
-    const key = idempotencyKey ?? (atomic === false ? '' : newKey());
+    const key = idempotencyKey ?? (atomic === false ? undefined : newKey());
     const headers = { 'Content-Type': JSON_TYPE, [KEY]: key };
     const body = JSON.stringify({ atomic, ops });
     const call = { method: 'POST', headers, body, signal };

@@ -55,7 +55,7 @@ export function makeSend(base: string, { retries = 3, token, fetch: ask = fetch 
     // The class of streams takes milliseconds to load.
     const isStream = 'getReader' in Object(body);
     const isKeyed = !isRead && !isStream && (query.key || path.startsWith('kv/'));
-    const key = headers[KEY] || (isKeyed ? newKey() : undefined);
+    const key = headers[KEY] ?? (isKeyed ? newKey() : undefined);
     const search = pairs(query)
       .map(([name, value]) => `${name}=${encodeURIComponent(value)}`)
       .join('&');

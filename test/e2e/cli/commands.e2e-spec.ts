@@ -65,7 +65,18 @@ describeOn(WAYS)('the commands with $name', ({ start }) => {
     expect((await pigeonhole(['get', 'absent'])).code).toBe(3);
     expect((await pigeonhole(['touch', 'absent', '1h'])).code).toBe(3);
     expect((await pigeonhole(['incr', key, '1', '--if-match', etag])).code).toBe(4);
-    expect((await pigeonhole(['put', key, 'x', '--ttl', 'soon'])).code).toBe(1);
+  });
+
+  test('what only the server finds wrong with an argument ends with 64, too, and changes nothing', async () => {
+    const key = freshKey();
+    for (const args of [
+      ['put', key, 'x', '--idempotency-key', ''],
+      ['put', '', 'x'],
+      ['incr', key, '9223372036854775808'],
+      ['token', 'create', '--can', 'everything'],
+    ])
+      expect({ args, ...(await pigeonhole(args)) }).toMatchObject({ args, code: 64, stdout: '' });
+    expect((await pigeonhole(['get', key])).code).toBe(3);
   });
 
   test('counters, expiry and descriptions', async () => {

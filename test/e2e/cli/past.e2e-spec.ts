@@ -67,6 +67,7 @@ test.each([
   [['put', 'a', 'x', '--if-match', 'no "tag'], 'If-Match'],
   [['get', 'a', '--at', 'then'], '`at` must be'],
   [['undo', 'a', '--to', 'then'], '--to must be'],
+  [['undo', 'a', '--to', ''], '--to is empty. ['],
   [['diff', 'a', 'then'], 'A version must be'],
 ])('an argument that the server finds wrong ends with 64: %j', async (args, words) => {
   const { code, stdout, stderr } = await pigeonhole(...args);
