@@ -1,3 +1,4 @@
+import type { RangeOptions } from 'lmdb';
 import { DatabaseError } from '../../../errors.js';
 import { firstIndex } from '../../first-index.js';
 import { Segment } from '../log-segment.js';
@@ -7,8 +8,9 @@ import type { Tree } from '../tree.js';
 
 /** 16 MiB, about. */
 const SEGMENTS_KEPT = 256;
-/** Segments that are looked through for a change nearby: about a millisecond. */
-const SEGMENTS_NEAR = 8;
+/** What is looked through for a change nearby, about a millisecond: of large segments, or of those with a change each. */
+const BYTES_NEAR = 512 * 1024;
+const SEGMENTS_NEAR = 128;
 
 /** Returns the key of the last segment that begins at or before `sequence`, or 0. */
 export function segmentAt(log: Tree<number>, sequence: number): number {
@@ -21,7 +23,7 @@ class Changes {
   private readonly places: number[] = [];
   private readonly sequences: number[] = [];
 
-  constructor(private readonly bytes: Buffer) {
+  constructor(readonly bytes: Buffer) {
     eachChange(bytes, (at, sequence) => {
       this.places.push(at);
       this.sequences.push(sequence);
@@ -82,24 +84,31 @@ export class LogLookup {
 
   /** Returns the last change of a key up to `sequence`, if it is nearby and nothing between is damaged. */
   lastNear(store: Store, key: Buffer, sequence: number): LoggedChange | undefined {
-    const query = { start: sequence, end: 0, reverse: true, inclusiveEnd: true, limit: SEGMENTS_NEAR };
-    for (const segment of store.log.getKeys(query)) {
-      const changes = this.read(store, segment);
-      const found = changes?.lastOf(key, sequence);
-      if (found || !changes) return found;
+    for (const changes of this.near(store, { start: sequence, end: 0, reverse: true, inclusiveEnd: true })) {
+      const found = changes.lastOf(key, sequence);
+      if (found) return found;
     }
     return undefined;
   }
 
   /** Returns the first put of a key after `sequence`, if it is nearby and nothing between is damaged. */
   putNear(store: Store, key: Buffer, sequence: number): LoggedChange | undefined {
-    const start = segmentAt(store.log, sequence);
-    for (const segment of store.log.getKeys({ start, limit: SEGMENTS_NEAR })) {
-      const changes = this.read(store, segment);
-      const found = changes?.putOf(key, sequence);
-      if (found || !changes) return found;
+    for (const changes of this.near(store, { start: segmentAt(store.log, sequence) })) {
+      const found = changes.putOf(key, sequence);
+      if (found) return found;
     }
     return undefined;
+  }
+
+  private *near(store: Store, range: RangeOptions): Iterable<Changes> {
+    let bytes = 0;
+    for (const segment of store.log.getKeys({ ...range, limit: SEGMENTS_NEAR })) {
+      const changes = this.read(store, segment);
+      if (!changes) return;
+      yield changes;
+      bytes += changes.bytes.length;
+      if (bytes >= BYTES_NEAR) return;
+    }
   }
 
   /** Returns the changes of the segment that has `sequence`, or that comes before it. @throws DatabaseError `corrupt` */
