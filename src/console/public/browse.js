@@ -215,7 +215,8 @@ function Row({ row, list, open }) {
   const { key, item, isFolder } = row;
   const isMarked = browsing.marked.value.has(key);
   const isAt = browsing.cursor.value === key;
-  const name = list.text === undefined ? key.slice(list.prefix.length) || key : key;
+  // What the path above says already; half of a name says nothing.
+  const name = list.text === undefined ? key.slice(folderIn(list)) || key : key;
   const onClick = (event) => {
     if (event.shiftKey) return browsing.markTo(row);
     if (event.ctrlKey || event.metaKey || event.target.closest('.tick')) {
@@ -244,6 +245,11 @@ function Row({ row, list, open }) {
     ${!isFolder && item.expires && html`<span class="row-expiry" title="It ends by itself"><${Icon} name="clock" />${leftOf(item.expires)}</span>`}
     <span class="row-size">${isFolder ? '' : shortBytes(item.size)}</span>
   </div>`;
+}
+
+/** How much of its keys the folder is in which a list begins. */
+function folderIn({ prefix, delimiter }) {
+  return pathOf(prefix, delimiter).folders.at(-1)?.prefix.length ?? 0;
 }
 
 function iconOf(type) {

@@ -44,6 +44,33 @@ program.describe('entries in the console', () => {
     await page.getByRole('option', { name: /^2/ }).waitFor();
   });
 
+  test('the keyboard goes through the list by rows, by twenty and to its ends, edits, saves and goes up', async () => {
+    const { page } = shown.tab;
+    await shown.tab.untilLive();
+    for (let i = 10; i < 60; i++) await shown.put(`row/${i}`, '1');
+    await shown.tab.show('#/keys?prefix=row/');
+    await page.getByRole('option', { name: /^10/ }).waitFor();
+    const steps = { j: '10', PageDown: '30', k: '29', PageUp: '10', End: '59', Home: '10' };
+    for (const [key, row] of Object.entries(steps)) {
+      await page.keyboard.press(key);
+      await page.locator('#at-cursor', { hasText: row }).waitFor();
+    }
+    await page.keyboard.press('Enter');
+    await page.getByRole('heading', { name: 'row/10' }).waitFor();
+    await page.getByRole('tabpanel').waitFor();
+    await page.keyboard.press('e');
+    await shown.tab.editor.fill('/ j h ?');
+    await page.keyboard.press('Control+s');
+    await page.getByRole('tabpanel').getByText('/ j h ?').waitFor();
+    expect(await shown.valueOf('row/10')).toBe('/ j h ?');
+    await page.keyboard.press('h');
+    await page.getByRole('option', { name: 'row/' }).waitFor();
+    await page.keyboard.press('/');
+    await page.keyboard.type('row/2');
+    await page.getByRole('option', { name: /^29/ }).waitFor();
+    expect(await page.locator('.row').count()).toBe(10);
+  });
+
   test('an address holds what is shown: reload and a link that is sent on show the same', async () => {
     for (const key of ['a:1', 'a:2', 'b:1']) await shown.put(key, `value of ${key}`);
     await shown.tab.go('#/keys?prefix=a:&delimiter=:&key=a:2');
