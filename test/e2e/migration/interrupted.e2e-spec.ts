@@ -1,6 +1,7 @@
 import { beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Cli, runCli, type Ended } from '../../support/cli.js';
+import { eventually } from '../../support/eventually.js';
 import { ask } from '../../support/http.js';
 import { pathOf, put } from '../../support/kv.js';
 import type { RedisServer } from '../../support/redis-server.js';
@@ -78,7 +79,7 @@ describeOnRedis('pigeonhole migrate', (binary) => {
 
     const first = new Cli(['migrate', from, redis.url]);
     await first.waitFor('Copying');
-    await pause(100);
+    await eventually(async () => Number(await redis.cli('DBSIZE')) > 1000, 'a part of the copy');
     first.signal('SIGINT');
     await expectInterrupted(first);
     await expectRefused();
