@@ -79,17 +79,6 @@ export class KeyHistory {
     return change?.isOf(this.bytes) ? change : undefined;
   }
 
-  /** Returns the last change up to a sequence, if the log has it nearby: that of many versions need not be walked to. */
-  lastNear(sequence: number): LoggedChange | undefined {
-    const change = this.lookup.lastNear(this.store, this.bytes, sequence);
-    return change && change.sequence > this.floor ? change : undefined;
-  }
-
-  /** Returns the first put after a sequence, if the log has it nearby. */
-  putNear(sequence: number): LoggedChange | undefined {
-    return this.lookup.putNear(this.store, this.bytes, sequence);
-  }
-
   private *follow(start: Lead): Steps {
     let lead: Lead | undefined = start;
     for (let passed = 1; lead; passed++) {

@@ -1,4 +1,3 @@
-import type { RangeOptions } from 'lmdb';
 import { DatabaseError } from '../../../errors.js';
 import { firstIndex } from '../../first-index.js';
 import { Segment } from '../log-segment.js';
@@ -8,9 +7,6 @@ import type { Tree } from '../tree.js';
 
 /** 16 MiB, about. */
 const SEGMENTS_KEPT = 256;
-/** What is looked through for a change nearby, about a millisecond: of large segments, or of those with a change each. */
-const BYTES_NEAR = 512 * 1024;
-const SEGMENTS_NEAR = 128;
 
 /** Returns the key of the last segment that begins at or before `sequence`, or 0. */
 export function segmentAt(log: Tree<number>, sequence: number): number {
@@ -23,7 +19,7 @@ class Changes {
   private readonly places: number[] = [];
   private readonly sequences: number[] = [];
 
-  constructor(readonly bytes: Buffer) {
+  constructor(private readonly bytes: Buffer) {
     eachChange(bytes, (at, sequence) => {
       this.places.push(at);
       this.sequences.push(sequence);
@@ -34,26 +30,6 @@ class Changes {
     const { sequences } = this;
     const index = firstIndex(sequences.length, (i) => sequences[i]! >= sequence);
     return sequences[index] === sequence ? this.at(index) : undefined;
-  }
-
-  /** Returns the last change of a key up to `sequence`. */
-  lastOf(key: Buffer, sequence: number): LoggedChange | undefined {
-    const end = firstIndex(this.sequences.length, (i) => this.sequences[i]! > sequence);
-    for (let i = end - 1; i >= 0; i--) {
-      const change = this.at(i);
-      if (change.isOf(key)) return change;
-    }
-    return undefined;
-  }
-
-  /** Returns the first put of a key after `sequence`. */
-  putOf(key: Buffer, sequence: number): LoggedChange | undefined {
-    const { length } = this.sequences;
-    for (let i = firstIndex(length, (j) => this.sequences[j]! > sequence); i < length; i++) {
-      const change = this.at(i);
-      if (change.kind === 'put' && change.isOf(key)) return change;
-    }
-    return undefined;
   }
 
   get first(): LoggedChange | undefined {
@@ -82,44 +58,9 @@ export class LogLookup {
     return this.around(store, sequence).find(sequence);
   }
 
-  /** Returns the last change of a key up to `sequence`, if it is nearby and nothing between is damaged. */
-  lastNear(store: Store, key: Buffer, sequence: number): LoggedChange | undefined {
-    for (const changes of this.near(store, { start: sequence, end: 0, reverse: true, inclusiveEnd: true })) {
-      const found = changes.lastOf(key, sequence);
-      if (found) return found;
-    }
-    return undefined;
-  }
-
-  /** Returns the first put of a key after `sequence`, if it is nearby and nothing between is damaged. */
-  putNear(store: Store, key: Buffer, sequence: number): LoggedChange | undefined {
-    for (const changes of this.near(store, { start: segmentAt(store.log, sequence) })) {
-      const found = changes.putOf(key, sequence);
-      if (found) return found;
-    }
-    return undefined;
-  }
-
-  private *near(store: Store, range: RangeOptions): Iterable<Changes> {
-    let bytes = 0;
-    for (const segment of store.log.getKeys({ ...range, limit: SEGMENTS_NEAR })) {
-      const changes = this.read(store, segment);
-      if (!changes) return;
-      yield changes;
-      bytes += changes.bytes.length;
-      if (bytes >= BYTES_NEAR) return;
-    }
-  }
-
   /** Returns the changes of the segment that has `sequence`, or that comes before it. @throws DatabaseError `corrupt` */
   around(store: Store, sequence: number): Changes {
-    const changes = this.read(store, segmentAt(store.log, sequence));
-    if (!changes) throw new DatabaseError('corrupt', 'A segment of the change log fails its checksum.');
-    return changes;
-  }
-
-  /** Returns the changes of a segment; undefined if it is damaged. */
-  private read(store: Store, key: number): Changes | undefined {
+    const key = segmentAt(store.log, sequence);
     const known = this.kept.get(key);
     if (known) {
       this.kept.delete(key);
@@ -129,7 +70,7 @@ export class LogLookup {
     const bytes = store.log.getBinary(key);
     if (!bytes) return NONE;
     const segment = Segment.parse(bytes);
-    if (!segment) return undefined;
+    if (!segment) throw new DatabaseError('corrupt', 'A segment of the change log fails its checksum.');
     const changes = new Changes(segment.present());
     this.kept.set(key, changes);
     if (this.kept.size > SEGMENTS_KEPT) this.kept.delete(this.kept.keys().next().value!);

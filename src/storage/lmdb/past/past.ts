@@ -89,10 +89,10 @@ export class LmdbPast implements Past {
     if (present) return versionOf(present, moment, await nextPut(history.before(present.etag)));
     if (!moment.isReached) throw this.gone();
     const { sequence } = parseTag(moment.position)!;
-    const last = history.lastNear(sequence);
-    if (last) {
-      const before = await nextPut(history.beforeOwn(last));
-      return versionOf(last, moment, before, await putAfter(history, last));
+    const own = moment.time === undefined ? history.own(sequence) : undefined;
+    if (own) {
+      const before = await nextPut(history.beforeOwn(own));
+      return versionOf(own, moment, before, await putAfter(history, own));
     }
     const steps = history.all();
     let after: string | undefined;
@@ -159,10 +159,8 @@ async function nextPut(steps: Steps): Promise<string | undefined> {
   }
 }
 
-/** Returns the tag of the put after a change, if it is nearby or among the newest. */
+/** Returns the tag of the put after a change, if it is among the newest. */
 async function putAfter(history: KeyHistory, own: LoggedChange): Promise<string | undefined> {
-  const near = history.putNear(own.sequence);
-  if (near) return near.etag;
   let after: string | undefined;
   let passed = 0;
   for (const change of history.all()) {
