@@ -16,11 +16,13 @@ export function addCheckCommand(program: Command): void {
     const isUrl = what !== undefined && /^https?:/i.test(what);
     if (what !== undefined && (flags.url ?? (isUrl ? undefined : flags.profile)) !== undefined)
       return command.error('name one place: a folder, or a server');
-    if (what !== undefined && !isUrl) return inOneLine(() => check(dataFolder(what)));
+    if (what !== undefined && !isUrl) return inOneLine(() => check(dataFolder(what, ELSEWHERE)));
     const server = isUrl ? { ...flags, url: what } : flags;
     return withServer(server, async (db) => (await import('./check-server.js')).checkServer(db));
   });
 }
+
+const ELSEWHERE = ' What a server keeps elsewhere, `pigeonhole check http://…` reads through it.';
 
 const HELP = `
 Of a folder it reads every record and index, of a server every entry that the token may read.

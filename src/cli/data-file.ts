@@ -8,13 +8,13 @@ const LMDB = 'lmdb:';
 
 /**
  * The folder that an argument names, as a path or as DATABASE_URL has it, which holds a data file.
+ * @param advice on what else to do where it names no folder
  * @throws StartError in one line
  */
-export function dataFolder(argument: string): string {
+export function dataFolder(argument: string, advice = ''): string {
   if (/^[a-z+]+:/.test(argument) && !argument.startsWith(LMDB))
     throw new StartError(
-      `<folder> must be the folder of a database on this machine, not ${JSON.stringify(argument)}. ` +
-        'What a server keeps elsewhere, `pigeonhole check http://…` reads through it.',
+      `<folder> must be the folder of a database on this machine, not ${JSON.stringify(argument)}.${advice}`,
     );
   const name = argument.startsWith(LMDB) ? argument.slice(LMDB.length) : argument;
   const folder = resolveFolder(name, '<folder>');

@@ -3,7 +3,8 @@
  *
  * `sequence` counts changes, across restarts. `epoch` is the start time of the writing process in seconds, or more, so
  * that it is above the stored one. A data folder that was copied back repeats sequences but not the epoch, so no pair of
- * the two repeats. A `memory:` database may start again within the second, and begins with another sequence.
+ * the two repeats, unless all of that happens within a second. A `memory:` database may well start again within the second,
+ * and begins with another sequence.
  */
 export interface Revision {
   readonly epoch: number;
